@@ -1,0 +1,569 @@
+/*
+ * weir: web servers whose memory stays level, whatever flows through them.
+ *
+ * This header is the whole public interface and its reference manual. Conventions that hold for every function here,
+ * unless its own comment says otherwise:
+ *
+ *  - Functions that can fail return 0 (or a count) or a negative WEIR_E... value; weir_strerror() names it.
+ *  - Pointers that a function returns for a request (header values, parameters, arena memory) are valid until the
+ *    handler and its deferred calls have ended. Never keep them longer.
+ *  - A buffer passed to a call is the caller's again when the call returns.
+ *  - Strings are NUL-terminated and in no particular encoding.
+ *  - A weir_ctx may only be used on the fiber that its handler runs on. "May suspend" means that the fiber may be
+ *    parked while its worker serves others; no lock may be held across such a call.
+ *  - Times are in milliseconds, sizes in bytes.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_H
+#define WEIR_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_VERSION_MAJOR  0
+#define WEIR_VERSION_MINOR  1
+#define WEIR_VERSION_PATCH  0
+#define WEIR_VERSION_STRING "0.1.0"
+
+#if defined(__GNUC__)
+#define WEIR_API               __attribute__((visibility("default")))
+#define WEIR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define WEIR_NORETURN          __attribute__((noreturn))
+#else
+#define WEIR_API
+#define WEIR_PRINTF(fmt, args)
+#define WEIR_NORETURN
+#endif
+
+/* The version of the library that is linked, as "MAJOR.MINOR.PATCH". */
+WEIR_API const char *weir_version_string(void);
+
+/* ---- Errors ------------------------------------------------------------------------------------------------- */
+
+enum weir_error {
+    WEIR_OK = 0,
+    WEIR_EINVAL = -1,     /* an argument or a setting is wrong */
+    WEIR_ENOMEM = -2,     /* the memory's bound, or the machine's, is reached */
+    WEIR_ECLOSED = -3,    /* the client has gone, or the connection was cut */
+    WEIR_ECOMMITTED = -4, /* the reply's head has been sent; it cannot be changed any more */
+    WEIR_EDONE = -5,      /* a final reply has been made; nothing can be added */
+    WEIR_ETOOBIG = -6,    /* a limit is exceeded */
+    WEIR_ETIMEDOUT = -7,  /* the time given has passed */
+    WEIR_ENOENT = -8,     /* no such file, key or route */
+    WEIR_EACCES = -9,     /* not permitted, or outside the root */
+    WEIR_EIO = -10,       /* reading or writing a file failed */
+    WEIR_EDEADLK = -11,   /* the call would wait for itself */
+    WEIR_ECANCELED = -12, /* the server is stopping and the wait was cut */
+    WEIR_EPROTO = -13,    /* the peer broke the protocol */
+    WEIR_EEXIST = -14,    /* already there: a route, a name */
+    WEIR_EBUSY = -15,     /* a resource is in use: an address, a table */
+    WEIR_ESYS = -16,      /* the system refused for another reason; the log names it */
+};
+
+/* A short English text for an error value; never NULL. Any thread. */
+WEIR_API const char *weir_strerror(int error);
+
+/* ---- Settings ----------------------------------------------------------------------------------------------- */
+
+/* Special values of settings: zero always means the default. */
+#define WEIR_OFF (-1) /* off, without limit, or false */
+#define WEIR_ANY (-1) /* any: a port chosen by the system */
+#define WEIR_ON  1    /* true */
+
+typedef struct weir_server weir_server;
+typedef struct weir_ctx weir_ctx;
+typedef struct weir_group weir_group;
+
+enum weir_log_level { WEIR_LOG_ERROR = 1, WEIR_LOG_WARN = 2, WEIR_LOG_INFO = 3, WEIR_LOG_DEBUG = 4 };
+
+/* Receives a line of the log without its newline. Called from any thread of the server; must not block for long. */
+typedef void (*weir_log_fn)(void *data, int level, const char *line);
+
+/*
+ * The settings of a server. Fill it with designated initialisers; zero is each member's default. weir_server_new()
+ * copies it; the strings need to live only for that call. Wrong values are all reported by name when the server starts.
+ */
+typedef struct weir_config {
+    const char *host;    /* address to listen on: IPv4, IPv6 or "unix:PATH"; default "127.0.0.1" */
+    int port;            /* TCP port; default 8080; WEIR_ANY: chosen by the system, see weir_server_port() */
+    int backlog;         /* of each listening socket; default 1024 */
+    int shared_listener; /* WEIR_ON: one listening socket for all workers instead of one each; default WEIR_OFF */
+    int workers;         /* threads; default: the processors this process may use, its cgroup's quota included */
+    int offload_threads; /* threads for weir_offload(), started at its first use; default 4 */
+
+    size_t http_buffer_size;   /* a receive or send buffer; the head of a request must fit; 1024..65536, default 8192 */
+    size_t ws_buffer_size;     /* a WebSocket message buffer; 256..16 MiB, default 4096 */
+    int http_buffers;          /* HTTP buffers made before the start, each worker; default 8 */
+    size_t stack_size;         /* a handler's stack; 16 KiB..8 MiB, default 64 KiB */
+    size_t request_memory;     /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
+    size_t memory_limit;       /* bound on the server's user-space memory; default none */
+    int request_memory_blocks; /* request arenas' blocks made before the start, each worker; default 4 */
+
+    int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */
+    int so_linger;      /* seconds for SO_LINGER; default WEIR_OFF: the system's own behaviour */
+    int notsent_lowat;  /* TCP_NOTSENT_LOWAT: bytes the kernel may hold unsent; default 32768, lean 16384; WEIR_OFF */
+    int send_buffer;    /* SO_SNDBUF of connections; default: the system's */
+    int receive_buffer; /* SO_RCVBUF of connections; default: the system's */
+
+    int max_connections;   /* in all workers; default: what the descriptor limit allows */
+    int max_headers;       /* in a request; default 100, at most 1000 */
+    int pipeline_depth;    /* requests of one connection served before others get a turn; default 64 */
+    int header_timeout_ms; /* from a head's first byte to its last, however it drips; default 10000 */
+    int idle_timeout_ms;   /* a connection between requests; default 60000 */
+    int body_timeout_ms;   /* longest wait for a piece of a request's body; default 30000 */
+    int write_timeout_ms;  /* longest time in which a client takes nothing; default 30000 */
+    int stop_timeout_ms;   /* a graceful stop cuts what still runs after this; default 10000 */
+    int watchdog_ms;       /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
+    int64_t drain_limit;   /* unread body bytes that are read and dropped to keep a connection; default 65536 */
+
+    int log_level;   /* enum weir_log_level; default WEIR_LOG_WARN; WEIR_OFF: silent */
+    weir_log_fn log; /* default: lines to standard error */
+    void *log_data;  /* handed to log */
+
+    void *server_data; /* read by weir_server_data() */
+    /* Runs on each worker's thread before it serves; what it returns is that worker's weir_worker_data(). May be NULL. */
+    void *(*worker_start)(void *server_data, int worker);
+    /* Runs on each worker's thread when it ends. May be NULL. */
+    void (*worker_stop)(void *server_data, int worker, void *worker_data);
+} weir_config;
+
+/*
+ * Makes a server from settings (NULL: all defaults). Returns NULL only when there is no memory; wrong settings are
+ * kept and refused by weir_server_start(), see weir_server_errors(). Free it with weir_server_free(). Any thread.
+ */
+#define weir_server_new(config) weir_server_new_sized((config), sizeof(weir_config))
+WEIR_API weir_server *weir_server_new_sized(const weir_config *config, size_t config_size);
+
+/* Stops the server if it runs, waits for it and frees it. NULL is allowed. Not from a handler. */
+WEIR_API void weir_server_free(weir_server *s);
+
+/*
+ * Serves until SIGINT or SIGTERM (handlers are installed only over the default action, and put back) or until
+ * weir_server_stop(). Returns 0 after a graceful stop, else a negative error, which is logged. Blocks.
+ */
+WEIR_API int weir_run(weir_server *s);
+
+/* Starts the workers and returns when connections are accepted, or a negative error. Touches no signal handler. */
+WEIR_API int weir_server_start(weir_server *s);
+
+/* Waits until a started server has stopped. Returns 0, or WEIR_EINVAL if it was not started. Blocks. */
+WEIR_API int weir_server_wait(weir_server *s);
+
+/*
+ * Begins a graceful stop and returns at once: accepting ends, what runs is finished, idle connections are closed, and
+ * after stop_timeout_ms the rest is cut. Any thread; also from a handler. Not from a signal handler.
+ */
+WEIR_API void weir_server_stop(weir_server *s);
+
+/* Every wrong setting, route and listener so far, one a line; "" when there is none. Valid until the next call on s. */
+WEIR_API const char *weir_server_errors(weir_server *s);
+
+/* The TCP port of the first listener, once started; 0 if it has none. Any thread. */
+WEIR_API int weir_server_port(const weir_server *s);
+
+/* The number of workers that the server has or will have. */
+WEIR_API int weir_server_workers(const weir_server *s);
+
+/* A further listener. Zero is each member's default, taken from weir_config where it has the same name. */
+typedef struct weir_listen_config {
+    const char *host; /* as in weir_config; "unix:PATH" for a Unix socket (an old socket file there is replaced) */
+    int port;         /* as in weir_config */
+    int fd;           /* an inherited listening descriptor, > 0: used instead of host and port; closed by the server */
+    int backlog;
+    int shared_listener;
+    int notsent_lowat;
+    int unix_mode; /* permission bits of the socket file; default 0666 */
+} weir_listen_config;
+
+/* Adds a listener before the start. With at least one such call, weir_config's host and port are listened on only if
+ * they were set. Returns 0 or WEIR_EINVAL, WEIR_ENOMEM. */
+WEIR_API int weir_server_listen(weir_server *s, const weir_listen_config *config);
+
+/* Opt-in, process-wide: a handler stack that overflows ends the process with a message that says so and names the
+ * stack_size setting. Installed only where SIGSEGV has its default action. Returns 0 or WEIR_EBUSY. */
+WEIR_API int weir_catch_stack_overflow(void);
+
+/* ---- Routes, middleware, hooks ------------------------------------------------------------------------------ */
+
+/* Handles a request: reads what it wants, replies, returns. Runs on a fiber and may call anything below that waits. */
+typedef void (*weir_handler)(weir_ctx *c);
+
+/*
+ * Registers a handler for a method ("GET"; NULL: any) and a path pattern. Before the start only. Segments of a pattern:
+ *   text          exactly this text
+ *   {name}        one whole segment, not empty
+ *   {name:regex}  one whole segment that the expression (PCRE2) matches as a whole; as the last segment of a pattern,
+ *                 it takes the rest of the path, slashes included
+ * The most specific pattern wins whatever the order of registration: text over expression over plain parameter over
+ * rest of the path, segment by segment. HEAD is served by GET's handler, OPTIONS and 405 by themselves.
+ * Returns 0, or WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then refuses to start.
+ */
+WEIR_API int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler);
+WEIR_API int weir_get(weir_server *s, const char *pattern, weir_handler handler);
+WEIR_API int weir_post(weir_server *s, const char *pattern, weir_handler handler);
+WEIR_API int weir_put(weir_server *s, const char *pattern, weir_handler handler);
+WEIR_API int weir_patch(weir_server *s, const char *pattern, weir_handler handler);
+WEIR_API int weir_delete(weir_server *s, const char *pattern, weir_handler handler);
+WEIR_API int weir_any(weir_server *s, const char *pattern, weir_handler handler);
+
+/*
+ * A group: routes that share a prefix, an optional host and middleware. prefix begins with "/" or is ""; it may hold
+ * parameters. host is NULL (any), an exact name, or "*.example.org"; a port in the request's Host is ignored. parent
+ * is NULL or a group whose prefix, host (unless given here) and middleware come first. Owned by the server. Before the
+ * start only. Returns NULL on a wrong argument or when there is no memory; the error is kept as by weir_route().
+ */
+WEIR_API weir_group *weir_group_new(weir_server *s, weir_group *parent, const char *prefix, const char *host);
+
+/* The group that every route and group belongs to: middleware added here runs for all requests, 404s included. */
+WEIR_API weir_group *weir_root(weir_server *s);
+
+/* As weir_route(), within a group; data (may be NULL) is read by weir_route_data(). */
+WEIR_API int weir_group_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data);
+
+/*
+ * Middleware, in order of registration, outer groups first. Request middleware runs before the handler; response
+ * middleware after it, once, before the reply's head is committed (for a streamed reply: when the head is first sent).
+ * Around middleware runs between the two and calls weir_next() to go on. Each ends the request by a final reply or by
+ * weir_end(); what would have come after it, except response middleware, is skipped. Before the start only.
+ */
+WEIR_API int weir_on_request(weir_group *g, weir_handler middleware);
+WEIR_API int weir_on_response(weir_group *g, weir_handler middleware);
+WEIR_API int weir_around(weir_group *g, weir_handler middleware);
+
+/* From around middleware: runs the rest of the chain (at most once) and returns when it has ended. May suspend. */
+WEIR_API void weir_next(weir_ctx *c);
+
+/* Ends the request after the running function: no later request middleware or handler runs. The reply so far is sent. */
+WEIR_API void weir_end(weir_ctx *c);
+
+/* Replaces the handler of requests that no route matches. */
+WEIR_API int weir_not_found(weir_server *s, weir_handler handler);
+
+/*
+ * The error hook: called for every request that is refused or fails (400, 404, 405, 413, 414, 431, 500, 503 ...). It may
+ * reply in its own form; if it does not, a short text page is sent. message is for people and holds nothing secret.
+ * For a head that could not be parsed, c knows status, message and peer only, and method and path are "".
+ */
+typedef void (*weir_error_hook)(weir_ctx *c, int status, const char *message);
+WEIR_API int weir_on_error(weir_server *s, weir_error_hook hook);
+
+/* One registered route. Strings belong to the server. */
+typedef struct weir_route_info {
+    const char *method;  /* "*" for any */
+    const char *pattern; /* with the groups' prefixes */
+    const char *host;    /* NULL for any */
+} weir_route_info;
+
+/* Calls each(arg, route) for every route, sorted by pattern. Before or after the start, not while routes are added. */
+WEIR_API void weir_routes(weir_server *s, void (*each)(void *arg, const weir_route_info *route), void *arg);
+
+/* ---- The request -------------------------------------------------------------------------------------------- */
+
+WEIR_API const char *weir_method(weir_ctx *c);        /* "GET"; as sent, case-sensitive (RFC 9110 section 9.1) */
+WEIR_API const char *weir_target(weir_ctx *c);        /* the raw request target (RFC 9112 section 3.2) */
+WEIR_API const char *weir_path(weir_ctx *c);          /* decoded by segment, dot segments resolved; "%2F" stays "%2F" */
+WEIR_API const char *weir_query_string(weir_ctx *c);  /* raw, without "?"; "" if there is none */
+WEIR_API const char *weir_host(weir_ctx *c);          /* the authority asked for, with its port; "" if unknown */
+WEIR_API int weir_http_version(weir_ctx *c);          /* 10 for HTTP/1.0, 11 for HTTP/1.1 */
+WEIR_API const char *weir_peer(weir_ctx *c);          /* "127.0.0.1:4711", "[::1]:4711" or "unix:" */
+WEIR_API const char *weir_local(weir_ctx *c);         /* this end's address in the same form */
+WEIR_API const char *weir_route_pattern(weir_ctx *c); /* the pattern that matched; "" if none did */
+WEIR_API void *weir_route_data(weir_ctx *c);          /* what the route was registered with; NULL if nothing */
+
+/* A path parameter, decoded; NULL if the pattern has none of that name. */
+WEIR_API const char *weir_param(weir_ctx *c, const char *name);
+/* The i-th path parameter: sets *name and *value (either may be NULL) and returns true, or false beyond the last. */
+WEIR_API bool weir_param_item(weir_ctx *c, size_t i, const char **name, const char **value);
+
+/* A query value, "+" and percent decoded: the first of that name, or NULL. "a" and "a=" both give "". */
+WEIR_API const char *weir_query(weir_ctx *c, const char *name);
+/* The i-th (from 0) value of that name, or NULL. */
+WEIR_API const char *weir_query_nth(weir_ctx *c, const char *name, size_t i);
+/* The i-th pair of the query string in its order; as weir_param_item(). */
+WEIR_API bool weir_query_item(weir_ctx *c, size_t i, const char **name, const char **value);
+
+/* A header's value by name, case-insensitive: the first line of that name, or NULL. Not percent-decoded or joined. */
+WEIR_API const char *weir_header(weir_ctx *c, const char *name);
+/* The i-th (from 0) line of that name, or NULL. */
+WEIR_API const char *weir_header_nth(weir_ctx *c, const char *name, size_t i);
+/* How many header lines have that name; name NULL: how many there are. */
+WEIR_API size_t weir_header_count(weir_ctx *c, const char *name);
+/* The i-th header line in order of arrival; as weir_param_item(). */
+WEIR_API bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **value);
+
+/* A cookie's value as sent (quotes removed), the first of that name, or NULL (RFC 6265 section 5.4). */
+WEIR_API const char *weir_cookie(weir_ctx *c, const char *name);
+/* The i-th cookie; as weir_param_item(). */
+WEIR_API bool weir_cookie_item(weir_ctx *c, size_t i, const char **name, const char **value);
+
+/* The announced length of the body: 0 if there is none, -1 if it is chunked and not known. */
+WEIR_API int64_t weir_body_length(weir_ctx *c);
+
+/*
+ * Reads up to len bytes of the body into buf. Returns how many (at least 1), 0 at its end, or WEIR_ECLOSED,
+ * WEIR_EPROTO, WEIR_ETIMEDOUT. Sends "100 Continue" first if the client waits for it. May suspend.
+ */
+WEIR_API ssize_t weir_read(weir_ctx *c, void *buf, size_t len);
+
+/* As weir_read() without a copy: *data points to the bytes where they were received, valid until the next read. */
+WEIR_API ssize_t weir_read_slice(weir_ctx *c, const void **data);
+
+/*
+ * Reads the whole body into the request's memory, NUL-terminated (the NUL does not count in *len). limit bounds it
+ * (0: what request_memory has left). Returns 0; WEIR_ETOOBIG when it is longer (the natural reply is 413); or as
+ * weir_read(). len may be NULL. A second call gives the same again. May suspend.
+ */
+WEIR_API int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len);
+
+/* ---- Memory and data of the request ------------------------------------------------------------------------- */
+
+/* Memory that dies with the request, aligned for any type, not cleared. NULL beyond request_memory. */
+WEIR_API void *weir_alloc(weir_ctx *c, size_t size);
+/* Formats into the request's memory. NULL beyond request_memory. */
+WEIR_API char *weir_sprintf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3);
+/* text as a JSON string, in quotes and escaped (RFC 8259 section 7; invalid UTF-8 becomes U+FFFD); "null" for NULL
+ * text. In the request's memory; NULL beyond it. */
+WEIR_API const char *weir_json_string(weir_ctx *c, const char *text);
+
+/*
+ * Attributes: one value of a type for each request, shared by middleware and handler. Define a key once at file scope
+ * and get a typed accessor:
+ *     WEIR_ATTRIBUTE(struct user, current_user)      // defines current_user(c) and current_user_find(c)
+ *     current_user(c)->id = 7;                       // zeroed at its first use in a request; NULL when out of memory
+ *     if (current_user_find(c)) ...                  // NULL if not made yet
+ */
+typedef struct weir_attribute_key {
+    const char *name;
+    size_t size;
+} weir_attribute_key;
+WEIR_API void *weir_attribute(weir_ctx *c, const weir_attribute_key *key);
+WEIR_API void *weir_attribute_find(weir_ctx *c, const weir_attribute_key *key);
+#define WEIR_ATTRIBUTE(type, name)                                                                                     \
+    static const weir_attribute_key name##_key = {#name, sizeof(type)};                                                \
+    __attribute__((unused)) static inline type *name(weir_ctx *c)                                                      \
+    {                                                                                                                  \
+        return (type *)weir_attribute(c, &name##_key);                                                                 \
+    }                                                                                                                  \
+    __attribute__((unused)) static inline type *name##_find(weir_ctx *c)                                               \
+    {                                                                                                                  \
+        return (type *)weir_attribute_find(c, &name##_key);                                                            \
+    }
+
+WEIR_API void *weir_server_data(weir_ctx *c); /* weir_config.server_data */
+WEIR_API void *weir_worker_data(weir_ctx *c); /* what weir_config.worker_start returned on this worker */
+WEIR_API int weir_worker_index(weir_ctx *c);  /* 0 .. workers - 1 */
+WEIR_API weir_server *weir_ctx_server(weir_ctx *c);
+
+/* Calls fn(arg) when the request ends, however it ends; last deferred, first called. On the handler's fiber. Returns
+ * 0 or WEIR_ENOMEM (then fn was called at once). */
+WEIR_API int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg);
+
+/* ---- The reply ---------------------------------------------------------------------------------------------- */
+
+/*
+ * Header names must be tokens and values must not hold CR, LF or NUL: anything else is refused with WEIR_EINVAL,
+ * logged, and never sent. Content-Length, Transfer-Encoding, Connection (except "close"), Date and Trailer are
+ * the framework's own and refused too. Strings are copied. Once the head is committed: WEIR_ECOMMITTED.
+ */
+WEIR_API int weir_set_status(weir_ctx *c, int status); /* 200..599; default 200 */
+WEIR_API int weir_status(weir_ctx *c);
+WEIR_API int weir_set_header(weir_ctx *c, const char *name, const char *value); /* replaces all of that name */
+WEIR_API int weir_add_header(weir_ctx *c, const char *name, const char *value); /* adds a line */
+WEIR_API int weir_remove_header(weir_ctx *c, const char *name);                 /* 0 also if there was none */
+/* The first value set so far for that name, or NULL. */
+WEIR_API const char *weir_response_header(weir_ctx *c, const char *name);
+
+enum weir_same_site { WEIR_SAME_SITE_NONE_SET = 0, WEIR_SAME_SITE_LAX, WEIR_SAME_SITE_STRICT, WEIR_SAME_SITE_NONE };
+/* A cookie to set (RFC 6265 section 4.1). NULL or zero members are left out. */
+typedef struct weir_set_cookie_options {
+    const char *name;
+    const char *value;
+    const char *path;
+    const char *domain;
+    int64_t max_age; /* seconds; WEIR_OFF: "Max-Age=0", which deletes the cookie */
+    int64_t expires; /* seconds since 1970 */
+    bool secure;
+    bool http_only;
+    bool partitioned;
+    enum weir_same_site same_site;
+} weir_set_cookie_options;
+WEIR_API int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie);
+
+/*
+ * Final replies: each sets the whole body, whose length is known, and is sent when the handler returns. The status is
+ * weir_set_status()'s. type may be NULL (weir_set_header() gave Content-Type, or there is none). A second one, or one
+ * after a write, gives WEIR_EDONE. Bytes are copied if they fit one buffer, else the call may suspend until the kernel
+ * has them.
+ */
+WEIR_API int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len);
+WEIR_API int weir_reply_text(weir_ctx *c, const char *text); /* text/plain; charset=utf-8 */
+WEIR_API int weir_reply_json(weir_ctx *c, const char *json); /* application/json */
+WEIR_API int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...) WEIR_PRINTF(3, 4);
+/* data stays valid and unchanged for the life of the server (a literal): sent where it lies, never copied. */
+WEIR_API int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len);
+/* status 301, 302, 303, 307 or 308; location as in RFC 9110 section 10.2.2. */
+WEIR_API int weir_redirect(weir_ctx *c, int status, const char *location);
+/* The error page of a status, made by the error hook if there is one. Does not end the handler. */
+WEIR_API int weir_reply_error(weir_ctx *c, int status, const char *message);
+
+/*
+ * Sends the regular file root/path with its length, by sendfile where the transport can; it is opened now and sent after the handler has
+ * returned. Nothing outside root is reachable, by "..", by a link or by an absolute path. Content-Type is
+ * application/octet-stream unless set; Last-Modified is set. Returns 0; WEIR_ENOENT (also for a directory), WEIR_EACCES,
+ * WEIR_EIO, WEIR_ENOMEM. After an error nothing is replied yet: the handler may reply; if it does not, the client gets the error page
+ * that fits (404, 403, 500, 503). May suspend.
+ */
+WEIR_API int weir_send_file(weir_ctx *c, const char *root, const char *path);
+
+/*
+ * Streams: what is written is collected in the connection's output and goes out when that is full, on weir_flush(), when
+ * the handler returns, and before the handler waits for anything else. A body that fits one buffer gets a
+ * Content-Length, a longer one is chunked (HTTP/1.0: ends with the connection). A large write is sent from data itself,
+ * uncopied. Each call waits while the client is slow. Returns 0, WEIR_ECLOSED once the client has gone, WEIR_EDONE after
+ * a final reply, WEIR_ETIMEDOUT when the client took nothing for write_timeout_ms. May suspend.
+ */
+WEIR_API int weir_write(weir_ctx *c, const void *data, size_t len);
+WEIR_API int weir_printf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3);
+WEIR_API int weir_vprintf(weir_ctx *c, const char *fmt, va_list args) WEIR_PRINTF(2, 0);
+WEIR_API int weir_flush(weir_ctx *c);
+
+/* Announces the length of a body that will be written: it is sent as Content-Length. Writing more is WEIR_ETOOBIG;
+ * writing less cuts the connection. */
+WEIR_API int weir_set_length(weir_ctx *c, int64_t length);
+
+enum weir_closed_state {
+    WEIR_OPEN = 0,        /* the client is there */
+    WEIR_HALF_CLOSED = 1, /* it has ended its side and still reads (a FIN after the request) */
+    WEIR_GONE = 2,        /* reset, hung up, or a write failed */
+};
+WEIR_API enum weir_closed_state weir_closed(weir_ctx *c);
+
+/* Closes the connection after this reply. */
+WEIR_API void weir_close_after(weir_ctx *c);
+
+/* Calls fn when the reply has been handed to the kernel to its last byte (error 0) or has failed (negative), with the bytes of body
+ * sent. It runs on the worker after the request's memory is gone, must not wait, and gets only arg. */
+WEIR_API int weir_on_sent(weir_ctx *c, void (*fn)(void *arg, int error, uint64_t bytes), void *arg);
+
+/*
+ * Ends the handler from any depth: deferred calls run, the error hook writes the page for status. After the head has been sent there is
+ * no page: the connection is reset. Never across C++ frames with destructors, never with a lock held, never in an offloaded function.
+ */
+WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, ...) WEIR_PRINTF(3, 4);
+
+/* ---- Waiting ------------------------------------------------------------------------------------------------ */
+
+/* Waits at least ms. Returns 0; WEIR_ECLOSED as soon as the client goes (a client that had gone before does not shorten the wait);
+ * WEIR_ECANCELED when the server's stop cuts it. Suspends. */
+WEIR_API int weir_sleep(weir_ctx *c, int ms);
+
+/* Lets other work of this worker run. */
+WEIR_API void weir_yield(weir_ctx *c);
+
+#define WEIR_READABLE 1
+#define WEIR_WRITABLE 2
+/* Waits until fd (non-blocking, not otherwise registered here) is readable and/or writable. timeout_ms 0: no limit. Returns the events, or
+ * WEIR_ETIMEDOUT, WEIR_ECLOSED (the client has gone), WEIR_ECANCELED, WEIR_ESYS. Suspends. */
+WEIR_API int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms);
+
+/* Runs fn(arg) on another thread and returns what it returned. fn must not use c. WEIR_ENOMEM when no thread can be had. Suspends. */
+WEIR_API int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg);
+
+/* ---- Files read by hand ------------------------------------------------------------------------------------- */
+
+typedef struct weir_file weir_file;
+
+/* Opens the regular file root/path for reading, confined as weir_send_file(). *file is closed by itself when the request ends. Returns 0
+ * or as weir_send_file(). May suspend. */
+WEIR_API int weir_file_open(weir_ctx *c, const char *root, const char *path, weir_file **file);
+WEIR_API int64_t weir_file_size(const weir_file *file);
+/* Reads the next bytes: how many, 0 at the end, or WEIR_EIO. Never blocks the worker: waits for the disk on another thread. May suspend. */
+WEIR_API ssize_t weir_file_read(weir_ctx *c, weir_file *file, void *buf, size_t len);
+/* Reads the next line with its newline into buf, NUL-terminated: its length, 0 at the end, WEIR_ETOOBIG if it does not fit (nothing is
+ * consumed), WEIR_EIO, WEIR_ENOMEM. May suspend. */
+WEIR_API ssize_t weir_file_line(weir_ctx *c, weir_file *file, char *buf, size_t size);
+WEIR_API void weir_file_close(weir_ctx *c, weir_file *file);
+
+/* ---- Shared values and the cache ---------------------------------------------------------------------------- */
+
+/* Bytes that several replies may send at once. Never changes once made; freed with its last reference. */
+typedef struct weir_value weir_value;
+WEIR_API const void *weir_value_data(const weir_value *v);
+WEIR_API size_t weir_value_size(const weir_value *v);
+
+/* A cache of computed values, shared by the workers of its server. */
+typedef struct weir_cache weir_cache;
+typedef struct weir_cache_config {
+    const char *name;   /* of its account in the ledger; default "cache" */
+    size_t max_entries; /* default 1000 */
+    size_t max_bytes;   /* keys, values and bookkeeping; default 16 MiB */
+    int ttl_ms;         /* how long an entry is used; default: until it is evicted */
+} weir_cache_config;
+/* Before the start only; owned by the server. NULL when there is no memory. */
+WEIR_API weir_cache *weir_cache_new(weir_server *s, const weir_cache_config *config);
+
+/* Computes the value of a missing key: makes it with weir_cache_put() and returns 0, or a negative error that is handed to all who wait. May
+ * suspend. */
+typedef struct weir_cache_slot weir_cache_slot;
+typedef int (*weir_cache_fill)(weir_ctx *c, weir_cache_slot *slot, void *arg);
+/* Copies data as the slot's value. Returns 0, or WEIR_ENOMEM. */
+WEIR_API int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len);
+
+/*
+ * Looks key up; on a miss computes it by fill, once however many ask at the same time (the others wait). *value is valid until the request
+ * ends, also when it is evicted meanwhile. hit (may be NULL) tells whether it was found or waited for. Returns 0, fill's error, or
+ * WEIR_EDEADLK from within the computation of the same key. May suspend.
+ */
+WEIR_API int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_fill fill, void *arg,
+                            const weir_value **value, bool *hit);
+/* Forgets a key. */
+WEIR_API void weir_cache_remove(weir_cache *cache, const char *key);
+/* A final reply whose body is a value, sent without a copy. */
+WEIR_API int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value);
+
+typedef struct weir_cache_stats {
+    uint64_t hits, misses, waits, evictions, expirations, failures;
+    uint64_t entries, bytes;
+} weir_cache_stats;
+WEIR_API void weir_cache_stats_read(const weir_cache *cache, weir_cache_stats *stats);
+
+/* ---- The ledger --------------------------------------------------------------------------------------------- */
+
+/* One account: a kind of memory, summed over the workers. */
+typedef struct weir_account {
+    const char *name;
+    uint64_t in_use;   /* bytes handed out */
+    uint64_t reserved; /* bytes taken from the system for it */
+    uint64_t peak;     /* most that was ever in use (sum of the workers' peaks) */
+    uint64_t refused;  /* times that memory was asked for and not given */
+    uint64_t objects;  /* things handed out */
+} weir_account;
+
+typedef struct weir_ledger {
+    uint64_t memory_limit; /* 0: none */
+    uint64_t reserved;     /* sum over the accounts */
+    uint64_t connections;  /* open now */
+    uint64_t accepted;     /* connections ever */
+    uint64_t requests;     /* requests ever */
+    uint64_t bytes_in, bytes_out;
+    uint64_t fibers; /* handlers suspended or running */
+    size_t account_count;
+    weir_account accounts[32];
+} weir_ledger;
+
+/* Reads the ledger of a server; figures of several workers are not of one instant. Any thread. */
+WEIR_API void weir_ledger_read(weir_server *s, weir_ledger *ledger);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

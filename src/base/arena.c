@@ -1,0 +1,43 @@
+/*
+ * The arena's way to its block.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/arena.h"
+
+void *arena_alloc_slow(struct arena *a, size_t size)
+{
+    size_t rounded = (size + 15) & ~(size_t)15;
+    if (a->block || rounded < size || rounded > a->blocks->object_size)
+        return NULL;
+    char *block = pool_take(a->blocks);
+    if (!block)
+        return NULL;
+    a->block = block;
+    a->pos = block + rounded;
+    a->end = block + a->blocks->object_size;
+    return block;
+}
+
+void arena_done_block(struct arena *a)
+{
+    pool_give(a->blocks, a->block);
+    a->block = NULL;
+}
+
+size_t arena_room(const struct arena *a)
+{
+    size_t room = (size_t)(a->end - a->pos) & ~(size_t)15;
+    return a->block || room > a->blocks->object_size ? room : a->blocks->object_size;
+}
+
+char *arena_copy(struct arena *a, struct slice text)
+{
+    char *copy = text.len < SIZE_MAX ? arena_alloc(a, text.len + 1) : NULL;
+    if (copy) {
+        if (text.len)
+            memcpy(copy, text.data, text.len);
+        copy[text.len] = '\0';
+    }
+    return copy;
+}

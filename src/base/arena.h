@@ -1,0 +1,60 @@
+/*
+ * The memory of one request: a pointer that moves. The first bytes lie in the request's own record, so that a small
+ * request touches nothing else; the rest is one pooled block, so that the most a request can take is one number.
+ * Everything dies at once.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_BASE_ARENA_H
+#define WEIR_BASE_ARENA_H
+
+#include "base/pool.h"
+#include "base/slice.h"
+
+struct arena {
+    char *pos;
+    char *end;
+    struct pool *blocks; /* where the block comes from */
+    char *block;         /* NULL until the inline part is used up */
+};
+
+/* inline_memory (16-byte aligned) is the caller's and outlives the arena. */
+static inline void arena_init(struct arena *a, struct pool *blocks, char *inline_memory, size_t size)
+{
+    memory_unpoison(inline_memory, size);
+    a->pos = inline_memory;
+    a->end = inline_memory + size;
+    a->blocks = blocks;
+    a->block = NULL;
+}
+
+COLD void arena_done_block(struct arena *a);
+
+/* Gives everything back. */
+static inline void arena_done(struct arena *a)
+{
+    if (unlikely(a->block != NULL))
+        arena_done_block(a);
+}
+
+void *arena_alloc_slow(struct arena *a, size_t size);
+
+/* Memory for size bytes, aligned to 16, not cleared; NULL beyond the limit. */
+static inline void *arena_alloc(struct arena *a, size_t size)
+{
+    size_t room = (size_t)(a->end - a->pos);
+    size_t rounded = (size + 15) & ~(size_t)15;
+    if (unlikely(rounded < size || rounded > room))
+        return arena_alloc_slow(a, size);
+    void *p = a->pos;
+    a->pos += rounded;
+    return p;
+}
+
+/* Bytes that one further arena_alloc() can give at most. */
+size_t arena_room(const struct arena *a);
+
+/* A NUL-terminated copy; NULL beyond the limit. */
+char *arena_copy(struct arena *a, struct slice text);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * The one table through which all memory is had. Every byte belongs to an account; the accounts of a server share one
+ * bound, which holds at every instant because memory is granted before it is taken. A test can make any allocation fail.
+ *
+ * An account has one writer at a time: the worker that owns it, or whoever holds its owner's lock. Any thread may read
+ * it, so its figures are relaxed atomics that the writer loads and stores without a locked instruction.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_BASE_MEMORY_H
+#define WEIR_BASE_MEMORY_H
+
+#include "base/debug.h"
+#include "base/lock.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct memory;
+
+struct account {
+    struct memory *memory;
+    const char *name; /* static, or alive as long as the account */
+    struct account *next;
+    _Atomic uint64_t in_use;   /* bytes handed out */
+    _Atomic uint64_t reserved; /* bytes taken from the system */
+    _Atomic uint64_t peak;     /* most that was in use */
+    _Atomic uint64_t refused;  /* requests that were turned down */
+    _Atomic uint64_t objects;  /* things handed out */
+};
+
+struct memory {
+    uint64_t limit;           /* bound on the sum of reserved; 0: none */
+    _Atomic uint64_t granted; /* sum of reserved over the accounts */
+    struct lock lock;
+    struct account *accounts GUARDED_BY(lock);
+    /* For tests: returns true to make this allocation fail. NULL: none. */
+    bool (*fault)(void *arg, const struct account *a, size_t size);
+    void *fault_arg;
+};
+
+void memory_init(struct memory *m, uint64_t limit);
+void memory_done(struct memory *m);
+
+/* Opens an account. a is the caller's, and has to live until account_close(). name: see above. */
+void account_open(struct account *a, struct memory *m, const char *name);
+/* Closes it; nothing may be reserved any more. */
+void account_close(struct account *a);
+
+/* Adds to a figure that only the calling thread writes. */
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static inline uint64_t counter_read(const _Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static inline void account_take(struct account *a, size_t size)
+{
+    uint64_t in_use = counter_read(&a->in_use) + size;
+    atomic_store_explicit(&a->in_use, in_use, memory_order_relaxed);
+    if (in_use > counter_read(&a->peak))
+        atomic_store_explicit(&a->peak, in_use, memory_order_relaxed);
+    counter_add(&a->objects, 1);
+}
+
+static inline void account_give(struct account *a, size_t size)
+{
+    debug_assert(counter_read(&a->in_use) >= size && counter_read(&a->objects) > 0);
+    counter_add(&a->in_use, (uint64_t)0 - size);
+    counter_add(&a->objects, (uint64_t)0 - 1);
+}
+
+/*
+ * Maps size bytes (a multiple of the page size), aligned to align (a power of two, at least a page), cleared, and never
+ * made of huge pages. NULL when the bound or the system refuses. It counts as reserved; what of it is in use is the
+ * caller's to count.
+ */
+void *memory_map(struct account *a, size_t size, size_t align) MUST_CHECK;
+void memory_unmap(struct account *a, void *p, size_t size);
+
+/* Counts size bytes as reserved by a without taking them: for memory that a library takes. False: refused. */
+bool memory_grant(struct account *a, size_t size) MUST_CHECK;
+void memory_return(struct account *a, size_t size);
+
+/* Memory from the C library, not cleared, counted as reserved and in use. For what lives as long as the server. NULL when refused. */
+void *memory_alloc(struct account *a, size_t size) MUST_CHECK;
+/* size is what was asked for. p may be NULL. */
+void memory_free(struct account *a, void *p, size_t size);
+
+#endif

@@ -1,0 +1,114 @@
+/*
+ * Growing and trimming of pools.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/pool.h"
+#include "weir.h"
+
+#include <sys/mman.h>
+
+#define SLAB_SIZE_MIN    ((size_t)64 * 1024)
+#define SLAB_OBJECTS_MIN 7
+#define POOL_OBJECTS_MAX 4096 /* in a slab */
+
+void pool_init(struct pool *p, struct account *account, size_t object_size, size_t align, size_t slab_size)
+{
+    weir_assert(object_size >= sizeof(struct pool_free) && align >= 8 && (align & (align - 1)) == 0);
+    size_t stride = (object_size + align - 1) & ~(align - 1);
+    size_t first = (sizeof(struct pool_slab) + align - 1) & ~(align - 1);
+    if (slab_size == 0) {
+        slab_size = SLAB_SIZE_MIN;
+        while (slab_size < first + stride * SLAB_OBJECTS_MIN)
+            slab_size *= 2;
+    }
+    weir_assert(slab_size >= first + stride && (slab_size - first) / stride <= POOL_OBJECTS_MAX);
+    *p = (struct pool){.account = account,
+                       .object_size = object_size,
+                       .stride = stride,
+                       .slab_size = slab_size,
+                       .first = first,
+                       .per_slab = (uint32_t)((slab_size - first) / stride)};
+    list_init(&p->partial);
+    list_init(&p->full);
+}
+
+static void slab_unmap(struct pool *p, struct pool_slab *s)
+{
+    list_remove(&s->link);
+    memory_unmap(p->account, s, p->slab_size);
+}
+
+void pool_done(struct pool *p)
+{
+    if (!p->account)
+        return;
+    list_for_each_safe (l, &p->partial)
+        slab_unmap(p, container_of(l, struct pool_slab, link));
+    list_for_each_safe (l, &p->full)
+        slab_unmap(p, container_of(l, struct pool_slab, link));
+    *p = (struct pool){0};
+}
+
+bool pool_grow(struct pool *p)
+{
+    struct pool_slab *s = memory_map(p->account, p->slab_size, p->slab_size);
+    if (!s)
+        return false;
+    *s = (struct pool_slab){0};
+    memory_poison((char *)s + p->first, p->slab_size - p->first);
+    list_push_back(&p->partial, &s->link);
+    p->empty++;
+    return true;
+}
+
+int pool_preallocate(struct pool *p, size_t n)
+{
+    uint32_t slabs = (uint32_t)((n + p->per_slab - 1) / p->per_slab);
+    while (p->keep < slabs) {
+        if (!pool_grow(p))
+            return WEIR_ENOMEM;
+        p->keep++;
+    }
+    p->low = p->empty;
+    return 0;
+}
+
+void pool_trim(struct pool *p, bool all)
+{
+    uint32_t spare = all ? p->empty : p->low;
+    spare = spare > p->keep ? spare - p->keep : 0;
+    uint32_t release = all ? spare : (spare + 1) / 2;
+    for (struct list *l = p->partial.prev; release > 0 && l != &p->partial;) {
+        struct pool_slab *s = container_of(l, struct pool_slab, link);
+        l = l->prev;
+        if (s->used == 0) {
+            slab_unmap(p, s);
+            p->empty--;
+            release--;
+        }
+    }
+    p->low = p->empty;
+}
+
+/* An object is in use if it was ever handed out and is not on its slab's free list: finding that out here costs nothing anywhere else. */
+static void slab_each(struct pool *p, struct pool_slab *s, void (*each)(void *, void *), void *arg)
+{
+    uint64_t idle[POOL_OBJECTS_MAX / 64] = {0};
+    for (const struct pool_free *f = s->free; f; f = f->next) {
+        size_t i = ((size_t)((const char *)f - (const char *)s) - p->first) / p->stride;
+        idle[i / 64] |= 1ull << (i % 64);
+    }
+    uint32_t fresh = s->fresh;
+    for (uint32_t i = 0; i < fresh; i++)
+        if (!(idle[i / 64] >> (i % 64) & 1))
+            each(arg, (char *)s + p->first + p->stride * i);
+}
+
+void pool_each(struct pool *p, void (*each)(void *arg, void *object), void *arg)
+{
+    list_for_each_safe (l, &p->partial)
+        slab_each(p, container_of(l, struct pool_slab, link), each, arg);
+    list_for_each_safe (l, &p->full)
+        slab_each(p, container_of(l, struct pool_slab, link), each, arg);
+}

@@ -1,0 +1,115 @@
+/*
+ * Pools of objects of one size, which is how all serving memory is had. A pool grows by slabs: aligned mappings, so that
+ * an object's slab is found by masking its address, each with its own free list and count. Objects that were never used
+ * are taken in address order, so that a slab costs only the pages it has used; a slab whose objects are all free can be
+ * given back, so that memory falls after a peak.
+ *
+ * One thread uses a pool. Taking the object given last first keeps it warm in the cache.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_BASE_POOL_H
+#define WEIR_BASE_POOL_H
+
+#include "base/list.h"
+#include "base/memory.h"
+
+#include <stdint.h>
+
+struct pool_free {
+    struct pool_free *next;
+};
+
+struct pool_slab {
+    struct list link;       /* in one of the pool's lists */
+    struct pool_free *free; /* objects given back */
+    uint32_t used;          /* objects handed out */
+    uint32_t fresh;         /* objects from here on were never handed out */
+    uint64_t padding;       /* objects start at a multiple of 16, and usually of 64 */
+};
+
+struct pool {
+    struct account *account;
+    size_t object_size;
+    size_t stride;    /* object_size rounded up to the alignment */
+    size_t slab_size; /* a power of two */
+    size_t first;     /* offset of a slab's first object */
+    uint32_t per_slab;
+    uint32_t empty;      /* slabs in partial that hold no object in use */
+    uint32_t keep;       /* empty slabs that trimming leaves */
+    bool plain;          /* objects given back are neither poisoned nor overwritten beyond their first word */
+    uint32_t low;        /* least number of empty slabs since the last trim: they were not needed */
+    struct list partial; /* slabs with a free object; the one given to last is first */
+    struct list full;
+};
+
+/* object_size > 0; align: 8 to 64, a power of two; slab_size: a power of two of at least 4096 that holds an object, or 0: chosen. account outlives the
+ * pool. */
+void pool_init(struct pool *p, struct account *account, size_t object_size, size_t align, size_t slab_size);
+
+/* Unmaps every slab. Objects still in use are gone too: only for the end of their owner. */
+void pool_done(struct pool *p);
+
+/* Makes room for n objects beforehand and keeps it. 0, or WEIR_ENOMEM's value when refused. */
+int pool_preallocate(struct pool *p, size_t n);
+
+/* Gives back half of the empty slabs that were not needed since the last call (at least one), or all of them. */
+void pool_trim(struct pool *p, bool all);
+
+/* Calls each(arg, object) for every object in use. each may give back its object, and take others; new ones may be left out. */
+void pool_each(struct pool *p, void (*each)(void *arg, void *object), void *arg);
+
+bool pool_grow(struct pool *p) MUST_CHECK;
+
+static inline struct pool_slab *pool_slab_of(const struct pool *p, const void *object)
+{
+    return (struct pool_slab *)((uintptr_t)object & ~(uintptr_t)(p->slab_size - 1));
+}
+
+/* An object, not cleared; NULL when refused. */
+static inline void *pool_take(struct pool *p)
+{
+    if (unlikely(list_empty(&p->partial)) && !pool_grow(p))
+        return NULL;
+    struct pool_slab *s = container_of(p->partial.next, struct pool_slab, link);
+    void *object;
+    if (likely(s->free != NULL)) {
+        object = s->free;
+        s->free = s->free->next;
+    } else {
+        object = (char *)s + p->first + p->stride * s->fresh++;
+    }
+    if (s->used++ == 0 && --p->empty < p->low)
+        p->low = p->empty;
+    if (unlikely(s->used == p->per_slab)) {
+        list_remove(&s->link);
+        list_push_front(&p->full, &s->link);
+    }
+    memory_unpoison(object, p->object_size);
+    account_take(p->account, p->stride);
+    return object;
+}
+
+/* Gives an object back. It is poisoned: whoever still points to it is told by AddressSanitizer. */
+static inline void pool_give(struct pool *p, void *object)
+{
+    struct pool_slab *s = pool_slab_of(p, object);
+    struct pool_free *f = object;
+#ifdef WEIR_DEBUG
+    if (!p->plain)
+        __builtin_memset(object, 0xdd, p->object_size);
+#endif
+    f->next = s->free;
+    s->free = f;
+    if (!p->plain)
+        memory_poison((char *)object + sizeof *f, p->object_size - sizeof *f);
+    if (unlikely(s->used == p->per_slab)) {
+        list_remove(&s->link);
+        list_push_front(&p->partial, &s->link);
+    }
+    if (--s->used == 0)
+        p->empty++;
+    account_give(p->account, p->stride);
+}
+
+#endif

@@ -1,0 +1,338 @@
+/*
+ * Fibers: stacks, the pool of them, and the scheduler's side of the switch.
+ *
+ * A stack is a mapping with a guard below it. Idle stacks beyond a mark give their pages back at once, and whole stacks are unmapped by
+ * trimming. Each mapping is kept from becoming a huge page, or an 8 KiB stack would cost 2 MiB.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "io/fiber.h"
+#include "io/fiber_switch.h"
+#include "weir.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifdef WEIR_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+#endif
+#ifdef WEIR_TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define VALGRIND_STACK_REGISTER(start, end) 0
+#define VALGRIND_STACK_DEREGISTER(id)       ((void)(id))
+#endif
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+
+#define FIBERS_KEEP 16 /* idle fibers that keep their pages */
+
+void fibers_init(struct fibers *f, struct account *account, size_t stack_size, void (*entry)(void *), void *arg)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    *f = (struct fibers){.account = account, .entry = entry, .arg = arg, .keep = FIBERS_KEEP};
+    f->stack_size = (stack_size + page - 1) & ~(page - 1);
+    f->guard_size = (FIBER_GUARD_SIZE + page - 1) & ~(page - 1);
+    list_init(&f->idle);
+    list_init(&f->ready);
+    f->lean = &f->idle;
+#ifdef WEIR_TSAN
+    f->main_tsan = __tsan_get_current_fiber();
+#endif
+}
+
+/* ---- The switch, and what the tools are told of it ---- */
+
+/* Called first thing on a stack that has been switched to. */
+static inline void switch_arrived(struct fibers *f, struct fiber *self)
+{
+#ifdef WEIR_ASAN
+    if (self)
+        __sanitizer_finish_switch_fiber(self->asan, &f->main_stack_bottom, &f->main_stack_size);
+    else
+        __sanitizer_finish_switch_fiber(f->main_asan, NULL, NULL);
+#endif
+    (void)f;
+    (void)self;
+}
+
+/* From main to a fiber; returns when it parks. */
+static void switch_to_fiber(struct fibers *f, struct fiber *to)
+{
+    debug_assert(f->current == NULL);
+    f->current = to;
+    to->state = FIBER_RUNNING;
+#ifdef WEIR_ASAN
+    __sanitizer_start_switch_fiber(&f->main_asan, to->stack, f->stack_size);
+#endif
+#ifdef WEIR_TSAN
+    __tsan_switch_to_fiber(to->tsan, 0);
+#endif
+    weir_fiber_switch(&f->main_stack_pointer, to->stack_pointer);
+    switch_arrived(f, NULL);
+}
+
+/* From the running fiber to main; returns when it is resumed. */
+static void switch_to_main(struct fibers *f)
+{
+    struct fiber *self = f->current;
+    weir_assert(*lock_depth() == 0);
+    f->current = NULL;
+#ifdef WEIR_ASAN
+    __sanitizer_start_switch_fiber(&self->asan, f->main_stack_bottom, f->main_stack_size);
+#endif
+#ifdef WEIR_TSAN
+    __tsan_switch_to_fiber(f->main_tsan, 0);
+#endif
+    weir_fiber_switch(&self->stack_pointer, f->main_stack_pointer);
+    switch_arrived(f, self);
+}
+
+/* ---- Stacks ---- */
+
+static void fiber_run(void *arg)
+{
+    struct fiber *self = arg;
+    struct fibers *f = self->fibers;
+    switch_arrived(f, self);
+    for (;;) {
+        f->entry(f->arg);
+        self->state = FIBER_IDLE;
+        switch_to_main(f);
+    }
+}
+
+static void fiber_reset(struct fiber *fiber)
+{
+    memory_unpoison(fiber->stack, (size_t)((char *)fiber - fiber->stack));
+    fiber->stack_pointer = fiber_switch_prepare((char *)fiber, fiber_run, fiber);
+    fiber->state = FIBER_IDLE;
+    fiber->asan = NULL;
+    fiber->dead = false;
+#ifdef WEIR_TSAN
+    if (fiber->tsan)
+        __tsan_destroy_fiber(fiber->tsan);
+    fiber->tsan = __tsan_create_fiber(0);
+#endif
+}
+
+/* Makes [p, p + size) fault. The newer call splits no mapping, so that ten thousand stacks stay one. */
+static bool guard_install(char *p, size_t size)
+{
+    return madvise(p, size, MADV_GUARD_INSTALL) == 0 || mprotect(p, size, PROT_NONE) == 0;
+}
+
+static struct fiber *fiber_new(struct fibers *f)
+{
+    if (!memory_grant(f->account, f->stack_size))
+        return NULL;
+    size_t size = f->guard_size + f->stack_size;
+    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (p != MAP_FAILED && !guard_install(p, f->guard_size)) {
+        munmap(p, size);
+        p = MAP_FAILED;
+    }
+    if (p == MAP_FAILED) {
+        memory_return(f->account, f->stack_size);
+        return NULL;
+    }
+    madvise(p + f->guard_size, f->stack_size, MADV_NOHUGEPAGE);
+    char *stack = p + f->guard_size;
+    /* The record's place varies a little from stack to stack, or all of them would compete for the same cache lines. */
+    size_t colour = (f->total % 16) * 64;
+    size_t record = (sizeof(struct fiber) + 63) & ~(size_t)63;
+    struct fiber *fiber = (struct fiber *)(void *)(stack + f->stack_size - record - colour);
+    *fiber = (struct fiber){.fibers = f, .stack = stack};
+    list_init(&fiber->link);
+    fiber->valgrind = VALGRIND_STACK_REGISTER(stack, stack + f->stack_size);
+#ifdef WEIR_ASAN
+    __lsan_register_root_region(stack, f->stack_size);
+#endif
+    fiber_reset(fiber);
+    f->total++;
+    return fiber;
+}
+
+static void fiber_free(struct fiber *fiber)
+{
+    struct fibers *f = fiber->fibers;
+    char *stack = fiber->stack;
+#ifdef WEIR_ASAN
+    __lsan_unregister_root_region(stack, f->stack_size);
+#endif
+#ifdef WEIR_TSAN
+    __tsan_destroy_fiber(fiber->tsan);
+#endif
+    VALGRIND_STACK_DEREGISTER(fiber->valgrind);
+    memory_unpoison(stack, f->stack_size);
+    munmap(stack - f->guard_size, f->guard_size + f->stack_size);
+    memory_return(f->account, f->stack_size);
+    f->total--;
+}
+
+/* Gives back all pages but those that hold the record and the first frames. */
+static void fiber_make_lean(struct fiber *fiber)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *upto = (char *)((uintptr_t)fiber->stack_pointer & ~(uintptr_t)(page - 1));
+    if (upto > fiber->stack)
+        madvise(fiber->stack, (size_t)(upto - fiber->stack), MADV_DONTNEED);
+    fiber->lean = true;
+}
+
+/* ---- The pool ---- */
+
+/* Puts a fiber first in the idle list; beyond the mark the least recently used warm one gives back its pages. */
+static void fibers_insert(struct fibers *f, struct fiber *fiber)
+{
+    list_push_front(&f->idle, &fiber->link);
+    f->idle_count++;
+    if (f->idle_count - f->lean_count <= f->keep)
+        return;
+    f->lean = f->lean->prev;
+    f->lean_count++;
+    fiber_make_lean(container_of(f->lean, struct fiber, link));
+}
+
+/* Takes a fiber out of the idle list, from one of its ends. */
+static struct fiber *fibers_extract(struct fibers *f, struct list *l)
+{
+    struct fiber *fiber = container_of(l, struct fiber, link);
+    if (l == f->lean)
+        f->lean = l->next;
+    list_remove(l);
+    f->idle_count--;
+    f->lean_count -= fiber->lean;
+    fiber->lean = false;
+    return fiber;
+}
+
+static struct fiber *fibers_take(struct fibers *f)
+{
+    struct fiber *fiber;
+    if (unlikely(list_empty(&f->idle))) {
+        fiber = fiber_new(f);
+        if (!fiber)
+            return NULL;
+    } else {
+        fiber = fibers_extract(f, f->idle.next);
+        if (f->idle_count < f->idle_low)
+            f->idle_low = f->idle_count;
+    }
+    account_take(f->account, f->stack_size);
+    return fiber;
+}
+
+int fibers_preallocate(struct fibers *f, uint32_t n)
+{
+    while (f->idle_count < n) {
+        struct fiber *fiber = fiber_new(f);
+        if (!fiber)
+            return WEIR_ENOMEM;
+        fibers_insert(f, fiber);
+    }
+    return 0;
+}
+
+void fibers_trim(struct fibers *f, bool all)
+{
+    uint32_t spare = all ? f->idle_count : f->idle_low;
+    if (!all)
+        spare = spare > 1 ? (spare + 1) / 2 : 0; /* the last one stays: something always has to run */
+    while (spare-- > 0)
+        fiber_free(fibers_extract(f, f->idle.prev));
+    f->idle_low = f->idle_count;
+}
+
+void fibers_done(struct fibers *f)
+{
+    fibers_trim(f, true);
+}
+
+/* ---- The scheduler ---- */
+
+/* After a switch back to main: an idle fiber goes to the pool. */
+static void fibers_settle(struct fibers *f, struct fiber *fiber)
+{
+    if (fiber->state != FIBER_IDLE)
+        return;
+    if (fiber->dead)
+        fiber_reset(fiber);
+    fiber->owner = NULL;
+    account_give(f->account, f->stack_size);
+    fibers_insert(f, fiber);
+}
+
+bool fibers_start(struct fibers *f)
+{
+    struct fiber *fiber = fibers_take(f);
+    if (!fiber)
+        return false;
+    switch_to_fiber(f, fiber);
+    fibers_settle(f, fiber);
+    return true;
+}
+
+bool fibers_resume_ready(struct fibers *f)
+{
+    struct list now;
+    list_init(&now);
+    list_splice_back(&now, &f->ready);
+    struct list *l;
+    while ((l = list_pop_front(&now))) {
+        struct fiber *fiber = container_of(l, struct fiber, link);
+        switch_to_fiber(f, fiber);
+        fibers_settle(f, fiber);
+    }
+    return !list_empty(&f->ready);
+}
+
+int fiber_park(struct fibers *f)
+{
+    struct fiber *self = f->current;
+    self->state = FIBER_PARKED;
+    switch_to_main(f);
+    return self->result;
+}
+
+void fiber_yield(struct fibers *f)
+{
+    struct fiber *self = f->current;
+    self->state = FIBER_READY;
+    list_push_back(&f->ready, &self->link);
+    switch_to_main(f);
+}
+
+bool fiber_wake(struct fiber *fiber, int result)
+{
+    if (fiber->state != FIBER_PARKED)
+        return false;
+    fiber->state = FIBER_READY;
+    fiber->result = result;
+    list_push_back(&fiber->fibers->ready, &fiber->link);
+    return true;
+}
+
+void fiber_abandon(struct fibers *f)
+{
+    struct fiber *self = f->current;
+    weir_assert(*lock_depth() == 0);
+    f->current = NULL;
+    self->state = FIBER_IDLE;
+    self->dead = true;
+#ifdef WEIR_ASAN
+    __sanitizer_start_switch_fiber(NULL, f->main_stack_bottom, f->main_stack_size);
+#endif
+#ifdef WEIR_TSAN
+    __tsan_switch_to_fiber(f->main_tsan, 0);
+#endif
+    weir_fiber_switch(&self->stack_pointer, f->main_stack_pointer);
+    __builtin_unreachable();
+}

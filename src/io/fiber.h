@@ -1,0 +1,94 @@
+/*
+ * Fibers: functions with a stack of their own that can be parked in the middle and resumed later, on the same thread. A handler runs on
+ * one, so that it can wait in straight-line code. A fiber's record lies at the top of its own stack.
+ *
+ * A switch saves what the calling convention says a call preserves, nothing else, and makes no system call. AddressSanitizer,
+ * ThreadSanitizer and Valgrind are told of every switch.
+ *
+ * The scheduler is two-level: the thread's own stack (main) resumes fibers; a fiber parks to main, never to another fiber.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_IO_FIBER_H
+#define WEIR_IO_FIBER_H
+
+#include "base/list.h"
+#include "base/memory.h"
+
+#include <stdint.h>
+
+struct fibers;
+
+enum fiber_state {
+    FIBER_IDLE,    /* in the pool */
+    FIBER_RUNNING, /* on the processor */
+    FIBER_PARKED,  /* waits for fiber_wake() */
+    FIBER_READY,   /* woken, will be resumed in this turn */
+};
+
+struct fiber {
+    void *stack_pointer; /* while it does not run */
+    struct list link;    /* in the pool's idle list or the ready list */
+    struct fibers *fibers;
+    char *stack; /* lowest usable address */
+    enum fiber_state state;
+    int result;        /* what the waker said */
+    bool lean;         /* idle, and its pages were given back */
+    bool dead;         /* left for good: its frames have to be laid out anew */
+    void *owner;       /* whatever runs on it may leave a mark here */
+    void *tsan;        /* ThreadSanitizer's record */
+    void *asan;        /* AddressSanitizer's fake stack while parked */
+    unsigned valgrind; /* Valgrind's stack number */
+};
+
+struct fibers {
+    struct account *account;
+    size_t stack_size; /* usable bytes, the record included */
+    size_t guard_size;
+    struct list idle;  /* least recently used last; the lean ones are the last */
+    struct list *lean; /* the first lean one, or &idle */
+    struct list ready;
+    struct fiber *current; /* NULL on the thread's own stack */
+    void *main_stack_pointer;
+    uint32_t total, idle_count, lean_count;
+    uint32_t idle_low;        /* least idle since the last trim */
+    uint32_t keep;            /* idle fibers that keep their pages */
+    void (*entry)(void *arg); /* what a fiber runs, again and again */
+    void *arg;
+    void *main_tsan, *main_asan;
+    const void *main_stack_bottom; /* AddressSanitizer's view of the thread's stack */
+    size_t main_stack_size;
+};
+
+#define FIBER_GUARD_SIZE ((size_t)64 * 1024)
+
+/* stack_size is rounded up to pages. entry(arg) is what each fiber runs when it is started; when it returns, the fiber is idle. */
+void fibers_init(struct fibers *f, struct account *account, size_t stack_size, void (*entry)(void *), void *arg);
+/* Every fiber has to be idle or is lost. On the thread that used them. */
+void fibers_done(struct fibers *f);
+
+/* Starts an idle fiber, or a new one, on entry, and returns when it parks or ends. False: no memory for a stack. From main only. */
+bool fibers_start(struct fibers *f) MUST_CHECK;
+
+/* Resumes every fiber that was ready when called. From main only. True if some are ready again. */
+bool fibers_resume_ready(struct fibers *f);
+
+/* Makes a fiber beforehand. 0 or WEIR_ENOMEM. */
+int fibers_preallocate(struct fibers *f, uint32_t n);
+
+/* Gives back half of the stacks that were not needed since the last call, or all that are idle. From main only. */
+void fibers_trim(struct fibers *f, bool all);
+
+/* Parks the running fiber until fiber_wake(); returns the waker's result. No lock may be held. */
+int fiber_park(struct fibers *f);
+
+/* Lets main go on and resumes after other ready work. */
+void fiber_yield(struct fibers *f);
+
+/* Leaves the running fiber for good: its frames are forgotten and it is idle again. */
+void fiber_abandon(struct fibers *f) __attribute__((noreturn));
+
+/* Makes a parked fiber ready; the first result wins. Returns false, and does nothing, if it is not parked. Same thread only. */
+bool fiber_wake(struct fiber *fiber, int result);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * The switch itself, in assembly, one file a processor: fiber_x86_64.S and fiber_aarch64.S.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_IO_FIBER_SWITCH_H
+#define WEIR_IO_FIBER_SWITCH_H
+
+#include <stdint.h>
+
+/* Saves what a call preserves on the current stack, stores the stack pointer in *save, and goes on from to. */
+void weir_fiber_switch(void **save, void *to);
+
+/* Where a new stack begins: calls the function in one preserved register with the argument in another; never returns. */
+void weir_fiber_begin(void);
+
+/* Lays out a stack whose top is top (16-byte aligned) so that switching to what is returned calls fn(arg). */
+void *fiber_switch_prepare(char *top, void (*fn)(void *), void *arg);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * The fiber switch for x86-64 (System V): rbx, rbp, r12 to r15, the SSE control word and the x87 control word are what a call preserves.
+ * It leaves by an indirect jump: a return would be predicted from the wrong stack and cost three times as much.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#if defined(__x86_64__)
+    .text
+    .globl weir_fiber_switch
+    .hidden weir_fiber_switch
+    .type weir_fiber_switch, @function
+    .p2align 4
+weir_fiber_switch:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbp, 0
+    pushq %rbx
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbx, 0
+    pushq %r12
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r12, 0
+    pushq %r13
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r13, 0
+    pushq %r14
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r14, 0
+    pushq %r15
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset r15, 0
+    subq $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    stmxcsr (%rsp)
+    fnstcw 4(%rsp)
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    ldmxcsr (%rsp)
+    fldcw 4(%rsp)
+    addq $8, %rsp
+    .cfi_adjust_cfa_offset -8
+    popq %r15
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r15
+    popq %r14
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r14
+    popq %r13
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r13
+    popq %r12
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore r12
+    popq %rbx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbx
+    popq %rbp
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbp
+    popq %rcx
+    .cfi_adjust_cfa_offset -8
+    .cfi_register rip, rcx
+    jmpq *%rcx
+    .cfi_endproc
+    .size weir_fiber_switch, .-weir_fiber_switch
+
+    .globl weir_fiber_begin
+    .hidden weir_fiber_begin
+    .type weir_fiber_begin, @function
+    .p2align 4
+weir_fiber_begin:
+    .cfi_startproc
+    .cfi_undefined rip /* the outermost frame: a backtrace ends here */
+    movq %rbx, %rdi
+    callq *%r12
+    ud2
+    .cfi_endproc
+    .size weir_fiber_begin, .-weir_fiber_begin
+
+    .section .note.GNU-stack, "", @progbits
+#endif

@@ -1,0 +1,161 @@
+/*
+ * The loop.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "io/loop.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define STARVED_WAIT_MS 5 /* how long work that found no stack waits before it tries again */
+
+/* What every fiber runs: the work queue, until it is empty. */
+static void loop_serve(void *arg)
+{
+    struct loop *l = arg;
+    struct work *w;
+    while ((w = l->work_first)) {
+        l->work_first = w->next;
+        if (!w->next)
+            l->work_last = &l->work_first;
+        l->work_fn(l->owner, w);
+    }
+}
+
+static void loop_woken(struct loop *l, void *object, uint16_t generation, uint32_t events)
+{
+    (void)object;
+    (void)generation;
+    (void)events;
+    uint64_t count;
+    ssize_t n = read(l->wake_fd, &count, sizeof count);
+    (void)n; /* the inbox is looked at in every turn */
+}
+
+int loop_init(struct loop *l, struct account *account, size_t stack_size, void *owner, const struct log *log)
+{
+    *l = (struct loop){.owner = owner, .log = log, .wake_fd = -1};
+    l->work_last = &l->work_first;
+    l->start_ns = clock_monotonic_ns();
+    l->now_ns = l->start_ns;
+    wheel_init(&l->wheel, 0, owner);
+    fibers_init(&l->fibers, account, stack_size, loop_serve, l);
+    l->sources[SOURCE_WAKE] = loop_woken;
+    int error = poller_init(&l->poller);
+    if (error)
+        return error;
+    l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    error = l->wake_fd < 0 ? error_from_errno(errno) : 0;
+    if (!error)
+        error = poller_add(&l->poller, l->wake_fd, POLLER_READ, source_mark(SOURCE_WAKE, NULL, 0));
+    if (error)
+        loop_done(l);
+    return error;
+}
+
+void loop_done(struct loop *l)
+{
+    fibers_done(&l->fibers);
+    if (l->wake_fd >= 0)
+        close(l->wake_fd);
+    l->wake_fd = -1;
+    poller_done(&l->poller);
+}
+
+void loop_stop(struct loop *l)
+{
+    l->stopped = true;
+}
+
+void loop_send(struct loop *l, struct inbox_node *node)
+{
+    struct inbox_node *first = atomic_load_explicit(&l->inbox, memory_order_relaxed);
+    do {
+        node->next = first;
+    } while (
+        !atomic_compare_exchange_weak_explicit(&l->inbox, &first, node, memory_order_release, memory_order_relaxed));
+    if (!first) {
+        uint64_t one = 1;
+        ssize_t n = write(l->wake_fd, &one, sizeof one);
+        (void)n; /* fails only when the counter is full, and then the loop is being woken */
+    }
+}
+
+/* Takes all that was sent, in the order in which it was. */
+static void loop_take_inbox(struct loop *l)
+{
+    if (!atomic_load_explicit(&l->inbox, memory_order_relaxed))
+        return;
+    struct inbox_node *node = atomic_exchange_explicit(&l->inbox, NULL, memory_order_acquire);
+    struct inbox_node *ordered = NULL;
+    while (node) {
+        struct inbox_node *next = node->next;
+        node->next = ordered;
+        ordered = node;
+        node = next;
+    }
+    while (ordered) {
+        struct inbox_node *next = ordered->next;
+        ordered->fn(l, ordered);
+        ordered = next;
+    }
+}
+
+void loop_update_time(struct loop *l)
+{
+    l->now_ns = clock_monotonic_ns();
+}
+
+static int loop_timeout(struct loop *l)
+{
+    if (!list_empty(&l->fibers.ready))
+        return 0;
+    if (l->work_first)
+        return STARVED_WAIT_MS;
+    int64_t ticks = wheel_next(&l->wheel);
+    if (ticks < 0)
+        return -1;
+    uint64_t due_ns = l->start_ns + ((uint64_t)l->wheel.now + (uint64_t)ticks) * 1000000;
+    loop_update_time(l);
+    if (due_ns <= l->now_ns)
+        return 0;
+    uint64_t ms = (due_ns - l->now_ns + 999999) / 1000000;
+    return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+static void loop_dispatch(struct loop *l, const struct epoll_event *events, int n)
+{
+    for (int i = 0; i < n; i++) {
+        uint64_t mark = events[i].data.u64;
+        void *object = (void *)(uintptr_t)(mark & 0x0000fffffffffff8u);
+        l->sources[mark & 7](l, object, (uint16_t)(mark >> 48), events[i].events);
+    }
+}
+
+static void loop_run_fibers(struct loop *l)
+{
+    fibers_resume_ready(&l->fibers);
+    while (l->work_first && fibers_start(&l->fibers))
+        ;
+    atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
+}
+
+void loop_run(struct loop *l)
+{
+    struct epoll_event events[LOOP_EVENTS];
+    while (!l->stopped) {
+        int n = poller_wait(&l->poller, events, LOOP_EVENTS, loop_timeout(l));
+        counter_add(&l->turns, 1);
+        loop_update_time(l);
+        wheel_advance(&l->wheel, (uint32_t)((l->now_ns - l->start_ns) / 1000000));
+        loop_dispatch(l, events, n);
+        loop_take_inbox(l);
+        loop_run_fibers(l);
+        if (l->turn_fn)
+            l->turn_fn(l->owner);
+    }
+}

@@ -1,0 +1,103 @@
+/*
+ * The loop of a worker: waits for readiness, fires timers, takes what other threads have sent, and runs fibers.
+ *
+ * A turn: poll; dispatch events on the thread's own stack; fire timers; take the inbox; resume fibers that are ready; run the work queue.
+ * The work queue holds what needs a fiber (connections with something to parse). One fiber takes as much work from it as it can: handlers that do not
+ * wait all run on one stack, with one switch a turn. When one waits, the next fiber goes on with the rest.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_IO_LOOP_H
+#define WEIR_IO_LOOP_H
+
+#include "base/log.h"
+#include "io/fiber.h"
+#include "io/poller.h"
+#include "io/timer.h"
+
+#include <stdatomic.h>
+
+struct loop;
+
+/* What an event is about: the low bits of its mark. The pointer has to be aligned to 8. */
+enum source { SOURCE_WAKE, SOURCE_AWAIT, SOURCE_LISTENER, SOURCE_CONNECTION, SOURCE_COUNT = 8 };
+
+/* generation: as given to source_mark(). */
+typedef void (*source_fn)(struct loop *l, void *object, uint16_t generation, uint32_t events);
+
+/* A pointer, its kind and 16 bits to tell an object from an earlier one at the same place. Linux gives user space 47 bits of addresses
+ * unless asked for more. */
+static inline uint64_t source_mark(enum source source, const void *object, uint16_t generation)
+{
+    return (uint64_t)(uintptr_t)object | (uint64_t)source | (uint64_t)generation << 48;
+}
+
+/* Something that wants a fiber; intrusive, in the queue at most once. */
+struct work {
+    struct work *next;
+};
+
+/* A message from another thread; intrusive, sent at most once until it has been taken. */
+struct inbox_node {
+    struct inbox_node *next;
+    void (*fn)(struct loop *l, struct inbox_node *node); /* runs on the loop's thread, not on a fiber */
+};
+
+#define LOOP_EVENTS 256
+
+struct loop {
+    struct poller poller;
+    struct wheel wheel;
+    struct fibers fibers;
+    uint64_t now_ns;   /* CLOCK_MONOTONIC at the start of this turn */
+    uint64_t start_ns; /* tick 0 of the wheel */
+    source_fn sources[SOURCE_COUNT];
+    struct work *work_first;
+    struct work **work_last;
+    void (*work_fn)(void *owner, struct work *w);
+    void *owner; /* handed to timers' handlers and work_fn */
+    const struct log *log;
+    int wake_fd;
+    bool stopped;
+    _Atomic(struct inbox_node *) inbox;
+    _Atomic uint64_t turns;       /* for the watchdog: a count that grows */
+    _Atomic uint64_t fiber_count; /* fibers not idle */
+    void (*turn_fn)(void *owner); /* at the end of each turn; NULL: none */
+};
+
+/* account: for stacks. 0 or a negative error, with nothing left to undo. */
+int loop_init(struct loop *l, struct account *account, size_t stack_size, void *owner,
+              const struct log *log) MUST_CHECK;
+void loop_done(struct loop *l);
+
+/* Turns until loop_stop(). */
+void loop_run(struct loop *l);
+void loop_stop(struct loop *l);
+
+/* Queues w for a fiber. Loop's thread only. */
+static inline void loop_push_work(struct loop *l, struct work *w)
+{
+    w->next = NULL;
+    *l->work_last = w;
+    l->work_last = &w->next;
+}
+
+/* Sends node to l. Any thread. One wake-up covers all that is sent before it is taken. */
+void loop_send(struct loop *l, struct inbox_node *node);
+
+/* The loop's time in ticks of a millisecond. */
+static inline uint32_t loop_now_ms(const struct loop *l)
+{
+    return l->wheel.now;
+}
+
+/* Reads the clock anew. */
+void loop_update_time(struct loop *l);
+
+/* Ticks from now that are at least ms away, for timer_arm(): one more, since the current tick has begun. */
+static inline uint32_t loop_delay(uint32_t ms)
+{
+    return ms < TIMER_DELAY_MAX ? ms + 1 : TIMER_DELAY_MAX;
+}
+
+#endif

@@ -1,0 +1,150 @@
+/*
+ * Offload threads.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "io/offload.h"
+#include "weir.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <time.h>
+
+#define OFFLOAD_STACK_SIZE   ((size_t)128 * 1024)
+#define OFFLOAD_IDLE_SECONDS 10
+
+void offload_init(struct offload *o, struct memory *m, int threads_max)
+{
+    *o = (struct offload){.threads_max = threads_max};
+    lock_init(&o->lock);
+    o->last = &o->first;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    weir_assert(pthread_cond_init(&o->wanted, &attributes) == 0 && pthread_cond_init(&o->ended, NULL) == 0);
+    pthread_condattr_destroy(&attributes);
+    account_open(&o->account, m, "offload threads");
+}
+
+void offload_done(struct offload *o)
+{
+    lock_acquire(&o->lock);
+    o->stopping = true;
+    pthread_cond_broadcast(&o->wanted);
+    while (o->threads > 0)
+        pthread_cond_wait(&o->ended, &o->lock.mutex);
+    lock_release(&o->lock);
+    account_close(&o->account);
+    pthread_cond_destroy(&o->wanted);
+    pthread_cond_destroy(&o->ended);
+    lock_done(&o->lock);
+}
+
+/* The next job, or NULL when the thread should end. */
+static struct offload_job *offload_next(struct offload *o) REQUIRES(o->lock)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += OFFLOAD_IDLE_SECONDS;
+    int late = 0;
+    o->idle++;
+    while (!o->first && !o->stopping && late != ETIMEDOUT)
+        late = pthread_cond_timedwait(&o->wanted, &o->lock.mutex, &until);
+    o->idle--;
+    struct offload_job *job = o->first;
+    if (job) {
+        o->first = job->next;
+        if (!o->first)
+            o->last = &o->first;
+    }
+    return job;
+}
+
+static void *offload_thread(void *arg)
+{
+    struct offload *o = arg;
+    struct offload_job *job;
+    lock_acquire(&o->lock);
+    while ((job = offload_next(o))) {
+        lock_release(&o->lock);
+        job->result = job->fn(job->arg);
+        loop_send(job->loop, &job->node);
+        lock_acquire(&o->lock);
+    }
+    o->threads--;
+    account_give(&o->account, OFFLOAD_STACK_SIZE);
+    memory_return(&o->account, OFFLOAD_STACK_SIZE);
+    pthread_cond_signal(&o->ended);
+    lock_release(&o->lock);
+    return NULL;
+}
+
+/* Starts a thread with every signal blocked, so that the program's handlers run on the program's threads. */
+static bool offload_start_thread(struct offload *o) REQUIRES(o->lock)
+{
+    if (!memory_grant(&o->account, OFFLOAD_STACK_SIZE))
+        return false;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    size_t size = OFFLOAD_STACK_SIZE < (size_t)PTHREAD_STACK_MIN ? (size_t)PTHREAD_STACK_MIN : OFFLOAD_STACK_SIZE;
+    pthread_attr_setstacksize(&attributes, size);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    int error = pthread_create(&thread, &attributes, offload_thread, o);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (error) {
+        memory_return(&o->account, OFFLOAD_STACK_SIZE);
+        return false;
+    }
+    account_take(&o->account, OFFLOAD_STACK_SIZE);
+    o->threads++;
+    return true;
+}
+
+int offload_submit(struct offload *o, struct offload_job *job)
+{
+    int error = 0;
+    job->next = NULL;
+    lock_acquire(&o->lock);
+    if (o->idle == 0 && o->threads < o->threads_max && !offload_start_thread(o) && o->threads == 0)
+        error = WEIR_ENOMEM;
+    if (!error) {
+        *o->last = job;
+        o->last = &job->next;
+        pthread_cond_signal(&o->wanted);
+    }
+    lock_release(&o->lock);
+    return error;
+}
+
+struct offload_wait {
+    struct offload_job job;
+    struct fiber *fiber;
+    bool done;
+};
+
+static void offload_finished(struct loop *l, struct inbox_node *node)
+{
+    (void)l;
+    struct offload_wait *wait = container_of(node, struct offload_wait, job.node);
+    wait->done = true;
+    fiber_wake(wait->fiber, 0);
+}
+
+int offload_run(struct offload *o, struct loop *l, int (*fn)(void *arg), void *arg)
+{
+    struct offload_wait wait = {.job = {.node.fn = offload_finished, .loop = l, .fn = fn, .arg = arg},
+                                .fiber = l->fibers.current};
+    int error = offload_submit(o, &wait.job);
+    if (error)
+        return error;
+    /* The job lies on this stack, so that nothing but its end may let the fiber go on. */
+    while (!wait.done)
+        (void)fiber_park(&l->fibers);
+    return wait.job.result;
+}

@@ -1,0 +1,43 @@
+/*
+ * A small pool of threads for work that blocks: reading a cold file, a library that knows no other way. Threads are started when there is work
+ * and none is free, and end after a quiet time, so that a program that never offloads pays for none.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_IO_OFFLOAD_H
+#define WEIR_IO_OFFLOAD_H
+
+#include "base/lock.h"
+#include "io/loop.h"
+
+struct offload_job {
+    struct inbox_node node; /* how it comes back; node.fn runs on loop when the work is done */
+    struct offload_job *next;
+    struct loop *loop;
+    int (*fn)(void *arg);
+    void *arg;
+    int result;
+};
+
+struct offload {
+    struct lock lock;
+    pthread_cond_t wanted, ended;
+    struct offload_job *first GUARDED_BY(lock);
+    struct offload_job **last GUARDED_BY(lock);
+    int threads GUARDED_BY(lock), idle GUARDED_BY(lock);
+    int threads_max;
+    bool stopping GUARDED_BY(lock);
+    struct account account; /* the threads' stacks; written under the lock */
+};
+
+void offload_init(struct offload *o, struct memory *m, int threads_max);
+/* Waits for what runs; nothing may be queued any more. */
+void offload_done(struct offload *o);
+
+/* Queues job (fn, arg, loop, node.fn set; the caller's until node.fn has been called). 0, or WEIR_ENOMEM when no thread can be had. */
+int offload_submit(struct offload *o, struct offload_job *job) MUST_CHECK;
+
+/* Runs fn(arg) on another thread and parks the fiber meanwhile; what it returns, or WEIR_ENOMEM. A wait that nothing cuts short. */
+int offload_run(struct offload *o, struct loop *l, int (*fn)(void *arg), void *arg);
+
+#endif

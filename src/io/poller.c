@@ -1,0 +1,51 @@
+/*
+ * The poller on epoll.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "io/poller.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+int poller_init(struct poller *p)
+{
+    p->fd = epoll_create1(EPOLL_CLOEXEC);
+    return p->fd < 0 ? error_from_errno(errno) : 0;
+}
+
+void poller_done(struct poller *p)
+{
+    if (p->fd >= 0)
+        close(p->fd);
+    p->fd = -1;
+}
+
+static int poller_control(struct poller *p, int operation, int fd, uint32_t events, uint64_t mark)
+{
+    struct epoll_event event = {.events = events, .data.u64 = mark};
+    return epoll_ctl(p->fd, operation, fd, &event) == 0 ? 0 : error_from_errno(errno);
+}
+
+int poller_add(struct poller *p, int fd, uint32_t events, uint64_t mark)
+{
+    return poller_control(p, EPOLL_CTL_ADD, fd, events, mark);
+}
+
+int poller_modify(struct poller *p, int fd, uint32_t events, uint64_t mark)
+{
+    return poller_control(p, EPOLL_CTL_MOD, fd, events, mark);
+}
+
+void poller_remove(struct poller *p, int fd)
+{
+    (void)poller_control(p, EPOLL_CTL_DEL, fd, 0, 0);
+}
+
+int poller_wait(struct poller *p, struct epoll_event *events, int count, int timeout_ms)
+{
+    int n = epoll_wait(p->fd, events, count, timeout_ms);
+    weir_assert(n >= 0 || errno == EINTR);
+    return n < 0 ? 0 : n;
+}

@@ -1,0 +1,152 @@
+/*
+ * The timer wheel. A timer lies in the level that its delay at arming needs, in the slot that the expiry's six bits of that level name;
+ * when the wheel's time enters a slot of a higher level, the timers there are placed anew, lower. One bitmap a level tells which slots
+ * hold anything, so that idle time is skipped.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "io/timer.h"
+
+#include <stddef.h>
+#include <string.h>
+
+void wheel_init(struct wheel *w, uint32_t now, void *owner)
+{
+    memset(w, 0, sizeof *w);
+    w->now = now;
+    w->owner = owner;
+}
+
+static void timer_place(struct wheel *w, struct timer *t)
+{
+    uint32_t delta = t->expires - w->now;
+    int level = delta < WHEEL_SLOTS ? 0 : (31 - __builtin_clz(delta)) / 6;
+    unsigned slot = (t->expires >> (6 * level)) & (WHEEL_SLOTS - 1);
+    struct timer **head = &w->slots[level][slot];
+    t->next = *head;
+    if (t->next)
+        t->next->prev = &t->next;
+    t->prev = head;
+    *head = t;
+    w->occupied[level] |= 1ull << slot;
+}
+
+void timer_cancel(struct wheel *w, struct timer *t)
+{
+    if (!t->prev)
+        return;
+    *t->prev = t->next;
+    if (t->next) {
+        t->next->prev = t->prev;
+    } else {
+        /* If the slot is empty now, prev pointed into the table and its bit is cleared. */
+        size_t index = (size_t)(t->prev - &w->slots[0][0]);
+        if (index < WHEEL_LEVELS * WHEEL_SLOTS && !*t->prev)
+            w->occupied[index / WHEEL_SLOTS] &= ~(1ull << (index % WHEEL_SLOTS));
+    }
+    t->prev = NULL;
+}
+
+void timer_arm(struct wheel *w, struct timer *t, uint32_t delay)
+{
+    timer_cancel(w, t);
+    if (delay == 0)
+        delay = 1;
+    if (delay > TIMER_DELAY_MAX)
+        delay = TIMER_DELAY_MAX;
+    t->expires = w->now + delay;
+    timer_place(w, t);
+}
+
+/* Takes a slot's timers out as a list of their own. */
+static struct timer *slot_take(struct wheel *w, int level, unsigned slot, struct timer **head)
+{
+    *head = w->slots[level][slot];
+    if (*head)
+        (*head)->prev = head;
+    w->slots[level][slot] = NULL;
+    w->occupied[level] &= ~(1ull << slot);
+    return *head;
+}
+
+static void wheel_cascade(struct wheel *w)
+{
+    for (int level = 1; level < WHEEL_LEVELS; level++) {
+        unsigned slot = (w->now >> (6 * level)) & (WHEEL_SLOTS - 1);
+        struct timer *head;
+        slot_take(w, level, slot, &head);
+        while (head) {
+            struct timer *t = head;
+            head = t->next;
+            timer_place(w, t);
+        }
+        if (slot != 0)
+            break;
+    }
+}
+
+static void wheel_fire(struct wheel *w)
+{
+    unsigned slot = w->now & (WHEEL_SLOTS - 1);
+    struct timer *head;
+    slot_take(w, 0, slot, &head);
+    while (head) {
+        struct timer *t = head;
+        head = t->next;
+        if (head)
+            head->prev = &head;
+        t->prev = NULL;
+        w->handlers[t->kind](w->owner, t);
+    }
+}
+
+static bool wheel_empty(const struct wheel *w)
+{
+    uint64_t any = 0;
+    for (int level = 0; level < WHEEL_LEVELS; level++)
+        any |= w->occupied[level];
+    return any == 0;
+}
+
+void wheel_advance(struct wheel *w, uint32_t now)
+{
+    while ((int32_t)(now - w->now) > 0) {
+        if (wheel_empty(w)) {
+            w->now = now;
+            return;
+        }
+        /* Skip to the next tick that holds timers or begins a new round of the lowest level. */
+        uint32_t step = WHEEL_SLOTS - (w->now & (WHEEL_SLOTS - 1));
+        uint64_t ahead = w->occupied[0] >> (w->now & (WHEEL_SLOTS - 1)) >> 1;
+        if (ahead)
+            step = (uint32_t)__builtin_ctzll(ahead) + 1;
+        if (step > now - w->now) {
+            w->now = now;
+            return;
+        }
+        w->now += step;
+        if ((w->now & (WHEEL_SLOTS - 1)) == 0)
+            wheel_cascade(w);
+        wheel_fire(w);
+    }
+}
+
+int64_t wheel_next(const struct wheel *w)
+{
+    int64_t best = -1;
+    for (int level = 0; level < WHEEL_LEVELS; level++) {
+        if (!w->occupied[level])
+            continue;
+        unsigned at = (w->now >> (6 * level)) & (WHEEL_SLOTS - 1);
+        /* The slot at the current index is a whole round away: rotate so that the next slot is bit 0. */
+        unsigned shift = (at + 1) & (WHEEL_SLOTS - 1);
+        uint64_t rotated =
+            shift ? w->occupied[level] >> shift | w->occupied[level] << (WHEEL_SLOTS - shift) : w->occupied[level];
+        uint32_t slots = (uint32_t)__builtin_ctzll(rotated) + 1;
+        uint32_t start = ((w->now >> (6 * level)) + slots) << (6 * level);
+        int64_t ticks = (int64_t)(uint32_t)(start - w->now);
+        if (best < 0 || ticks < best)
+            best = ticks;
+    }
+    return best;
+}

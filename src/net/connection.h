@@ -1,0 +1,109 @@
+/*
+ * A connection: the record that is all an idle client costs. It holds a socket, a timer, what the poller last said, and which protocol's table serves
+ * it; whatever a live request needs hangs from `active` and exists only while the request does.
+ *
+ * A connection is registered with the poller once, edge-triggered; readiness is remembered in `ready`. The timer is lazy: moving the deadline later is
+ * one store, and the wheel looks again when the old time comes.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_NET_CONNECTION_H
+#define WEIR_NET_CONNECTION_H
+
+#include "base/pool.h"
+#include "io/loop.h"
+#include "net/transport.h"
+
+struct net;
+
+enum connection_ready {
+    READY_READ = 1,         /* reading may give something */
+    READY_WRITE = 2,        /* writing may take something */
+    READY_HALF_CLOSED = 4,  /* the peer has ended its side: read until 0 */
+    READY_GONE = 8,         /* reset, hung up, or failed */
+    READY_WATCH_WRITE = 16, /* the poller watches for writing as well */
+    READY_QUEUED = 32,      /* in the loop's queue for a fiber; must not be closed */
+};
+
+struct connection {
+    struct timer timer; /* its owner_data is the generation, owner_bits the listener's number */
+    struct work work;   /* in the loop's queue for a fiber */
+    void *active;       /* the protocol's: a live request, a half-received head, or NULL */
+    int fd;
+    uint32_t deadline;     /* tick at which the timer means it */
+    uint32_t address_slot; /* the peer's entry in the table of limits per address; 0: none */
+    uint8_t ready;         /* enum connection_ready */
+    uint8_t protocol;      /* index into net.protocols */
+    uint8_t state;         /* the protocol's */
+    uint8_t flags;         /* the protocol's */
+};
+/* What 64 bytes for an idle connection allow, less what a slab costs. */
+_Static_assert(sizeof(struct connection) == 56, "an idle connection costs 56 bytes");
+
+/* What a connection's present protocol does. All on the loop's thread; run() on a fiber, the others not. */
+struct protocol {
+    void (*opened)(struct net *n, struct connection *c); /* accepted, or switched to with unread bytes in active */
+    void (*ready)(struct net *n, struct connection *c, uint32_t events); /* c->ready has been updated */
+    void (*expired)(struct net *n, struct connection *c);                /* the deadline has passed */
+    void (*run)(struct net *n, struct connection *c);                    /* was queued by connection_queue() */
+    void (*drain)(struct net *n, struct connection *c); /* the server stops: close if idle, else after what runs */
+    void (*cut)(struct net *n, struct connection *c);   /* end it now */
+};
+
+enum { PROTOCOL_HTTP1, PROTOCOL_COUNT };
+
+/* The network side of a worker. */
+struct net {
+    struct loop *loop;
+    struct pool connections;
+    struct account account;
+    const struct protocol *protocols[PROTOCOL_COUNT];
+    const struct transport *transport;
+    void *owner;                   /* the protocols' state */
+    _Atomic uint64_t *shared_open; /* connections open in all workers */
+    _Atomic uint64_t open;         /* connections open in this worker */
+    _Atomic uint64_t accepted, bytes_in, bytes_out;
+    bool draining;                  /* the server is stopping */
+    void (*closed_fn)(void *owner); /* a connection was closed: there may be room to accept again */
+};
+
+enum timer_kind { TIMER_CONNECTION, TIMER_WAIT, TIMER_LISTENER, TIMER_WORKER };
+
+void net_init(struct net *n, struct loop *loop, struct memory *memory, const struct transport *transport, void *owner);
+void net_done(struct net *n);
+
+/* Takes over an accepted socket. On failure the socket is closed and a negative error returned. */
+int net_adopt(struct net *n, int fd, uint8_t listener) MUST_CHECK;
+
+/* Calls drain or cut of every connection. */
+void net_drain(struct net *n);
+void net_cut(struct net *n);
+
+/* Closes the socket and frees the record; the protocol has freed what hangs from it. reset: the peer gets a reset instead of an orderly end. */
+void connection_close(struct net *n, struct connection *c, bool reset);
+
+/* Queues c for run() on a fiber; nothing if it is queued. */
+static inline void connection_queue(struct net *n, struct connection *c)
+{
+    if (c->ready & READY_QUEUED)
+        return;
+    c->ready |= READY_QUEUED;
+    loop_push_work(n->loop, &c->work);
+}
+
+/* Sets the deadline ms from now; relinks the timer only if it would come too late. */
+void connection_deadline_slow(struct net *n, struct connection *c);
+static inline void connection_deadline(struct net *n, struct connection *c, uint32_t ms)
+{
+    c->deadline = loop_now_ms(n->loop) + loop_delay(ms);
+    if (unlikely(!timer_armed(&c->timer) || (int32_t)(c->timer.expires - c->deadline) > 0))
+        connection_deadline_slow(n, c);
+}
+
+/* As the transport's read, kept in step with c->ready: a short read means drained. */
+ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len);
+
+/* Watches for writing from now on, after the first TRANSPORT_AGAIN. */
+void connection_watch_write(struct net *n, struct connection *c);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Listening sockets. A listener of TCP that we bind is one socket for each worker with SO_REUSEPORT, so that workers share nothing; a Unix socket, an
+ * inherited descriptor, or one so set, is one socket that all workers watch with EPOLLEXCLUSIVE.
+ *
+ * Running out of descriptors or memory pauses accepting and is tried again when a connection closes or after a moment: it neither spins nor stops the server.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_NET_LISTENER_H
+#define WEIR_NET_LISTENER_H
+
+#include "net/address.h"
+#include "net/connection.h"
+
+/* What a listening socket is made of. Zero or less: left as the system has it, unless said. */
+struct listen_spec {
+    struct address address; /* of a socket that we bind */
+    int inherited_fd;       /* > 0: used instead */
+    bool shared;            /* one socket for all workers */
+    int backlog;
+    int unix_mode; /* permission bits of a Unix socket's file */
+    int notsent_lowat;
+    int send_buffer, receive_buffer;
+    int linger_seconds; /* -1: off */
+    bool nodelay;
+    int user_timeout_ms; /* how long unacknowledged bytes may wait, TCP_USER_TIMEOUT */
+};
+
+/* Refuses an address that another socket listens on: with SO_REUSEPORT the two would silently share it. 0 or a negative error. Nothing to do for
+ * an inherited or a Unix socket, or port 0. */
+int listen_probe(const struct listen_spec *spec);
+
+/* Makes a listening socket, non-blocking. Its descriptor, or a negative error. Port 0 is resolved in spec->address. For a Unix socket, a stale
+ * socket file is replaced, one that answers is WEIR_EBUSY. */
+int listen_open(struct listen_spec *spec);
+
+/* One worker's end of a listener. */
+struct listener {
+    struct timer timer; /* while paused after a failure */
+    struct net *net;
+    int fd;
+    uint8_t number;
+    bool owned; /* closed with the listener: not shared with other workers */
+    bool exclusive;
+    bool paused;
+    uint64_t refusals;
+    const struct listener_hooks *hooks;
+};
+
+/* What the worker decides for its listeners; owner is net.owner. */
+struct listener_hooks {
+    bool (*may_accept)(void *owner);                          /* false: the connection limit is reached */
+    bool (*hand_over)(void *owner, int fd, uint8_t listener); /* true: another worker took the socket */
+};
+
+void listener_init(struct listener *ls, struct net *n, int fd, uint8_t number, bool owned, bool exclusive,
+                   const struct listener_hooks *hooks);
+/* Begins to accept. 0 or a negative error. */
+int listener_start(struct listener *ls) MUST_CHECK;
+/* Goes on after a pause. */
+void listener_resume(struct listener *ls);
+/* Accepts all that waits, then ends; the socket is closed if owned. */
+void listener_stop(struct listener *ls);
+
+#endif

@@ -139,7 +139,7 @@ typedef struct weir_config {
  * Makes a server from settings (NULL: all defaults). Returns NULL only when there is no memory; wrong settings are
  * kept and refused by weir_server_start(), see weir_server_errors(). Free it with weir_server_free(). Any thread.
  */
-#define weir_server_new(config) weir_server_new_sized((config), sizeof(weir_config))
+#define weir_server_new(...) weir_server_new_sized((__VA_ARGS__), sizeof(weir_config))
 WEIR_API weir_server *weir_server_new_sized(const weir_config *config, size_t config_size);
 
 /* Stops the server if it runs, waits for it and frees it. NULL is allowed. Not from a handler. */
@@ -504,23 +504,24 @@ typedef struct weir_cache weir_cache;
 typedef struct weir_cache_config {
     const char *name;   /* of its account in the ledger; default "cache" */
     size_t max_entries; /* default 1000 */
-    size_t max_bytes;   /* keys, values and bookkeeping; default 16 MiB */
-    int ttl_ms;         /* how long an entry is used; default: until it is evicted */
+    size_t
+        max_bytes; /* of memory taken from the system for keys, values and bookkeeping; 64 KiB at least, default 16 MiB */
+    int ttl_ms;    /* how long an entry is used; default: until it is evicted */
 } weir_cache_config;
 /* Before the start only; owned by the server. NULL when there is no memory. */
 WEIR_API weir_cache *weir_cache_new(weir_server *s, const weir_cache_config *config);
 
-/* Computes the value of a missing key: makes it with weir_cache_put() and returns 0, or a negative error that is handed to all who wait. May
- * suspend. */
+/* Computes the value of a missing key: makes it with weir_cache_put() and returns 0, or a negative error, which is its own caller's; the
+ * first request that waits for the key then computes in its place. Returning 0 without weir_cache_put() is WEIR_EINVAL. May suspend. */
 typedef struct weir_cache_slot weir_cache_slot;
 typedef int (*weir_cache_fill)(weir_ctx *c, weir_cache_slot *slot, void *arg);
-/* Copies data as the slot's value. Returns 0, or WEIR_ENOMEM. */
+/* Copies data as the slot's value; a second call replaces the first's. Returns 0, or WEIR_ENOMEM, also when it is too large for max_bytes. */
 WEIR_API int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len);
 
 /*
  * Looks key up; on a miss computes it by fill, once however many ask at the same time (the others wait). *value is valid until the request
- * ends, also when it is evicted meanwhile. hit (may be NULL) tells whether it was found or waited for. Returns 0, fill's error, or
- * WEIR_EDEADLK from within the computation of the same key. May suspend.
+ * ends, also when it is evicted meanwhile. hit (may be NULL) tells whether it was found or waited for. Returns 0, fill's error,
+ * WEIR_EDEADLK when the request would wait for itself (directly or in a circle of requests), WEIR_ENOMEM, or what cut the wait. May suspend.
  */
 WEIR_API int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_fill fill, void *arg,
                             const weir_value **value, bool *hit);

@@ -25,6 +25,13 @@ void arena_done_block(struct arena *a)
     a->block = NULL;
 }
 
+void arena_shrink(struct arena *a, void *p, size_t size, size_t keep)
+{
+    char *start = p;
+    if (start + ((size + 15) & ~(size_t)15) == a->pos)
+        a->pos = start + ((keep + 15) & ~(size_t)15);
+}
+
 size_t arena_room(const struct arena *a)
 {
     size_t room = (size_t)(a->end - a->pos) & ~(size_t)15;

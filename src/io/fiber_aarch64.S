@@ -83,5 +83,5 @@ weir_fiber_begin:
     .cfi_endproc
     .size weir_fiber_begin, .-weir_fiber_begin
 
-    .section .note.GNU-stack, "", %progbits
 #endif
+    .section .note.GNU-stack, "", %progbits

@@ -35,9 +35,17 @@ weir_fiber_switch:
     stmxcsr (%rsp)
     fnstcw 4(%rsp)
     movq %rsp, (%rdi)
+    movl (%rsp), %eax
+    movw 4(%rsp), %cx
     movq %rsi, %rsp
-    ldmxcsr (%rsp)
-    fldcw 4(%rsp)
+    xorl (%rsp), %eax
+    .cfi_remember_state
+    testl $0xffc0, %eax /* the control bits; the status bits below are nobody's */
+    jne 1f
+2:
+    cmpw 4(%rsp), %cx
+    jne 3f
+4:
     addq $8, %rsp
     .cfi_adjust_cfa_offset -8
     popq %r15
@@ -62,6 +70,13 @@ weir_fiber_switch:
     .cfi_adjust_cfa_offset -8
     .cfi_register rip, rcx
     jmpq *%rcx
+    .cfi_restore_state
+1:
+    ldmxcsr (%rsp) /* ten times as dear as the whole switch when it changes something */
+    jmp 2b
+3:
+    fldcw 4(%rsp)
+    jmp 4b
     .cfi_endproc
     .size weir_fiber_switch, .-weir_fiber_switch
 
@@ -78,5 +93,5 @@ weir_fiber_begin:
     .cfi_endproc
     .size weir_fiber_begin, .-weir_fiber_begin
 
-    .section .note.GNU-stack, "", @progbits
 #endif
+    .section .note.GNU-stack, "", @progbits

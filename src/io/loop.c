@@ -157,5 +157,6 @@ void loop_run(struct loop *l)
         loop_run_fibers(l);
         if (l->turn_fn)
             l->turn_fn(l->owner);
+        counter_add(&l->turns, 1);
     }
 }

@@ -60,7 +60,7 @@ struct loop {
     int wake_fd;
     bool stopped;
     _Atomic(struct inbox_node *) inbox;
-    _Atomic uint64_t turns;       /* for the watchdog: a count that grows */
+    _Atomic uint64_t turns;       /* for the watchdog: grows by one when a turn begins and ends; odd while in one */
     _Atomic uint64_t fiber_count; /* fibers not idle */
     void (*turn_fn)(void *owner); /* at the end of each turn; NULL: none */
 };

@@ -139,6 +139,7 @@ void net_drain(struct net *n)
 
 void net_cut(struct net *n)
 {
+    n->cutting = true;
     pool_each(&n->connections, cut_one, n);
 }
 

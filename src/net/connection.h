@@ -64,6 +64,7 @@ struct net {
     _Atomic uint64_t open;         /* connections open in this worker */
     _Atomic uint64_t accepted, bytes_in, bytes_out;
     bool draining;                  /* the server is stopping */
+    bool cutting;                   /* the time for that is over: every connection ends now */
     void (*closed_fn)(void *owner); /* a connection was closed: there may be room to accept again */
 };
 

@@ -1,0 +1,130 @@
+/*
+ * The exchange: one request and its reply, as the web floor sees it, whatever version of HTTP carries it. Above this nobody knows a connection's framing; below it
+ * nobody knows routes.
+ *
+ * An exchange begins when a head is complete and its handler is called, on a fiber. It ends when the handler has returned and the reply has been handed to the output queue; what is
+ * still to be sent then needs no fiber. The request's memory dies with the handler.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_HTTP_EXCHANGE_H
+#define WEIR_HTTP_EXCHANGE_H
+
+#include "base/arena.h"
+#include "http/head.h"
+#include "http/output.h"
+#include "http/target.h"
+#include "io/wait.h"
+
+struct exchange;
+struct http;
+
+/* One line of a reply's head, "Name: value\r\n", in the request's memory or static. */
+struct reply_field {
+    struct reply_field *next;
+    uint16_t name_len;
+    uint16_t line_len; /* with its CRLF */
+    const char *line;
+};
+
+enum { REPLY_LENGTH_UNKNOWN = -1 };
+
+/* The reply's head as the web floor made it. */
+struct reply {
+    int status;
+    bool close;        /* close the connection after it */
+    bool ended;        /* the body is complete as it is: a final reply was made */
+    int64_t length;    /* announced by the handler, or REPLY_LENGTH_UNKNOWN */
+    struct slice type; /* Content-Type of a one-call reply; empty: none */
+    struct reply_field *fields, **last;
+    /* Called when the reply has been sent, or failed. NULL: none. */
+    void (*on_sent)(void *arg, int error, uint64_t bytes);
+    void *on_sent_arg;
+    struct segment body; /* a final body that is not in the region; len 0 and kind STATIC: none */
+};
+
+enum exchange_wait { WAIT_NONE, WAIT_OUTPUT, WAIT_INPUT, WAIT_OTHER };
+
+struct exchange_ops {
+    /* The next piece of the body: *data and its length; 0 at the end; or an error. Valid until the next call. May suspend. */
+    ssize_t (*read)(struct exchange *x, const char **data);
+    /* Room of at least min bytes (<= EXCHANGE_RESERVE_MAX) for the body in the output, or NULL with *error. May suspend. */
+    char *(*reserve)(struct exchange *x, size_t min, size_t *room, int *error);
+    /* len bytes of the room have been filled. May suspend: it yields when the fiber has had its share. */
+    int (*commit)(struct exchange *x, size_t len);
+    /* Sends or copies data; afterwards it is the caller's again. May suspend. */
+    int (*write)(struct exchange *x, const char *data, size_t len);
+    /* Hands everything written to the kernel. May suspend. */
+    int (*flush)(struct exchange *x);
+    /* Before a wait for something else: hands over what the kernel takes now, and leaves the rest to the loop. */
+    int (*push)(struct exchange *x);
+    /* Forgets body bytes that were written before the head was committed. */
+    void (*discard)(struct exchange *x);
+    /* The connection is to be reset when the handler has ended: the reply is broken. */
+    void (*abort)(struct exchange *x);
+};
+
+#define EXCHANGE_RESERVE_MAX   512
+#define EXCHANGE_INLINE_MEMORY 512
+
+struct exchange {
+    const struct exchange_ops *ops;
+    struct http *http;
+    struct connection *conn;
+    void *context;       /* the web floor's record of the request */
+    struct fiber *fiber; /* that the handler waits on; NULL while it runs or is not alive */
+    struct http_head head;
+    struct target target;
+    struct arena arena;
+    struct reply reply;
+    uint64_t body_sent;   /* bytes of body handed to the output */
+    struct slice rest;    /* of the last piece of the body that was read, not yet copied out */
+    int64_t body_length;  /* of the request: -1 when chunked */
+    int32_t budget;       /* bytes until the fiber has had its share of this turn */
+    uint16_t dead_writes; /* writes since the client has gone */
+    uint8_t waiting;      /* enum exchange_wait */
+    bool committed;       /* the head is in the output */
+    bool bodyless;        /* the reply's body is not sent: HEAD, 204, 304 */
+    bool chunked;         /* the reply is */
+    bool gone;            /* the client has gone, or the connection was cut */
+    bool cut;             /* the server's stop has cut it: the next wait ends the handler */
+    bool body_read;       /* the request's body has been read to its end */
+    bool failed;          /* the handler was ended by exchange_abandon() */
+    struct wait_timer timer;
+    struct http_field fields[HEAD_FIELDS_INLINE];
+    char inline_memory[EXCHANGE_INLINE_MEMORY] __attribute__((aligned(16)));
+};
+
+/* What the web floor does for the HTTP floor. All on a fiber. */
+struct http_host {
+    size_t context_size;
+    /* A request has arrived: route it and run its handler; returns when that has ended. */
+    void (*handle)(struct exchange *x);
+    /* A head could not be parsed: make the reply for status. x knows no method and no target. */
+    void (*refuse)(struct exchange *x, int status, const char *reason);
+    /* The handler was ended by exchange_abandon(): make a page if nothing has been committed. */
+    void (*resume)(struct exchange *x);
+    /* The head is about to be committed: the last chance to change x->reply. */
+    void (*before_head)(struct exchange *x);
+    /* The handler has ended: let go of what belongs to the request (deferred calls). */
+    void (*ended)(struct exchange *x);
+};
+
+static inline ssize_t exchange_read(struct exchange *x, const char **data)
+{
+    return x->ops->read(x, data);
+}
+
+/* Parks the handler until something wakes it; why tells what may. Returns the waker's result. */
+int exchange_park(struct exchange *x, enum exchange_wait why);
+
+/* Ends the handler here and now, from any depth; http_host.resume is called on another fiber. */
+void exchange_abandon(struct exchange *x) __attribute__((noreturn));
+
+/* Called after each body write: charges n bytes to the fiber's share of this turn and yields when it is used up. */
+void exchange_charge(struct exchange *x, size_t n);
+
+/* A write to a client that has gone: yields, and after too many of them ends the handler. Returns error. */
+int exchange_dead_write(struct exchange *x, int error);
+
+#endif

@@ -1,0 +1,658 @@
+/*
+ * An HTTP/1 connection's way: from readiness to a head, from a head to its handler, from a reply to the next request.
+ *
+ * Readiness is taken on the loop's own stack; whatever may run a handler is queued for a fiber. The fiber that takes a connection serves every pipelined request that has arrived and sends their
+ * replies in one go. When a reply cannot be sent at once, the fiber leaves and the loop drains the output.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "http/h1.h"
+#include "base/log.h"
+#include "http/scan.h"
+
+#define LINGER_MS 2000 /* how long this side waits for a client that has been refused to stop sending */
+
+size_t http_record_size(const struct http_host *host)
+{
+    return sizeof(struct h1) + host->context_size;
+}
+
+/* ---- Waiting and leaving ---- */
+
+int exchange_park(struct exchange *x, enum exchange_wait why)
+{
+    struct fibers *f = &x->http->net->loop->fibers;
+    if (x->cut && !h1_of(x)->finishing)
+        exchange_abandon(x);
+    x->waiting = (uint8_t)why;
+    x->fiber = f->current;
+    int result = fiber_park(f);
+    x->waiting = WAIT_NONE;
+    x->fiber = NULL;
+    return result;
+}
+
+void exchange_abandon(struct exchange *x)
+{
+    struct net *n = x->http->net;
+    x->http->host->ended(x);
+    x->failed = true;
+    x->conn->state = H1_FAILED;
+    connection_queue(n, x->conn);
+    fiber_abandon(&n->loop->fibers);
+}
+
+/* ---- The record of a live connection ---- */
+
+/* Gives back the buffers that hold nothing any more: while only a file or static bytes are left, a stalled client costs its records. */
+static void h1_shed(struct h1 *h)
+{
+    if (h->out.regions > 0 || h->open)
+        return;
+    h->region = NULL;
+    if (h->second) {
+        pool_give(&h->x.http->buffers, h->second);
+        h->second = NULL;
+    }
+    if (h->in && h->in_pos == h->in_len) {
+        pool_give(&h->x.http->buffers, h->in);
+        h->in = NULL;
+        h->in_pos = h->in_len = 0;
+    }
+}
+
+static void h1_release(struct h1 *h)
+{
+    struct http *http = h->x.http;
+    if (unlikely(h->x.head.fields != h->x.fields))
+        pool_give(&http->fields, h->x.head.fields);
+    output_discard(&h->out, WEIR_ECLOSED, http->release_value);
+    if (h->second)
+        pool_give(&http->buffers, h->second);
+    if (h->in)
+        pool_give(&http->buffers, h->in);
+    h->x.conn->active = NULL;
+    pool_give(&http->records, h);
+}
+
+/* Takes a record and a buffer for a connection that has something to say. NULL: no memory. */
+static struct h1 *h1_open(struct http *http, struct connection *c)
+{
+    struct h1 *h = pool_take(&http->records);
+    if (!h)
+        return NULL;
+    h->in = pool_take(&http->buffers);
+    if (!h->in) {
+        pool_give(&http->records, h);
+        return NULL;
+    }
+    h->second = NULL;
+    h->in_pos = h->in_len = 0;
+    h->region = h->region_end = h->pos = h->open = NULL;
+    h->close = h->linger = h->reset = h->finishing = h->receiving = h->parsing = false;
+    h->served = 0;
+    output_init(&h->out);
+    struct exchange *x = &h->x;
+    x->ops = &h1_exchange_ops;
+    x->http = http;
+    x->conn = c;
+    x->context = h + 1;
+    x->fiber = NULL;
+    x->waiting = WAIT_NONE;
+    x->gone = x->cut = false;
+    x->head.fields = x->fields;
+    x->head.field_max = HEAD_FIELDS_INLINE;
+    if (c->state == H1_HEAD) {
+        struct spill *s = c->active;
+        memcpy(h->in, s->data, s->len);
+        h->in_len = s->len;
+        spill_give(http, s);
+    }
+    c->active = h;
+    c->state = H1_ACTIVE;
+    return h;
+}
+
+/* ---- Ending a connection ---- */
+
+static void linger_begin(struct net *n, struct connection *c)
+{
+    c->state = H1_LINGER;
+    n->transport->shutdown(c);
+    connection_deadline(n, c, LINGER_MS);
+}
+
+/* The last reply is out, or there will be none. */
+static void h1_close(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    bool reset = h->reset;
+    bool linger = h->linger && !reset && !h->x.gone && !(c->ready & (READY_GONE | READY_HALF_CLOSED));
+    h1_release(h);
+    if (linger)
+        linger_begin(n, c);
+    else
+        connection_close(n, c, reset);
+}
+
+/* Drops what a refused client still sends, so that closing does not reset the reply away. */
+static void linger_read(struct net *n, struct connection *c)
+{
+    struct http *http = n->owner;
+    char *buf = pool_take(&http->buffers);
+    ssize_t got = WEIR_ENOMEM;
+    for (int i = 0; buf && i < 16; i++) {
+        got = connection_read(n, c, buf, http->settings->buffer_size);
+        if (got <= 0)
+            break;
+    }
+    if (buf)
+        pool_give(&http->buffers, buf);
+    if (got == 0 || (got < 0 && got != TRANSPORT_AGAIN))
+        connection_close(n, c, false);
+}
+
+/* ---- From one request to the next ---- */
+
+static void h1_idle(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    uint32_t idle_timeout = h->x.http->settings->idle_timeout_ms;
+    h1_release(h);
+    c->state = H1_IDLE;
+    if (n->draining)
+        connection_close(n, c, false);
+    else
+        connection_deadline(n, c, idle_timeout);
+}
+
+/* Nothing more to read now and half a head is there: it moves to a block of its size. */
+static void h1_spill(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    struct spill *s = spill_take(h->x.http, h->in + h->in_pos, h->in_len - h->in_pos);
+    bool first = c->flags == 0;
+    uint32_t header_timeout = h->x.http->settings->header_timeout_ms;
+    h1_release(h);
+    if (!s) {
+        log_warn(n->loop->log, "no memory for a half-received head: its connection is closed");
+        connection_close(n, c, false);
+        return;
+    }
+    c->active = s;
+    c->state = H1_HEAD;
+    /* Counted from the head's first byte: what drips in later does not extend it. */
+    if (first) {
+        c->flags = 1;
+        connection_deadline(n, c, header_timeout);
+    }
+}
+
+static void exchange_begin(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    arena_init(&x->arena, &x->http->arenas, x->inline_memory, sizeof x->inline_memory);
+    x->reply = (struct reply){.status = 200, .length = REPLY_LENGTH_UNKNOWN, .body.kind = SEGMENT_STATIC};
+    x->reply.last = &x->reply.fields;
+    x->body_sent = 0;
+    x->budget = 64 * 1024;
+    x->dead_writes = 0;
+    x->committed = x->bodyless = x->chunked = x->failed = false;
+    h->finishing = false;
+}
+
+/* Gives back a longer table of fields. */
+static COLD void fields_shrink(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    pool_give(&x->http->fields, x->head.fields);
+    x->head.fields = x->fields;
+    x->head.field_max = HEAD_FIELDS_INLINE;
+}
+
+/* The handler has ended, in one way or another: completes the exchange. */
+static void exchange_finish(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    h->finishing = true;
+    (void)h1_finish_reply(h); /* its failure is x->gone */
+    x->http->host->ended(x);
+    if (!x->gone && !h1_body_drop(h))
+        h->close = h->linger = true;
+    h1_body_end(h);
+    arena_done(&x->arena);
+    if (unlikely(x->head.fields != x->fields))
+        fields_shrink(h);
+    counter_add(&x->http->requests, 1);
+    h->served++;
+    x->conn->state = H1_ACTIVE;
+    x->conn->flags = 0;
+    if (x->gone)
+        h->close = true;
+    if (h->close && h->in_pos < h->in_len)
+        h->linger = true;
+}
+
+static void h1_request(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    h->in_pos += (uint32_t)(x->head.base - (h->in + h->in_pos)) + x->head.size;
+    h->head_end = h->in_pos;
+    exchange_begin(h);
+    h1_body_begin(h);
+    uint16_t flags = x->head.flags;
+    h->close = (flags & HEAD_CLOSE) || (x->head.minor == 0 && !(flags & HEAD_KEEP_ALIVE));
+    x->bodyless = x->head.method_len == 4 && memcmp(x->head.base, "HEAD", 4) == 0;
+    const char *reason;
+    int status = target_split(&x->head, &x->target, &reason);
+    if (likely(status == 0)) {
+        x->http->host->handle(x);
+    } else {
+        h->close = h->linger = true;
+        x->http->host->refuse(x, status, reason);
+    }
+    exchange_finish(h);
+}
+
+/* A head that is not one: replies and closes. Nothing behind it is looked at. */
+static COLD void h1_refuse(struct h1 *h, int status)
+{
+    struct exchange *x = &h->x;
+    log_info(h1_net(h)->loop->log, "a request was refused with %d: %s", status,
+             h->parser.reason ? h->parser.reason : "too long");
+    h->in_pos = h->in_len;
+    h->head_end = h->in_len;
+    h->parsing = false;
+    exchange_begin(h);
+    x->head = (struct http_head){.base = h->in, .minor = 1, .fields = x->head.fields, .field_max = x->head.field_max};
+    x->target = (struct target){{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    h1_body_begin(h);
+    h->close = h->linger = true;
+    x->http->host->refuse(x, status, h->parser.reason ? h->parser.reason : "too long");
+    exchange_finish(h);
+    h->close = h->linger = true;
+}
+
+/* Parses the head at in_pos, from its beginning. */
+static int parse_anew(struct h1 *h)
+{
+    h->parsing = true;
+    h1_parse_begin(&h->parser, &h->x.head);
+    return h1_parse(&h->parser, &h->x.head, h->in + h->in_pos, h->in_len - h->in_pos);
+}
+
+/* More fields than the record holds: once more, with a table as long as the settings allow. */
+static COLD int parse_long(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (x->head.fields != x->fields || x->http->settings->max_headers <= HEAD_FIELDS_INLINE)
+        return 431;
+    struct http_field *fields = pool_take(&x->http->fields);
+    if (!fields)
+        return 503;
+    x->head.fields = fields;
+    x->head.field_max = x->http->settings->max_headers;
+    return parse_anew(h);
+}
+
+static int parse_input(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (h->in_pos == h->in_len)
+        return H1_INCOMPLETE;
+    memset(h->in + h->in_len, 0, SCAN_SLACK);
+    int status = h->parsing ? h1_parse(&h->parser, &x->head, h->in + h->in_pos, h->in_len - h->in_pos) : parse_anew(h);
+    if (unlikely(status == 431 && x->head.field_count == x->head.field_max))
+        status = parse_long(h);
+    if (status != H1_INCOMPLETE)
+        h->parsing = false;
+    return status;
+}
+
+/* ---- Serving ---- */
+
+/* Leaves what is unsent to the loop; this fiber is done. result: what h1_send() said. */
+static void h1_leave(struct h1 *h, int result)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    c->state = H1_DRAINING;
+    h1_shed(h);
+    if (result == OUTPUT_TURN)
+        connection_queue(n, c);
+}
+
+/* Receives more input behind what is there. True: there is some, or the request has been refused; false: the connection has been left. */
+static bool h1_receive(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    uint32_t size = h->x.http->settings->buffer_size;
+    uint32_t most = size < HEAD_SIZE_MAX ? size : HEAD_SIZE_MAX;
+    if (h->in_pos == h->in_len)
+        h->in_pos = h->in_len = 0;
+    if (h->in_pos > 0 && h->in_len > most / 2) {
+        memmove(h->in, h->in + h->in_pos, h->in_len - h->in_pos);
+        h->in_len -= h->in_pos;
+        h->in_pos = 0;
+    }
+    if (h->in_len - h->in_pos == most) {
+        h->parser.reason = NULL;
+        h1_refuse(h, h1_too_long(&h->parser));
+        return true;
+    }
+    ssize_t got = TRANSPORT_AGAIN;
+    if (c->ready & READY_READ)
+        got = connection_read(n, c, h->in + h->in_len, most - h->in_len);
+    if (got > 0) {
+        h->in_len += (uint32_t)got;
+        return true;
+    }
+    if (got == TRANSPORT_AGAIN) {
+        if (h->in_pos == h->in_len)
+            h1_idle(h);
+        else
+            h1_spill(h);
+        return false;
+    }
+    h->x.gone = got < 0;
+    h1_close(h);
+    return false;
+}
+
+/* Whether the output should be sent before another request is parsed. */
+static bool h1_output_high(const struct h1 *h)
+{
+    return h->out.count > OUTPUT_SEGMENTS / 2 || (h->region && h->region_end - h->pos < 1024);
+}
+
+/* Serves what has arrived until nothing more is there, the output blocks, or the connection ends. */
+static void h1_serve(struct h1 *h)
+{
+    for (;;) {
+        int status = h->close || h->x.gone ? H1_INCOMPLETE : parse_input(h);
+        if (status == H1_COMPLETE) {
+            h1_request(h);
+            if (h->served % h->x.http->settings->pipeline_depth == 0)
+                fiber_yield(&h1_net(h)->loop->fibers);
+            if (likely(!h1_output_high(h)))
+                continue;
+        } else if (status != H1_INCOMPLETE) {
+            h1_refuse(h, status);
+            continue;
+        }
+        int sent = h1_send(h);
+        if (sent == TRANSPORT_AGAIN || sent == OUTPUT_TURN) {
+            h1_leave(h, sent);
+            return;
+        }
+        if (h->close || h->x.gone) {
+            h1_close(h);
+            return;
+        }
+        if (status == H1_INCOMPLETE && !h1_receive(h))
+            return;
+    }
+}
+
+/* ---- The protocol's table ---- */
+
+static void h1_opened(struct net *n, struct connection *c)
+{
+    const struct http *http = n->owner;
+    c->state = H1_IDLE;
+    connection_deadline(n, c, http->settings->idle_timeout_ms);
+}
+
+/* The output has been sent without a fiber; on to what comes next. */
+static void h1_drained(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    if (h->close || h->x.gone)
+        h1_close(h);
+    else if (h->in_pos < h->in_len || (c->ready & READY_READ))
+        connection_queue(n, c); /* goes on in h1_run() */
+    else
+        h1_idle(h);
+}
+
+static void h1_continue_draining(struct h1 *h)
+{
+    struct connection *c = h->x.conn;
+    int sent = h1_send(h);
+    if (sent == OUTPUT_TURN)
+        connection_queue(h1_net(h), c);
+    else if (sent == TRANSPORT_AGAIN)
+        h1_shed(h);
+    else
+        h1_drained(h);
+}
+
+static void h1_run(struct net *n, struct connection *c)
+{
+    struct http *http = n->owner;
+    struct h1 *h = c->active;
+    switch ((enum h1_state)c->state) {
+    case H1_IDLE:
+    case H1_HEAD:
+        if (n->cutting || !(h = h1_open(http, c))) {
+            if (c->state == H1_HEAD)
+                spill_give(http, c->active);
+            connection_close(n, c, false);
+            return;
+        }
+        break;
+    case H1_FAILED:
+        h->x.http->host->resume(&h->x);
+        exchange_finish(h);
+        break;
+    case H1_DRAINING:
+        if (!output_empty(&h->out) || h->close || h->x.gone) {
+            h1_continue_draining(h);
+            return;
+        }
+        if (!h->in && !(h->in = pool_take(&http->buffers))) {
+            h->x.gone = true;
+            h1_close(h);
+            return;
+        }
+        c->state = H1_ACTIVE;
+        break;
+    case H1_ACTIVE:
+    case H1_LINGER:
+        return;
+    }
+    h1_serve(h);
+}
+
+/* Reads into a half-received head's own block; what completes or outgrows it goes to a fiber. */
+static void head_ready(struct net *n, struct connection *c)
+{
+    struct spill *s = c->active;
+    if (c->ready & READY_QUEUED)
+        return;
+    if ((c->ready & READY_READ) && s->len < s->capacity) {
+        size_t before = s->len;
+        ssize_t got = connection_read(n, c, s->data + s->len, (size_t)(s->capacity - s->len));
+        if (got == TRANSPORT_AGAIN)
+            return;
+        if (got <= 0) {
+            spill_give(n->owner, s);
+            connection_close(n, c, false);
+            return;
+        }
+        s->len = (uint16_t)(s->len + got);
+        if (spill_ripe(s, before) || (c->ready & READY_READ))
+            connection_queue(n, c);
+    }
+}
+
+/* News of a connection that a fiber serves: wakes it if it waits for that, and sends what waits to be sent. */
+static void active_ready(struct connection *c)
+{
+    struct h1 *h = c->active;
+    struct exchange *x = &h->x;
+    if (c->ready & READY_GONE) {
+        bool news = !x->gone;
+        x->gone = true;
+        if (news && x->fiber)
+            fiber_wake(x->fiber, WEIR_ECLOSED);
+        return;
+    }
+    if (!x->fiber)
+        return;
+    if ((c->ready & READY_WRITE) && h->out.blocked) {
+        int sent = h1_send(h);
+        bool over = sent != TRANSPORT_AGAIN;
+        if (over && (x->waiting == WAIT_OUTPUT || x->gone))
+            fiber_wake(x->fiber, x->gone ? WEIR_ECLOSED : 0);
+    }
+    if ((c->ready & READY_READ) && x->waiting == WAIT_INPUT)
+        fiber_wake(x->fiber, 0);
+}
+
+static void h1_ready(struct net *n, struct connection *c, uint32_t events)
+{
+    struct h1 *h = c->active;
+    switch ((enum h1_state)c->state) {
+    case H1_IDLE:
+        if (c->ready & READY_QUEUED)
+            break;
+        if (c->ready & READY_GONE)
+            connection_close(n, c, false);
+        else if (events & (POLLER_READ | POLLER_HALF_CLOSED))
+            connection_queue(n, c);
+        break;
+    case H1_HEAD:
+        head_ready(n, c);
+        break;
+    case H1_ACTIVE:
+        active_ready(c);
+        break;
+    case H1_FAILED:
+        if (c->ready & READY_GONE)
+            h->x.gone = true;
+        break;
+    case H1_DRAINING:
+        if (c->ready & READY_GONE)
+            h->x.gone = true;
+        if (!(c->ready & READY_QUEUED) && (c->ready & (READY_WRITE | READY_GONE)))
+            h1_continue_draining(h);
+        break;
+    case H1_LINGER:
+        if (c->ready & READY_READ)
+            linger_read(n, c);
+        break;
+    }
+}
+
+/* A head that did not come in time. */
+static void head_expired(struct net *n, struct connection *c)
+{
+    static const char late[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    struct iovec part = {.iov_base = (void *)(uintptr_t)late, .iov_len = sizeof late - 1};
+    spill_give(n->owner, c->active);
+    c->active = NULL;
+    (void)n->transport->write(c, &part, 1, false); /* a client too slow to ask may well not read either */
+    linger_begin(n, c);
+}
+
+/* What a live request waits for has not come in time, or the timer has no meaning now. */
+static void active_expired(struct net *n, struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    const struct http_settings *settings = x->http->settings;
+    int32_t stalled = (int32_t)(loop_now_ms(n->loop) - h->progress);
+    if (h->out.blocked && !output_empty(&h->out)) {
+        if (stalled >= 0 && (uint32_t)stalled >= settings->write_timeout_ms) {
+            log_info(n->loop->log, "a client took nothing for %u ms and was cut off", settings->write_timeout_ms);
+            x->gone = h->reset = true;
+            output_discard(&h->out, WEIR_ETIMEDOUT, x->http->release_value);
+            if (x->fiber)
+                fiber_wake(x->fiber, WEIR_ETIMEDOUT);
+            return;
+        }
+        connection_deadline(n, x->conn, settings->write_timeout_ms - (uint32_t)stalled);
+        return;
+    }
+    if (x->waiting == WAIT_INPUT && x->fiber) {
+        log_info(n->loop->log, "a request's body did not come for %u ms", settings->body_timeout_ms);
+        fiber_wake(x->fiber, WEIR_ETIMEDOUT);
+        return;
+    }
+    connection_deadline(n, x->conn, settings->idle_timeout_ms);
+}
+
+static void h1_expired(struct net *n, struct connection *c)
+{
+    const struct http *http = n->owner;
+    struct h1 *h = c->active;
+    if (c->ready & READY_QUEUED) {
+        connection_deadline(n, c, http->settings->idle_timeout_ms);
+        return;
+    }
+    switch ((enum h1_state)c->state) {
+    case H1_IDLE:
+    case H1_LINGER:
+        connection_close(n, c, false);
+        break;
+    case H1_HEAD:
+        head_expired(n, c);
+        break;
+    case H1_ACTIVE:
+    case H1_FAILED:
+        active_expired(n, h);
+        break;
+    case H1_DRAINING:
+        active_expired(n, h);
+        if (h->x.gone)
+            h1_close(h);
+        break;
+    }
+}
+
+static void h1_drain_connection(struct net *n, struct connection *c)
+{
+    if (c->state == H1_IDLE && !(c->ready & READY_QUEUED))
+        connection_close(n, c, false);
+}
+
+static void h1_cut(struct net *n, struct connection *c)
+{
+    struct h1 *h = c->active;
+    switch ((enum h1_state)c->state) {
+    case H1_HEAD:
+    case H1_IDLE:
+        if (c->ready & READY_QUEUED)
+            break; /* h1_run() closes it */
+        if (c->state == H1_HEAD)
+            spill_give(n->owner, c->active);
+        connection_close(n, c, true);
+        break;
+    case H1_LINGER:
+        connection_close(n, c, true);
+        break;
+    case H1_DRAINING:
+    case H1_ACTIVE:
+    case H1_FAILED:
+        h->x.gone = h->x.cut = h->reset = true;
+        if (h->x.fiber)
+            fiber_wake(h->x.fiber, WEIR_ECANCELED);
+        else if (c->state == H1_DRAINING && !(c->ready & READY_QUEUED))
+            h1_close(h);
+        break;
+    }
+}
+
+const struct protocol http_protocol_h1 = {
+    .opened = h1_opened,
+    .ready = h1_ready,
+    .expired = h1_expired,
+    .run = h1_run,
+    .drain = h1_drain_connection,
+    .cut = h1_cut,
+};

@@ -1,0 +1,105 @@
+/*
+ * An HTTP/1 connection while a request on it is alive: the buffers, the output, and the exchange. Private to the files h1*.c.
+ *
+ * One buffer serves both ways where it can: the head of the request stays at its place, and the free part behind the input is the output region. A second buffer is taken when a
+ * body has to be received and output made at the same time, or when the head leaves less than a quarter free. There are never more than two.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_HTTP_H1_H
+#define WEIR_HTTP_H1_H
+
+#include "http/h1_chunked.h"
+#include "http/http.h"
+
+/* connection.state */
+enum h1_state {
+    H1_IDLE,     /* between requests; active is NULL */
+    H1_HEAD,     /* half a head; active is a struct spill */
+    H1_ACTIVE,   /* a fiber serves it; active is a struct h1 */
+    H1_FAILED,   /* its handler was ended; queued to be finished */
+    H1_DRAINING, /* no fiber; the output is being sent */
+    H1_LINGER,   /* the reply is out and this side is shut; what still comes is dropped */
+};
+
+struct h1 {
+    struct exchange x; /* first: an exchange of this version is a struct h1 */
+    struct h1_parser parser;
+    struct h1_chunked chunks;
+    char *in;                /* the first buffer */
+    char *second;            /* the second, or NULL */
+    uint32_t in_pos, in_len; /* unparsed input is in[in_pos..in_len) */
+    char *window;            /* where the body is received: in, or in the second buffer */
+    uint32_t window_pos, window_len, window_size;
+    uint32_t head_end;      /* offset in `in` behind the present request's head */
+    uint32_t served;        /* requests since the fiber began */
+    int64_t body_left;      /* of a body with a length */
+    int64_t announced_left; /* of the reply's announced length, once committed */
+    bool parsing;           /* the head at in_pos has been begun */
+    bool receiving;         /* more of the body than came with the head has been received */
+    bool continue_due;      /* the client waits for 100 Continue */
+    bool close;             /* the connection ends after this reply */
+    bool linger;            /* and the client may still be sending */
+    bool reset;             /* and it ends by a reset: the reply is broken */
+    bool finishing;         /* the handler has ended */
+    struct output out;
+    char *region, *region_end; /* where output is composed; NULL: none chosen */
+    char *pos;                 /* the next free byte of the region */
+    char *open;                /* body bytes not yet in the queue begin here; NULL: none */
+    uint32_t progress;         /* tick of the last sent byte, for the write timeout */
+};
+
+static inline struct h1 *h1_of(struct exchange *x)
+{
+    return (struct h1 *)(void *)x;
+}
+
+static inline struct net *h1_net(const struct h1 *h)
+{
+    return h->x.http->net;
+}
+
+/* What the end of the region keeps free: CRLF behind a chunk, and the last chunk. */
+#define H1_TAIL_ROOM 8
+/* What lies before a chunk's data: up to 5 digits of size and CRLF. */
+#define H1_CHUNK_ROOM 7
+
+/* ---- h1_reply.c: composing heads ---- */
+
+/* The head's exact length, for a body of length (REPLY_LENGTH_UNKNOWN: streamed), and its bytes written to `to`. Returns behind it. */
+size_t h1_head_size(const struct h1 *h, int64_t length);
+char *h1_head_compose(const struct h1 *h, int64_t length, char *to);
+
+/* Writes n in decimal or hexadecimal; returns behind it. */
+char *h1_put_decimal(char *to, uint64_t n);
+char *h1_put_hex(char *to, uint64_t n);
+unsigned h1_hex_digits(uint64_t n);
+
+/* ---- h1_write.c: the reply ---- */
+
+extern const struct exchange_ops h1_exchange_ops;
+
+/* Sends what can be sent: 0 when all is, TRANSPORT_AGAIN, OUTPUT_TURN, or an error, after which x.gone is set. Does not suspend. */
+int h1_send(struct h1 *h);
+/* Waits until the queue is empty. 0 or an error. */
+int h1_drain(struct h1 *h);
+/* Makes sure that a segment and about `room` bytes of the region can be added. 0 or an error. May suspend. */
+int h1_make_room(struct h1 *h, size_t room);
+/* Queues whatever is open; commits the head if needed. */
+int h1_close_open(struct h1 *h);
+/* The handler has ended: the rest of the reply goes into the queue. */
+int h1_finish_reply(struct h1 *h);
+/* Moves the region out of the first buffer, which the body needs. 0 or WEIR_ENOMEM. */
+int h1_move_region(struct h1 *h);
+
+/* ---- h1_read.c: the request's body ---- */
+
+/* Sets up the body of the request whose head has been parsed. */
+void h1_body_begin(struct h1 *h);
+ssize_t h1_body_read(struct exchange *x, const char **data);
+/* Reads and drops the rest of the body, within the limit. False: the connection cannot be kept. */
+bool h1_body_drop(struct h1 *h);
+/* What lies behind the body is the next request's. */
+void h1_body_end(struct h1 *h);
+
+#endif

@@ -1,0 +1,365 @@
+/*
+ * The request head, token by token. Each phase scans over bytes of one class; where the scan stops at the end of the input, the phase is left as it is and goes on from
+ * there at the next call.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "http/h1_parser.h"
+#include "base/debug.h"
+#include "http/scan.h"
+
+enum phase {
+    PHASE_START,
+    PHASE_METHOD,
+    PHASE_TARGET,
+    PHASE_VERSION,
+    PHASE_LINE,
+    PHASE_NAME,
+    PHASE_SPACE,
+    PHASE_VALUE,
+    PHASE_LINE_END
+};
+
+#define VERSION_LEN 10 /* "HTTP/1.1\r\n" */
+
+void h1_parse_begin(struct h1_parser *p, struct http_head *head)
+{
+    *p = (struct h1_parser){0};
+    head->field_count = 0;
+    head->flags = 0;
+    head->content_length = 0;
+    head->host_len = 0;
+}
+
+int h1_too_long(const struct h1_parser *p)
+{
+    return p->phase <= PHASE_VERSION ? 414 : 431;
+}
+
+static COLD int refuse(struct h1_parser *p, int status, const char *reason)
+{
+    p->reason = reason;
+    return status;
+}
+
+/* ---- Fields that the framing depends on ---- */
+
+static bool name_is(const char *name, const char *lower, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((name[i] | 0x20) != lower[i])
+            return false;
+    return true;
+}
+
+/* Takes the next member of a comma-separated list, trimmed; false at its end. Empty members are skipped (RFC 9110 section 5.6.1). */
+static bool list_next(struct slice *list, struct slice *member)
+{
+    while (list->len > 0) {
+        const char *comma = memchr(list->data, ',', list->len);
+        size_t len = comma ? (size_t)(comma - list->data) : list->len;
+        *member = slice_of(list->data, len);
+        size_t skip = comma ? len + 1 : len;
+        list->data += skip;
+        list->len -= skip;
+        while (member->len > 0 && (member->data[0] == ' ' || member->data[0] == '\t')) {
+            member->data++;
+            member->len--;
+        }
+        while (member->len > 0 && (member->data[member->len - 1] == ' ' || member->data[member->len - 1] == '\t'))
+            member->len--;
+        if (member->len > 0)
+            return true;
+    }
+    return false;
+}
+
+static int field_content_length(struct h1_parser *p, struct http_head *head, struct slice value)
+{
+    if (head->flags & HEAD_HAS_LENGTH)
+        return refuse(p, 400, "repeated Content-Length");
+    if (value.len == 0 || value.len > 18)
+        return refuse(p, 400, "malformed Content-Length");
+    int64_t length = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9')
+            return refuse(p, 400, "malformed Content-Length");
+        length = length * 10 + (value.data[i] - '0');
+    }
+    head->content_length = length;
+    head->flags |= HEAD_HAS_LENGTH;
+    return 0;
+}
+
+static int field_transfer_encoding(struct h1_parser *p, struct http_head *head, struct slice value)
+{
+    struct slice coding;
+    if (value.len == 0)
+        return refuse(p, 400, "empty Transfer-Encoding");
+    while (list_next(&value, &coding)) {
+        if (head->flags & HEAD_CHUNKED)
+            return refuse(p, 400, "a transfer coding after chunked");
+        if (p->codings < UINT8_MAX)
+            p->codings++;
+        if (slice_equal_nocase(coding, SLICE("chunked")))
+            head->flags |= HEAD_CHUNKED;
+    }
+    return 0;
+}
+
+static int field_host(struct h1_parser *p, struct http_head *head, struct slice value)
+{
+    if (head->flags & HEAD_HAS_HOST)
+        return refuse(p, 400, "repeated Host");
+    for (size_t i = 0; i < value.len; i++)
+        if (!scan_is(value.data[i], SCAN_HOST))
+            return refuse(p, 400, "malformed Host");
+    head->host = p->token;
+    head->host_len = (uint16_t)value.len;
+    head->flags |= HEAD_HAS_HOST;
+    return 0;
+}
+
+static int field_connection(struct h1_parser *p, struct http_head *head, struct slice value)
+{
+    (void)p;
+    struct slice option;
+    while (list_next(&value, &option)) {
+        if (slice_equal_nocase(option, SLICE("close")))
+            head->flags |= HEAD_CLOSE;
+        else if (slice_equal_nocase(option, SLICE("keep-alive")))
+            head->flags |= HEAD_KEEP_ALIVE;
+        else if (slice_equal_nocase(option, SLICE("upgrade")))
+            head->flags |= HEAD_UPGRADE;
+    }
+    return 0;
+}
+
+static int field_expect(struct h1_parser *p, struct http_head *head, struct slice value)
+{
+    if (!slice_equal_nocase(value, SLICE("100-continue")))
+        return refuse(p, 417, "unknown expectation");
+    head->flags |= HEAD_EXPECT_CONTINUE;
+    return 0;
+}
+
+/* Acts on the fields that framing depends on, told by their length first. Returns 0 or a status. */
+static inline int field_meaning(struct h1_parser *p, struct http_head *head, const char *name, struct slice value)
+{
+    switch (p->name_len) {
+    case 4:
+        return name_is(name, "host", 4) ? field_host(p, head, value) : 0;
+    case 6:
+        return name_is(name, "expect", 6) ? field_expect(p, head, value) : 0;
+    case 10:
+        return name_is(name, "connection", 10) ? field_connection(p, head, value) : 0;
+    case 14:
+        return name_is(name, "content-length", 14) ? field_content_length(p, head, value) : 0;
+    case 17:
+        return name_is(name, "transfer-encoding", 17) ? field_transfer_encoding(p, head, value) : 0;
+    default:
+        return 0;
+    }
+}
+
+/* A field's line has been read: base[token .. end) is its value, leading space skipped. */
+static int field_complete(struct h1_parser *p, struct http_head *head, const char *base, size_t end)
+{
+    while (end > p->token && (base[end - 1] == ' ' || base[end - 1] == '\t'))
+        end--;
+    if (head->field_count == head->field_max)
+        return refuse(p, 431, "too many fields");
+    if (head->fields)
+        head->fields[head->field_count] = (struct http_field){
+            .name = p->name, .name_len = p->name_len, .value = p->token, .value_len = (uint16_t)(end - p->token)};
+    head->field_count++;
+    return field_meaning(p, head, base + p->name, slice_of(base + p->token, end - p->token));
+}
+
+/* ---- The head as a whole ---- */
+
+/* "HTTP/1.x" CRLF: as much of it as is there has to be right. Returns 0 when more is needed, a status, or 1. */
+static int version_parse(struct h1_parser *p, struct http_head *head, const char *at, size_t len)
+{
+    static const char form[] = "HTTP/d.d\r\n";
+    for (size_t i = 0; i < VERSION_LEN; i++) {
+        if (i == len)
+            return 0;
+        bool right = form[i] == 'd' ? at[i] >= '0' && at[i] <= '9' : at[i] == form[i];
+        if (!right)
+            return refuse(p, 400, "malformed request line");
+    }
+    if (at[5] != '1')
+        return refuse(p, 505, "HTTP version not supported");
+    head->minor = at[7] == '0' ? 0 : 1;
+    return 1;
+}
+
+/* The most common versions in one comparison. */
+static inline int version_quick(struct http_head *head, const char *at, size_t len)
+{
+    uint64_t word;
+    if (len < VERSION_LEN || at[8] != '\r' || at[9] != '\n')
+        return 0;
+    memcpy(&word, at, 8);
+    uint64_t want;
+    memcpy(&want, "HTTP/1.1", 8);
+    head->minor = 1;
+    return word == want;
+}
+
+/* What can be judged only when all fields are known (RFC 9112 section 6). */
+static int head_complete(struct h1_parser *p, struct http_head *head)
+{
+    if (head->minor >= 1 && !(head->flags & HEAD_HAS_HOST))
+        return refuse(p, 400, "no Host");
+    if (p->codings > 0) {
+        if (head->minor == 0)
+            return refuse(p, 400, "Transfer-Encoding in HTTP/1.0");
+        if (head->flags & HEAD_HAS_LENGTH)
+            return refuse(p, 400, "Content-Length and Transfer-Encoding");
+        if (!(head->flags & HEAD_CHUNKED))
+            return refuse(p, 400, "the last transfer coding is not chunked");
+        if (p->codings > 1)
+            return refuse(p, 501, "transfer coding not supported");
+    }
+    if (head->method_len == 7 && memcmp(head->base, "CONNECT", 7) == 0)
+        return refuse(p, 501, "CONNECT is not supported");
+    return H1_COMPLETE;
+}
+
+#define AT_END(q) ((q) == end)
+
+static int parse_request_line(struct h1_parser *p, struct http_head *head, const char *base, const char *end)
+{
+    const char *q;
+    switch ((enum phase)p->phase) {
+    case PHASE_METHOD:
+        q = scan_while(base + p->pos, SCAN_TOKEN);
+        p->pos = (uint16_t)(q - base);
+        if (AT_END(q))
+            return H1_INCOMPLETE;
+        if (*q != ' ' || p->pos == 0)
+            return refuse(p, 400, "malformed method");
+        head->method_len = p->pos;
+        p->token = ++p->pos;
+        p->phase = PHASE_TARGET;
+        /* fall through */
+    case PHASE_TARGET:
+        q = scan_target(base + p->pos);
+        p->pos = (uint16_t)(q - base);
+        if (AT_END(q))
+            return H1_INCOMPLETE;
+        if (*q != ' ' || p->pos == p->token)
+            return refuse(p, 400, "malformed request target");
+        head->target = p->token;
+        head->target_len = (uint16_t)(p->pos - p->token);
+        p->pos++;
+        p->phase = PHASE_VERSION;
+        /* fall through */
+    default:
+        break;
+    }
+    q = base + p->pos;
+    if (!version_quick(head, q, (size_t)(end - q))) {
+        int known = version_parse(p, head, q, (size_t)(end - q));
+        if (known != 1)
+            return known;
+    }
+    p->pos = (uint16_t)(p->pos + VERSION_LEN);
+    p->phase = PHASE_LINE;
+    return H1_COMPLETE;
+}
+
+static int parse_fields(struct h1_parser *p, struct http_head *head, const char *base, const char *end)
+{
+    for (;;) {
+        const char *q = base + p->pos;
+        int status;
+        switch ((enum phase)p->phase) {
+        case PHASE_LINE:
+            if (AT_END(q))
+                return H1_INCOMPLETE;
+            if (*q == '\r') {
+                if (AT_END(q + 1))
+                    return H1_INCOMPLETE;
+                if (q[1] != '\n')
+                    return refuse(p, 400, "bare CR");
+                p->pos = (uint16_t)(p->pos + 2);
+                return H1_COMPLETE;
+            }
+            p->name = p->pos;
+            p->phase = PHASE_NAME;
+            /* fall through */
+        case PHASE_NAME:
+            q = scan_while(q, SCAN_TOKEN);
+            p->pos = (uint16_t)(q - base);
+            if (AT_END(q))
+                return H1_INCOMPLETE;
+            if (*q != ':' || p->pos == p->name)
+                return refuse(p, 400, "malformed field name");
+            p->name_len = (uint16_t)(p->pos - p->name);
+            p->pos++;
+            q++;
+            p->phase = PHASE_SPACE;
+            /* fall through */
+        case PHASE_SPACE:
+            while (*q == ' ' || *q == '\t')
+                q++;
+            p->pos = p->token = (uint16_t)(q - base);
+            if (AT_END(q))
+                return H1_INCOMPLETE;
+            p->phase = PHASE_VALUE;
+            /* fall through */
+        case PHASE_VALUE:
+            q = scan_value(q);
+            p->pos = (uint16_t)(q - base);
+            if (AT_END(q))
+                return H1_INCOMPLETE;
+            if (*q != '\r')
+                return refuse(p, 400, "control character in a field");
+            p->phase = PHASE_LINE_END;
+            /* fall through */
+        default:
+            if (AT_END(q + 1))
+                return H1_INCOMPLETE;
+            if (q[1] != '\n')
+                return refuse(p, 400, "bare CR");
+            status = field_complete(p, head, base, p->pos);
+            if (unlikely(status != 0))
+                return status;
+            p->pos = (uint16_t)(p->pos + 2);
+            p->phase = PHASE_LINE;
+        }
+    }
+}
+
+int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len)
+{
+    if (p->phase == PHASE_START) {
+        if (len == 0)
+            return H1_INCOMPLETE;
+        if (data[0] == '\r') {
+            if (len == 1)
+                return H1_INCOMPLETE;
+            if (data[1] != '\n')
+                return refuse(p, 400, "bare CR");
+            p->skipped_line = true;
+        }
+        p->phase = PHASE_METHOD;
+    }
+    size_t skip = p->skipped_line ? 2 : 0;
+    char *base = data + skip;
+    const char *end = data + len;
+    if (p->phase <= PHASE_VERSION) {
+        int status = parse_request_line(p, head, base, end);
+        if (status != H1_COMPLETE)
+            return status;
+    }
+    int status = parse_fields(p, head, base, end);
+    if (status != H1_COMPLETE)
+        return status;
+    head->base = base;
+    head->size = p->pos;
+    return head_complete(p, head);
+}

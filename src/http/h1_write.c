@@ -1,0 +1,562 @@
+/*
+ * The reply of an HTTP/1 exchange: collecting what the handler writes, framing it, and handing it to the queue.
+ *
+ * Body bytes are collected in the region (they are "open") until there is a reason to send them. If the handler ends before that, the length is known and the head goes before
+ * them with Content-Length; else the head says chunked, and what is open becomes a chunk.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/h1.h"
+#include "http/scan.h"
+#include "http/status.h"
+
+#define SEGMENTS_SPARE 5    /* a head, a chunk's three parts, a call */
+#define DIRECT_MIN     2048 /* a write of at least this is sent from where it lies */
+#define STATIC_JOIN_MAX                                                                                                \
+    512 /* a static body up to this is copied behind other output rather than sent as a part of its own */
+#define REGION_MIN 256 /* a region with less room is drained first */
+
+/* ---- The region ---- */
+
+static bool region_choose(struct h1 *h)
+{
+    uint32_t size = h->x.http->settings->buffer_size;
+    uint32_t used = (h->in_len + SCAN_SLACK + 15) & ~15u;
+    if (!h->receiving && used <= size - size / 4) {
+        h->region = h->in + used;
+        h->region_end = h->in + size;
+    } else {
+        if (!h->second && !(h->second = pool_take(&h->x.http->buffers)))
+            return false;
+        h->region = h->second + (h->window == h->second ? size / 2 : 0);
+        h->region_end = h->second + size;
+    }
+    h->pos = h->region;
+    return true;
+}
+
+int h1_move_region(struct h1 *h)
+{
+    if (!h->region || h->region_end != h->in + h->x.http->settings->buffer_size)
+        return 0;
+    if (output_empty(&h->out) && !h->open) {
+        h->region = NULL;
+        return 0;
+    }
+    if (!h->second && !(h->second = pool_take(&h->x.http->buffers)))
+        return WEIR_ENOMEM;
+    ptrdiff_t shift = h->second - h->region;
+    memcpy(h->second, h->region, (size_t)(h->pos - h->region));
+    for (unsigned i = 0; i < h->out.count; i++) {
+        struct segment *s = &h->out.segments[(h->out.first + i) % OUTPUT_SEGMENTS];
+        if (s->kind == SEGMENT_REGION)
+            s->data += shift;
+    }
+    h->pos += shift;
+    if (h->open)
+        h->open += shift;
+    h->region = h->second;
+    h->region_end = h->second + h->x.http->settings->buffer_size;
+    return 0;
+}
+
+/* ---- Sending ---- */
+
+int h1_send(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    if (!output_empty(&h->out)) {
+        bool was_blocked = h->out.blocked;
+        uint64_t before = counter_read(&n->bytes_out);
+        int result = output_send(&h->out, n, h->x.conn, h->x.http->release_value);
+        if (result == TRANSPORT_AGAIN) {
+            if (!was_blocked || counter_read(&n->bytes_out) != before) {
+                h->progress = loop_now_ms(n->loop);
+                connection_deadline(n, h->x.conn, h->x.http->settings->write_timeout_ms);
+            }
+            return result;
+        }
+        if (result == OUTPUT_TURN)
+            return result;
+        if (result < 0) {
+            h->x.gone = true;
+            h->reset = true;
+            output_discard(&h->out, result, h->x.http->release_value);
+            return result;
+        }
+    }
+    if (!h->open)
+        h->region = NULL;
+    return 0;
+}
+
+int h1_drain(struct h1 *h)
+{
+    for (;;) {
+        int result = h1_send(h);
+        if (result == OUTPUT_TURN) {
+            fiber_yield(&h1_net(h)->loop->fibers);
+        } else if (result == TRANSPORT_AGAIN) {
+            int woken = exchange_park(&h->x, WAIT_OUTPUT);
+            if (woken < 0)
+                return woken;
+        } else {
+            return result;
+        }
+        if (h->x.gone)
+            return WEIR_ECLOSED;
+    }
+}
+
+int h1_make_room(struct h1 *h, size_t room)
+{
+    for (;;) {
+        if (!h->region && !region_choose(h))
+            return WEIR_ENOMEM;
+        bool fits = (size_t)(h->region_end - h->pos) >= room + H1_TAIL_ROOM;
+        if (fits && h->out.count <= OUTPUT_SEGMENTS - SEGMENTS_SPARE)
+            return 0;
+        if (output_empty(&h->out)) {
+            if (h->open || h->pos == h->region)
+                return WEIR_ETOOBIG;
+            h->region = NULL;
+            continue;
+        }
+        int error = h1_drain(h);
+        if (error)
+            return error;
+    }
+}
+
+/* ---- The head ---- */
+
+static void reply_decide(struct h1 *h, int64_t length)
+{
+    struct exchange *x = &h->x;
+    if (status_bodyless(x->reply.status))
+        x->bodyless = true;
+    x->chunked = length < 0 && x->head.minor >= 1;
+    bool until_close = length < 0 && x->head.minor == 0 && !x->bodyless;
+    if (x->reply.close || until_close || h1_net(h)->draining)
+        h->close = true;
+    x->reply.length = length;
+}
+
+/* The head does not fit before what is open: it is composed in the request's memory and sent from there. */
+static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size_t body)
+{
+    char *head = arena_alloc(&h->x.arena, size + H1_CHUNK_ROOM);
+    if (!head) {
+        log_error(h1_net(h)->loop->log, "a reply's head of %zu bytes fits neither the buffer nor request_memory", size);
+        h->x.gone = h->reset = true;
+        return WEIR_ENOMEM;
+    }
+    char *end = h1_head_compose(h, length, head);
+    if (h->x.chunked && body) {
+        end = h1_put_hex(end, body);
+        *end++ = '\r';
+        *end++ = '\n';
+    }
+    if (output_full(&h->out) || h->out.count > OUTPUT_SEGMENTS - SEGMENTS_SPARE) {
+        int error = h1_drain(h);
+        if (error)
+            return error;
+    }
+    output_push(&h->out,
+                (struct segment){.kind = SEGMENT_STATIC, .len = (size_t)(end - head) & SEGMENT_LEN_MASK, .data = head});
+    if (body) {
+        if (h->x.chunked) {
+            *h->pos++ = '\r';
+            *h->pos++ = '\n';
+        }
+        output_push_region(&h->out, h->open, (size_t)(h->pos - h->open));
+    }
+    h->open = NULL;
+    return h1_drain(h); /* the request's memory must not be needed later */
+}
+
+/* Commits the head for a body of length (REPLY_LENGTH_UNKNOWN: a stream), and queues what is open behind it. */
+static int head_commit(struct h1 *h, int64_t length)
+{
+    struct exchange *x = &h->x;
+    x->http->host->before_head(x);
+    reply_decide(h, length);
+    x->committed = true;
+    h->announced_left = length - (int64_t)x->body_sent;
+    if (h->open && x->bodyless) {
+        h->pos = h->open;
+        h->open = NULL;
+    }
+    size_t body = h->open ? (size_t)(h->pos - h->open) : 0;
+    size_t size = h1_head_size(h, length);
+    bool chunk = x->chunked && body > 0;
+    size_t prefix = chunk ? h1_hex_digits(body) + 2 : 0;
+    if (!h->open) {
+        int error = h1_make_room(h, size);
+        if (error == WEIR_ETOOBIG)
+            return commit_elsewhere(h, length, size, 0);
+        if (error)
+            return error;
+        char *end = h1_head_compose(h, length, h->pos);
+        debug_assert(end == h->pos + size);
+        output_push_region(&h->out, h->pos, size);
+        h->pos = end;
+        return 0;
+    }
+    if (h->pos + size + prefix + H1_TAIL_ROOM > h->region_end || h->out.count > OUTPUT_SEGMENTS - SEGMENTS_SPARE)
+        return commit_elsewhere(h, length, size, body);
+    memmove(h->open + size + prefix, h->open, body);
+    char *end = h1_head_compose(h, length, h->open);
+    debug_assert(end == h->open + size);
+    if (chunk) {
+        end = h1_put_hex(end, body);
+        *end++ = '\r';
+        *end++ = '\n';
+    }
+    end += body;
+    if (chunk) {
+        *end++ = '\r';
+        *end++ = '\n';
+    }
+    output_push_region(&h->out, h->open, (size_t)(end - h->open));
+    h->pos = end;
+    h->open = NULL;
+    return 0;
+}
+
+int h1_close_open(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (!x->committed)
+        return head_commit(h, x->reply.length);
+    if (!h->open)
+        return 0;
+    size_t body = (size_t)(h->pos - h->open);
+    char *start = h->open;
+    h->open = NULL;
+    if (body == 0) {
+        h->pos = start;
+        return 0;
+    }
+    if (x->chunked) {
+        start -= h1_hex_digits(body) + 2;
+        char *end = h1_put_hex(start, body);
+        end[0] = '\r';
+        end[1] = '\n';
+        *h->pos++ = '\r';
+        *h->pos++ = '\n';
+    }
+    output_push_region(&h->out, start, (size_t)(h->pos - start));
+    return 0;
+}
+
+/* ---- The exchange's calls ---- */
+
+/* Whether the body can be written to; an error if not. */
+static int write_check(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (unlikely(x->gone))
+        return exchange_dead_write(x, WEIR_ECLOSED);
+    if (unlikely(x->reply.ended))
+        return WEIR_EDONE;
+    if (unlikely(x->committed && x->bodyless))
+        return exchange_dead_write(x, WEIR_EDONE);
+    return 0;
+}
+
+/* Counts len bytes of body against an announced length. */
+static int write_count(struct h1 *h, size_t len)
+{
+    struct exchange *x = &h->x;
+    if (x->reply.length >= 0) {
+        int64_t left = x->committed ? h->announced_left : x->reply.length - (int64_t)x->body_sent;
+        if ((uint64_t)len > (uint64_t)left)
+            return WEIR_ETOOBIG;
+        if (x->committed)
+            h->announced_left -= (int64_t)len;
+    }
+    x->body_sent += len;
+    return 0;
+}
+
+/* How many body bytes the region takes; while the head is not committed, room for it is left. */
+static size_t open_room(const struct h1 *h)
+{
+    size_t room = (size_t)(h->region_end - h->pos);
+    size_t reserve = H1_TAIL_ROOM + (h->x.committed ? 0 : h1_head_size(h, REPLY_LENGTH_UNKNOWN) + 64);
+    return room > reserve ? room - reserve : 0;
+}
+
+/* Opens the region for body bytes, with room for at least min. */
+static int open_begin(struct h1 *h, size_t min)
+{
+    for (;;) {
+        if (!h->open) {
+            size_t before = h->x.committed && h->x.chunked ? H1_CHUNK_ROOM : 0;
+            int error = h1_make_room(h, before + (min > REGION_MIN ? min : REGION_MIN));
+            if (error)
+                return error;
+            h->open = h->pos += before;
+        }
+        if (open_room(h) >= min)
+            return 0;
+        if (h->pos == h->open && output_empty(&h->out) && h->x.committed)
+            return WEIR_ETOOBIG;
+        int error = h1_close_open(h);
+        if (!error)
+            error = h1_drain(h);
+        if (error)
+            return error;
+    }
+}
+
+static char *h1_reserve(struct exchange *x, size_t min, size_t *room, int *error)
+{
+    struct h1 *h = h1_of(x);
+    *error = write_check(h);
+    if (!*error && (!h->open || open_room(h) < min))
+        *error = open_begin(h, min);
+    if (*error)
+        return NULL;
+    *room = open_room(h);
+    return h->pos;
+}
+
+static int h1_commit(struct exchange *x, size_t len)
+{
+    struct h1 *h = h1_of(x);
+    int error = write_count(h, len);
+    if (error)
+        return error;
+    h->pos += len;
+    exchange_charge(x, len);
+    return 0;
+}
+
+/* Sends data from where it lies, behind what is open, as a chunk of its own. */
+static int write_direct(struct h1 *h, const char *data, size_t len)
+{
+    struct exchange *x = &h->x;
+    int error = h1_close_open(h);
+    if (!error && x->bodyless)
+        return 0;
+    if (!error)
+        error = h1_make_room(h, 32);
+    if (error)
+        return error;
+    if (x->chunked) {
+        char *end = h1_put_hex(h->pos, len);
+        *end++ = '\r';
+        *end++ = '\n';
+        output_push_region(&h->out, h->pos, (size_t)(end - h->pos));
+        h->pos = end;
+    }
+    output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = len & SEGMENT_LEN_MASK, .data = data});
+    if (x->chunked)
+        output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = 2, .data = "\r\n"});
+    return h1_drain(h);
+}
+
+static int h1_write(struct exchange *x, const char *data, size_t len)
+{
+    struct h1 *h = h1_of(x);
+    int error = write_check(h);
+    if (!error)
+        error = len <= INT64_MAX ? write_count(h, len) : WEIR_ETOOBIG;
+    if (error || len == 0)
+        return error;
+    size_t all = len;
+    bool fits = h->open && open_room(h) >= len;
+    if (!fits && len >= DIRECT_MIN) {
+        error = write_direct(h, data, len);
+    } else {
+        if (!fits)
+            error = open_begin(h, len);
+        if (!error) {
+            memcpy(h->pos, data, len);
+            h->pos += len;
+        } else if (error == WEIR_ETOOBIG) {
+            error = write_direct(h, data, len);
+        }
+    }
+    if (error && x->gone)
+        return exchange_dead_write(x, error);
+    exchange_charge(x, all);
+    return error;
+}
+
+static int h1_flush(struct exchange *x)
+{
+    struct h1 *h = h1_of(x);
+    if (x->gone)
+        return exchange_dead_write(x, WEIR_ECLOSED);
+    if (x->reply.ended)
+        return WEIR_EDONE;
+    int error = h1_close_open(h);
+    return error ? error : h1_drain(h);
+}
+
+static int h1_push(struct exchange *x)
+{
+    struct h1 *h = h1_of(x);
+    if (x->gone)
+        return WEIR_ECLOSED;
+    int error = h->open && !x->reply.ended ? h1_close_open(h) : 0;
+    if (!error)
+        error = h1_send(h);
+    return error == TRANSPORT_AGAIN || error == OUTPUT_TURN ? 0 : error;
+}
+
+/* A body that will not be sent, of a HEAD reply or to a client that has gone, is let go of. */
+static void drop_body(struct h1 *h)
+{
+    struct segment *body = &h->x.reply.body;
+    if (body->kind == SEGMENT_FILE || body->kind == SEGMENT_SHARED) {
+        struct output alone;
+        output_init(&alone);
+        output_push(&alone, *body);
+        output_discard(&alone, 0, h->x.http->release_value);
+    }
+    *body = (struct segment){.kind = SEGMENT_STATIC};
+}
+
+static void h1_discard(struct exchange *x)
+{
+    struct h1 *h = h1_of(x);
+    drop_body(h);
+    if (x->committed || !h->open)
+        return;
+    h->pos = h->open;
+    h->open = NULL;
+    x->body_sent = 0;
+}
+
+static void h1_abort(struct exchange *x)
+{
+    x->gone = true;
+    h1_of(x)->reset = true;
+}
+
+const struct exchange_ops h1_exchange_ops = {
+    .read = h1_body_read,
+    .reserve = h1_reserve,
+    .commit = h1_commit,
+    .write = h1_write,
+    .flush = h1_flush,
+    .push = h1_push,
+    .discard = h1_discard,
+    .abort = h1_abort,
+};
+
+/* ---- The end of a reply ---- */
+
+static void queue_body(struct h1 *h)
+{
+    struct segment *body = &h->x.reply.body;
+    size_t len = body->len;
+    h->x.body_sent += len;
+    bool small = body->kind == SEGMENT_STATIC && len <= STATIC_JOIN_MAX && h->served > 0 && h->pos && h->region &&
+                 (size_t)(h->region_end - h->pos) >= len + H1_TAIL_ROOM;
+    if (small) {
+        memcpy(h->pos, body->data, len);
+        output_push_region(&h->out, h->pos, len);
+        h->pos += len;
+    } else {
+        output_push(&h->out, *body);
+    }
+    *body = (struct segment){.kind = SEGMENT_STATIC};
+}
+
+static int finish_uncommitted(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    int64_t written = h->open ? h->pos - h->open : 0;
+    int64_t actual = written + (int64_t)x->reply.body.len;
+    bool announced = x->reply.length >= 0 && !x->reply.body.len;
+    if (announced && x->reply.length != actual && !x->bodyless) {
+        log_error(h1_net(h)->loop->log, "a handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
+                  (long long)actual);
+        h->reset = x->gone = true;
+        return WEIR_EPROTO;
+    }
+    int error = head_commit(h, announced ? x->reply.length : actual);
+    if (!error && x->reply.body.len && !x->bodyless)
+        queue_body(h);
+    return error;
+}
+
+static int finish_stream(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    int error = h1_close_open(h);
+    if (error || x->bodyless)
+        return error;
+    if (x->reply.length >= 0 && h->announced_left > 0) {
+        log_error(h1_net(h)->loop->log, "a handler wrote %lld bytes less than it announced",
+                  (long long)h->announced_left);
+        h->reset = x->gone = true;
+        return WEIR_EPROTO;
+    }
+    if (!x->chunked)
+        return 0;
+    error = h1_make_room(h, 0);
+    if (error)
+        return error;
+    memcpy(h->pos, "0\r\n\r\n", 5);
+    output_push_region(&h->out, h->pos, 5);
+    h->pos += 5;
+    return 0;
+}
+
+int h1_finish_reply(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    int error = x->gone ? WEIR_ECLOSED : x->committed ? finish_stream(h) : finish_uncommitted(h);
+    if (error) {
+        x->gone = true;
+        h->open = NULL;
+    }
+    drop_body(h);
+    if (x->reply.on_sent) {
+        if (error || output_full(&h->out))
+            x->reply.on_sent(x->reply.on_sent_arg, error, x->body_sent);
+        else
+            output_push(&h->out, (struct segment){.kind = SEGMENT_CALL,
+                                                  .len = x->body_sent & SEGMENT_LEN_MASK,
+                                                  .call = x->reply.on_sent,
+                                                  .arg = x->reply.on_sent_arg});
+    }
+    return error;
+}
+
+/* ---- Sharing the worker ---- */
+
+#define EXCHANGE_BUDGET      (64 * 1024)
+#define EXCHANGE_CALL_COST   32 /* what a call costs at least, so that many small writes count too */
+#define EXCHANGE_SLICE_NS    1000000
+#define EXCHANGE_DEAD_WRITES 64
+
+void exchange_charge(struct exchange *x, size_t n)
+{
+    size_t cost = n + EXCHANGE_CALL_COST;
+    x->budget -= cost < EXCHANGE_BUDGET ? (int32_t)cost : EXCHANGE_BUDGET;
+    if (likely(x->budget > 0))
+        return;
+    x->budget = EXCHANGE_BUDGET;
+    struct loop *l = x->http->net->loop;
+    (void)x->ops->push(x);
+    fiber_yield(&l->fibers);
+    if (x->cut)
+        exchange_abandon(x);
+}
+
+int exchange_dead_write(struct exchange *x, int error)
+{
+    if (++x->dead_writes > EXCHANGE_DEAD_WRITES || x->cut)
+        exchange_abandon(x);
+    fiber_yield(&x->http->net->loop->fibers);
+    return error;
+}

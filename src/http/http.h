@@ -1,0 +1,77 @@
+/*
+ * The HTTP side of a worker: the pools that requests live in, settings, and the date.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_HTTP_HTTP_H
+#define WEIR_HTTP_HTTP_H
+
+#include "http/date.h"
+#include "http/exchange.h"
+#include "http/h1_parser.h"
+
+/* The settings that the HTTP floor goes by; zero has been replaced by defaults. */
+struct http_settings {
+    uint32_t buffer_size;
+    uint32_t request_memory;
+    uint16_t max_headers;
+    uint32_t pipeline_depth;
+    uint32_t header_timeout_ms, idle_timeout_ms, body_timeout_ms, write_timeout_ms;
+    int64_t drain_limit;
+};
+
+/*
+ * A head that has begun to arrive and waits for the rest, in a block of the smallest class that fits. Reading goes on in the block, and each new byte is looked at
+ * once, for the head's end or for what no head may hold; either moves it to a buffer, where it is parsed.
+ */
+struct spill {
+    uint16_t len, capacity; /* of data */
+    char data[];
+};
+
+#define SPILL_FINE_STEP    32u /* classes up to SPILL_FINE_MAX are this far apart */
+#define SPILL_FINE_MAX     2048u
+#define SPILL_FINE_CLASSES (SPILL_FINE_MAX / SPILL_FINE_STEP)
+#define SPILL_CLASSES      (SPILL_FINE_CLASSES + 6) /* then 4 KiB ... 128 KiB */
+
+struct http {
+    struct net *net;
+    const struct http_host *host;
+    const struct http_settings *settings;
+    void *owner; /* the worker */
+    output_release_fn release_value;
+    struct account record_account, buffer_account, arena_account, spill_account;
+    struct pool records; /* struct h1 and the web floor's context */
+    struct pool buffers; /* settings->buffer_size and the scan's slack */
+    struct pool fields;  /* tables of settings->max_headers fields, for heads with many */
+    struct pool arenas;  /* blocks of settings->request_memory */
+    struct pool spills[SPILL_CLASSES];
+    _Atomic uint64_t requests;
+    int64_t date_second;
+    char ok_head[64]; /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
+};
+
+#define HTTP_OK_HEAD_LEN (sizeof "HTTP/1.1 200 OK\r\nDate: \r\n" - 1 + DATE_LEN)
+#define HTTP_DATE_AT     (sizeof "HTTP/1.1 200 OK\r\nDate: " - 1)
+
+/* n's protocols are filled. 0 or WEIR_ENOMEM. */
+int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
+              const struct http_settings *settings);
+void http_done(struct http *h);
+int http_preallocate(struct http *h, size_t buffers, size_t arenas);
+void http_trim(struct http *h, bool all);
+
+/* Renews the date when the second has changed. Once a turn. */
+void http_tick(struct http *h);
+
+/* A block that holds a copy of data[0..len), len > 0, with a little room behind it, or NULL. */
+struct spill *spill_take(struct http *h, const char *data, size_t len);
+void spill_give(struct http *h, struct spill *s);
+
+/* Whether the bytes from before on, which have just arrived, end the head or break it: time to parse. */
+bool spill_ripe(const struct spill *s, size_t before);
+
+extern const struct protocol http_protocol_h1;
+size_t http_record_size(const struct http_host *host);
+
+#endif

@@ -1,0 +1,132 @@
+/*
+ * Draining the output queue.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "http/output.h"
+
+#include <unistd.h>
+
+static void segment_release(struct segment *s, int error, output_release_fn release)
+{
+    switch ((enum segment_kind)s->kind) {
+    case SEGMENT_SHARED:
+        release(s->value);
+        break;
+    case SEGMENT_FILE:
+        close(s->fd);
+        break;
+    case SEGMENT_CALL:
+        s->call(s->arg, error, s->len);
+        break;
+    case SEGMENT_REGION:
+    case SEGMENT_STATIC:
+        break;
+    }
+}
+
+static void output_pop(struct output *o, int error, output_release_fn release)
+{
+    struct segment s = o->segments[o->first];
+    o->first = (uint8_t)((o->first + 1) % OUTPUT_SEGMENTS);
+    o->count--;
+    if (s.kind == SEGMENT_REGION)
+        o->regions--;
+    else
+        segment_release(&s, error, release);
+}
+
+/* Takes n sent bytes off the front. */
+static void output_advance(struct output *o, size_t n, output_release_fn release)
+{
+    while (o->count > 0) {
+        struct segment *s = &o->segments[o->first];
+        if (s->kind == SEGMENT_FILE || (s->kind != SEGMENT_CALL && s->len > n)) {
+            if (s->kind != SEGMENT_FILE) {
+                s->data += n;
+                s->len = (s->len - n) & SEGMENT_LEN_MASK;
+            }
+            return;
+        }
+        if (s->kind != SEGMENT_CALL)
+            n -= s->len;
+        output_pop(o, 0, release);
+    }
+}
+
+/* Sends the memory segments at the front. Bytes sent or an error; *gave: bytes that were given. */
+static ssize_t send_memory(struct output *o, struct net *n, struct connection *c, size_t *gave)
+{
+    struct iovec parts[OUTPUT_SEGMENTS];
+    int count = 0;
+    bool more = false;
+    *gave = 0;
+    for (unsigned i = 0; i < o->count; i++) {
+        const struct segment *s = &o->segments[(o->first + i) % OUTPUT_SEGMENTS];
+        if (s->kind == SEGMENT_CALL)
+            continue;
+        if (s->kind == SEGMENT_FILE) {
+            more = true;
+            break;
+        }
+        parts[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = s->len};
+        *gave += s->len;
+    }
+    return count ? n->transport->write(c, parts, count, more) : 0;
+}
+
+static ssize_t send_file(struct output *o, struct net *n, struct connection *c, size_t most, output_release_fn release)
+{
+    struct segment *s = &o->segments[o->first];
+    size_t len = s->len < most ? (size_t)s->len : most;
+    int64_t offset = s->offset;
+    ssize_t sent = len ? n->transport->send_file(c, s->fd, &offset, len) : 0;
+    if (sent == 0 && len > 0)
+        return WEIR_EIO; /* the file has become shorter than was announced */
+    if (sent > 0) {
+        s->offset = offset;
+        s->len = (s->len - (uint64_t)sent) & SEGMENT_LEN_MASK;
+    }
+    if (s->len == 0)
+        output_pop(o, 0, release);
+    return sent;
+}
+
+int output_send(struct output *o, struct net *n, struct connection *c, output_release_fn release)
+{
+    size_t turn = OUTPUT_TURN_BYTES;
+    o->blocked = false;
+    while (o->count > 0) {
+        ssize_t sent;
+        size_t gave;
+        if (o->segments[o->first].kind == SEGMENT_FILE) {
+            gave = o->segments[o->first].len < turn ? o->segments[o->first].len : turn;
+            sent = send_file(o, n, c, turn, release);
+        } else {
+            sent = send_memory(o, n, c, &gave);
+            if (sent >= 0)
+                output_advance(o, (size_t)sent, release);
+        }
+        if (sent == TRANSPORT_AGAIN ||
+            (sent >= 0 && (size_t)sent < gave && o->segments[o->first].kind != SEGMENT_FILE)) {
+            if (sent > 0)
+                counter_add(&n->bytes_out, (uint64_t)sent);
+            o->blocked = true;
+            connection_watch_write(n, c);
+            return TRANSPORT_AGAIN;
+        }
+        if (sent < 0)
+            return (int)sent;
+        counter_add(&n->bytes_out, (uint64_t)sent);
+        turn = (size_t)sent < turn ? turn - (size_t)sent : 0;
+        if (turn == 0 && o->count > 0)
+            return OUTPUT_TURN;
+    }
+    return 0;
+}
+
+void output_discard(struct output *o, int error, output_release_fn release)
+{
+    while (o->count > 0)
+        output_pop(o, error, release);
+}

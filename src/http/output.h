@@ -1,0 +1,103 @@
+/*
+ * What is waiting to be sent: a short queue of segments that know where their bytes lie, drained by whoever can, without a fiber. Bytes in the connection's output region, static memory,
+ * shared values and files meet here, and go out in as few calls as possible.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_HTTP_OUTPUT_H
+#define WEIR_HTTP_OUTPUT_H
+
+#include "net/connection.h"
+#include "weir.h"
+
+enum segment_kind {
+    SEGMENT_REGION, /* in the output region: has to be sent before the region can be reused */
+    SEGMENT_STATIC, /* lives longer than the connection, or its owner waits until it is sent */
+    SEGMENT_SHARED, /* a reference to a value, given back when sent */
+    SEGMENT_FILE,   /* a descriptor, closed when sent */
+    SEGMENT_CALL,   /* no bytes: a function to be called when everything before it is sent */
+};
+
+struct segment {
+    uint64_t kind : 4;
+    uint64_t len : 60; /* bytes left; of a call: bytes of body to report */
+    union {
+        const char *data;
+        void (*call)(void *arg, int error, uint64_t bytes);
+        int fd;
+    };
+    union {
+        int64_t offset;           /* of a file */
+        struct weir_value *value; /* of a shared segment */
+        void *arg;                /* of a call */
+    };
+};
+
+/* What a length can be: 2^60 bytes is more than any file. */
+#define SEGMENT_LEN_MASK (((uint64_t)1 << 60) - 1)
+
+#define OUTPUT_SEGMENTS 16
+
+struct output {
+    uint8_t first, count;
+    uint8_t regions; /* segments in the region */
+    bool blocked;    /* the kernel took less than it was given */
+    struct segment segments[OUTPUT_SEGMENTS];
+};
+
+/* What lets go of a shared segment's value. Set once by the floor that knows values. */
+typedef void (*output_release_fn)(struct weir_value *value);
+
+static inline void output_init(struct output *o)
+{
+    o->first = o->count = o->regions = 0;
+    o->blocked = false;
+}
+
+static inline bool output_empty(const struct output *o)
+{
+    return o->count == 0;
+}
+
+static inline bool output_full(const struct output *o)
+{
+    return o->count == OUTPUT_SEGMENTS;
+}
+
+/* Adds a segment; the queue must not be full. */
+static inline void output_push(struct output *o, struct segment s)
+{
+    debug_assert(!output_full(o));
+    o->segments[(o->first + o->count++) % OUTPUT_SEGMENTS] = s;
+    o->regions = (uint8_t)(o->regions + (s.kind == SEGMENT_REGION));
+}
+
+static inline struct segment *output_last(struct output *o)
+{
+    return o->count ? &o->segments[(o->first + o->count - 1) % OUTPUT_SEGMENTS] : NULL;
+}
+
+/* Adds bytes of the region, joined with the last segment where they follow it. */
+static inline void output_push_region(struct output *o, const char *data, size_t len)
+{
+    struct segment *last = output_last(o);
+    if (last && last->kind == SEGMENT_REGION && last->data + last->len == data)
+        last->len = (last->len + len) & SEGMENT_LEN_MASK;
+    else
+        output_push(o, (struct segment){.kind = SEGMENT_REGION, .len = len & SEGMENT_LEN_MASK, .data = data});
+}
+
+/* What one call of output_send() moves at most, so that one fast reader does not keep the worker. */
+#define OUTPUT_TURN_BYTES ((size_t)1 << 20)
+
+/*
+ * Sends what can be sent. Returns 0 when the queue is empty, TRANSPORT_AGAIN when the kernel takes no more (then c is watched for writing), OUTPUT_TURN when its turn
+ * is over though more could be sent, or a negative error: a file that ended early is WEIR_EIO.
+ */
+#define OUTPUT_TURN (-101)
+int output_send(struct output *o, struct net *n, struct connection *c, output_release_fn release);
+
+/* Lets go of everything unsent; calls are told error. */
+void output_discard(struct output *o, int error, output_release_fn release);
+
+#endif

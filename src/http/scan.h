@@ -1,0 +1,86 @@
+/*
+ * Classes of bytes (RFC 9110 section 5, RFC 9112 section 3) and fast scanning over them. Every scan runs over a buffer that ends with a byte of no class behind the
+ * input, and of which 16 bytes beyond that may be read, so that no loop checks bounds.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_HTTP_SCAN_H
+#define WEIR_HTTP_SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bytes that have to be readable behind the input; the first has to be zero. */
+#define SCAN_SLACK 17
+
+enum scan_class {
+    SCAN_TOKEN = 1,  /* tchar */
+    SCAN_TARGET = 2, /* visible ASCII: which of it makes sense is for the path's decoder to say */
+    SCAN_VALUE = 4,  /* field-vchar, obs-text, space, tab */
+    SCAN_HOST = 8,   /* what an authority may hold */
+    SCAN_HEX = 16,
+};
+
+extern const uint8_t scan_classes[256];
+
+static inline bool scan_is(char c, enum scan_class class)
+{
+    return scan_classes[(unsigned char)c] & class;
+}
+
+/* The first byte at or after p that is not of the class. */
+static inline const char *scan_while(const char *p, enum scan_class class)
+{
+    while (scan_is(*p, class))
+        p++;
+    return p;
+}
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+
+/* The first byte that is not in a field's value: a control byte other than tab. */
+static inline const char *scan_value(const char *p)
+{
+    for (;;) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+        __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+        __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
+        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_andnot_si128(tab, _mm_or_si128(control, del)));
+        if (stops)
+            return p + __builtin_ctz(stops);
+        p += 16;
+    }
+}
+
+/* The first byte that is not in a request target: anything but visible ASCII. */
+static inline const char *scan_target(const char *p)
+{
+    for (;;) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        /* As signed bytes, visible ASCII is 0x21..0x7e and everything from 0x80 is negative. */
+        __m128i low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x21));
+        __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, del));
+        if (stops)
+            return p + __builtin_ctz(stops);
+        p += 16;
+    }
+}
+
+#else
+
+static inline const char *scan_value(const char *p)
+{
+    return scan_while(p, SCAN_VALUE);
+}
+
+static inline const char *scan_target(const char *p)
+{
+    return scan_while(p, SCAN_TARGET);
+}
+
+#endif
+
+#endif

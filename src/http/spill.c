@@ -1,0 +1,58 @@
+/*
+ * Half-received heads. Thousands of slow clients cost what they have sent and little more; the blocks have pools of their own, so that they never share a
+ * page with anything short-lived and their memory goes back.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "http/http.h"
+#include "http/scan.h"
+
+/* The class for a block of size bytes, header included, and the size that the class has. */
+static size_t spill_class(size_t size, size_t *class_size)
+{
+    if (size <= SPILL_FINE_MAX) {
+        size_t class = (size + SPILL_FINE_STEP - 1) / SPILL_FINE_STEP;
+        *class_size = class * SPILL_FINE_STEP;
+        return class - 1;
+    }
+    size_t class = SPILL_FINE_CLASSES;
+    for (*class_size = (size_t)2 * SPILL_FINE_MAX; *class_size < size; *class_size *= 2)
+        class ++;
+    weir_assert(class < SPILL_CLASSES);
+    return class;
+}
+
+struct spill *spill_take(struct http *h, const char *data, size_t len)
+{
+    size_t class_size;
+    struct pool *pool = &h->spills[spill_class(sizeof(struct spill) + len + 1, &class_size)];
+    if (!pool->account)
+        pool_init(pool, &h->spill_account, class_size, 8, 0);
+    struct spill *s = pool_take(pool);
+    if (!s)
+        return NULL;
+    size_t capacity = class_size - sizeof *s;
+    s->len = (uint16_t)len;
+    s->capacity = capacity > HEAD_SIZE_MAX ? HEAD_SIZE_MAX : (uint16_t)capacity;
+    memcpy(s->data, data, len);
+    return s;
+}
+
+void spill_give(struct http *h, struct spill *s)
+{
+    size_t class_size;
+    size_t size = sizeof *s + s->capacity;
+    pool_give(&h->spills[spill_class(size, &class_size)], s);
+}
+
+bool spill_ripe(const struct spill *s, size_t before)
+{
+    for (size_t i = before; i < s->len; i++) {
+        char c = s->data[i];
+        if (c == '\n' && (i == 0 || s->data[i - 1] != '\r' || (i >= 3 && s->data[i - 2] == '\n')))
+            return true;
+        if (c != '\n' && c != '\r' && !scan_is(c, SCAN_VALUE))
+            return true;
+    }
+    return s->len == s->capacity;
+}

@@ -1,0 +1,110 @@
+/*
+ * A server and its workers. Everything here is made before the workers run and is read-only while they do, but for what says otherwise.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_SERVER_SERVER_H
+#define WEIR_SERVER_SERVER_H
+
+#include "base/lock.h"
+#include "server/settings.h"
+#include "web/context.h"
+
+#define HANDOVERS 64 /* sockets that a worker can have on their way to others */
+
+struct worker;
+
+/* A connection on its way to another worker. */
+struct handover {
+    struct inbox_node node;
+    struct handover *next; /* in its worker's free list */
+    struct worker *from;
+    int fd;
+    uint8_t listener;
+};
+
+/* A message that makes a worker stop or cut; one of each for each worker, sent at most once. */
+struct order {
+    struct inbox_node node;
+    struct worker *worker;
+    _Atomic bool sent;
+};
+
+struct worker {
+    struct weir_server *server;
+    int index;
+    pthread_t thread;
+    struct loop loop;
+    struct net net;
+    struct http http;
+    struct web web;
+    struct account stack_account, regex_account;
+    struct listener listeners[LISTENERS_MAX];
+    size_t listener_count;
+    int fds[LISTENERS_MAX]; /* opened for it before it started */
+    struct timer maintenance, stop_deadline;
+    struct order stop, cut;
+    struct handover handovers[HANDOVERS];
+    struct handover *free_handovers;
+    bool stopping;
+    int error; /* of its start */
+};
+
+enum server_state { SERVER_NEW, SERVER_STARTING, SERVER_RUNNING, SERVER_FAILED, SERVER_ENDED };
+
+struct server_cache {
+    struct list link;
+    struct weir_cache *cache;
+};
+
+struct weir_server {
+    struct memory memory;
+    struct account account;
+    struct log log;
+    struct site site;
+    struct settings settings;
+    struct offload offload;
+    struct list caches;
+    struct worker *workers;
+    size_t workers_size;
+    _Atomic uint64_t open; /* connections, all workers */
+    _Atomic bool stopping;
+    _Atomic int port;
+    int end_fd; /* written to when the last worker has ended; -1: nobody asks */
+    pthread_t watchdog;
+    bool watchdog_runs;
+    struct lock lock;
+    pthread_cond_t changed;
+    enum server_state state GUARDED_BY(lock);
+    int ready GUARDED_BY(lock);   /* workers that have set up, well or not */
+    int running GUARDED_BY(lock); /* threads that have not ended */
+    bool joined GUARDED_BY(lock);
+};
+
+/* ---- worker.c ---- */
+
+/* Prepares a worker's record; its sockets are in fds. */
+void worker_init(struct worker *w, struct weir_server *s, int index);
+/* The thread: sets up, tells the server, serves when it is told to, cleans up. */
+void *worker_main(void *arg);
+/* Any thread. */
+void worker_order_stop(struct worker *w);
+void worker_order_cut(struct worker *w);
+/* After all workers have ended: closes sockets that were on their way to this one. */
+void worker_drop_inbox(struct worker *w);
+
+/* ---- server.c ---- */
+
+/* A worker tells that it has set up, and waits until all have. True: serve. */
+bool server_worker_ready(struct weir_server *s, int error);
+void server_worker_ended(struct weir_server *s);
+/* Ends what a graceful stop still waits for. Any thread. */
+void server_cut(struct weir_server *s);
+
+/* ---- watchdog.c ---- */
+
+/* Starts the thread that looks for workers that do not come back. Without it if it cannot be had. */
+void watchdog_start(struct weir_server *s);
+void watchdog_stop(struct weir_server *s);
+
+#endif

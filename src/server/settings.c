@@ -1,0 +1,220 @@
+/*
+ * Settings, by a table: each has a name, bounds and a default, so that every wrong one can be named and none is forgotten.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "server/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { MAY_BE_OFF = 1 };
+
+struct setting {
+    const char *name;
+    size_t offset;
+    uint8_t width; /* bytes of the member: 4 or 8, signed or not */
+    uint8_t flags;
+    int64_t least, most, otherwise;
+};
+
+#define SETTING(member, least, most, otherwise, flags)                                                                 \
+    {                                                                                                                  \
+#member, offsetof(weir_config, member), sizeof(((weir_config *)0)->member), flags, least, most, otherwise      \
+    }
+
+#define MINUTE_MS 60000
+#define DAY_MS    86400000
+
+static const struct setting table[] = {
+    SETTING(port, 1, 65535, 8080, MAY_BE_OFF),
+    SETTING(backlog, 1, 65535, 1024, 0),
+    SETTING(shared_listener, 1, 1, WEIR_OFF, MAY_BE_OFF),
+    SETTING(workers, 1, WORKERS_MAX, 0, 0),
+    SETTING(offload_threads, 1, 256, 4, 0),
+    SETTING(http_buffer_size, 1024, 65536, 8192, 0),
+    SETTING(ws_buffer_size, 256, 16 << 20, 4096, 0),
+    SETTING(http_buffers, 1, 1 << 20, 8, 0),
+    SETTING(stack_size, 16 << 10, 8 << 20, 64 << 10, 0),
+    SETTING(request_memory, 4 << 10, 1 << 20, 16 << 10, 0),
+    SETTING(memory_limit, 1, INT64_MAX, 0, 0),
+    SETTING(request_memory_blocks, 1, 1 << 20, 4, 0),
+    SETTING(tcp_nodelay, 1, 1, WEIR_ON, MAY_BE_OFF),
+    SETTING(so_linger, 1, 65535, WEIR_OFF, MAY_BE_OFF),
+    SETTING(notsent_lowat, 1024, 1 << 30, 32768, MAY_BE_OFF),
+    SETTING(send_buffer, 1024, 1 << 30, WEIR_OFF, MAY_BE_OFF),
+    SETTING(receive_buffer, 1024, 1 << 30, WEIR_OFF, MAY_BE_OFF),
+    SETTING(max_connections, 1, INT32_MAX, 0, 0),
+    SETTING(max_headers, 1, 1000, 100, 0),
+    SETTING(pipeline_depth, 1, 1 << 20, 64, 0),
+    SETTING(header_timeout_ms, 1, DAY_MS, 10000, MAY_BE_OFF),
+    SETTING(idle_timeout_ms, 1, DAY_MS, MINUTE_MS, MAY_BE_OFF),
+    SETTING(body_timeout_ms, 1, DAY_MS, 30000, MAY_BE_OFF),
+    SETTING(write_timeout_ms, 1, DAY_MS, 30000, MAY_BE_OFF),
+    SETTING(stop_timeout_ms, 1, DAY_MS, 10000, 0),
+    SETTING(watchdog_ms, 1, DAY_MS, 100, MAY_BE_OFF),
+    SETTING(drain_limit, 1, INT64_MAX, 65536, MAY_BE_OFF),
+    SETTING(log_level, WEIR_LOG_ERROR, WEIR_LOG_DEBUG, WEIR_LOG_WARN, MAY_BE_OFF),
+};
+
+static int64_t setting_get(const weir_config *config, const struct setting *s)
+{
+    const char *at = (const char *)config + s->offset;
+    int32_t narrow;
+    int64_t wide;
+    if (s->width == sizeof narrow) {
+        memcpy(&narrow, at, sizeof narrow);
+        return narrow;
+    }
+    memcpy(&wide, at, sizeof wide);
+    return wide;
+}
+
+static void setting_put(weir_config *config, const struct setting *s, int64_t value)
+{
+    char *at = (char *)config + s->offset;
+    int32_t narrow = (int32_t)value;
+    if (s->width == sizeof narrow)
+        memcpy(at, &narrow, sizeof narrow);
+    else
+        memcpy(at, &value, sizeof value);
+}
+
+static void setting_check(weir_config *config, const struct setting *s, struct site *errors)
+{
+    int64_t value = setting_get(config, s);
+    if (value == 0) {
+        setting_put(config, s, s->otherwise);
+        return;
+    }
+    if (value == WEIR_OFF && (s->flags & MAY_BE_OFF))
+        return;
+    if (value < s->least || value > s->most) {
+        site_error(errors, "setting %s: %lld is not within %lld and %lld", s->name, (long long)value,
+                   (long long)s->least, (long long)s->most);
+        setting_put(config, s, s->otherwise);
+    }
+}
+
+/* Off is as long as a timer can be. */
+static uint32_t timeout_of(int ms)
+{
+    return ms < 0 ? TIMER_DELAY_MAX : (uint32_t)ms;
+}
+
+/* What the descriptor limit leaves when the process has had its share. */
+static int connections_by_descriptors(void)
+{
+    struct rlimit limit;
+    const int share = 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT32_MAX)
+        return INT32_MAX;
+    int most = (int)limit.rlim_cur;
+    return most > 2 * share ? most - share : most / 2 + 1;
+}
+
+static struct listen_spec spec_of(const weir_config *c)
+{
+    return (struct listen_spec){
+        .shared = c->shared_listener == WEIR_ON,
+        .backlog = c->backlog,
+        .unix_mode = 0666,
+        .notsent_lowat = c->notsent_lowat,
+        .send_buffer = c->send_buffer,
+        .receive_buffer = c->receive_buffer,
+        .linger_seconds = c->so_linger,
+        .nodelay = c->tcp_nodelay == WEIR_ON,
+        .user_timeout_ms = c->write_timeout_ms,
+    };
+}
+
+static int port_of(int port)
+{
+    return port == WEIR_ANY ? 0 : port;
+}
+
+void settings_read(struct settings *out, const weir_config *given, size_t size, struct site *errors)
+{
+    *out = (struct settings){0};
+    weir_config *c = &out->config;
+    if (given)
+        memcpy(c, given, size < sizeof *c ? size : sizeof *c);
+    out->own_address = c->host || c->port;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        setting_check(c, &table[i], errors);
+    if (c->workers == 0)
+        c->workers = settings_processors();
+    if (c->max_connections == 0)
+        c->max_connections = connections_by_descriptors();
+    struct listen_spec *first = &out->listeners[0];
+    *first = spec_of(c);
+    const char *host = c->host ? c->host : "127.0.0.1";
+    if (address_parse(&first->address, host, port_of(c->port)) != 0)
+        site_error(errors, "setting host: \"%.120s\" is not an IPv4 or IPv6 address or unix:PATH", host);
+    first->shared |= first->address.base.sa_family == AF_UNIX;
+    out->listener_count = 1;
+    c->host = NULL;
+    out->http = (struct http_settings){
+        .buffer_size = (uint32_t)c->http_buffer_size,
+        .request_memory = (uint32_t)c->request_memory,
+        .max_headers = (uint16_t)c->max_headers,
+        .pipeline_depth = (uint32_t)c->pipeline_depth,
+        .header_timeout_ms = timeout_of(c->header_timeout_ms),
+        .idle_timeout_ms = timeout_of(c->idle_timeout_ms),
+        .body_timeout_ms = timeout_of(c->body_timeout_ms),
+        .write_timeout_ms = timeout_of(c->write_timeout_ms),
+        .drain_limit = c->drain_limit < 0 ? 0 : c->drain_limit,
+    };
+}
+
+int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors)
+{
+    if (!given || s->listener_count == LISTENERS_MAX) {
+        site_error(errors, "listener: %s", given ? "there are too many" : "no settings");
+        return WEIR_EINVAL;
+    }
+    struct listen_spec spec = spec_of(&s->config);
+    int port = given->port ? given->port : s->config.port;
+    const char *host = given->host ? given->host : "127.0.0.1";
+    if (given->fd < 0 || given->backlog < 0 || port < WEIR_ANY || given->unix_mode < 0 || given->unix_mode > 0777) {
+        site_error(errors, "listener %.120s: a number is out of range", host);
+        return WEIR_EINVAL;
+    }
+    if (given->fd > 0) {
+        spec.inherited_fd = given->fd;
+        spec.shared = true;
+    } else if (address_parse(&spec.address, host, port_of(port)) != 0) {
+        site_error(errors, "listener: \"%.120s\" is not an IPv4 or IPv6 address or unix:PATH", host);
+        return WEIR_EINVAL;
+    }
+    spec.shared |= given->shared_listener == WEIR_ON || spec.address.base.sa_family == AF_UNIX;
+    if (given->backlog)
+        spec.backlog = given->backlog;
+    if (given->notsent_lowat)
+        spec.notsent_lowat = given->notsent_lowat;
+    if (given->unix_mode)
+        spec.unix_mode = given->unix_mode;
+    s->listeners[s->listener_count++] = spec;
+    return 0;
+}
+
+/* What a worker takes before its first request, and has to be able to take for it. */
+static uint64_t worker_memory(const weir_config *c)
+{
+    uint64_t slabs = (uint64_t)4 * 64 * 1024;
+    return slabs + 8 * (uint64_t)c->http_buffer_size + 8 * (uint64_t)c->request_memory + 2 * (uint64_t)c->stack_size;
+}
+
+void settings_complete(struct settings *s, struct site *errors)
+{
+    const weir_config *c = &s->config;
+    if (!s->own_address && s->listener_count > 1) {
+        s->listener_count--;
+        memmove(&s->listeners[0], &s->listeners[1], s->listener_count * sizeof s->listeners[0]);
+    }
+    uint64_t least = worker_memory(c) * (uint64_t)c->workers;
+    if (c->memory_limit && c->memory_limit < least)
+        site_error(errors, "setting memory_limit: %zu is less than what %d workers need, %llu", c->memory_limit,
+                   c->workers, (unsigned long long)least);
+}

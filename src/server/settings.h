@@ -1,0 +1,37 @@
+/*
+ * A server's settings: the program's structure with every default filled in, checked all at once.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_SERVER_SETTINGS_H
+#define WEIR_SERVER_SETTINGS_H
+
+#include "http/http.h"
+#include "net/listener.h"
+#include "web/site.h"
+#include "weir.h"
+
+#define LISTENERS_MAX 16
+#define WORKERS_MAX   1024
+
+struct settings {
+    weir_config config; /* defaults filled in; its strings are not kept */
+    struct http_settings http;
+    struct listen_spec listeners[LISTENERS_MAX];
+    size_t listener_count;
+    bool own_address; /* the first listener is config's host and port */
+};
+
+/* Fills out from given (size bytes of it; NULL: all defaults). Every wrong setting becomes a line of the site's errors. */
+void settings_read(struct settings *out, const weir_config *given, size_t size, struct site *errors);
+
+/* Adds a listener. 0, or WEIR_EINVAL with a line of the site's errors. */
+int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors);
+
+/* What can be checked only when everything is known: adds the default listener, and compares memory with workers. */
+void settings_complete(struct settings *s, struct site *errors);
+
+/* Processors that this process may use: its affinity, and its cgroup's quota rounded up. At least 1. */
+int settings_processors(void);
+
+#endif

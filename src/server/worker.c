@@ -1,0 +1,282 @@
+/*
+ * A worker: one thread with its own loop, listeners, pools and fibers. It meets the others only when a socket is handed over and when the server stops.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/log.h"
+#include "io/overflow.h"
+#include "server/server.h"
+#include "web/value.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define MAINTENANCE_MS 1000
+
+enum { TIMER_MAINTENANCE = TIMER_WORKER, TIMER_STOP_DEADLINE };
+
+static struct worker *worker_of(const struct net *n)
+{
+    const struct http *http = n->owner;
+    return container_of(http, struct worker, http);
+}
+
+/* ---- Listeners' questions ---- */
+
+static bool worker_may_accept(void *owner)
+{
+    const struct worker *w = container_of((struct http *)owner, struct worker, http);
+    uint64_t open = counter_read(&w->server->open);
+    return open < (uint64_t)w->server->settings.config.max_connections;
+}
+
+static void handover_returned(struct loop *l, struct inbox_node *node)
+{
+    (void)l;
+    struct handover *h = container_of(node, struct handover, node);
+    h->next = h->from->free_handovers;
+    h->from->free_handovers = h;
+}
+
+static void handover_arrived(struct loop *l, struct inbox_node *node)
+{
+    struct handover *h = container_of(node, struct handover, node);
+    struct net *n = l->owner;
+    if (net_adopt(n, h->fd, h->listener) != 0)
+        log_warn(l->log, "a connection was closed: no memory for it");
+    h->fd = -1;
+    node->fn = handover_returned;
+    loop_send(&h->from->loop, node);
+}
+
+/* A worker that has clearly more connections than the mean gives new ones to the one with the fewest: the kernel's hash spreads a few
+ * connections badly, and one busy processor would answer for two. */
+static bool worker_hand_over(void *owner, int fd, uint8_t listener)
+{
+    struct worker *w = container_of((struct http *)owner, struct worker, http);
+    struct weir_server *s = w->server;
+    uint64_t workers = (uint64_t)s->settings.config.workers;
+    uint64_t own = counter_read(&w->net.open) + 1, all = counter_read(&s->open) + 1;
+    if (workers == 1 || own < 4 || own * workers * 4 <= all * 5 || !w->free_handovers || atomic_load(&s->stopping))
+        return false;
+    struct worker *least = w;
+    for (uint64_t i = 0; i < workers; i++)
+        if (counter_read(&s->workers[i].net.open) < counter_read(&least->net.open))
+            least = &s->workers[i];
+    if (least == w)
+        return false;
+    struct handover *h = w->free_handovers;
+    w->free_handovers = h->next;
+    h->fd = fd;
+    h->listener = listener;
+    h->node.fn = handover_arrived;
+    loop_send(&least->loop, &h->node);
+    return true;
+}
+
+static const struct listener_hooks listener_hooks = {.may_accept = worker_may_accept, .hand_over = worker_hand_over};
+
+/* ---- Turns and timers ---- */
+
+static void worker_connection_closed(void *owner)
+{
+    struct worker *w = container_of((struct http *)owner, struct worker, http);
+    for (size_t i = 0; i < w->listener_count; i++)
+        if (w->listeners[i].paused)
+            listener_resume(&w->listeners[i]);
+}
+
+static void worker_turn(void *owner)
+{
+    struct worker *w = worker_of(owner);
+    http_tick(&w->http);
+    if (unlikely(w->stopping) && counter_read(&w->net.open) == 0)
+        loop_stop(&w->loop);
+}
+
+/* Gives memory back that was not needed lately. */
+static void worker_maintain(void *owner, struct timer *t)
+{
+    struct worker *w = worker_of(owner);
+    http_trim(&w->http, false);
+    pool_trim(&w->net.connections, false);
+    fibers_trim(&w->loop.fibers, false);
+    timer_arm(&w->loop.wheel, t, MAINTENANCE_MS);
+}
+
+static void worker_stop_expired(void *owner, struct timer *t)
+{
+    (void)t;
+    struct worker *w = worker_of(owner);
+    uint64_t open = counter_read(&w->net.open);
+    if (open > 0)
+        log_warn(w->loop.log, "the stop's time is over: %llu connections are cut", (unsigned long long)open);
+    net_cut(&w->net);
+}
+
+static void worker_stop(struct loop *l, struct inbox_node *node)
+{
+    (void)l;
+    struct worker *w = container_of(node, struct order, node)->worker;
+    w->stopping = true;
+    for (size_t i = 0; i < w->listener_count; i++)
+        listener_stop(&w->listeners[i]);
+    net_drain(&w->net);
+    timer_arm(&w->loop.wheel, &w->stop_deadline, loop_delay((uint32_t)w->server->settings.config.stop_timeout_ms));
+}
+
+static void worker_cut(struct loop *l, struct inbox_node *node)
+{
+    (void)l;
+    struct worker *w = container_of(node, struct order, node)->worker;
+    net_cut(&w->net);
+}
+
+static void order_send(struct order *order)
+{
+    if (!atomic_exchange(&order->sent, true))
+        loop_send(&order->worker->loop, &order->node);
+}
+
+void worker_order_stop(struct worker *w)
+{
+    order_send(&w->stop);
+}
+
+void worker_order_cut(struct worker *w)
+{
+    order_send(&w->cut);
+}
+
+void worker_drop_inbox(struct worker *w)
+{
+    struct inbox_node *node = atomic_exchange(&w->loop.inbox, NULL);
+    while (node) {
+        struct inbox_node *next = node->next;
+        if (node->fn == handover_arrived)
+            close(container_of(node, struct handover, node)->fd);
+        node = next;
+    }
+}
+
+/* ---- Set-up ---- */
+
+void worker_init(struct worker *w, struct weir_server *s, int index)
+{
+    w->server = s;
+    w->index = index;
+    w->listener_count = s->settings.listener_count;
+    w->stop = (struct order){.node.fn = worker_stop, .worker = w};
+    w->cut = (struct order){.node.fn = worker_cut, .worker = w};
+    for (size_t i = 0; i < HANDOVERS; i++) {
+        w->handovers[i] = (struct handover){.from = w, .fd = -1, .next = w->free_handovers};
+        w->free_handovers = &w->handovers[i];
+    }
+}
+
+static int worker_make_listeners(struct worker *w)
+{
+    const struct settings *settings = &w->server->settings;
+    for (size_t i = 0; i < w->listener_count; i++) {
+        bool shared = settings->listeners[i].shared;
+        listener_init(&w->listeners[i], &w->net, w->fds[i], (uint8_t)i, !shared, shared, &listener_hooks);
+    }
+    return 0;
+}
+
+static int worker_preallocate(struct worker *w)
+{
+    const weir_config *c = &w->server->settings.config;
+    int error = http_preallocate(&w->http, (size_t)c->http_buffers, (size_t)c->request_memory_blocks);
+    return error ? error : fibers_preallocate(&w->loop.fibers, 1);
+}
+
+/* On the worker's own thread: the tools that watch fibers want them made where they run. */
+static int worker_set_up(struct worker *w)
+{
+    struct weir_server *s = w->server;
+    account_open(&w->stack_account, &s->memory, "stacks");
+    account_open(&w->regex_account, &s->memory, "expressions");
+    int error = loop_init(&w->loop, &w->stack_account, s->settings.config.stack_size, NULL, &s->log);
+    if (error)
+        return error;
+    w->loop.turn_fn = worker_turn;
+    w->loop.wheel.handlers[TIMER_WAIT] = wait_timer_fired;
+    w->loop.wheel.handlers[TIMER_MAINTENANCE] = worker_maintain;
+    w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
+    w->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
+    net_init(&w->net, &w->loop, &s->memory, &transport_plain, &w->http);
+    w->net.shared_open = &s->open;
+    w->net.closed_fn = worker_connection_closed;
+    error = http_init(&w->http, &w->net, &s->memory, &web_host, &s->settings.http);
+    if (error)
+        return error;
+    w->http.owner = &w->web;
+    w->http.release_value = value_unref;
+    w->web = (struct web){.site = &s->site,
+                          .regex = router_context_new(s->site.router, &w->regex_account),
+                          .offload = &s->offload,
+                          .loop = &w->loop,
+                          .server = s,
+                          .server_data = s->settings.config.server_data,
+                          .worker_index = w->index};
+    if (!w->web.regex)
+        return WEIR_ENOMEM;
+    w->maintenance.kind = TIMER_MAINTENANCE;
+    w->stop_deadline.kind = TIMER_STOP_DEADLINE;
+    timer_arm(&w->loop.wheel, &w->maintenance, MAINTENANCE_MS);
+    error = worker_preallocate(w);
+    return error ? error : worker_make_listeners(w);
+}
+
+static void worker_clean_up(struct worker *w)
+{
+    regex_context_free(w->web.regex);
+    if (w->http.net)
+        http_done(&w->http);
+    if (w->net.loop)
+        net_done(&w->net);
+    if (w->loop.fibers.entry)
+        loop_done(&w->loop);
+    account_close(&w->stack_account);
+    account_close(&w->regex_account);
+}
+
+static int worker_listen(struct worker *w)
+{
+    for (size_t i = 0; i < w->listener_count; i++) {
+        int error = listener_start(&w->listeners[i]);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static void worker_serve(struct worker *w)
+{
+    const weir_config *c = &w->server->settings.config;
+    if (c->worker_start)
+        w->web.worker_data = c->worker_start(c->server_data, w->index);
+    overflow_watch(&w->loop.fibers);
+    loop_run(&w->loop);
+    overflow_unwatch();
+    if (c->worker_stop)
+        c->worker_stop(c->server_data, w->index, w->web.worker_data);
+}
+
+void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    char name[16];
+    snprintf(name, sizeof name, "weir %d", w->index);
+    pthread_setname_np(pthread_self(), name);
+    w->error = worker_set_up(w);
+    if (!w->error)
+        w->error = worker_listen(w);
+    if (server_worker_ready(w->server, w->error))
+        worker_serve(w);
+    worker_clean_up(w);
+    server_worker_ended(w->server);
+    return NULL;
+}

@@ -1,0 +1,109 @@
+/*
+ * The cache as handlers see it: what a request has been given is its own until it ends, and a computation that it leaves
+ * behind, by whatever way it ends, is taken over by who waits for it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "web/cache.h"
+#include "web/context.h"
+
+/* What a request that computes or waits leaves with itself; one for each such call, in its arena. */
+struct cache_use {
+    struct weir_cache_slot slot;
+    struct weir_value *value; /* with a reference */
+};
+
+static const weir_attribute_key asker_key = {"weir cache", sizeof(struct cache_asker)};
+
+static void request_before_wait(void *arg)
+{
+    context_before_wait(arg);
+}
+
+/* A wait of a request that the server's stop has cut would end the handler; but here the fiber's stack is known to
+ * others, so the wait is refused instead, and the handler's next one ends it. */
+static int request_park(void *arg)
+{
+    weir_ctx *c = arg;
+    return c->x->cut ? WEIR_ECANCELED : exchange_park(c->x, WAIT_OTHER);
+}
+
+static void request_unref(void *arg)
+{
+    value_unref(arg);
+}
+
+/* Runs when the request ends. The computation is still open if the request was cut within fill. */
+static void request_leave(void *arg)
+{
+    struct cache_use *use = arg;
+    struct weir_value *none;
+    (void)cache_finish(&use->slot, WEIR_ECANCELED, &none);
+    value_unref(use->value);
+}
+
+static struct cache_asker *request_asker(weir_ctx *c)
+{
+    struct cache_asker *asker = weir_attribute(c, &asker_key);
+    if (asker && !asker->loop) {
+        asker->loop = context_loop(c);
+        asker->before_wait = request_before_wait;
+        asker->park = request_park;
+        asker->arg = c;
+    }
+    return asker;
+}
+
+static int request_compute(weir_ctx *c, struct cache_use *use, weir_cache_fill fill, void *arg)
+{
+    int error = fill(c, &use->slot, arg);
+    return cache_finish(&use->slot, error > 0 ? WEIR_EINVAL : error, &use->value);
+}
+
+int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_fill fill, void *arg,
+                   const weir_value **value, bool *hit)
+{
+    *value = NULL;
+    if (hit)
+        *hit = true;
+    struct weir_value *found = cache_find(cache, slice_from(key), context_loop(c)->now_ns);
+    if (found) {
+        int error = weir_defer(c, request_unref, found);
+        *value = error ? NULL : found;
+        return error;
+    }
+    struct cache_asker *asker = request_asker(c);
+    struct cache_use *use = asker ? arena_alloc(context_arena(c), sizeof *use) : NULL;
+    /* The key is read until the computation has ended, which may be among the deferred calls. */
+    const char *name = use ? arena_copy(context_arena(c), slice_from(key)) : NULL;
+    if (!name)
+        return WEIR_ENOMEM;
+    *use = (struct cache_use){0};
+    int error = weir_defer(c, request_leave, use);
+    if (error)
+        return error;
+    int answer = cache_ask(cache, &use->slot, asker, slice_from(name), &use->value);
+    if (answer == CACHE_COMPUTE) {
+        if (hit)
+            *hit = false;
+        answer = request_compute(c, use, fill, arg);
+    }
+    *value = use->value;
+    return answer < 0 ? answer : 0;
+}
+
+int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len)
+{
+    return cache_put(slot, data, len);
+}
+
+void weir_cache_remove(weir_cache *cache, const char *key)
+{
+    cache_remove(cache, slice_from(key));
+}
+
+/* The lock is no part of what a reader sees. */
+void weir_cache_stats_read(const weir_cache *cache, weir_cache_stats *stats)
+{
+    cache_stats_read((weir_cache *)(uintptr_t)cache, stats);
+}

@@ -1,0 +1,104 @@
+/*
+ * The context: a request as its handler sees it. It lies behind the exchange's record in the same pool object, and its parts (parameters, query, cookies) are made in the request's memory
+ * when they are first asked for.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_WEB_CONTEXT_H
+#define WEIR_WEB_CONTEXT_H
+
+#include "http/http.h"
+#include "io/offload.h"
+#include "web/cookie.h"
+#include "web/query.h"
+#include "web/site.h"
+
+/* What the web floor needs of a worker. Its address is http.owner. */
+struct web {
+    const struct site *site;
+    struct regex_context *regex;
+    struct offload *offload;
+    struct loop *loop;
+    struct weir_server *server;
+    void *server_data, *worker_data;
+    int worker_index;
+    _Atomic(const char *) serving; /* the pattern of the handler that runs, for the watchdog */
+};
+
+/* A call for the end of the request. */
+struct deferred {
+    struct deferred *next;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct attribute {
+    struct attribute *next;
+    const weir_attribute_key *key;
+    char value[] __attribute__((aligned(16)));
+};
+
+struct weir_ctx {
+    struct exchange *x;
+    struct web *web;
+    const struct chain *chain; /* the middleware of its group; NULL: none */
+    weir_handler handler;
+    void *route_data;
+    struct router_match match;
+    struct path path;
+    const char *path_text;     /* NUL-terminated, once asked for */
+    struct deferred *deferred; /* last first */
+    struct attribute *attributes;
+    struct query query;
+    struct cookies cookies;
+    size_t around;   /* the next around middleware */
+    int fail_status; /* of weir_fail(); 0: ended without a page */
+    const char *fail_message;
+    bool next_allowed; /* the running around middleware may call weir_next() */
+    bool ended;        /* weir_end() */
+    bool head_made;    /* response middleware has run */
+    bool in_error;     /* the error hook is running or has failed */
+    bool query_parsed, cookies_parsed;
+    int file_error; /* of the last weir_send_file(), to be answered if the handler does not */
+    char *body;     /* by weir_body() */
+    size_t body_len;
+};
+
+extern const struct http_host web_host;
+
+static inline struct web *web_of(struct exchange *x)
+{
+    return x->http->owner;
+}
+
+static inline struct loop *context_loop(weir_ctx *c)
+{
+    return c->web->loop;
+}
+
+static inline struct arena *context_arena(weir_ctx *c)
+{
+    return &c->x->arena;
+}
+
+static inline struct fiber *context_fiber(weir_ctx *c)
+{
+    return c->web->loop->fibers.current;
+}
+
+/* Before a wait for something other than the connection: hands over what has been written. */
+void context_before_wait(weir_ctx *c);
+
+/* Makes the error page of status. Nothing has been committed. */
+void context_error_page(weir_ctx *c, int status, const char *message);
+
+/* Runs the deferred calls; once. */
+void context_run_deferred(weir_ctx *c);
+
+/* As weir_vprintf(); whole: this is all of the body, so that its length can be announced however long it is. */
+int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args) WEIR_PRINTF(3, 0);
+
+/* Appends one line to the reply's head, replacing those of that name if asked to. Checks name and value. */
+int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool replace);
+
+#endif

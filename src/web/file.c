@@ -1,0 +1,215 @@
+/*
+ * Files: sent whole by the kernel, or read by hand without ever blocking the worker.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/error.h"
+#include "http/date.h"
+#include "web/beneath.h"
+#include "web/context.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define FILE_BUFFER_SIZE 4096 /* of weir_file_line() */
+
+struct weir_file {
+    int fd;
+    int64_t size, offset;
+    bool wait_free; /* reading never waits for a disk: the file system is memory */
+    bool wait_known;
+    char *buf; /* of weir_file_line(); NULL until its first use */
+    size_t buf_pos, buf_len;
+};
+
+static int open_offloaded(void *arg)
+{
+    return beneath_open(arg);
+}
+
+/* Opens root/path; a name that has to be looked up on a disk is looked up on another thread. */
+static int context_open(weir_ctx *c, const char *root, const char *path, struct beneath *b)
+{
+    *b = (struct beneath){.root = root, .path = path, .cached_only = true, .fd = -1};
+    if (!root || !path)
+        return WEIR_EINVAL;
+    int error = beneath_open(b);
+    if (error == WEIR_EBUSY) {
+        b->cached_only = false;
+        error = weir_offload(c, open_offloaded, b);
+    }
+    return error;
+}
+
+/* ---- Sent by the kernel ---- */
+
+static int send_file_now(weir_ctx *c, const char *root, const char *path)
+{
+    struct exchange *x = c->x;
+    if (x->committed)
+        return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
+    if (x->reply.ended || x->body_sent > 0)
+        return WEIR_EDONE;
+    struct beneath b;
+    int error = context_open(c, root, path, &b);
+    if (error)
+        return error;
+    char date[DATE_LEN];
+    date_format(date, b.status.st_mtim.tv_sec > 0 ? b.status.st_mtim.tv_sec : 0);
+    error = reply_add_field(c, SLICE("Last-Modified"), slice_of(date, DATE_LEN), true);
+    if (!error && !weir_response_header(c, "Content-Type"))
+        x->reply.type = SLICE("application/octet-stream");
+    if (error) {
+        close(b.fd);
+        return error;
+    }
+    uint64_t size = (uint64_t)b.status.st_size & SEGMENT_LEN_MASK;
+    x->reply.length = (int64_t)size;
+    x->reply.ended = true;
+    if (size == 0)
+        close(b.fd);
+    else
+        x->reply.body = (struct segment){.kind = SEGMENT_FILE, .len = size & SEGMENT_LEN_MASK, .fd = b.fd, .offset = 0};
+    return 0;
+}
+
+int weir_send_file(weir_ctx *c, const char *root, const char *path)
+{
+    c->file_error = send_file_now(c, root, path);
+    return c->file_error;
+}
+
+/* ---- Read by hand ---- */
+
+static void file_close_deferred(void *arg)
+{
+    struct weir_file *f = arg;
+    if (f->fd >= 0)
+        close(f->fd);
+    f->fd = -1;
+}
+
+int weir_file_open(weir_ctx *c, const char *root, const char *path, weir_file **file)
+{
+    struct beneath b;
+    struct weir_file *f = arena_alloc(&c->x->arena, sizeof *f);
+    if (!f)
+        return WEIR_ENOMEM;
+    int error = context_open(c, root, path, &b);
+    if (error)
+        return error;
+    *f = (struct weir_file){.fd = b.fd, .size = b.status.st_size};
+    error = weir_defer(c, file_close_deferred, f);
+    *file = error ? NULL : f;
+    return error;
+}
+
+int64_t weir_file_size(const weir_file *file)
+{
+    return file->size;
+}
+
+void weir_file_close(weir_ctx *c, weir_file *file)
+{
+    (void)c;
+    if (file)
+        file_close_deferred(file);
+}
+
+struct read_job {
+    int fd;
+    void *buf;
+    size_t len;
+    int64_t offset;
+    ssize_t result;
+};
+
+static int read_offloaded(void *arg)
+{
+    struct read_job *job = arg;
+    job->result = pread(job->fd, job->buf, job->len, job->offset);
+    return job->result < 0 ? WEIR_EIO : 0;
+}
+
+/* Whether the file lies in memory, where the kernel knows no reading without waiting but there is nothing to wait for either. */
+static bool file_wait_free(struct weir_file *f)
+{
+    if (!f->wait_known) {
+        struct statfs system;
+        f->wait_known = true;
+        f->wait_free = fstatfs(f->fd, &system) == 0 && (system.f_type == TMPFS_MAGIC || system.f_type == RAMFS_MAGIC);
+    }
+    return f->wait_free;
+}
+
+ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *buf, size_t len)
+{
+    if (f->fd < 0)
+        return WEIR_EINVAL;
+    struct iovec part = {.iov_base = buf, .iov_len = len};
+    ssize_t n = preadv2(f->fd, &part, 1, f->offset, RWF_NOWAIT);
+    if (n < 0 && errno == EOPNOTSUPP && file_wait_free(f))
+        n = pread(f->fd, buf, len, f->offset);
+    if (n < 0 && (errno == EAGAIN || errno == EOPNOTSUPP || errno == ENOSYS)) {
+        struct read_job job = {.fd = f->fd, .buf = buf, .len = len, .offset = f->offset};
+        int error = weir_offload(c, read_offloaded, &job);
+        if (error)
+            return error;
+        n = job.result;
+    }
+    if (n < 0)
+        return WEIR_EIO;
+    f->offset += n;
+    exchange_charge(c->x, (size_t)n);
+    return n;
+}
+
+/* Fills the buffer behind what is left in it. Bytes added, 0 at the end of the file, or an error. */
+static ssize_t file_fill(weir_ctx *c, struct weir_file *f)
+{
+    if (!f->buf && !(f->buf = arena_alloc(&c->x->arena, FILE_BUFFER_SIZE)))
+        return WEIR_ENOMEM;
+    if (f->buf_pos > 0) {
+        memmove(f->buf, f->buf + f->buf_pos, f->buf_len - f->buf_pos);
+        f->buf_len -= f->buf_pos;
+        f->buf_pos = 0;
+    }
+    ssize_t n = weir_file_read(c, f, f->buf + f->buf_len, FILE_BUFFER_SIZE - f->buf_len);
+    if (n > 0)
+        f->buf_len += (size_t)n;
+    return n;
+}
+
+ssize_t weir_file_line(weir_ctx *c, weir_file *f, char *buf, size_t size)
+{
+    size_t len = 0;
+    int64_t start = f->offset - (int64_t)(f->buf_len - f->buf_pos);
+    for (;;) {
+        if (f->buf_pos == f->buf_len) {
+            ssize_t n = file_fill(c, f);
+            if (n < 0)
+                return n;
+            if (n == 0)
+                break;
+        }
+        const char *from = f->buf + f->buf_pos;
+        size_t have = f->buf_len - f->buf_pos;
+        const char *newline = memchr(from, '\n', have);
+        size_t take = newline ? (size_t)(newline - from) + 1 : have;
+        if (take >= size - len) {
+            f->offset = start; /* nothing is consumed: the next reader begins at this line again */
+            f->buf_pos = f->buf_len = 0;
+            return WEIR_ETOOBIG;
+        }
+        memcpy(buf + len, from, take);
+        len += take;
+        f->buf_pos += take;
+        if (newline)
+            break;
+    }
+    buf[len] = '\0';
+    return (ssize_t)len;
+}

@@ -1,0 +1,306 @@
+/*
+ * A request's way through the site: routing, middleware, handler, error pages.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/log.h"
+#include "http/status.h"
+#include "web/context.h"
+
+#include <stdio.h>
+
+/* ---- Error pages ---- */
+
+static void reply_reset(weir_ctx *c)
+{
+    struct exchange *x = c->x;
+    x->ops->discard(x);
+    x->reply.fields = NULL;
+    x->reply.last = &x->reply.fields;
+    x->reply.type = slice_of(NULL, 0);
+    x->reply.length = REPLY_LENGTH_UNKNOWN;
+    x->reply.ended = false;
+}
+
+static void default_page(weir_ctx *c, int status)
+{
+    struct slice reason = status_reason(status);
+    weir_reply_printf(c, "text/plain; charset=utf-8", "%d %.*s\n", status, (int)reason.len, reason.data);
+}
+
+void context_error_page(weir_ctx *c, int status, const char *message)
+{
+    struct exchange *x = c->x;
+    x->reply.status = status;
+    weir_error_hook hook = c->web->site->on_error;
+    if (hook && !c->in_error) {
+        c->in_error = true;
+        hook(c, status, message);
+    }
+    if (!x->reply.ended && x->body_sent == 0 && !x->committed)
+        default_page(c, x->reply.status);
+}
+
+int weir_reply_error(weir_ctx *c, int status, const char *message)
+{
+    if (c->x->committed)
+        return WEIR_ECOMMITTED;
+    if (c->x->reply.ended || c->x->body_sent > 0)
+        return WEIR_EDONE;
+    if (status < 400 || status > 599)
+        return WEIR_EINVAL;
+    context_error_page(c, status, message ? message : "");
+    return 0;
+}
+
+/* ---- What runs when no route does ---- */
+
+static void handle_not_found(weir_ctx *c)
+{
+    context_error_page(c, 404, "no such page");
+}
+
+static void handle_method(weir_ctx *c)
+{
+    (void)reply_add_field(c, SLICE("Allow"), slice_from(c->match.allow), true);
+    context_error_page(c, 405, "the method is not allowed here");
+}
+
+static void handle_options(weir_ctx *c)
+{
+    c->x->reply.status = 204;
+    (void)reply_add_field(c, SLICE("Allow"), slice_from(c->match.allow), true);
+}
+
+static void handle_refused(weir_ctx *c)
+{
+    context_error_page(c, 400, "the path is not acceptable");
+}
+
+static void handle_no_memory(weir_ctx *c)
+{
+    context_error_page(c, 503, "the request needs more memory than it may have");
+}
+
+/* ---- The chain ---- */
+
+static bool chain_over(const weir_ctx *c)
+{
+    return c->ended || c->x->reply.ended;
+}
+
+void weir_next(weir_ctx *c)
+{
+    const struct chain *chain = c->chain;
+    if (!c->next_allowed)
+        return;
+    c->next_allowed = false;
+    if (chain_over(c))
+        return;
+    if (chain && c->around < chain->around.count) {
+        weir_handler middleware = chain->around.items[c->around++];
+        c->next_allowed = true;
+        middleware(c);
+        c->next_allowed = false;
+    } else {
+        c->handler(c);
+    }
+}
+
+static void chain_run(weir_ctx *c)
+{
+    const struct chain *chain = c->chain;
+    for (size_t i = 0; i < chain->request.count; i++) {
+        chain->request.items[i](c);
+        if (chain_over(c))
+            return;
+    }
+    c->next_allowed = true;
+    weir_next(c);
+}
+
+void weir_end(weir_ctx *c)
+{
+    c->ended = true;
+}
+
+/* weir_send_file() failed and the handler left it at that. */
+static COLD void answer_file_error(weir_ctx *c)
+{
+    int status = c->file_error == WEIR_ENOENT   ? 404
+                 : c->file_error == WEIR_EACCES ? 403
+                 : c->file_error == WEIR_ENOMEM ? 503
+                                                : 500;
+    context_error_page(c, status, weir_strerror(c->file_error));
+}
+
+/* ---- The HTTP floor's calls ---- */
+
+static weir_ctx *context_begin(struct exchange *x)
+{
+    weir_ctx *c = x->context;
+    c->x = x;
+    c->web = web_of(x);
+    c->chain = NULL;
+    c->handler = NULL;
+    c->route_data = NULL;
+    c->path_text = NULL;
+    c->deferred = NULL;
+    c->attributes = NULL;
+    c->around = 0;
+    c->fail_status = 0;
+    c->fail_message = "";
+    c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = false;
+    c->file_error = 0;
+    c->body = NULL;
+    return c;
+}
+
+static void context_use_group(weir_ctx *c, const weir_group *g)
+{
+    c->chain = g->plain ? NULL : &g->chain;
+}
+
+/* Finds what serves the request. */
+static void context_route(weir_ctx *c)
+{
+    struct exchange *x = c->x;
+    const struct site *site = c->web->site;
+    context_use_group(c, &site->root);
+    if (x->target.path.data[0] == '*') {
+        c->match.allow = router_methods(site->router, &x->arena);
+        c->handler = c->match.allow ? handle_options : handle_no_memory;
+        return;
+    }
+    int error = path_normalize(x->target.path, &x->arena, &c->path);
+    if (unlikely(error)) {
+        c->path.text = c->path.route = slice_of("", 0);
+        c->handler = error == WEIR_ENOMEM ? handle_no_memory : handle_refused;
+        return;
+    }
+    struct slice method = slice_of(x->head.base, x->head.method_len);
+    switch (router_match(site->router, c->web->regex, &x->arena, method, x->target.authority, &c->path, &c->match)) {
+    case ROUTER_FOUND: {
+        const struct route *route = c->match.value;
+        c->handler = route->handler;
+        atomic_store_explicit(&c->web->serving, c->match.pattern, memory_order_relaxed);
+        c->route_data = route->data;
+        context_use_group(c, route->group);
+        return;
+    }
+    case ROUTER_NOT_FOUND:
+        c->handler = site->not_found ? site->not_found : handle_not_found;
+        if (site->not_found)
+            x->reply.status = 404;
+        return;
+    case ROUTER_METHOD:
+        c->handler = handle_method;
+        return;
+    case ROUTER_OPTIONS:
+        c->handler = handle_options;
+        return;
+    case ROUTER_REFUSED:
+        c->handler = handle_refused;
+        return;
+    case ROUTER_NO_MEMORY:
+        c->handler = handle_no_memory;
+        return;
+    }
+}
+
+static void web_handle(struct exchange *x)
+{
+    weir_ctx *c = context_begin(x);
+    context_route(c);
+    if (likely(!c->chain))
+        c->handler(c);
+    else
+        chain_run(c);
+    if (unlikely(c->file_error) && !x->reply.ended && !x->committed && x->body_sent == 0)
+        answer_file_error(c);
+}
+
+static void web_refuse(struct exchange *x, int status, const char *reason)
+{
+    weir_ctx *c = context_begin(x);
+    c->match = (struct router_match){0};
+    c->path = (struct path){.in_place = false};
+    c->path_text = "";
+    c->query_parsed = true;
+    c->query = (struct query){0};
+    context_use_group(c, &c->web->site->root);
+    context_error_page(c, status, reason);
+}
+
+static void web_resume(struct exchange *x)
+{
+    weir_ctx *c = x->context;
+    if (c->fail_status == 0 || x->committed || x->gone) {
+        x->ops->abort(x);
+        return;
+    }
+    reply_reset(c);
+    context_error_page(c, c->fail_status, c->fail_message);
+}
+
+static void web_before_head(struct exchange *x)
+{
+    weir_ctx *c = x->context;
+    if (!c->chain || c->head_made)
+        return;
+    c->head_made = true;
+    const struct handler_list *response = &c->chain->response;
+    for (size_t i = 0; i < response->count; i++)
+        response->items[i](c);
+}
+
+static void web_ended(struct exchange *x)
+{
+    context_run_deferred(x->context);
+}
+
+const struct http_host web_host = {
+    .context_size = sizeof(struct weir_ctx),
+    .handle = web_handle,
+    .refuse = web_refuse,
+    .resume = web_resume,
+    .before_head = web_before_head,
+    .ended = web_ended,
+};
+
+/* ---- Failing and clean-up ---- */
+
+void context_run_deferred(weir_ctx *c)
+{
+    while (c->deferred) {
+        struct deferred *d = c->deferred;
+        c->deferred = d->next;
+        d->fn(d->arg);
+    }
+}
+
+int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
+{
+    struct deferred *d = arena_alloc(&c->x->arena, sizeof *d);
+    if (!d) {
+        fn(arg);
+        return WEIR_ENOMEM;
+    }
+    *d = (struct deferred){.next = c->deferred, .fn = fn, .arg = arg};
+    c->deferred = d;
+    return 0;
+}
+
+void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    char text[256];
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    const char *copy = arena_copy(&c->x->arena, slice_from(text));
+    c->fail_status = status >= 400 && status <= 599 ? status : 500;
+    c->fail_message = copy ? copy : "";
+    log_info(c->web->loop->log, "a handler failed with %d: %s", c->fail_status, text);
+    exchange_abandon(c->x);
+}

@@ -1,0 +1,297 @@
+/*
+ * The reply's head and the replies that are one call.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/log.h"
+#include "http/scan.h"
+#include "http/status.h"
+#include "web/context.h"
+#include "web/value.h"
+
+#include <stdio.h>
+
+int weir_set_status(weir_ctx *c, int status)
+{
+    if (c->x->committed)
+        return WEIR_ECOMMITTED;
+    if (status < 200 || status > 599)
+        return WEIR_EINVAL;
+    c->x->reply.status = status;
+    return 0;
+}
+
+int weir_status(weir_ctx *c)
+{
+    return c->x->reply.status;
+}
+
+/* ---- Fields ---- */
+
+static struct slice field_name(const struct reply_field *f)
+{
+    return slice_of(f->line, f->name_len);
+}
+
+static void reply_remove(struct reply *r, struct slice name)
+{
+    for (struct reply_field **at = &r->fields; *at;) {
+        if (slice_equal_nocase(field_name(*at), name))
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+    }
+    r->last = &r->fields;
+    while (*r->last)
+        r->last = &(*r->last)->next;
+}
+
+static bool all_of(struct slice text, enum scan_class class)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!scan_is(text.data[i], class))
+            return false;
+    return true;
+}
+
+/* What says where a message ends is the framework's alone. */
+static bool field_reserved(struct slice name, struct slice value)
+{
+    switch (name.len) {
+    case 4:
+        return slice_equal_nocase(name, SLICE("Date"));
+    case 7:
+        return slice_equal_nocase(name, SLICE("Trailer"));
+    case 10:
+        return slice_equal_nocase(name, SLICE("Connection")) && !slice_equal_nocase(value, SLICE("close"));
+    case 14:
+        return slice_equal_nocase(name, SLICE("Content-Length"));
+    case 17:
+        return slice_equal_nocase(name, SLICE("Transfer-Encoding"));
+    default:
+        return false;
+    }
+}
+
+int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool replace)
+{
+    struct exchange *x = c->x;
+    if (x->committed)
+        return WEIR_ECOMMITTED;
+    if (name.len == 0 || name.len > 1024 || value.len > 32768 || !all_of(name, SCAN_TOKEN) ||
+        !all_of(value, SCAN_VALUE) || field_reserved(name, value)) {
+        log_error(c->web->loop->log, "a reply's field was refused: \"%.*s\"", (int)(name.len < 64 ? name.len : 64),
+                  name.data);
+        return WEIR_EINVAL;
+    }
+    if (name.len == 10 && slice_equal_nocase(name, SLICE("Connection"))) {
+        x->reply.close = true;
+        return 0;
+    }
+    if (replace && x->reply.fields)
+        reply_remove(&x->reply, name);
+    size_t len = name.len + value.len + 4;
+    struct reply_field *f = arena_alloc(&x->arena, sizeof *f + len);
+    if (!f)
+        return WEIR_ENOMEM;
+    char *line = (char *)(f + 1);
+    memcpy(line, name.data, name.len);
+    memcpy(line + name.len, ": ", 2);
+    if (value.len)
+        memcpy(line + name.len + 2, value.data, value.len);
+    memcpy(line + name.len + 2 + value.len, "\r\n", 2);
+    *f = (struct reply_field){.name_len = (uint16_t)name.len, .line_len = (uint16_t)len, .line = line};
+    *x->reply.last = f;
+    x->reply.last = &f->next;
+    return 0;
+}
+
+int weir_set_header(weir_ctx *c, const char *name, const char *value)
+{
+    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), true) : WEIR_EINVAL;
+}
+
+int weir_add_header(weir_ctx *c, const char *name, const char *value)
+{
+    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), false) : WEIR_EINVAL;
+}
+
+int weir_remove_header(weir_ctx *c, const char *name)
+{
+    if (c->x->committed)
+        return WEIR_ECOMMITTED;
+    if (!name)
+        return WEIR_EINVAL;
+    reply_remove(&c->x->reply, slice_from(name));
+    if (strcasecmp(name, "Content-Type") == 0)
+        c->x->reply.type = slice_of(NULL, 0);
+    return 0;
+}
+
+const char *weir_response_header(weir_ctx *c, const char *name)
+{
+    struct slice wanted = slice_from(name);
+    if (c->x->reply.type.len && slice_equal_nocase(wanted, SLICE("Content-Type")))
+        return arena_copy(&c->x->arena, c->x->reply.type);
+    for (const struct reply_field *f = c->x->reply.fields; f; f = f->next)
+        if (slice_equal_nocase(field_name(f), wanted))
+            return arena_copy(&c->x->arena, slice_of(f->line + f->name_len + 2, f->line_len - f->name_len - 4u));
+    return NULL;
+}
+
+int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
+{
+    if (!cookie)
+        return WEIR_EINVAL;
+    if (c->x->committed)
+        return WEIR_ECOMMITTED;
+    size_t size = COOKIE_PAIR_MAX + 3 * COOKIE_ATTRIBUTE_MAX;
+    if (size > arena_room(&c->x->arena))
+        size = arena_room(&c->x->arena);
+    /* Composed at the end of what is free, and kept only as the field. */
+    char text[1024];
+    ssize_t len = cookie_compose(cookie, text, sizeof text);
+    if (len >= 0)
+        return reply_add_field(c, SLICE("Set-Cookie"), slice_of(text, (size_t)len), false);
+    if (len != WEIR_ETOOBIG)
+        return (int)len;
+    char *longer = arena_alloc(&c->x->arena, size);
+    if (!longer)
+        return WEIR_ENOMEM;
+    len = cookie_compose(cookie, longer, size);
+    return len < 0 ? (int)len : reply_add_field(c, SLICE("Set-Cookie"), slice_of(longer, (size_t)len), false);
+}
+
+/* ---- One-call replies ---- */
+
+/* Whether a final reply may be made; sets its type. */
+static int reply_begin(weir_ctx *c, const char *type)
+{
+    struct exchange *x = c->x;
+    if (x->reply.ended || x->body_sent > 0)
+        return WEIR_EDONE;
+    if (x->committed)
+        return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
+    if (!type)
+        return 0;
+    struct slice text = slice_from(type);
+    if (!all_of(text, SCAN_VALUE))
+        return WEIR_EINVAL;
+    if (x->reply.fields)
+        reply_remove(&x->reply, SLICE("Content-Type"));
+    x->reply.type.data = arena_copy(&x->arena, text);
+    if (!x->reply.type.data)
+        return WEIR_ENOMEM;
+    x->reply.type.len = text.len;
+    return 0;
+}
+
+int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
+{
+    int error = reply_begin(c, type);
+    if (error)
+        return error;
+    if (len > INT64_MAX)
+        return WEIR_EINVAL;
+    struct exchange *x = c->x;
+    x->reply.length = (int64_t)len;
+    error = len ? x->ops->write(x, data, len) : 0;
+    x->reply.ended = true;
+    return error;
+}
+
+int weir_reply_text(weir_ctx *c, const char *text)
+{
+    return weir_reply(c, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+int weir_reply_json(weir_ctx *c, const char *json)
+{
+    return weir_reply(c, "application/json", json, strlen(json));
+}
+
+int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len)
+{
+    int error = reply_begin(c, type);
+    if (error)
+        return error;
+    struct reply *r = &c->x->reply;
+    r->length = (int64_t)(len & SEGMENT_LEN_MASK);
+    r->body = (struct segment){.kind = SEGMENT_STATIC, .len = len & SEGMENT_LEN_MASK, .data = data};
+    r->ended = true;
+    return 0;
+}
+
+int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
+{
+    int error = value ? reply_begin(c, type) : WEIR_EINVAL;
+    if (error)
+        return error;
+    struct weir_value *shared = (struct weir_value *)(uintptr_t)value;
+    struct reply *r = &c->x->reply;
+    size_t len = value_size(value);
+    r->length = (int64_t)len;
+    if (len > 0) {
+        value_ref(shared);
+        r->body = (struct segment){
+            .kind = SEGMENT_SHARED, .len = len & SEGMENT_LEN_MASK, .data = value_data(value), .value = shared};
+    }
+    r->ended = true;
+    return 0;
+}
+
+int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
+{
+    int error = reply_begin(c, type);
+    if (error)
+        return error;
+    struct exchange *x = c->x;
+    va_list args;
+    va_start(args, fmt);
+    error = context_vprintf(c, true, fmt, args);
+    va_end(args);
+    x->reply.ended = true;
+    return error;
+}
+
+int weir_redirect(weir_ctx *c, int status, const char *location)
+{
+    if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
+        return WEIR_EINVAL;
+    int error = reply_begin(c, NULL);
+    if (!error)
+        error = weir_set_header(c, "Location", location);
+    if (error)
+        return error;
+    c->x->reply.status = status;
+    c->x->reply.length = 0;
+    c->x->reply.ended = true;
+    return 0;
+}
+
+int weir_set_length(weir_ctx *c, int64_t length)
+{
+    struct exchange *x = c->x;
+    if (x->committed)
+        return WEIR_ECOMMITTED;
+    if (x->reply.ended || x->body_sent > 0)
+        return WEIR_EDONE;
+    if (length < 0)
+        return WEIR_EINVAL;
+    x->reply.length = length;
+    return 0;
+}
+
+void weir_close_after(weir_ctx *c)
+{
+    c->x->reply.close = true;
+}
+
+int weir_on_sent(weir_ctx *c, void (*fn)(void *arg, int error, uint64_t bytes), void *arg)
+{
+    if (c->x->reply.on_sent)
+        return WEIR_EBUSY;
+    c->x->reply.on_sent = fn;
+    c->x->reply.on_sent_arg = arg;
+    return 0;
+}

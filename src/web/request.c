@@ -1,0 +1,203 @@
+/*
+ * Asking about the request: line, fields, parameters, query, cookies, addresses.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "net/address.h"
+#include "web/context.h"
+
+const char *weir_method(weir_ctx *c)
+{
+    struct http_head *head = &c->x->head;
+    return head_string(head, 0, head->method_len);
+}
+
+const char *weir_target(weir_ctx *c)
+{
+    struct http_head *head = &c->x->head;
+    return head_string(head, head->target, head->target_len);
+}
+
+/* A slice of the receive buffer as a string of its own; "" when there is no memory. */
+static const char *copy_text(weir_ctx *c, struct slice text)
+{
+    const char *copy = arena_copy(&c->x->arena, text);
+    return copy ? copy : "";
+}
+
+const char *weir_path(weir_ctx *c)
+{
+    if (!c->path_text) {
+        if (c->x->target.path.data[0] == '*')
+            c->path_text = "*";
+        else if (!c->path.in_place)
+            c->path_text = c->path.text.len ? c->path.text.data : "";
+        else
+            c->path_text = copy_text(c, c->path.text);
+    }
+    return c->path_text;
+}
+
+const char *weir_query_string(weir_ctx *c)
+{
+    if (!c->x->target.query.data)
+        return "";
+    (void)weir_target(c); /* terminates the query as well: it is the target's end */
+    return c->x->target.query.data;
+}
+
+const char *weir_host(weir_ctx *c)
+{
+    struct http_head *head = &c->x->head;
+    struct slice authority = c->x->target.authority;
+    if (authority.len == 0)
+        return "";
+    if (authority.data == head->base + head->host)
+        return head_string(head, head->host, head->host_len);
+    return copy_text(c, authority);
+}
+
+int weir_http_version(weir_ctx *c)
+{
+    return 10 + c->x->head.minor;
+}
+
+static const char *address_text(weir_ctx *c, void (*ask)(int fd, struct address *a))
+{
+    struct address address;
+    char text[ADDRESS_TEXT_MAX];
+    ask(c->x->conn->fd, &address);
+    return copy_text(c, slice_from(address_format(&address, text, sizeof text)));
+}
+
+const char *weir_peer(weir_ctx *c)
+{
+    return address_text(c, address_peer);
+}
+
+const char *weir_local(weir_ctx *c)
+{
+    return address_text(c, address_local);
+}
+
+const char *weir_route_pattern(weir_ctx *c)
+{
+    return c->match.pattern ? c->match.pattern : "";
+}
+
+void *weir_route_data(weir_ctx *c)
+{
+    return c->route_data;
+}
+
+/* ---- Parameters ---- */
+
+const char *weir_param(weir_ctx *c, const char *name)
+{
+    for (size_t i = 0; i < c->match.param_count; i++)
+        if (strcmp(c->match.params[i].name, name) == 0)
+            return c->match.params[i].value;
+    return NULL;
+}
+
+static bool item(const char **name, const char **value, const char *is_name, const char *is_value)
+{
+    if (name)
+        *name = is_name;
+    if (value)
+        *value = is_value;
+    return true;
+}
+
+bool weir_param_item(weir_ctx *c, size_t i, const char **name, const char **value)
+{
+    return i < c->match.param_count && item(name, value, c->match.params[i].name, c->match.params[i].value);
+}
+
+/* ---- Query ---- */
+
+static const struct query *context_query(weir_ctx *c)
+{
+    if (!c->query_parsed) {
+        (void)query_parse(c->x->target.query, &c->x->arena, &c->query); /* empty after an error */
+        c->query_parsed = true;
+    }
+    return &c->query;
+}
+
+const char *weir_query_nth(weir_ctx *c, const char *name, size_t i)
+{
+    return query_find(context_query(c), name, i);
+}
+
+const char *weir_query(weir_ctx *c, const char *name)
+{
+    return weir_query_nth(c, name, 0);
+}
+
+bool weir_query_item(weir_ctx *c, size_t i, const char **name, const char **value)
+{
+    const struct query *q = context_query(c);
+    return i < q->count && item(name, value, q->pairs[i].name, q->pairs[i].value);
+}
+
+/* ---- Fields ---- */
+
+const char *weir_header_nth(weir_ctx *c, const char *name, size_t i)
+{
+    const struct http_field *f = head_find(&c->x->head, slice_from(name), i);
+    return f ? head_string(&c->x->head, f->value, f->value_len) : NULL;
+}
+
+const char *weir_header(weir_ctx *c, const char *name)
+{
+    return weir_header_nth(c, name, 0);
+}
+
+size_t weir_header_count(weir_ctx *c, const char *name)
+{
+    size_t count = 0;
+    if (!name)
+        return c->x->head.field_count;
+    while (head_find(&c->x->head, slice_from(name), count))
+        count++;
+    return count;
+}
+
+bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **value)
+{
+    struct http_head *head = &c->x->head;
+    if (i >= head->field_count)
+        return false;
+    const struct http_field *f = &head->fields[i];
+    return item(name, value, head_string(head, f->name, f->name_len), head_string(head, f->value, f->value_len));
+}
+
+/* ---- Cookies ---- */
+
+#define COOKIE_FIELDS_MAX 16 /* Cookie lines that are looked at; clients send one */
+
+static const struct cookies *context_cookies(weir_ctx *c)
+{
+    if (!c->cookies_parsed) {
+        struct slice lines[COOKIE_FIELDS_MAX];
+        size_t count = 0;
+        const struct http_field *f;
+        while (count < COOKIE_FIELDS_MAX && (f = head_find(&c->x->head, SLICE("Cookie"), count)))
+            lines[count++] = head_slice(&c->x->head, f->value, f->value_len);
+        (void)cookies_parse(lines, count, &c->x->arena, &c->cookies); /* empty after an error */
+        c->cookies_parsed = true;
+    }
+    return &c->cookies;
+}
+
+const char *weir_cookie(weir_ctx *c, const char *name)
+{
+    return cookies_find(context_cookies(c), name);
+}
+
+bool weir_cookie_item(weir_ctx *c, size_t i, const char **name, const char **value)
+{
+    const struct cookies *all = context_cookies(c);
+    return i < all->count && item(name, value, all->items[i].name, all->items[i].value);
+}

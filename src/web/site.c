@@ -1,0 +1,241 @@
+/*
+ * Registering routes, groups and middleware.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "web/site.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PATTERN_SIZE_MAX 4096
+
+void site_error(struct site *s, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    size_t room = sizeof s->errors - s->errors_len;
+    int n = vsnprintf(s->errors + s->errors_len, room, fmt, args);
+    va_end(args);
+    if (n < 0 || (size_t)n + 2 > room) {
+        s->errors[s->errors_len] = '\0'; /* no room for a whole line: it is left out */
+        return;
+    }
+    s->errors_len += (size_t)n;
+    s->errors[s->errors_len++] = '\n';
+    s->errors[s->errors_len] = '\0';
+}
+
+static char *site_copy(struct site *s, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = memory_alloc(&s->account, size);
+    if (copy)
+        memcpy(copy, text, size);
+    return copy;
+}
+
+static void site_free_text(struct site *s, const char *text)
+{
+    if (text)
+        memory_free(&s->account, (char *)(uintptr_t)text, strlen(text) + 1);
+}
+
+int site_init(struct site *s, struct memory *m, const struct log *log)
+{
+    *s = (struct site){.log = log};
+    account_open(&s->account, m, "routes");
+    list_init(&s->groups);
+    list_init(&s->routes);
+    s->root = (weir_group){.site = s, .prefix = ""};
+    list_init(&s->root.link);
+    s->router = router_new(&s->account);
+    return s->router ? 0 : WEIR_ENOMEM;
+}
+
+static void handler_list_free(struct site *s, struct handler_list *l)
+{
+    memory_free(&s->account, l->items, l->count * sizeof *l->items);
+    *l = (struct handler_list){0};
+}
+
+static void group_done(struct site *s, weir_group *g)
+{
+    handler_list_free(s, &g->request);
+    handler_list_free(s, &g->around);
+    handler_list_free(s, &g->response);
+    handler_list_free(s, &g->chain.request);
+    handler_list_free(s, &g->chain.around);
+    handler_list_free(s, &g->chain.response);
+}
+
+void site_done(struct site *s)
+{
+    if (!s->account.memory)
+        return;
+    router_free(s->router);
+    list_for_each_safe (l, &s->routes)
+        memory_free(&s->account, container_of(l, struct route, link), sizeof(struct route));
+    list_for_each_safe (l, &s->groups) {
+        weir_group *g = container_of(l, weir_group, link);
+        group_done(s, g);
+        site_free_text(s, g->prefix);
+        site_free_text(s, g->host);
+        memory_free(&s->account, g, sizeof *g);
+    }
+    group_done(s, &s->root);
+    account_close(&s->account);
+}
+
+/* ---- Groups ---- */
+
+weir_group *site_add_group(struct site *s, weir_group *parent, const char *prefix, const char *host)
+{
+    if (!parent)
+        parent = &s->root;
+    size_t len = prefix ? strlen(prefix) : 0;
+    if (s->sealed || parent->site != s || !prefix || (len > 0 && (prefix[0] != '/' || prefix[len - 1] == '/'))) {
+        site_error(s, "group \"%s\": %s", prefix ? prefix : "(null)",
+                   s->sealed ? "the server has started"
+                             : "a prefix is empty, or begins with a slash and does not end with one");
+        return NULL;
+    }
+    char joined[PATTERN_SIZE_MAX];
+    if ((size_t)snprintf(joined, sizeof joined, "%s%s", parent->prefix, prefix) >= sizeof joined) {
+        site_error(s, "group \"%.60s...\": the prefix is too long", prefix);
+        return NULL;
+    }
+    if (!host)
+        host = parent->host;
+    weir_group *g = memory_alloc(&s->account, sizeof *g);
+    if (!g) {
+        site_error(s, "group \"%s\": no memory", prefix);
+        return NULL;
+    }
+    *g = (weir_group){.site = s, .parent = parent, .prefix = site_copy(s, joined)};
+    g->host = host ? site_copy(s, host) : NULL;
+    list_push_back(&s->groups, &g->link);
+    if (!g->prefix || (host && !g->host)) {
+        site_error(s, "group \"%s\": no memory", prefix);
+        return NULL;
+    }
+    return g;
+}
+
+static int handler_list_add(struct site *s, struct handler_list *l, weir_handler handler)
+{
+    weir_handler *items = memory_alloc(&s->account, (l->count + 1) * sizeof *items);
+    if (!items)
+        return WEIR_ENOMEM;
+    if (l->count)
+        memcpy(items, l->items, l->count * sizeof *items);
+    items[l->count] = handler;
+    memory_free(&s->account, l->items, l->count * sizeof *items);
+    l->items = items;
+    l->count++;
+    return 0;
+}
+
+static int group_add(weir_group *g, struct handler_list *l, weir_handler handler)
+{
+    if (!g)
+        return WEIR_EINVAL;
+    int error = !handler || g->site->sealed ? WEIR_EINVAL : handler_list_add(g->site, l, handler);
+    if (error)
+        site_error(g->site, "middleware of group \"%s\": %s", g->prefix,
+                   g->site->sealed ? "the server has started" : weir_strerror(error));
+    return error;
+}
+
+int weir_on_request(weir_group *g, weir_handler middleware)
+{
+    return group_add(g, g ? &g->request : NULL, middleware);
+}
+
+int weir_on_response(weir_group *g, weir_handler middleware)
+{
+    return group_add(g, g ? &g->response : NULL, middleware);
+}
+
+int weir_around(weir_group *g, weir_handler middleware)
+{
+    return group_add(g, g ? &g->around : NULL, middleware);
+}
+
+/* ---- Routes ---- */
+
+int site_add_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data)
+{
+    struct site *s = g->site;
+    char joined[PATTERN_SIZE_MAX], message[512];
+    if (s->sealed || !pattern || !handler || pattern[0] == '\0') {
+        site_error(s, "route \"%s\": %s", pattern ? pattern : "(null)",
+                   s->sealed  ? "the server has started"
+                   : !handler ? "no handler"
+                              : "byte 0: a pattern is not empty");
+        return WEIR_EINVAL;
+    }
+    if ((size_t)snprintf(joined, sizeof joined, "%s%s", g->prefix, pattern) >= sizeof joined) {
+        site_error(s, "route \"%.60s...\": the pattern is too long", pattern);
+        return WEIR_EINVAL;
+    }
+    struct route *r = memory_alloc(&s->account, sizeof *r);
+    if (!r) {
+        site_error(s, "route \"%s\": no memory", pattern);
+        return WEIR_ENOMEM;
+    }
+    *r = (struct route){.handler = handler, .data = data, .group = g};
+    int error = router_add(s->router, method, g->host, joined, r, message, sizeof message);
+    if (error) {
+        site_error(s, "%s", message);
+        memory_free(&s->account, r, sizeof *r);
+        return error;
+    }
+    list_push_back(&s->routes, &r->link);
+    return 0;
+}
+
+int weir_group_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data)
+{
+    return g ? site_add_route(g, method, pattern, handler, data) : WEIR_EINVAL;
+}
+
+/* ---- Sealing ---- */
+
+static int chain_extend(struct site *s, struct handler_list *to, const struct handler_list *from)
+{
+    int error = 0;
+    for (size_t i = 0; i < from->count && !error; i++)
+        error = handler_list_add(s, to, from->items[i]);
+    return error;
+}
+
+static int chain_build(struct site *s, struct chain *chain, const weir_group *g)
+{
+    int error = g->parent ? chain_build(s, chain, g->parent) : 0;
+    if (!error)
+        error = chain_extend(s, &chain->request, &g->request);
+    if (!error)
+        error = chain_extend(s, &chain->around, &g->around);
+    if (!error)
+        error = chain_extend(s, &chain->response, &g->response);
+    return error;
+}
+
+static int group_seal(struct site *s, weir_group *g)
+{
+    int error = chain_build(s, &g->chain, g);
+    g->plain = g->chain.request.count + g->chain.around.count + g->chain.response.count == 0;
+    return error;
+}
+
+int site_seal(struct site *s)
+{
+    int error = group_seal(s, &s->root);
+    list_for_each (l, &s->groups)
+        if (!error)
+            error = group_seal(s, container_of(l, weir_group, link));
+    s->sealed = !error;
+    return error;
+}

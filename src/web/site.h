@@ -1,0 +1,73 @@
+/*
+ * The site: everything that is registered before a server starts. Routes, groups, middleware and hooks; read-only while it serves, so that the workers share it without a lock.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_WEB_SITE_H
+#define WEIR_WEB_SITE_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "web/router.h"
+#include "weir.h"
+
+/* Functions in the order in which they run. */
+struct handler_list {
+    weir_handler *items;
+    size_t count;
+};
+
+/* A group's middleware together with that of the groups it is in, outer first; made when the server starts. */
+struct chain {
+    struct handler_list request, around, response;
+};
+
+struct weir_group {
+    struct list link;
+    struct site *site;
+    weir_group *parent;
+    const char *prefix;                            /* with the parents' */
+    const char *host;                              /* NULL: any */
+    struct handler_list request, around, response; /* its own */
+    struct chain chain;
+    bool plain; /* the chain is empty */
+};
+
+struct route {
+    struct list link;
+    weir_handler handler;
+    void *data;
+    const weir_group *group;
+};
+
+/* Room for the messages of wrong routes and settings. */
+#define SITE_ERRORS_MAX 4096
+
+struct site {
+    struct account account;
+    struct router *router;
+    struct list groups, routes;
+    weir_group root;
+    weir_handler not_found;
+    weir_error_hook on_error;
+    const struct log *log;
+    bool sealed; /* the server has started */
+    char errors[SITE_ERRORS_MAX];
+    size_t errors_len;
+};
+
+/* 0 or WEIR_ENOMEM. */
+int site_init(struct site *s, struct memory *m, const struct log *log) MUST_CHECK;
+void site_done(struct site *s);
+
+/* Adds a line to the errors. */
+void site_error(struct site *s, const char *fmt, ...) WEIR_PRINTF(2, 3);
+
+/* Makes the chains. Nothing can be registered afterwards. 0 or WEIR_ENOMEM. */
+int site_seal(struct site *s) MUST_CHECK;
+
+int site_add_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data);
+weir_group *site_add_group(struct site *s, weir_group *parent, const char *prefix, const char *host);
+
+#endif

@@ -1,0 +1,167 @@
+/*
+ * Bodies in both directions, piece by piece.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "web/context.h"
+
+#include <stdio.h>
+
+/* ---- The request's body ---- */
+
+int64_t weir_body_length(weir_ctx *c)
+{
+    return c->x->body_length;
+}
+
+ssize_t weir_read_slice(weir_ctx *c, const void **data)
+{
+    const char *bytes;
+    ssize_t n = exchange_read(c->x, &bytes);
+    if (n > 0)
+        *data = bytes;
+    return n;
+}
+
+ssize_t weir_read(weir_ctx *c, void *buf, size_t len)
+{
+    struct exchange *x = c->x;
+    if (len == 0)
+        return 0;
+    if (x->rest.len == 0) {
+        ssize_t n = exchange_read(x, &x->rest.data);
+        if (n <= 0)
+            return n;
+        x->rest.len = (size_t)n;
+    }
+    size_t n = x->rest.len < len ? x->rest.len : len;
+    memcpy(buf, x->rest.data, n);
+    x->rest.data += n;
+    x->rest.len -= n;
+    return (ssize_t)n;
+}
+
+/* Takes what is left of the request's memory in one piece and reads into it. */
+static int body_collect(weir_ctx *c, size_t limit)
+{
+    struct exchange *x = c->x;
+    size_t room = arena_room(&x->arena);
+    if (x->body_length >= 0 && ((uint64_t)x->body_length > limit || (uint64_t)x->body_length >= room))
+        return WEIR_ETOOBIG;
+    size_t size = x->body_length >= 0 ? (size_t)x->body_length + 1 : room;
+    char *body = size ? arena_alloc(&x->arena, size) : NULL;
+    if (!body)
+        return WEIR_ENOMEM;
+    size_t len = 0;
+    if (limit > size - 1)
+        limit = size - 1;
+    for (;;) {
+        const void *piece;
+        ssize_t n = weir_read_slice(c, &piece);
+        if (n < 0)
+            return (int)n;
+        if (n == 0)
+            break;
+        if ((size_t)n > limit - len)
+            return WEIR_ETOOBIG;
+        memcpy(body + len, piece, (size_t)n);
+        len += (size_t)n;
+    }
+    body[len] = '\0';
+    arena_shrink(&x->arena, body, size, len + 1);
+    c->body = body;
+    c->body_len = len;
+    return 0;
+}
+
+int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len)
+{
+    if (!c->body) {
+        int error = body_collect(c, limit ? limit : SIZE_MAX);
+        if (error)
+            return error;
+    }
+    *data = c->body;
+    if (len)
+        *len = c->body_len;
+    return 0;
+}
+
+/* ---- The reply's body ---- */
+
+int weir_write(weir_ctx *c, const void *data, size_t len)
+{
+    return c->x->ops->write(c->x, data, len);
+}
+
+int weir_flush(weir_ctx *c)
+{
+    return c->x->ops->flush(c->x);
+}
+
+/* Longer than the output's region has room for: formatted into the request's memory, which is given back afterwards. */
+static COLD int printf_long(weir_ctx *c, size_t len, const char *fmt, va_list args)
+{
+    struct arena *a = &c->x->arena;
+    size_t size = len + 1;
+    if (size > arena_room(a))
+        return WEIR_ETOOBIG;
+    char *text = arena_alloc(a, size);
+    if (!text)
+        return WEIR_ENOMEM;
+    vsnprintf(text, size, fmt, args);
+    int error = c->x->ops->write(c->x, text, len);
+    arena_shrink(a, text, size, 0);
+    return error;
+}
+
+int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args)
+{
+    struct exchange *x = c->x;
+    size_t room;
+    int error;
+    char *to = x->ops->reserve(x, 1, &room, &error);
+    if (!to)
+        return error;
+    va_list again;
+    va_copy(again, args);
+    int len = vsnprintf(to, room, fmt, args);
+    if (len < 0) {
+        error = WEIR_EINVAL;
+    } else if ((size_t)len < room) {
+        error = x->ops->commit(x, (size_t)len);
+    } else if ((size_t)len < EXCHANGE_RESERVE_MAX) {
+        to = x->ops->reserve(x, (size_t)len + 1, &room, &error);
+        if (to) {
+            vsnprintf(to, room, fmt, again);
+            error = x->ops->commit(x, (size_t)len);
+        }
+    } else {
+        if (whole)
+            x->reply.length = len;
+        error = printf_long(c, (size_t)len, fmt, again);
+    }
+    va_end(again);
+    return error;
+}
+
+int weir_vprintf(weir_ctx *c, const char *fmt, va_list args)
+{
+    return context_vprintf(c, false, fmt, args);
+}
+
+int weir_printf(weir_ctx *c, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int error = weir_vprintf(c, fmt, args);
+    va_end(args);
+    return error;
+}
+
+enum weir_closed_state weir_closed(weir_ctx *c)
+{
+    if (c->x->gone || (c->x->conn->ready & READY_GONE))
+        return WEIR_GONE;
+    return c->x->conn->ready & READY_HALF_CLOSED ? WEIR_HALF_CLOSED : WEIR_OPEN;
+}

@@ -1,0 +1,65 @@
+/*
+ * Waiting for time, descriptors and other threads.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "web/context.h"
+
+void context_before_wait(weir_ctx *c)
+{
+    (void)c->x->ops->push(c->x);
+    if (c->x->cut)
+        exchange_abandon(c->x);
+}
+
+int weir_sleep(weir_ctx *c, int ms)
+{
+    struct exchange *x = c->x;
+    if (ms < 0)
+        return WEIR_EINVAL;
+    context_before_wait(c);
+    bool was_gone = x->gone;
+    struct loop *l = c->web->loop;
+    struct wait_timer wait = {.timer.kind = TIMER_WAIT, .fiber = l->fibers.current};
+    timer_arm(&l->wheel, &wait.timer, loop_delay((uint32_t)ms));
+    int result = exchange_park(x, was_gone ? WAIT_NONE : WAIT_OTHER);
+    timer_cancel(&l->wheel, &wait.timer);
+    if (result == WEIR_ETIMEDOUT)
+        return was_gone ? WEIR_ECLOSED : 0;
+    return result;
+}
+
+void weir_yield(weir_ctx *c)
+{
+    (void)c->x->ops->push(c->x);
+    fiber_yield(&c->web->loop->fibers);
+    if (c->x->cut)
+        exchange_abandon(c->x);
+}
+
+int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
+{
+    if (fd < 0 || timeout_ms < 0 || !(events & (WEIR_READABLE | WEIR_WRITABLE)))
+        return WEIR_EINVAL;
+    context_before_wait(c);
+    struct exchange *x = c->x;
+    if (x->gone)
+        return WEIR_ECLOSED;
+    uint32_t wanted = (events & WEIR_READABLE ? POLLER_READ : 0u) | (events & WEIR_WRITABLE ? POLLER_WRITE : 0u);
+    x->waiting = WAIT_OTHER;
+    x->fiber = c->web->loop->fibers.current;
+    int result = wait_descriptor(c->web->loop, fd, wanted, (uint32_t)timeout_ms, TIMER_WAIT);
+    x->waiting = WAIT_NONE;
+    x->fiber = NULL;
+    if (result < 0)
+        return result;
+    int ready = (result & (POLLER_READ | POLLER_HANGUP) ? WEIR_READABLE : 0) |
+                (result & (POLLER_WRITE | POLLER_HANGUP) ? WEIR_WRITABLE : 0);
+    return ready & events ? ready & events : events;
+}
+
+int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg)
+{
+    context_before_wait(c);
+    return offload_run(c->web->offload, c->web->loop, fn, arg);
+}

@@ -1,0 +1,467 @@
+/*
+ * The tour: one server with every program of this folder, each in its shortest form, and a few routes more that tests
+ * and benchmarks use. The files beside this one show the same programs one at a time. At its first start it makes two
+ * large sample files, which are too large to keep in a repository.
+ *
+ * It starts and stops the server by hand instead of calling weir_run(), because it says where it listens once it does.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <weir.h>
+
+#ifndef WEIR_SAMPLES_DIR
+#define WEIR_SAMPLES_DIR "examples/samples"
+#endif
+
+enum {
+    LARGE_SIZE = 100 << 20,
+    CSV_LINES = 1000000,
+    PIECE_SIZE = 8192, /* of a file that is read and sent by hand; also the longest line of the CSV file and its NUL */
+    CACHE_ENTRIES = 1000,
+};
+
+/* What the handlers know: they reach it by weir_server_data(). */
+struct tour {
+    const char *root;
+    weir_cache *cache;
+};
+
+struct options {
+    const char *host;
+    const char *root;
+    int port;
+    int workers;
+    size_t memory_limit;
+    bool quiet;
+};
+
+/* ---- The programs */
+
+static void hello(weir_ctx *c)
+{
+    static const char text[] = "Hello, World!";
+    weir_reply_static(c, "text/plain", text, sizeof(text) - 1);
+}
+
+static void not_found(weir_ctx *c)
+{
+    weir_set_status(c, 404);
+    weir_reply_text(c, "File not found");
+}
+
+static void file(weir_ctx *c)
+{
+    const struct tour *tour = weir_server_data(c);
+    if (weir_send_file(c, tour->root, weir_param(c, "file")) == WEIR_ENOENT)
+        not_found(c);
+}
+
+static void stream(weir_ctx *c)
+{
+    weir_set_header(c, "Content-Type", "text/plain");
+    for (int i = 0; i < 1000000; i++) {
+        if (weir_printf(c, "Chunk %d\n", i) != 0) /* waits while the client is slow */
+            return;
+        if (i % 1000 == 0)
+            weir_sleep(c, 1);
+    }
+}
+
+static void large(weir_ctx *c)
+{
+    const struct tour *tour = weir_server_data(c);
+    weir_file *opened;
+    char buf[PIECE_SIZE];
+    ssize_t len;
+
+    if (weir_file_open(c, tour->root, "large.bin", &opened) != 0) {
+        not_found(c);
+        return;
+    }
+    weir_set_header(c, "Content-Type", "application/octet-stream");
+    weir_set_length(c, weir_file_size(opened));
+    weir_close_after(c);
+    while ((len = weir_file_read(c, opened, buf, sizeof(buf))) > 0) {
+        if (weir_write(c, buf, (size_t)len) != 0)
+            return;
+    }
+    if (len < 0)
+        weir_fail(c, 500, "%s", weir_strerror((int)len));
+}
+
+static void json(weir_ctx *c)
+{
+    const char *id = weir_header(c, "X-Request-ID");
+    const char *quoted = weir_json_string(c, id ? id : "unknown");
+    if (!quoted)
+        weir_fail(c, 431, "X-Request-ID is too long");
+    weir_reply_printf(c, "application/json", "{\"request_id\":%s,\"timestamp\":%lld,\"status\":\"ok\"}", quoted,
+                      (long long)time(NULL));
+}
+
+static void efficient(weir_ctx *c)
+{
+    char buf[1024];
+    int len = snprintf(buf, sizeof(buf), "A reply to %s, made in %zu bytes of stack.\n", weir_path(c), sizeof(buf));
+    weir_reply(c, "text/plain", buf, (size_t)len);
+}
+
+static void csv(weir_ctx *c)
+{
+    const struct tour *tour = weir_server_data(c);
+    weir_file *opened;
+    char line[PIECE_SIZE];
+    ssize_t len;
+
+    if (weir_file_open(c, tour->root, "large_dataset.csv", &opened) != 0) {
+        not_found(c);
+        return;
+    }
+    weir_set_header(c, "Content-Type", "text/csv");
+    while ((len = weir_file_line(c, opened, line, sizeof(line))) > 0) {
+        for (ssize_t i = 0; i < len; i++)
+            line[i] = (char)toupper((unsigned char)line[i]);
+        if (weir_write(c, line, (size_t)len) != 0)
+            return;
+    }
+    if (len < 0)
+        weir_fail(c, 500, "%s", weir_strerror((int)len));
+}
+
+static int compute(weir_ctx *c, weir_cache_slot *slot, void *key)
+{
+    const char *quoted = weir_json_string(c, key);
+    const char *value = quoted ? weir_sprintf(c, "{\"key\":%s,\"computed\":true}", quoted) : NULL;
+    return value ? weir_cache_put(slot, value, strlen(value)) : WEIR_ENOMEM;
+}
+
+static void cached(weir_ctx *c)
+{
+    const struct tour *tour = weir_server_data(c);
+    const char *key = weir_param(c, "key");
+    const weir_value *value;
+    bool hit;
+
+    int error = weir_cache_get(c, tour->cache, key, compute, (void *)key, &value, &hit);
+    if (error)
+        weir_fail(c, 503, "%s", weir_strerror(error));
+    weir_set_header(c, "X-Cache", hit ? "HIT" : "MISS");
+    weir_reply_value(c, "application/json", value);
+}
+
+/* ---- Further routes */
+
+static void echo(weir_ctx *c)
+{
+    const char *type = weir_header(c, "Content-Type");
+    const void *data;
+    ssize_t len;
+
+    weir_set_header(c, "Content-Type", type ? type : "application/octet-stream");
+    if (weir_body_length(c) >= 0)
+        weir_set_length(c, weir_body_length(c));
+    while ((len = weir_read_slice(c, &data)) > 0) {
+        if (weir_write(c, data, (size_t)len) != 0)
+            return;
+    }
+    if (len < 0)
+        weir_fail(c, 400, "%s", weir_strerror((int)len));
+}
+
+static void length(weir_ctx *c)
+{
+    const void *data;
+    ssize_t len;
+    long long total = 0;
+
+    while ((len = weir_read_slice(c, &data)) > 0)
+        total += len;
+    if (len < 0)
+        weir_fail(c, 400, "%s", weir_strerror((int)len));
+    weir_reply_printf(c, "text/plain", "%lld", total);
+}
+
+static void post(weir_ctx *c)
+{
+    const char *id = weir_json_string(c, weir_param(c, "id"));
+    const char *name = weir_json_string(c, weir_param(c, "post"));
+    if (!id || !name)
+        weir_fail(c, 414, "the parameters are too long");
+    weir_reply_printf(c, "application/json", "{\"id\":%s,\"post\":%s}", id, name);
+}
+
+static void add_routes(weir_server *s)
+{
+    weir_get(s, "/", hello);
+    weir_get(s, "/file/{file:^.*$}", file);
+    weir_get(s, "/stream", stream);
+    weir_get(s, "/large", large);
+    weir_get(s, "/json", json);
+    weir_get(s, "/efficient", efficient);
+    weir_get(s, "/csv", csv);
+    weir_get(s, "/cache/{key}", cached);
+    weir_any(s, "/echo", echo);
+    weir_post(s, "/length", length);
+    weir_get(s, "/users/{id:[0-9]+}/posts/{post}", post);
+}
+
+/* ---- Sample files */
+
+/* Pseudo-random bytes, the same at each time (xorshift64). */
+static bool write_large(FILE *out)
+{
+    uint64_t words[1024], state = 0x9e3779b97f4a7c15;
+    for (size_t done = 0; done < LARGE_SIZE; done += sizeof(words)) {
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            words[i] = state;
+        }
+        if (fwrite(words, sizeof(words), 1, out) != 1)
+            return false;
+    }
+    return true;
+}
+
+static bool write_dataset(FILE *out)
+{
+    static const char *const cities[] = {"Berlin", "Kyoto", "Lima", "Nairobi", "Oslo", "Quebec", "Turin"};
+    fprintf(out, "id,name,city,value\n");
+    for (int i = 1; i < CSV_LINES; i++)
+        fprintf(out, "%d,name-%d,%s,%d.%02d\n", i, i % 10007 * 7919 % 10007, cities[i % 7], i % 1000, i % 100);
+    return !ferror(out);
+}
+
+/* Makes root/name unless it is there; by another name first, so that it is whole whenever it can be seen. */
+static bool make_sample(const struct options *o, const char *name, bool (*write)(FILE *out))
+{
+    char path[PATH_MAX], partial[PATH_MAX];
+    int len = snprintf(path, sizeof(path), "%s/%s", o->root, name);
+    int partial_len = snprintf(partial, sizeof(partial), "%s.%d.part", path, (int)getpid());
+    if (len >= PATH_MAX || partial_len >= PATH_MAX) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    if (access(path, F_OK) == 0)
+        return true;
+    if (!o->quiet) {
+        printf("making the sample file %s\n", path);
+        fflush(stdout);
+    }
+    FILE *out = fopen(partial, "wb");
+    if (!out)
+        return false;
+    bool good = write(out);
+    good = fclose(out) == 0 && good && rename(partial, path) == 0;
+    if (!good)
+        unlink(partial);
+    return good;
+}
+
+/* A folder that cannot be written to is served without the large samples. */
+static void make_samples(const struct options *o)
+{
+    if (!make_sample(o, "large.bin", write_large) || !make_sample(o, "large_dataset.csv", write_dataset))
+        fprintf(stderr, "tour: %s: the large samples cannot be made: %s\n", o->root, strerror(errno));
+}
+
+/* ---- Arguments */
+
+static const char usage[] = "usage: tour [options]\n"
+                            "  --host ADDRESS       IPv4, IPv6 or unix:PATH (127.0.0.1)\n"
+                            "  --port PORT          0: one that is free (60000)\n"
+                            "  --root DIR           the files to serve (" WEIR_SAMPLES_DIR ", or $WEIR_SAMPLES)\n"
+                            "  --workers N          threads (one for each processor)\n"
+                            "  --memory-limit SIZE  bound on the memory, such as 8M (none)\n"
+                            "  --quiet              print only where it listens\n"
+                            "  --help               this text\n";
+
+/* A number within bounds that is the whole of text; with units, K, M or G may follow. */
+static bool parse_number(const char *text, bool units, long long least, long long most, long long *number)
+{
+    char *end;
+    if (!isdigit((unsigned char)text[0]))
+        return false;
+    errno = 0;
+    long long value = strtoll(text, &end, 10), unit = 1;
+    if (units && *end && strchr("KMG", *end)) {
+        unit = *end == 'K' ? 1LL << 10 : *end == 'M' ? 1LL << 20 : 1LL << 30;
+        end++;
+    }
+    if (errno || *end || value > most / unit || value * unit < least)
+        return false;
+    *number = value * unit;
+    return true;
+}
+
+static bool parse_option(struct options *o, int option)
+{
+    long long number = 0;
+    bool good = true;
+    switch (option) {
+    case 'h':
+        o->host = optarg;
+        break;
+    case 'r':
+        o->root = optarg;
+        break;
+    case 'q':
+        o->quiet = true;
+        break;
+    case 'p':
+        good = parse_number(optarg, false, 0, 65535, &number);
+        o->port = number == 0 ? WEIR_ANY : (int)number;
+        break;
+    case 'w':
+        good = parse_number(optarg, false, 1, 1024, &number);
+        o->workers = (int)number;
+        break;
+    case 'm':
+        good = parse_number(optarg, true, 1, LLONG_MAX, &number);
+        o->memory_limit = (size_t)number;
+        break;
+    default:
+        return false; /* getopt has said why */
+    }
+    if (!good)
+        fprintf(stderr, "tour: '%s' is not a value of its option\n", optarg);
+    return good;
+}
+
+/* Ends the process on wrong arguments and on --help. */
+static void parse_arguments(struct options *o, int argc, char **argv)
+{
+    static const struct option known[] = {
+        {"host", required_argument, NULL, 'h'},         {"port", required_argument, NULL, 'p'},
+        {"root", required_argument, NULL, 'r'},         {"workers", required_argument, NULL, 'w'},
+        {"memory-limit", required_argument, NULL, 'm'}, {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, '?' + 128},         {0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+        if (option == '?' + 128) {
+            fputs(usage, stdout);
+            exit(0);
+        }
+        if (!parse_option(o, option)) {
+            fputs(usage, stderr);
+            exit(2);
+        }
+    }
+    struct stat root;
+    if (optind < argc)
+        fprintf(stderr, "tour: unexpected argument '%s'\n%s", argv[optind], usage);
+    else if (stat(o->root, &root) != 0 || !S_ISDIR(root.st_mode))
+        fprintf(stderr, "tour: '%s' is not a folder; --root names the one to serve\n", o->root);
+    else
+        return;
+    exit(2);
+}
+
+/* ---- Running */
+
+static void print_programs(const char *curl, const char *url)
+{
+    printf("file by route   %s -i %s/file/hello.txt\n", curl, url);
+    printf("endless stream  %s -N %s/stream\n", curl, url);
+    printf("settings        %s -iH \"X-Long: $(printf %%09000d 0)\" %s/  (a head beyond the 8192-byte buffer)\n", curl,
+           url);
+    printf("large file      %s -o /dev/null %s/large\n", curl, url);
+    printf("JSON, clients   %s -iH 'X-Request-ID: 42' %s/json\n", curl, url);
+    printf("pools           %s -so /dev/null '%s/?[1-1000]'  (a thousand requests, nothing is allocated)\n", curl, url);
+    printf("stack reply     %s -i %s/efficient\n", curl, url);
+    printf("static reply    %s -i %s/\n", curl, url);
+    printf("streaming CSV   %s -o upper.csv %s/csv\n", curl, url);
+    printf("bounded cache   %s -i %s/cache/apple\n", curl, url);
+    printf("echo            %s -d 'some text' %s/echo\n", curl, url);
+    printf("length          %s --data-binary @README.md %s/length\n", curl, url);
+    printf("parameters      %s -i %s/users/7/posts/first\n", curl, url);
+}
+
+static void print_listening(const struct options *o, int port)
+{
+    char curl[PATH_MAX + 32] = "curl", url[PATH_MAX + 32];
+    bool is_unix = strncmp(o->host, "unix:", 5) == 0;
+    bool is_any = strcmp(o->host, "0.0.0.0") == 0 || strcmp(o->host, "::") == 0;
+    const char *brackets[2] = {strchr(o->host, ':') ? "[" : "", strchr(o->host, ':') ? "]" : ""};
+
+    if (is_unix)
+        snprintf(curl, sizeof(curl), "curl --unix-socket %s", o->host + 5);
+    if (is_unix || is_any)
+        snprintf(url, sizeof(url), is_unix ? "http://localhost" : "http://localhost:%d", port);
+    else
+        snprintf(url, sizeof(url), "http://%s%s%s:%d", brackets[0], o->host, brackets[1], port);
+    if (!o->quiet)
+        print_programs(curl, url);
+    if (is_unix)
+        printf("listening on %s\n", o->host);
+    else
+        printf("listening on http://%s%s%s:%d\n", brackets[0], o->host, brackets[1], port);
+    fflush(stdout);
+}
+
+/* Serves until SIGINT or SIGTERM, then lets the server finish what runs; a second signal ends the process at once. */
+static int serve(weir_server *s, const struct options *o)
+{
+    sigset_t stop;
+    int number;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGINT);
+    sigaddset(&stop, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before the start: the server's threads inherit it */
+
+    int error = weir_server_start(s);
+    if (error) {
+        fprintf(stderr, "tour: %s\n%s", weir_strerror(error), weir_server_errors(s));
+        return 1;
+    }
+    print_listening(o, weir_server_port(s));
+    sigwait(&stop, &number);
+    weir_server_stop(s);
+    pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
+    return weir_server_wait(s) == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    const char *samples = getenv("WEIR_SAMPLES");
+    struct options o = {.host = "127.0.0.1", .port = 60000, .root = samples ? samples : WEIR_SAMPLES_DIR};
+    struct tour tour = {0};
+    parse_arguments(&o, argc, argv);
+    make_samples(&o);
+    tour.root = o.root;
+
+    weir_catch_stack_overflow();
+    weir_server *s = weir_server_new(&(weir_config){
+        .host = o.host,
+        .port = o.port,
+        .workers = o.workers,
+        .memory_limit = o.memory_limit,
+        .http_buffer_size = 8192,
+        .ws_buffer_size = 4096,
+        .tcp_nodelay = WEIR_ON,
+        .so_linger = WEIR_OFF,
+        .server_data = &tour,
+    });
+    if (!s)
+        return 1;
+    tour.cache = weir_cache_new(s, &(weir_cache_config){.max_entries = CACHE_ENTRIES});
+    add_routes(s);
+    int status = tour.cache ? serve(s, &o) : 1;
+    weir_server_free(s);
+    return status;
+}

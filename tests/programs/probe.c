@@ -1,0 +1,397 @@
+/*
+ * A server for the wire tests, with what the tour does not have: handlers that loop for ever, wait, break off or reply
+ * wrongly, and counts of how handlers ended. Its arguments are settings by their names in weir_config, such as
+ * `probe workers=1 http_buffer_size=16384`, so that a test can give any of them any value; `listen=ADDRESS:PORT`,
+ * `listen=unix:PATH` and `fd=N` add listeners.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir.h>
+
+/* What has become of the handlers that loop or sleep; shared by the workers. */
+struct counts {
+    atomic_int started;
+    atomic_int ended;
+    atomic_int last_error;
+    atomic_int sent;
+    atomic_int sent_error;
+    atomic_ullong sent_bytes;
+};
+
+struct setting {
+    const char *name;
+    size_t offset;
+    enum { SETTING_TEXT, SETTING_INT, SETTING_SIZE, SETTING_INT64 } type;
+};
+
+#define SETTING(member, kind)                                                                                          \
+    {                                                                                                                  \
+#member, offsetof(weir_config, member), kind                                                                   \
+    }
+
+static const struct setting settings[] = {
+    SETTING(host, SETTING_TEXT),
+    SETTING(port, SETTING_INT),
+    SETTING(backlog, SETTING_INT),
+    SETTING(shared_listener, SETTING_INT),
+    SETTING(workers, SETTING_INT),
+    SETTING(offload_threads, SETTING_INT),
+    SETTING(http_buffer_size, SETTING_SIZE),
+    SETTING(ws_buffer_size, SETTING_SIZE),
+    SETTING(http_buffers, SETTING_INT),
+    SETTING(stack_size, SETTING_SIZE),
+    SETTING(request_memory, SETTING_SIZE),
+    SETTING(memory_limit, SETTING_SIZE),
+    SETTING(request_memory_blocks, SETTING_INT),
+    SETTING(tcp_nodelay, SETTING_INT),
+    SETTING(so_linger, SETTING_INT),
+    SETTING(notsent_lowat, SETTING_INT),
+    SETTING(send_buffer, SETTING_INT),
+    SETTING(receive_buffer, SETTING_INT),
+    SETTING(max_connections, SETTING_INT),
+    SETTING(max_headers, SETTING_INT),
+    SETTING(pipeline_depth, SETTING_INT),
+    SETTING(header_timeout_ms, SETTING_INT),
+    SETTING(idle_timeout_ms, SETTING_INT),
+    SETTING(body_timeout_ms, SETTING_INT),
+    SETTING(write_timeout_ms, SETTING_INT),
+    SETTING(stop_timeout_ms, SETTING_INT),
+    SETTING(watchdog_ms, SETTING_INT),
+    SETTING(drain_limit, SETTING_INT64),
+    SETTING(log_level, SETTING_INT),
+};
+
+/* ---- Handlers */
+
+static int param_number(weir_ctx *c, const char *name)
+{
+    return (int)strtol(weir_param(c, name), NULL, 10);
+}
+
+static void end_count(void *arg)
+{
+    struct counts *counts = arg;
+    atomic_fetch_add(&counts->ended, 1);
+}
+
+/* Counts the handler: it ends at its deferred calls, however it ends. */
+static struct counts *begin_count(weir_ctx *c)
+{
+    struct counts *counts = weir_server_data(c);
+    atomic_fetch_add(&counts->started, 1);
+    weir_defer(c, end_count, counts);
+    return counts;
+}
+
+static void hello(weir_ctx *c)
+{
+    static const char text[] = "Hello, World!";
+    weir_reply_static(c, "text/plain", text, sizeof(text) - 1);
+}
+
+/* An endless stream without a pause, ended by the first error. */
+static void flood(weir_ctx *c)
+{
+    struct counts *counts = begin_count(c);
+    int error = 0;
+    for (unsigned i = 0; !error; i++)
+        error = weir_printf(c, "Chunk %u\n", i);
+    atomic_store(&counts->last_error, error);
+}
+
+/* The same by a program that does not look at errors: the server has to end it. */
+static void deaf(weir_ctx *c)
+{
+    begin_count(c);
+    for (unsigned i = 0;; i++)
+        weir_printf(c, "Chunk %u\n", i);
+}
+
+static void sleep_and_reply(weir_ctx *c)
+{
+    struct counts *counts = begin_count(c);
+    int error = weir_sleep(c, param_number(c, "ms"));
+    atomic_store(&counts->last_error, error);
+    if (!error)
+        weir_reply_text(c, "slept");
+}
+
+/* A piece, a sleep, a piece: shows that what is written goes out before a wait. */
+static void live(weir_ctx *c)
+{
+    begin_count(c);
+    weir_write(c, "before\n", 7);
+    weir_sleep(c, param_number(c, "ms"));
+    weir_write(c, "after\n", 6);
+}
+
+static void pieces(weir_ctx *c)
+{
+    char piece[4096];
+    int count = param_number(c, "count"), size = param_number(c, "size");
+    memset(piece, 'x', sizeof(piece));
+    for (int i = 0; i < count; i++) {
+        if (weir_write(c, piece, size < (int)sizeof(piece) ? (size_t)size : sizeof(piece)) != 0)
+            return;
+    }
+}
+
+static void status(weir_ctx *c)
+{
+    weir_set_status(c, param_number(c, "status"));
+    weir_reply_text(c, "text");
+}
+
+static void short_body(weir_ctx *c)
+{
+    weir_set_length(c, 10);
+    weir_write(c, "12345", 5);
+}
+
+static void long_body(weir_ctx *c)
+{
+    struct counts *counts = weir_server_data(c);
+    weir_set_length(c, 3);
+    atomic_store(&counts->last_error, weir_write(c, "12345", 5));
+    weir_write(c, "123", 3);
+}
+
+static void fail(weir_ctx *c)
+{
+    begin_count(c);
+    weir_fail(c, param_number(c, "status"), "asked for");
+}
+
+static void fail_late(weir_ctx *c)
+{
+    begin_count(c);
+    weir_write(c, "some", 4);
+    weir_flush(c);
+    weir_fail(c, 500, "asked for");
+}
+
+/* Header values that would split the reply; what each call returns is the body. */
+static void split(weir_ctx *c)
+{
+    int results[] = {weir_set_header(c, "X-One", "a\r\nX-Evil: 1"), weir_set_header(c, "X-Two", "a\nX-Evil: 1"),
+                     weir_add_header(c, "X-Evil: 1\r\nX-Three", "a"), weir_set_header(c, "Content-Length", "1"),
+                     weir_set_header(c, "X-Four", "good")};
+    weir_reply_printf(c, "text/plain", "%d %d %d %d %d", results[0], results[1], results[2], results[3], results[4]);
+}
+
+static void tell_closed(weir_ctx *c)
+{
+    weir_sleep(c, 300);
+    weir_reply_printf(c, "text/plain", "%d", (int)weir_closed(c));
+}
+
+static void note_sent(void *arg, int error, uint64_t bytes)
+{
+    struct counts *counts = arg;
+    atomic_store(&counts->sent_error, error);
+    atomic_store(&counts->sent_bytes, bytes);
+    atomic_fetch_add(&counts->sent, 1);
+}
+
+/* A large static reply whose end is reported. */
+static void large_static(weir_ctx *c)
+{
+    static char text[1 << 22]; /* zeros, never written; not const, so that the program does not hold them */
+    weir_on_sent(c, note_sent, weir_server_data(c));
+    weir_reply_static(c, "application/octet-stream", text, sizeof(text));
+}
+
+static int sleep_in_thread(void *arg)
+{
+    usleep(*(useconds_t *)arg);
+    return 7;
+}
+
+static void offload(weir_ctx *c)
+{
+    useconds_t time = (useconds_t)param_number(c, "ms") * 1000;
+    weir_reply_printf(c, "text/plain", "%d", weir_offload(c, sleep_in_thread, &time));
+}
+
+static void read_some(weir_ctx *c)
+{
+    char buf[16];
+    ssize_t len = weir_read(c, buf, sizeof(buf));
+    weir_reply_printf(c, "text/plain", "%zd", len);
+}
+
+static void ignore_body(weir_ctx *c)
+{
+    weir_reply_text(c, "ignored");
+}
+
+static void show_counts(weir_ctx *c)
+{
+    struct counts *counts = weir_server_data(c);
+    weir_reply_printf(
+        c, "application/json",
+        "{\"started\":%d,\"ended\":%d,\"last_error\":%d,\"sent\":%d,\"sent_error\":%d,\"sent_bytes\":%llu}",
+        atomic_load(&counts->started), atomic_load(&counts->ended), atomic_load(&counts->last_error),
+        atomic_load(&counts->sent), atomic_load(&counts->sent_error), atomic_load(&counts->sent_bytes));
+}
+
+static void show_ledger(weir_ctx *c)
+{
+    weir_ledger ledger;
+    weir_ledger_read(weir_ctx_server(c), &ledger);
+    weir_set_header(c, "Content-Type", "application/json");
+    weir_printf(c,
+                "{\"connections\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"fibers\":%" PRIu64
+                ",\"reserved\":%" PRIu64 ",\"accounts\":{",
+                ledger.connections, ledger.accepted, ledger.requests, ledger.fibers, ledger.reserved);
+    for (size_t i = 0; i < ledger.account_count; i++) {
+        const weir_account *a = &ledger.accounts[i];
+        weir_printf(c, "%s\"%s\":{\"in_use\":%" PRIu64 ",\"reserved\":%" PRIu64 ",\"peak\":%" PRIu64 "}", i ? "," : "",
+                    a->name, a->in_use, a->reserved, a->peak);
+    }
+    weir_printf(c, "}}");
+}
+
+static void stop(weir_ctx *c)
+{
+    weir_server_stop(weir_ctx_server(c));
+    weir_reply_text(c, "stopping");
+}
+
+static void show_worker(weir_ctx *c)
+{
+    weir_reply_printf(c, "text/plain", "%d", weir_worker_index(c));
+}
+
+/* Uses a little more stack at each level; the levels above keep theirs, because their values are summed up later. */
+static int descend(int levels)
+{
+    volatile char frame[4096];
+    frame[0] = (char)levels;
+    return levels == 0 ? 0 : descend(levels - 1) + frame[0];
+}
+
+static void overflow(weir_ctx *c)
+{
+    weir_reply_printf(c, "text/plain", "%d", descend(param_number(c, "levels")));
+}
+
+static void add_routes(weir_server *s)
+{
+    weir_get(s, "/", hello);
+    weir_get(s, "/flood", flood);
+    weir_get(s, "/deaf", deaf);
+    weir_get(s, "/sleep/{ms:[0-9]+}", sleep_and_reply);
+    weir_get(s, "/live/{ms:[0-9]+}", live);
+    weir_get(s, "/pieces/{count:[0-9]+}/{size:[0-9]+}", pieces);
+    weir_get(s, "/status/{status:[0-9]+}", status);
+    weir_get(s, "/short", short_body);
+    weir_get(s, "/long", long_body);
+    weir_get(s, "/fail/{status:[0-9]+}", fail);
+    weir_get(s, "/fail-late", fail_late);
+    weir_get(s, "/split", split);
+    weir_get(s, "/closed", tell_closed);
+    weir_get(s, "/large-static", large_static);
+    weir_get(s, "/offload/{ms:[0-9]+}", offload);
+    weir_post(s, "/read-some", read_some);
+    weir_post(s, "/ignore-body", ignore_body);
+    weir_get(s, "/counts", show_counts);
+    weir_get(s, "/ledger", show_ledger);
+    weir_get(s, "/stop", stop);
+    weir_get(s, "/worker", show_worker);
+    weir_get(s, "/overflow/{levels:[0-9]+}", overflow);
+}
+
+/* ---- Arguments and running */
+
+static bool set(weir_config *config, const char *name, size_t name_len, const char *value)
+{
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        const struct setting *setting = &settings[i];
+        if (strlen(setting->name) != name_len || memcmp(setting->name, name, name_len) != 0)
+            continue;
+        void *member = (char *)config + setting->offset;
+        long long number = strtoll(value, NULL, 10);
+        if (setting->type == SETTING_TEXT)
+            *(const char **)member = value;
+        else if (setting->type == SETTING_INT)
+            *(int *)member = (int)number;
+        else if (setting->type == SETTING_SIZE)
+            *(size_t *)member = (size_t)number;
+        else
+            *(int64_t *)member = number;
+        return true;
+    }
+    return false;
+}
+
+/* listen=unix:PATH, listen=ADDRESS:PORT, fd=N */
+static bool add_listener(weir_server *s, char *argument)
+{
+    weir_listen_config listener = {0};
+    char *colon;
+    if (strncmp(argument, "fd=", 3) == 0) {
+        listener.fd = (int)strtol(argument + 3, NULL, 10);
+    } else if (strncmp(argument, "listen=unix:", 12) == 0) {
+        listener.host = argument + 7;
+    } else if (strncmp(argument, "listen=", 7) == 0 && (colon = strrchr(argument, ':')) != NULL) {
+        *colon = '\0';
+        listener.host = argument + 7;
+        listener.port = (int)strtol(colon + 1, NULL, 10);
+    } else {
+        return false;
+    }
+    weir_server_listen(s, &listener);
+    return true;
+}
+
+static int serve(weir_server *s)
+{
+    sigset_t signals;
+    int number;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int error = weir_server_start(s);
+    if (error) {
+        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(s));
+        return 1;
+    }
+    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
+    fflush(stdout);
+    sigwait(&signals, &number);
+    weir_server_stop(s);
+    return weir_server_wait(s) == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct counts counts = {0};
+    weir_config config = {.host = "127.0.0.1", .port = WEIR_ANY, .server_data = &counts};
+    bool listeners = false;
+    for (int i = 1; i < argc; i++) {
+        const char *equals = strchr(argv[i], '=');
+        if (strncmp(argv[i], "fd=", 3) == 0 || strncmp(argv[i], "listen=", 7) == 0) {
+            listeners = true;
+        } else if (!equals || !set(&config, argv[i], (size_t)(equals - argv[i]), equals + 1)) {
+            fprintf(stderr, "probe: no setting '%s'\n", argv[i]);
+            return 2;
+        }
+    }
+    weir_catch_stack_overflow();
+    weir_server *s = weir_server_new(&config);
+    for (int i = 1; listeners && i < argc; i++)
+        add_listener(s, argv[i]);
+    add_routes(s);
+    int result = serve(s);
+    weir_server_free(s);
+    return result;
+}

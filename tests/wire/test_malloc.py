@@ -1,0 +1,101 @@
+"""malloc is not called while serving: an interposed allocator counts the calls of the tour between two moments.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+import signal
+import time
+
+import pytest
+
+from client import Crowd, request
+from conftest import BUILD, SANITIZE
+
+pytestmark = pytest.mark.skipif(bool(SANITIZE), reason="a sanitizer has an allocator of its own")
+
+CLIENTS = 100
+PROGRAMS = {
+    "static reply": request(),
+    "file": request(path="/file/hello.txt"),
+    "large file by one call": request(path="/file/large.bin"),
+    "stream": request(path="/stream"),
+    "large file by hand": request(path="/large"),
+    "JSON": request(path="/json", headers={"X-Request-ID": "42"}),
+    "stack reply": request(path="/efficient"),
+    "CSV": request(path="/csv"),
+    "cache hit": request(path="/cache/apple"),
+    "echo": request("POST", "/echo", body=b"x" * 20000),
+    "chunked echo": request("POST", "/echo", body=[b"x" * 3000] * 5),
+    "parameters": request(path="/users/7/posts/first"),
+    "missing file": request(path="/file/missing"),
+    "not found": request(path="/nowhere"),
+    "bad request": b"GET / HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.fixture
+def counted(start_tour, tmp_path):
+    """A tour under the counting allocator and a function that reads the counts."""
+    path = tmp_path / "counts"
+    server = start_tour("--workers", 1, environment={
+        "LD_PRELOAD": str(BUILD / "tests/tools/lib_malloc_count.so"), "WEIR_MALLOC_COUNT_FILE": str(path)})
+
+    def read():
+        lines = path.read_text().count("\n") if path.exists() else 0
+        os.kill(server.pid, signal.SIGUSR2)
+        deadline = time.monotonic() + 5
+        while not path.exists() or path.read_text().count("\n") == lines:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        pairs = [pair.split("=") for pair in path.read_text().splitlines()[-1].split()]
+        return {name: int(number) for name, number in pairs}
+
+    return server, read
+
+
+def serve(server, data, clients, prefix=None):
+    """One round: everyone asks at once and reads the reply, or the beginning of an endless one, and leaves."""
+    method = data.split(b" ")[0].decode()
+    with Crowd(server.address, clients, sink=lambda: lambda reply, piece: None) as crowd:
+        crowd.send(data, method)
+        if prefix:
+            crowd.wait(lambda member: member.parser.current is not None and member.parser.current.received >= prefix)
+        else:
+            crowd.replies()
+
+
+def settle(server):
+    time.sleep(0.3)
+    server.ask()
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_no_malloc(counted, program):
+    server, read = counted
+    prefix = 100000 if program == "stream" else None
+    for _ in range(3):
+        serve(server, PROGRAMS[program], CLIENTS, prefix)
+        settle(server)
+    before = read()
+    for _ in range(3):
+        serve(server, PROGRAMS[program], CLIENTS // 2, prefix)
+        settle(server)
+    after = read()
+    assert after == before
+
+
+def test_no_malloc_when_the_cache_evicts(counted):
+    """Misses and evictions too: the cache's memory is a pool's."""
+    server, read = counted
+
+    def fill(count, name):
+        with server.connect() as connection:
+            for i in range(count):
+                assert connection.ask(path=f"/cache/{name}-{i}").header("X-Cache") == "MISS"
+
+    fill(3000, "warm")
+    before = read()
+    fill(3000, "next")
+    after = read()
+    assert after == before

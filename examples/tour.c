@@ -106,10 +106,9 @@ static void json(weir_ctx *c)
 {
     const char *id = weir_header(c, "X-Request-ID");
     const char *quoted = weir_json_string(c, id ? id : "unknown");
-    if (!quoted)
+    if (!quoted || weir_reply_printf(c, "application/json", "{\"request_id\":%s,\"timestamp\":%lld,\"status\":\"ok\"}",
+                                     quoted, (long long)time(NULL)) == WEIR_ETOOBIG)
         weir_fail(c, 431, "X-Request-ID is too long");
-    weir_reply_printf(c, "application/json", "{\"request_id\":%s,\"timestamp\":%lld,\"status\":\"ok\"}", quoted,
-                      (long long)time(NULL));
 }
 
 static void efficient(weir_ctx *c)

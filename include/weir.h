@@ -401,7 +401,7 @@ WEIR_API int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
  * Final replies: each sets the whole body, whose length is known, and is sent when the handler returns. The status is
  * weir_set_status()'s. type may be NULL (weir_set_header() gave Content-Type, or there is none). A second one, or one
  * after a write, gives WEIR_EDONE. Bytes are copied if they fit one buffer, else the call may suspend until the kernel
- * has them.
+ * has them. After an error nothing is replied yet, as with weir_send_file().
  */
 WEIR_API int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len);
 WEIR_API int weir_reply_text(weir_ctx *c, const char *text); /* text/plain; charset=utf-8 */

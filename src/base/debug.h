@@ -38,6 +38,7 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define COLD        __attribute__((cold, noinline))
+#define FALLTHROUGH __attribute__((fallthrough))
 #define MUST_CHECK  __attribute__((warn_unused_result))
 
 /* An impossible state ends the process: going on with broken invariants on a network is worse than stopping. Kept in

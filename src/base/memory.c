@@ -49,6 +49,8 @@ bool memory_grant(struct account *a, size_t size)
 {
     struct memory *m = a->memory;
     bool refused = m->fault && m->fault(m->fault_arg, a, size);
+    if (!refused && m->limit)
+        refused = size > m->limit; /* so that no sum below can overflow */
     if (!refused) {
         uint64_t before = atomic_fetch_add_explicit(&m->granted, size, memory_order_relaxed);
         refused = m->limit && before + size > m->limit;

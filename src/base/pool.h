@@ -25,7 +25,7 @@ struct pool_slab {
     struct pool_free *free; /* objects given back */
     uint32_t used;          /* objects handed out */
     uint32_t fresh;         /* objects from here on were never handed out */
-    uint64_t padding;       /* objects start at a multiple of 16, and usually of 64 */
+    uint64_t padding;       /* so that objects of any usual alignment start right behind */
 };
 
 struct pool {
@@ -56,7 +56,7 @@ int pool_preallocate(struct pool *p, size_t n);
 /* Gives back half of the empty slabs that were not needed since the last call (at least one), or all of them. */
 void pool_trim(struct pool *p, bool all);
 
-/* Calls each(arg, object) for every object in use. each may give back its object, and take others; new ones may be left out. */
+/* Calls each(arg, object) for every object in use. each may give back its object, and must not take any. */
 void pool_each(struct pool *p, void (*each)(void *arg, void *object), void *arg);
 
 bool pool_grow(struct pool *p) MUST_CHECK;

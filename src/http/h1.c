@@ -553,11 +553,17 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
 /* A head that did not come in time. */
 static void head_expired(struct net *n, struct connection *c)
 {
-    static const char late[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-    struct iovec part = {.iov_base = (void *)(uintptr_t)late, .iov_len = sizeof late - 1};
-    spill_give(n->owner, c->active);
+    static const char status[] = "HTTP/1.1 408 Request Timeout\r\nDate: ";
+    static const char rest[] = "Connection: close\r\nContent-Length: 0\r\n\r\n";
+    struct http *http = n->owner;
+    struct iovec parts[] = {
+        {.iov_base = (void *)(uintptr_t)status, .iov_len = sizeof status - 1},
+        {.iov_base = http->ok_head + HTTP_DATE_AT, .iov_len = DATE_LEN + 2},
+        {.iov_base = (void *)(uintptr_t)rest, .iov_len = sizeof rest - 1},
+    };
+    spill_give(http, c->active);
     c->active = NULL;
-    (void)n->transport->write(c, &part, 1, false); /* a client too slow to ask may well not read either */
+    (void)n->transport->write(c, parts, 3, false); /* a client too slow to ask may well not read either */
     linger_begin(n, c);
 }
 

@@ -94,17 +94,17 @@ static int field_content_length(struct h1_parser *p, struct http_head *head, str
 static int field_transfer_encoding(struct h1_parser *p, struct http_head *head, struct slice value)
 {
     struct slice coding;
-    if (value.len == 0)
-        return refuse(p, 400, "empty Transfer-Encoding");
+    uint8_t before = p->codings;
     while (list_next(&value, &coding)) {
         if (head->flags & HEAD_CHUNKED)
             return refuse(p, 400, "a transfer coding after chunked");
-        if (p->codings < UINT8_MAX)
-            p->codings++;
+        if (p->codings == UINT8_MAX)
+            return refuse(p, 400, "too many transfer codings");
+        p->codings++;
         if (slice_equal_nocase(coding, SLICE("chunked")))
             head->flags |= HEAD_CHUNKED;
     }
-    return 0;
+    return p->codings == before ? refuse(p, 400, "empty Transfer-Encoding") : 0;
 }
 
 static int field_host(struct h1_parser *p, struct http_head *head, struct slice value)
@@ -244,7 +244,7 @@ static int parse_request_line(struct h1_parser *p, struct http_head *head, const
         head->method_len = p->pos;
         p->token = ++p->pos;
         p->phase = PHASE_TARGET;
-        /* fall through */
+        FALLTHROUGH;
     case PHASE_TARGET:
         q = scan_target(base + p->pos);
         p->pos = (uint16_t)(q - base);
@@ -256,7 +256,7 @@ static int parse_request_line(struct h1_parser *p, struct http_head *head, const
         head->target_len = (uint16_t)(p->pos - p->token);
         p->pos++;
         p->phase = PHASE_VERSION;
-        /* fall through */
+        FALLTHROUGH;
     default:
         break;
     }
@@ -290,7 +290,7 @@ static int parse_fields(struct h1_parser *p, struct http_head *head, const char 
             }
             p->name = p->pos;
             p->phase = PHASE_NAME;
-            /* fall through */
+            FALLTHROUGH;
         case PHASE_NAME:
             q = scan_while(q, SCAN_TOKEN);
             p->pos = (uint16_t)(q - base);
@@ -302,7 +302,7 @@ static int parse_fields(struct h1_parser *p, struct http_head *head, const char 
             p->pos++;
             q++;
             p->phase = PHASE_SPACE;
-            /* fall through */
+            FALLTHROUGH;
         case PHASE_SPACE:
             while (*q == ' ' || *q == '\t')
                 q++;
@@ -310,7 +310,7 @@ static int parse_fields(struct h1_parser *p, struct http_head *head, const char 
             if (AT_END(q))
                 return H1_INCOMPLETE;
             p->phase = PHASE_VALUE;
-            /* fall through */
+            FALLTHROUGH;
         case PHASE_VALUE:
             q = scan_value(q);
             p->pos = (uint16_t)(q - base);
@@ -319,7 +319,7 @@ static int parse_fields(struct h1_parser *p, struct http_head *head, const char 
             if (*q != '\r')
                 return refuse(p, 400, "control character in a field");
             p->phase = PHASE_LINE_END;
-            /* fall through */
+            FALLTHROUGH;
         default:
             if (AT_END(q + 1))
                 return H1_INCOMPLETE;

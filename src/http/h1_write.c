@@ -308,6 +308,8 @@ static int open_begin(struct h1 *h, size_t min)
         int error = h1_close_open(h);
         if (!error)
             error = h1_drain(h);
+        if (!error && h->x.bodyless)
+            error = WEIR_EDONE;
         if (error)
             return error;
     }

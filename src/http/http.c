@@ -18,7 +18,7 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     pool_init(&h->records, &h->record_account, http_record_size(host), 64, 0);
     pool_init(&h->buffers, &h->buffer_account, settings->buffer_size + 2 * SCAN_SLACK, 64, 0);
     pool_init(&h->fields, &h->record_account, settings->max_headers * sizeof(struct http_field), 16, 0);
-    pool_init(&h->arenas, &h->arena_account, settings->request_memory, 64, 0);
+    pool_init(&h->arenas, &h->arena_account, (settings->request_memory + 15) & ~(size_t)15, 64, 0);
     n->protocols[PROTOCOL_HTTP1] = &http_protocol_h1;
     http_tick(h);
     return 0;

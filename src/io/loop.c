@@ -119,11 +119,14 @@ static int loop_timeout(struct loop *l)
     int64_t ticks = wheel_next(&l->wheel);
     if (ticks < 0)
         return -1;
-    uint64_t due_ns = l->start_ns + ((uint64_t)l->wheel.now + (uint64_t)ticks) * 1000000;
     loop_update_time(l);
-    if (due_ns <= l->now_ns)
+    /* The wheel's time wraps after 49 days and the clock's does not: only differences are compared. */
+    uint64_t elapsed_ns = l->now_ns - l->start_ns;
+    uint32_t behind = (uint32_t)(elapsed_ns / 1000000) - l->wheel.now;
+    uint64_t passed_ns = (uint64_t)behind * 1000000 + elapsed_ns % 1000000, due_ns = (uint64_t)ticks * 1000000;
+    if (due_ns <= passed_ns)
         return 0;
-    uint64_t ms = (due_ns - l->now_ns + 999999) / 1000000;
+    uint64_t ms = (due_ns - passed_ns + 999999) / 1000000;
     return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 

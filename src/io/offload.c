@@ -54,6 +54,7 @@ static struct offload_job *offload_next(struct offload *o) REQUIRES(o->lock)
     o->idle--;
     struct offload_job *job = o->first;
     if (job) {
+        o->queued--;
         o->first = job->next;
         if (!o->first)
             o->last = &o->first;
@@ -111,11 +112,13 @@ int offload_submit(struct offload *o, struct offload_job *job)
     int error = 0;
     job->next = NULL;
     lock_acquire(&o->lock);
-    if (o->idle == 0 && o->threads < o->threads_max && !offload_start_thread(o) && o->threads == 0)
+    /* A thread that has been signalled still counts as idle until it runs. */
+    if (o->idle <= o->queued && o->threads < o->threads_max && !offload_start_thread(o) && o->threads == 0)
         error = WEIR_ENOMEM;
     if (!error) {
         *o->last = job;
         o->last = &job->next;
+        o->queued++;
         pthread_cond_signal(&o->wanted);
     }
     lock_release(&o->lock);

@@ -25,6 +25,7 @@ struct offload {
     struct offload_job *first GUARDED_BY(lock);
     struct offload_job **last GUARDED_BY(lock);
     int threads GUARDED_BY(lock), idle GUARDED_BY(lock);
+    int queued GUARDED_BY(lock); /* jobs that no thread has taken yet */
     int threads_max;
     bool stopping GUARDED_BY(lock);
     struct account account; /* the threads' stacks; written under the lock */

@@ -59,8 +59,8 @@ struct weir_ctx {
     bool head_made;    /* response middleware has run */
     bool in_error;     /* the error hook is running or has failed */
     bool query_parsed, cookies_parsed;
-    int file_error; /* of the last weir_send_file(), to be answered if the handler does not */
-    char *body;     /* by weir_body() */
+    int reply_error; /* of a one-call reply, answered by a page if the handler does not reply otherwise */
+    char *body;      /* by weir_body() */
     size_t body_len;
 };
 

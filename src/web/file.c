@@ -78,8 +78,8 @@ static int send_file_now(weir_ctx *c, const char *root, const char *path)
 
 int weir_send_file(weir_ctx *c, const char *root, const char *path)
 {
-    c->file_error = send_file_now(c, root, path);
-    return c->file_error;
+    c->reply_error = send_file_now(c, root, path);
+    return c->reply_error;
 }
 
 /* ---- Read by hand ---- */

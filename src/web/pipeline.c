@@ -124,14 +124,14 @@ void weir_end(weir_ctx *c)
     c->ended = true;
 }
 
-/* weir_send_file() failed and the handler left it at that. */
-static COLD void answer_file_error(weir_ctx *c)
+/* A one-call reply failed and the handler left it at that. */
+static COLD void answer_error(weir_ctx *c)
 {
-    int status = c->file_error == WEIR_ENOENT   ? 404
-                 : c->file_error == WEIR_EACCES ? 403
-                 : c->file_error == WEIR_ENOMEM ? 503
-                                                : 500;
-    context_error_page(c, status, weir_strerror(c->file_error));
+    int status = c->reply_error == WEIR_ENOENT   ? 404
+                 : c->reply_error == WEIR_EACCES ? 403
+                 : c->reply_error == WEIR_ENOMEM ? 503
+                                                 : 500;
+    context_error_page(c, status, weir_strerror(c->reply_error));
 }
 
 /* ---- The HTTP floor's calls ---- */
@@ -151,7 +151,7 @@ static weir_ctx *context_begin(struct exchange *x)
     c->fail_status = 0;
     c->fail_message = "";
     c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = false;
-    c->file_error = 0;
+    c->reply_error = 0;
     c->body = NULL;
     return c;
 }
@@ -216,8 +216,8 @@ static void web_handle(struct exchange *x)
         c->handler(c);
     else
         chain_run(c);
-    if (unlikely(c->file_error) && !x->reply.ended && !x->committed && x->body_sent == 0)
-        answer_file_error(c);
+    if (unlikely(c->reply_error) && !x->reply.ended && !x->committed && x->body_sent == 0)
+        answer_error(c);
 }
 
 static void web_refuse(struct exchange *x, int status, const char *reason)

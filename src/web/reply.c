@@ -186,6 +186,18 @@ static int reply_begin(weir_ctx *c, const char *type)
     return 0;
 }
 
+/* The reply is final; or, if it could not be made and nothing has been sent, there is none yet. */
+static int reply_end(weir_ctx *c, int error)
+{
+    struct reply *r = &c->x->reply;
+    r->ended = !error || c->x->committed;
+    if (!r->ended) {
+        r->length = REPLY_LENGTH_UNKNOWN;
+        c->reply_error = error;
+    }
+    return error;
+}
+
 int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
 {
     int error = reply_begin(c, type);
@@ -195,9 +207,7 @@ int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
         return WEIR_EINVAL;
     struct exchange *x = c->x;
     x->reply.length = (int64_t)len;
-    error = len ? x->ops->write(x, data, len) : 0;
-    x->reply.ended = true;
-    return error;
+    return reply_end(c, len ? x->ops->write(x, data, len) : 0);
 }
 
 int weir_reply_text(weir_ctx *c, const char *text)
@@ -245,13 +255,11 @@ int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
     int error = reply_begin(c, type);
     if (error)
         return error;
-    struct exchange *x = c->x;
     va_list args;
     va_start(args, fmt);
     error = context_vprintf(c, true, fmt, args);
     va_end(args);
-    x->reply.ended = true;
-    return error;
+    return reply_end(c, error);
 }
 
 int weir_redirect(weir_ctx *c, int status, const char *location)

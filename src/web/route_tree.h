@@ -28,8 +28,8 @@
 struct router_route; /* in router_private.h */
 
 /*
- * An edge of text as the hash table knows it. For a text of up to 16 bytes, its words and its length are the text; for a
- * longer one, the first word is a hash.
+ * An edge of text as the hash table knows it. For a text of up to 16 bytes, its words and its length are the text;
+ * for a longer one, the first word is a hash.
  */
 struct route_key {
     uint64_t word[2];

@@ -1,5 +1,6 @@
 /*
- * A router under test. Every pattern is registered with itself as its value, and what a lookup gives is written as text.
+ * A router under test. Every pattern is registered with itself as its value, and what a lookup gives is written as
+ * text.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -363,10 +363,14 @@ static int storm_compute(struct job *job, struct weir_cache_slot *slot, int key)
         fiber_yield(&w->loop.fibers);
     if (test_random(&w->seed) % 6 == 0)
         return WEIR_EIO;
-    if (len > sizeof data)
-        large = malloc(len);
-    memset(large ? large : data, key, len);
-    int error = cache_put(slot, large ? large : data, len);
+    unsigned char *value = data;
+    if (len > sizeof data) {
+        value = large = malloc(len);
+        if (!large)
+            return WEIR_ENOMEM;
+    }
+    memset(value, key, len);
+    int error = cache_put(slot, value, len);
     free(large);
     return error;
 }

@@ -29,9 +29,19 @@ static void check_both_orders(const char *const *patterns, const char *const (*e
 
 static void test_text(void **state)
 {
-    static const char *const patterns[] = {"/",      "/a",    "/a/",      "/a/b",
-                                           "//",     "/a//b", "/a b",     "/gr%C3%B6%C3%9Fe",
-                                           "/x%2Fy", "/x/y",  "/%7Bz%7D", "/abcdefghijklmnopqrstuvwxyz",
+    static const char *const patterns[] = {"/",
+                                           "/a",
+                                           "/a/",
+                                           "/a/b",
+                                           "//",
+                                           "/a//b",
+                                           "/a b",
+                                           "/gr%C3%B6%C3%9Fe",
+                                           "/x%2Fy",
+                                           "/x/y",
+                                           "/%7Bz%7D",
+                                           "/abcdefghijklmnopqrstuvwxyz",
+                                           "/one/long/path/of/text",
                                            NULL};
     static const char *const expected[][2] = {
         {"/", "/"},
@@ -58,6 +68,10 @@ static void test_text(void **state)
         {"/a/../..", "/"},
         {"/abcdefghijklmnopqrstuvwxyz", "/abcdefghijklmnopqrstuvwxyz"},
         {"/abcdefghijklmnopqrstuvwxyZ", "404"},
+        {"/one/long/path/of/text", "/one/long/path/of/text"},
+        {"/one/long/path/of/texT", "404"},
+        {"/one/long/path/of", "404"},
+        {"/one%2Flong/path/of/text", "404"},
         {"/%2541", "404"},
         {"/%", "400 path"},
         {NULL, NULL},

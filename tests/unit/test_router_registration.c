@@ -1,6 +1,6 @@
 /*
- * Registering routes: what is refused and with which message, conflicts, limits, ownership, and every allocation failing
- * in turn.
+ * Registering routes: what is refused and with which message, conflicts, limits, ownership, and every allocation
+ * failing in turn.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -115,7 +115,8 @@ def test_echo(tour):
     with crowd_of(tour) as crowd:
         for _ in range(3):
             crowd.send(
-                lambda i: request("POST", "/echo", body=bodies[i] if i % 2 else [bodies[i][:1000], bodies[i][1000:]]), "POST")
+                lambda i: request("POST", "/echo", body=bodies[i] if i % 2 else [bodies[i][:1000], bodies[i][1000:]]),
+                "POST")
             for i, reply in enumerate(crowd.replies()):
                 assert reply.body == bodies[i]
 

@@ -4,6 +4,7 @@ have to be refused.
 SPDX-License-Identifier: MIT
 """
 
+import select
 import socket
 import time
 
@@ -259,9 +260,6 @@ BAD = {
     "target without slash": b"GET index.html HTTP/1.1\r\n" + HOST + b"\r\n",
     "star for GET": b"GET * HTTP/1.1\r\n" + HOST + b"\r\n",
     "control in the target": b"GET /a\x01b HTTP/1.1\r\n" + HOST + b"\r\n",
-    "encoded NUL": b"GET /a%00b HTTP/1.1\r\n" + HOST + b"\r\n",
-    "bad escape": b"GET /a%zz HTTP/1.1\r\n" + HOST + b"\r\n",
-    "cut escape": b"GET /a%2 HTTP/1.1\r\n" + HOST + b"\r\n",
     "no Host": LINE + b"\r\n",
     "two Hosts": LINE + HOST + b"Host: b\r\n\r\n",
     "bad Host": LINE + b"Host: a b\r\n\r\n",
@@ -339,6 +337,16 @@ def test_bad_request(tour, name):
     elif name.startswith(("chunked", "coding", "empty coding")):
         statuses = (400, 501)
     check_refused(tour, BAD[name], statuses)
+
+
+@pytest.mark.parametrize("path", ["/a%00b", "/a%zz", "/a%2", "/%", "/file/%00", "/file/hello.txt%00.png"])
+def test_bad_path(tour, path):
+    """The framing is good, so the connection may be kept."""
+    with tour.connect() as connection:
+        reply = connection.ask(path=path)
+        assert reply.status == 400
+        if not reply.closes:
+            assert connection.ask().status == 200
 
 
 @pytest.mark.parametrize("name", BAD_CHUNKS)
@@ -419,19 +427,13 @@ def test_slow_head_times_out(start_probe):
     with server.connect() as connection:
         connection.parser.methods.append("GET")
         began = time.monotonic()
-        try:
-            for byte in request(headers={"X": "a" * 100}):
-                connection.socket.sendall(bytes([byte]))
-                time.sleep(0.03)
-                if time.monotonic() - began > 3:
-                    break
-        except (ConnectionResetError, BrokenPipeError):
-            pass
+        for byte in request(headers={"X": "a" * 100}):
+            connection.socket.sendall(bytes([byte]))
+            if select.select([connection.socket], [], [], 0.03)[0]:
+                break
         assert 0.5 < time.monotonic() - began < 2.5
-        try:
-            assert connection.reply().status == 408
-        except ConnectionResetError:
-            pass
+        reply = connection.reply()
+        assert reply.status == 408 and reply.closes
 
 
 def test_idle_times_out(start_probe):

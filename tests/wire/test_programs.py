@@ -125,7 +125,8 @@ def test_file_missing(tour, path):
     "nested/../../secret.txt", "nested/%2e%2e/%2e%2e/secret.txt", "nested/..%2f..%2fsecret.txt", "/etc/passwd",
     "//etc/passwd", "%2fetc%2fpasswd", "%2fetc/passwd", "outward", "absolute", "outdir/secret.txt",
     "outdir/root/../secret.txt", "nested/../outdir/secret.txt", "....//secret.txt", "..;/secret.txt",
-    "%252e%252e/secret.txt", "%c0%ae%c0%ae/secret.txt", "../root/../secret.txt", "hello.txt/../../secret.txt", "proc/self/environ",
+    "%252e%252e/secret.txt", "%c0%ae%c0%ae/secret.txt", "../root/../secret.txt", "hello.txt/../../secret.txt",
+    "proc/self/environ",
     "../../../../proc/self/maps", "hello.txt%00", "..%00/secret.txt",
 ])
 def test_file_outside(tour, path):
@@ -207,7 +208,8 @@ def test_large_missing(start, tmp_path):
 
 @pytest.mark.parametrize("sent, expected", [
     (None, "unknown"), ("42", "42"), ("", ""), ('a"b\\c', 'a"b\\c'), ("tab\there", "tab\there"),
-    ("</script>", "</script>"), ("na\u00c3\u00afve", "naïve"), ("\u00ff\u00fe", "\ufffd\ufffd"), ("x" * 2000, "x" * 2000),
+    ("</script>", "</script>"),
+    ("na\u00c3\u00afve", "naïve"), ("\u00ff\u00fe", "\ufffd\ufffd"), ("x" * 2000, "x" * 2000),
 ])
 def test_json(tour, sent, expected):
     """The id comes back as a JSON string of the same text, whatever is in it. Headers are bytes: Latin-1 here."""
@@ -385,7 +387,8 @@ def test_parameters(tour, path, expected):
 
 
 @pytest.mark.parametrize("path", ["/users/x/posts/first", "/users/7x/posts/first", "/users//posts/first",
-                                  "/users/7/posts/", "/users/7/posts", "/nowhere", "/json/", "//json", "/JSON", "/index.html"])
+                                  "/users/7/posts/", "/users/7/posts", "/nowhere", "/json/",
+                                  "//json", "/JSON", "/index.html"])
 def test_not_found(tour, path):
     reply = tour.ask(path=path)
     assert reply.status == 404 and reply.framing == "length"
@@ -426,7 +429,8 @@ def test_tour_prints_what_it_serves(start, root):
 
 
 @pytest.mark.parametrize("arguments", [
-    ["--port", "x"], ["--port", ""], ["--port", "70000"], ["--port", "-1"], ["--port", "80x"], ["--port", "0x50"], ["--port"],
+    ["--port", "x"], ["--port", ""], ["--port", "70000"], ["--port", "-1"], ["--port", "80x"], ["--port", "0x50"],
+    ["--port"],
     ["--workers", "0"], ["--workers", "two"], ["--memory-limit", "8X"], ["--memory-limit", "8MB"],
     ["--memory-limit", "99999999999999999G"], ["--root", "/nowhere"], ["--unknown"], ["extra"],
 ])

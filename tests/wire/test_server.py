@@ -246,7 +246,8 @@ def test_offload_does_not_hold_up(start_probe):
 
 def test_wrong_settings_are_all_named():
     wrong = {"workers": -5, "http_buffer_size": 7, "ws_buffer_size": 1, "stack_size": 3, "request_memory": 9,
-             "max_headers": 5000, "pipeline_depth": -7, "header_timeout_ms": -9, "backlog": -2, "log_level": 77, "tcp_nodelay": 9}
+             "max_headers": 5000, "pipeline_depth": -7, "header_timeout_ms": -9, "backlog": -2, "log_level": 77,
+             "tcp_nodelay": 9}
     command = [str(BUILD / "tests/programs/probe"), *(f"{name}={value}" for name, value in wrong.items())]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1 and done.stdout == ""
@@ -379,13 +380,15 @@ def test_no_descriptors_left(start_probe):
     served, waiting = [], []
     for connection in connections:
         connection.send(request(), "GET")
+    time.sleep(0.5)
     for connection in connections:
+        connection.socket.settimeout(0.01)
         try:
             assert connection.reply().status == 200
             served.append(connection)
+            connection.socket.settimeout(5)
         except (TimeoutError, ConnectionResetError, ProtocolError):
             waiting.append(connection)
-            connection.socket.settimeout(0.05)
     assert served and waiting
     before = server.cpu()
     time.sleep(5 if SLOW else 2)

@@ -46,5 +46,7 @@ int main(int argc, char **argv)
     });
     app.cache = weir_cache_new(s, &(weir_cache_config){.max_entries = 1000});
     weir_get(s, "/cache/{key}", cached);
-    return weir_run(s) == 0 ? 0 : 1;
+    int error = weir_run(s);
+    weir_server_free(s);
+    return error ? 1 : 0;
 }

@@ -27,5 +27,7 @@ int main(int argc, char **argv)
         .server_data = argc > 2 ? argv[2] : "examples/samples",
     });
     weir_get(s, "/file/{file:^.*$}", file);
-    return weir_run(s) == 0 ? 0 : 1;
+    int error = weir_run(s);
+    weir_server_free(s);
+    return error ? 1 : 0;
 }

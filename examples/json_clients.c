@@ -26,5 +26,7 @@ int main(int argc, char **argv)
 {
     weir_server *s = weir_server_new(&(weir_config){.port = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 60000});
     weir_get(s, "/json", json);
-    return weir_run(s) == 0 ? 0 : 1;
+    int error = weir_run(s);
+    weir_server_free(s);
+    return error ? 1 : 0;
 }

@@ -47,5 +47,7 @@ int main(int argc, char **argv)
     });
     weir_get(s, "/large", large);
     weir_get(s, "/large-in-one-call", large_in_one_call);
-    return weir_run(s) == 0 ? 0 : 1;
+    int error = weir_run(s);
+    weir_server_free(s);
+    return error ? 1 : 0;
 }

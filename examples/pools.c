@@ -34,5 +34,7 @@ int main(int argc, char **argv)
         .ws_buffer_size = 8192,
     });
     weir_get(s, "/", pools);
-    return weir_run(s) == 0 ? 0 : 1;
+    int error = weir_run(s);
+    weir_server_free(s);
+    return error ? 1 : 0;
 }

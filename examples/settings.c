@@ -28,5 +28,7 @@ int main(int argc, char **argv)
         .so_linger = WEIR_OFF,
     });
     weir_get(s, "/", settings);
-    return weir_run(s) == 0 ? 0 : 1;
+    int error = weir_run(s);
+    weir_server_free(s);
+    return error ? 1 : 0;
 }

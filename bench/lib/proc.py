@@ -31,9 +31,9 @@ def cpu_seconds(pid):
 
 
 def private_bytes(pid):
-    """Memory that the process shares with nobody: what would be free if it ended."""
-    fields = _fields(f"/proc/{pid}/smaps_rollup")
-    return fields["Private_Clean"] + fields["Private_Dirty"]
+    """Memory that the process has written to and shares with nobody. Unwritten pages of the program and its libraries are
+    left out: whether they count as private depends on who else has them mapped, and they can be dropped at any time."""
+    return _fields(f"/proc/{pid}/smaps_rollup")["Private_Dirty"]
 
 
 def peak_bytes(pid):

@@ -7,6 +7,7 @@
 #include "weir.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define SLAB_SIZE_MIN    ((size_t)64 * 1024)
 #define SLAB_OBJECTS_MIN 7
@@ -74,6 +75,20 @@ int pool_preallocate(struct pool *p, size_t n)
     return 0;
 }
 
+#define SLAB_TOUCHED_KEEP 4 /* objects whose pages an empty slab may keep */
+
+/* Gives back the pages of a slab that stays but holds nothing, unless it has touched so few that they are soon needed again. */
+static void slab_clean(const struct pool *p, struct pool_slab *s)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t from = (p->first + page - 1) & ~(page - 1);
+    if (s->used > 0 || s->fresh <= SLAB_TOUCHED_KEEP || from >= p->slab_size)
+        return;
+    madvise((char *)s + from, p->slab_size - from, MADV_DONTNEED);
+    s->free = NULL;
+    s->fresh = 0;
+}
+
 void pool_trim(struct pool *p, bool all)
 {
     uint32_t spare = all ? p->empty : p->low;
@@ -89,6 +104,8 @@ void pool_trim(struct pool *p, bool all)
         }
     }
     p->low = p->empty;
+    list_for_each (l, &p->partial)
+        slab_clean(p, container_of(l, struct pool_slab, link));
 }
 
 /* An object is in use if it was ever handed out and is not on its slab's free list: finding that out here costs nothing anywhere else. */

@@ -80,9 +80,11 @@ struct exchange {
     uint64_t body_sent;   /* bytes of body handed to the output */
     struct slice rest;    /* of the last piece of the body that was read, not yet copied out */
     int64_t body_length;  /* of the request: -1 when chunked */
-    int32_t budget;       /* bytes until the fiber has had its share of this turn */
+    int32_t budget;       /* bytes until the clock is looked at */
+    int32_t moved;        /* bytes that the fiber has moved in this turn, but for the budget */
     uint16_t dead_writes; /* writes since the client has gone */
     uint8_t waiting;      /* enum exchange_wait */
+    bool sealing;         /* a stream's head is being committed: nothing can be written meanwhile */
     bool committed;       /* the head is in the output */
     bool bodyless;        /* the reply's body is not sent: HEAD, 204, 304 */
     bool chunked;         /* the reply is */

@@ -198,9 +198,10 @@ static void exchange_begin(struct h1 *h)
     x->reply = (struct reply){.status = 200, .length = REPLY_LENGTH_UNKNOWN, .body.kind = SEGMENT_STATIC};
     x->reply.last = &x->reply.fields;
     x->body_sent = 0;
-    x->budget = 64 * 1024;
+    x->budget = 8 * 1024;
+    x->moved = 0;
     x->dead_writes = 0;
-    x->committed = x->bodyless = x->chunked = x->failed = false;
+    x->committed = x->sealing = x->bodyless = x->chunked = x->failed = false;
     h->finishing = false;
 }
 

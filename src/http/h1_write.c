@@ -181,7 +181,6 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
 static int head_commit(struct h1 *h, int64_t length)
 {
     struct exchange *x = &h->x;
-    x->http->host->before_head(x);
     reply_decide(h, length);
     x->committed = true;
     h->announced_left = length - (int64_t)x->body_sent;
@@ -229,8 +228,12 @@ static int head_commit(struct h1 *h, int64_t length)
 int h1_close_open(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    if (!x->committed)
+    if (!x->committed) {
+        x->sealing = true;
+        x->http->host->before_head(x);
+        x->sealing = false;
         return head_commit(h, x->reply.length);
+    }
     if (!h->open)
         return 0;
     size_t body = (size_t)(h->pos - h->open);
@@ -260,7 +263,7 @@ static int write_check(struct h1 *h)
     struct exchange *x = &h->x;
     if (unlikely(x->gone))
         return exchange_dead_write(x, WEIR_ECLOSED);
-    if (unlikely(x->reply.ended))
+    if (unlikely(x->reply.ended || x->sealing))
         return WEIR_EDONE;
     if (unlikely(x->committed && x->bodyless))
         return exchange_dead_write(x, WEIR_EDONE);
@@ -362,6 +365,18 @@ static int write_direct(struct h1 *h, const char *data, size_t len)
     return h1_drain(h);
 }
 
+/* A reply that is one call and fits the region is copied there, however long, so that its handler need not wait; opens the region for it. */
+static bool whole_fits(struct h1 *h, size_t len)
+{
+    struct exchange *x = &h->x;
+    if (x->committed || x->reply.length != (int64_t)len || (!h->region && !region_choose(h)))
+        return false;
+    if (open_room(h) < len)
+        return false;
+    h->open = h->pos;
+    return true;
+}
+
 static int h1_write(struct exchange *x, const char *data, size_t len)
 {
     struct h1 *h = h1_of(x);
@@ -371,7 +386,7 @@ static int h1_write(struct exchange *x, const char *data, size_t len)
     if (error || len == 0)
         return error;
     size_t all = len;
-    bool fits = h->open && open_room(h) >= len;
+    bool fits = h->open ? open_room(h) >= len : whole_fits(h, len);
     if (!fits && len >= DIRECT_MIN) {
         error = write_direct(h, data, len);
     } else {
@@ -395,7 +410,7 @@ static int h1_flush(struct exchange *x)
     struct h1 *h = h1_of(x);
     if (x->gone)
         return exchange_dead_write(x, WEIR_ECLOSED);
-    if (x->reply.ended)
+    if (x->reply.ended || x->sealing)
         return WEIR_EDONE;
     int error = h1_close_open(h);
     return error ? error : h1_drain(h);
@@ -472,24 +487,6 @@ static void queue_body(struct h1 *h)
     *body = (struct segment){.kind = SEGMENT_STATIC};
 }
 
-static int finish_uncommitted(struct h1 *h)
-{
-    struct exchange *x = &h->x;
-    int64_t written = h->open ? h->pos - h->open : 0;
-    int64_t actual = written + (int64_t)x->reply.body.len;
-    bool announced = x->reply.length >= 0 && !x->reply.body.len;
-    if (announced && x->reply.length != actual && !x->bodyless) {
-        log_error(h1_net(h)->loop->log, "a handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
-                  (long long)actual);
-        h->reset = x->gone = true;
-        return WEIR_EPROTO;
-    }
-    int error = head_commit(h, announced ? x->reply.length : actual);
-    if (!error && x->reply.body.len && !x->bodyless)
-        queue_body(h);
-    return error;
-}
-
 static int finish_stream(struct h1 *h)
 {
     struct exchange *x = &h->x;
@@ -511,6 +508,27 @@ static int finish_stream(struct h1 *h)
     output_push_region(&h->out, h->pos, 5);
     h->pos += 5;
     return 0;
+}
+
+static int finish_uncommitted(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    x->http->host->before_head(x); /* may make the reply if there is none yet */
+    if (x->committed)
+        return finish_stream(h);
+    int64_t written = h->open ? h->pos - h->open : 0;
+    int64_t actual = written + (int64_t)x->reply.body.len;
+    bool announced = x->reply.length >= 0 && !x->reply.body.len;
+    if (announced && x->reply.length != actual && !x->bodyless) {
+        log_error(h1_net(h)->loop->log, "a handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
+                  (long long)actual);
+        h->reset = x->gone = true;
+        return WEIR_EPROTO;
+    }
+    int error = head_commit(h, announced ? x->reply.length : actual);
+    if (!error && x->reply.body.len && !x->bodyless)
+        queue_body(h);
+    return error;
 }
 
 int h1_finish_reply(struct h1 *h)
@@ -536,23 +554,32 @@ int h1_finish_reply(struct h1 *h)
 
 /* ---- Sharing the worker ---- */
 
-#define EXCHANGE_BUDGET      (64 * 1024)
-#define EXCHANGE_CALL_COST   32 /* what a call costs at least, so that many small writes count too */
-#define EXCHANGE_SLICE_NS    1000000
+#define EXCHANGE_SHARE       (64 * 1024) /* bytes that a fiber may move in a turn */
+#define EXCHANGE_STEP        (8 * 1024)  /* how often the clock is looked at */
+#define EXCHANGE_CALL_COST   32          /* what a call costs at least, so that many small writes count too */
+#define EXCHANGE_SLICE_NS    1000000     /* what a turn may have taken */
 #define EXCHANGE_DEAD_WRITES 64
 
-void exchange_charge(struct exchange *x, size_t n)
+static COLD void charge_slow(struct exchange *x)
 {
-    size_t cost = n + EXCHANGE_CALL_COST;
-    x->budget -= cost < EXCHANGE_BUDGET ? (int32_t)cost : EXCHANGE_BUDGET;
-    if (likely(x->budget > 0))
-        return;
-    x->budget = EXCHANGE_BUDGET;
     struct loop *l = x->http->net->loop;
+    x->moved += EXCHANGE_STEP - x->budget;
+    x->budget = EXCHANGE_STEP;
+    if (x->moved < EXCHANGE_SHARE && clock_monotonic_ns() - l->now_ns < EXCHANGE_SLICE_NS)
+        return;
+    x->moved = 0;
     (void)x->ops->push(x);
     fiber_yield(&l->fibers);
     if (x->cut)
         exchange_abandon(x);
+}
+
+void exchange_charge(struct exchange *x, size_t n)
+{
+    size_t cost = n + EXCHANGE_CALL_COST;
+    x->budget -= cost < EXCHANGE_SHARE ? (int32_t)cost : EXCHANGE_SHARE;
+    if (unlikely(x->budget <= 0))
+        charge_slow(x);
 }
 
 int exchange_dead_write(struct exchange *x, int error)

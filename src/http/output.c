@@ -61,7 +61,7 @@ static ssize_t send_memory(struct output *o, struct net *n, struct connection *c
     int count = 0;
     bool more = false;
     *gave = 0;
-    for (unsigned i = 0; i < o->count; i++) {
+    for (unsigned i = 0; i < o->count && *gave < OUTPUT_PIECE; i++) {
         const struct segment *s = &o->segments[(o->first + i) % OUTPUT_SEGMENTS];
         if (s->kind == SEGMENT_CALL)
             continue;
@@ -69,8 +69,9 @@ static ssize_t send_memory(struct output *o, struct net *n, struct connection *c
             more = true;
             break;
         }
-        parts[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = s->len};
-        *gave += s->len;
+        size_t len = s->len < OUTPUT_PIECE - *gave ? (size_t)s->len : OUTPUT_PIECE - *gave;
+        parts[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = len};
+        *gave += len;
     }
     return count ? n->transport->write(c, parts, count, more) : 0;
 }

@@ -87,6 +87,12 @@ static inline void output_push_region(struct output *o, const char *data, size_t
         output_push(o, (struct segment){.kind = SEGMENT_REGION, .len = len & SEGMENT_LEN_MASK, .data = data});
 }
 
+/*
+ * What one call to the kernel is given of memory at most. The kernel looks at TCP_NOTSENT_LOWAT only when it begins a new packet buffer, and fills one up to 64 KiB: a stalled
+ * reader of large bodies would cost twice as much.
+ */
+#define OUTPUT_PIECE ((size_t)16 * 1024)
+
 /* What one call of output_send() moves at most, so that one fast reader does not keep the worker. */
 #define OUTPUT_TURN_BYTES ((size_t)1 << 20)
 

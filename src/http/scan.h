@@ -39,6 +39,44 @@ static inline const char *scan_while(const char *p, enum scan_class class)
 #ifdef __SSE2__
 #include <emmintrin.h>
 
+/* Which of 16 bytes are ASCII letters. */
+static inline __m128i scan_letters(__m128i bytes)
+{
+    /* Lower case, moved so that 'a' to 'z' become the smallest of the signed bytes. */
+    __m128i moved = _mm_add_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8((char)(0x80 - 'a')));
+    return _mm_cmplt_epi8(moved, _mm_set1_epi8((char)(0x80 + 26)));
+}
+
+/* The first byte that is not in a token. What nearly all tokens are made of is told at once, the rest by the table. */
+static inline const char *scan_token(const char *p)
+{
+    for (;;) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i good = _mm_or_si128(scan_letters(bytes), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+        unsigned stops = (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
+        if (stops)
+            return scan_while(p + __builtin_ctz(stops), SCAN_TOKEN);
+        p += 16;
+    }
+}
+
+/* The first byte that no authority holds. As scan_token(). */
+static inline const char *scan_host(const char *p)
+{
+    for (;;) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        /* '-' to ':' but for '/': digits, dots, the port's colon */
+        __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '-')));
+        __m128i marks = _mm_cmplt_epi8(moved, _mm_set1_epi8((char)(0x80 + ':' - '-' + 1)));
+        __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'));
+        __m128i good = _mm_or_si128(scan_letters(bytes), _mm_andnot_si128(slash, marks));
+        unsigned stops = (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
+        if (stops)
+            return scan_while(p + __builtin_ctz(stops), SCAN_HOST);
+        p += 16;
+    }
+}
+
 /* The first byte that is not in a field's value: a control byte other than tab. */
 static inline const char *scan_value(const char *p)
 {
@@ -46,11 +84,14 @@ static inline const char *scan_value(const char *p)
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
         __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-        __m128i tab = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t'));
-        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_andnot_si128(tab, _mm_or_si128(control, del)));
-        if (stops)
-            return p + __builtin_ctz(stops);
+        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_or_si128(control, del));
         p += 16;
+        if (!stops)
+            continue;
+        p += (int)__builtin_ctz(stops) - 16;
+        if (*p != '\t')
+            return p;
+        p++;
     }
 }
 
@@ -70,6 +111,16 @@ static inline const char *scan_target(const char *p)
 }
 
 #else
+
+static inline const char *scan_token(const char *p)
+{
+    return scan_while(p, SCAN_TOKEN);
+}
+
+static inline const char *scan_host(const char *p)
+{
+    return scan_while(p, SCAN_HOST);
+}
 
 static inline const char *scan_value(const char *p)
 {

@@ -47,7 +47,8 @@ struct worker {
     struct handover handovers[HANDOVERS];
     struct handover *free_handovers;
     bool stopping;
-    int error; /* of its start */
+    bool trim_due; /* memory is to be given back at the end of this turn */
+    int error;     /* of its start */
 };
 
 enum server_state { SERVER_NEW, SERVER_STARTING, SERVER_RUNNING, SERVER_FAILED, SERVER_ENDED };

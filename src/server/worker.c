@@ -87,21 +87,30 @@ static void worker_connection_closed(void *owner)
             listener_resume(&w->listeners[i]);
 }
 
+/* Gives memory back that was not needed lately. */
+static COLD void worker_trim(struct worker *w)
+{
+    w->trim_due = false;
+    http_trim(&w->http, false);
+    pool_trim(&w->net.connections, false);
+    fibers_trim(&w->loop.fibers, false);
+}
+
 static void worker_turn(void *owner)
 {
     struct worker *w = worker_of(owner);
     http_tick(&w->http);
+    if (unlikely(w->trim_due))
+        worker_trim(w);
     if (unlikely(w->stopping) && counter_read(&w->net.open) == 0)
         loop_stop(&w->loop);
 }
 
-/* Gives memory back that was not needed lately. */
+/* At the end of the turn, because an event that has been fetched may still point to a connection that has been closed. */
 static void worker_maintain(void *owner, struct timer *t)
 {
     struct worker *w = worker_of(owner);
-    http_trim(&w->http, false);
-    pool_trim(&w->net.connections, false);
-    fibers_trim(&w->loop.fibers, false);
+    w->trim_due = true;
     timer_arm(&w->loop.wheel, t, MAINTENANCE_MS);
 }
 

@@ -51,7 +51,7 @@ static int send_file_now(weir_ctx *c, const char *root, const char *path)
     struct exchange *x = c->x;
     if (x->committed)
         return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
-    if (x->reply.ended || x->body_sent > 0)
+    if (x->reply.ended || x->sealing || x->body_sent > 0)
         return WEIR_EDONE;
     struct beneath b;
     int error = context_open(c, root, path, &b);

@@ -168,7 +168,7 @@ int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
 static int reply_begin(weir_ctx *c, const char *type)
 {
     struct exchange *x = c->x;
-    if (x->reply.ended || x->body_sent > 0)
+    if (x->reply.ended || x->sealing || x->body_sent > 0)
         return WEIR_EDONE;
     if (x->committed)
         return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;

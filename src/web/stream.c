@@ -16,8 +16,15 @@ int64_t weir_body_length(weir_ctx *c)
 
 ssize_t weir_read_slice(weir_ctx *c, const void **data)
 {
+    struct exchange *x = c->x;
+    if (x->rest.len > 0) { /* of a piece that weir_read() has begun */
+        ssize_t rest = (ssize_t)x->rest.len;
+        *data = x->rest.data;
+        x->rest.len = 0;
+        return rest;
+    }
     const char *bytes;
-    ssize_t n = exchange_read(c->x, &bytes);
+    ssize_t n = exchange_read(x, &bytes);
     if (n > 0)
         *data = bytes;
     return n;

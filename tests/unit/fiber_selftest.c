@@ -1,33 +1,18 @@
 /*
- * The fibers, the loop and what they stand on, tested without a framework: the program needs nothing but the two lowest
- * floors, so that it can be built by a cross compiler and run on an emulated processor, under each sanitizer and under
- * Valgrind. It prints what fails and ends with 1 if anything did.
+ * The fibers: switches and what they preserve, stacks, the pool of them. Needs nothing but the two lowest floors.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "io/fiber.h"
 #include "io/fiber_switch.h"
-#include "io/loop.h"
-#include "io/offload.h"
-#include "io/wait.h"
+#include "selftest_processor.h"
 #include "weir.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <unwind.h>
-
-static _Atomic int failures;
-
-#define CHECK(condition)                                                                                               \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: %s: failed: %s\n", __FILE__, __LINE__, __func__, #condition);                      \
-            failures++;                                                                                                \
-        }                                                                                                              \
-    } while (0)
 
 #define STACK_SIZE ((size_t)128 * 1024)
 
@@ -157,44 +142,6 @@ static void test_wake_from_fiber(struct world *w)
 
 /* ---- What a call preserves ---- */
 
-#if defined(__x86_64__)
-#define REGISTERS 6
-__asm__(".text\n"
-        ".type selftest_registers, @function\n"
-        "selftest_registers:\n"
-        "    pushq %rbx\n pushq %rbp\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n pushq %rdx\n"
-        "    movq 0(%rdx), %rbx\n movq 8(%rdx), %rbp\n movq 16(%rdx), %r12\n"
-        "    movq 24(%rdx), %r13\n movq 32(%rdx), %r14\n movq 40(%rdx), %r15\n"
-        "    movq %rdi, %rax\n movq %rsi, %rdi\n callq *%rax\n popq %rdx\n"
-        "    movq %rbx, 0(%rdx)\n movq %rbp, 8(%rdx)\n movq %r12, 16(%rdx)\n"
-        "    movq %r13, 24(%rdx)\n movq %r14, 32(%rdx)\n movq %r15, 40(%rdx)\n"
-        "    popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbp\n popq %rbx\n ret\n"
-        ".size selftest_registers, .-selftest_registers\n");
-#else
-#define REGISTERS 18 /* x19 to x28, d8 to d15 */
-__asm__(".text\n"
-        ".type selftest_registers, %function\n"
-        "selftest_registers:\n"
-        "    sub sp, sp, #192\n"
-        "    stp x19, x20, [sp]\n stp x21, x22, [sp, #16]\n stp x23, x24, [sp, #32]\n stp x25, x26, [sp, #48]\n"
-        "    stp x27, x28, [sp, #64]\n stp x29, x30, [sp, #80]\n stp d8, d9, [sp, #96]\n stp d10, d11, [sp, #112]\n"
-        "    stp d12, d13, [sp, #128]\n stp d14, d15, [sp, #144]\n str x2, [sp, #160]\n"
-        "    ldp x19, x20, [x2]\n ldp x21, x22, [x2, #16]\n ldp x23, x24, [x2, #32]\n ldp x25, x26, [x2, #48]\n"
-        "    ldp x27, x28, [x2, #64]\n ldp d8, d9, [x2, #80]\n ldp d10, d11, [x2, #96]\n"
-        "    ldp d12, d13, [x2, #112]\n ldp d14, d15, [x2, #128]\n"
-        "    mov x9, x0\n mov x0, x1\n blr x9\n ldr x2, [sp, #160]\n"
-        "    stp x19, x20, [x2]\n stp x21, x22, [x2, #16]\n stp x23, x24, [x2, #32]\n stp x25, x26, [x2, #48]\n"
-        "    stp x27, x28, [x2, #64]\n stp d8, d9, [x2, #80]\n stp d10, d11, [x2, #96]\n"
-        "    stp d12, d13, [x2, #112]\n stp d14, d15, [x2, #128]\n"
-        "    ldp x19, x20, [sp]\n ldp x21, x22, [sp, #16]\n ldp x23, x24, [sp, #32]\n ldp x25, x26, [sp, #48]\n"
-        "    ldp x27, x28, [sp, #64]\n ldp x29, x30, [sp, #80]\n ldp d8, d9, [sp, #96]\n ldp d10, d11, [sp, #112]\n"
-        "    ldp d12, d13, [sp, #128]\n ldp d14, d15, [sp, #144]\n add sp, sp, #192\n ret\n"
-        ".size selftest_registers, .-selftest_registers\n");
-#endif
-
-/* Loads every preserved register from values, calls fn(arg), and stores what the registers hold then. */
-void selftest_registers(void (*fn)(void *), void *arg, uint64_t *values);
-
 static void yield_from(void *arg)
 {
     fiber_yield(arg);
@@ -222,43 +169,6 @@ static void test_registers(struct world *w)
     selftest_registers((void (*)(void *))(void *)world_run_ready, w, after);
     CHECK(memcmp(before, after, sizeof before) == 0);
 }
-
-/* Rounding modes: 0 nearest; the others are the processor's. */
-#if defined(__x86_64__)
-static void rounding_set(unsigned mode)
-{
-    uint32_t sse;
-    uint16_t x87;
-    __asm__ volatile("stmxcsr %0\n fnstcw %1" : "=m"(sse), "=m"(x87));
-    sse = (sse & ~0x6000u) | mode << 13;
-    x87 = (uint16_t)((x87 & ~0x0c00u) | mode << 10);
-    __asm__ volatile("ldmxcsr %0\n fldcw %1" : : "m"(sse), "m"(x87));
-}
-
-static unsigned rounding_get(void)
-{
-    uint32_t sse;
-    uint16_t x87;
-    __asm__ volatile("stmxcsr %0\n fnstcw %1" : "=m"(sse), "=m"(x87));
-    CHECK(((sse >> 13) & 3) == (unsigned)((x87 >> 10) & 3));
-    return (sse >> 13) & 3;
-}
-#else
-static void rounding_set(unsigned mode)
-{
-    uint64_t fpcr;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
-    fpcr = (fpcr & ~(uint64_t)0xc00000) | (uint64_t)mode << 22;
-    __asm__ volatile("msr fpcr, %0" : : "r"(fpcr));
-}
-
-static unsigned rounding_get(void)
-{
-    uint64_t fpcr;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
-    return (unsigned)(fpcr >> 22) & 3;
-}
-#endif
 
 static double third(void)
 {
@@ -368,6 +278,7 @@ static void test_abandon(struct world *w)
     CHECK(w->fibers.total == 1 && w->fibers.idle_count == 1);
 }
 
+#if defined(__x86_64__) /* an emulator of another processor need not know */
 static size_t resident_bytes(const struct fiber *fiber, size_t stack_size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), resident = 0;
@@ -377,6 +288,7 @@ static size_t resident_bytes(const struct fiber *fiber, size_t stack_size)
         resident += (pages[i] & 1) * page;
     return resident;
 }
+#endif
 
 static void touch_body(struct world *w)
 {
@@ -487,7 +399,9 @@ static _Unwind_Reason_Code trace_frame(struct _Unwind_Context *context, void *ar
 {
     struct trace *trace = arg;
     trace->frames++;
-    trace->outermost = _Unwind_FindEnclosingFunction((void *)_Unwind_GetIP(context));
+    void *function = _Unwind_FindEnclosingFunction((void *)_Unwind_GetIP(context));
+    if (function)
+        trace->outermost = function;
     return trace->frames < 100 ? _URC_NO_REASON : _URC_NORMAL_STOP;
 }
 
@@ -507,296 +421,6 @@ static void test_backtrace(struct world *w)
     CHECK(w->order_len == 1);
 }
 
-/* ---- With a loop ---- */
-
-enum { KIND_WAKE, KIND_COUNT };
-
-struct stage {
-    struct memory memory;
-    struct account account;
-    struct loop loop;
-    struct offload offload;
-    int tasks; /* not yet done */
-    int counts[2];
-    int order[8];
-    int order_len;
-    int pipe[2];
-    pthread_t own_thread;
-    struct timer timer;
-};
-
-struct task {
-    struct work work;
-    void (*fn)(struct stage *s, int number);
-    int number;
-};
-
-static void stage_work(void *owner, struct work *work)
-{
-    struct stage *s = owner;
-    struct task *task = container_of(work, struct task, work);
-    task->fn(s, task->number);
-    if (--s->tasks == 0)
-        loop_stop(&s->loop);
-}
-
-static void stage_count(void *owner, struct timer *t)
-{
-    struct stage *s = owner;
-    s->order[s->order_len++] = t->owner_data;
-    if (s->order_len == 4)
-        loop_stop(&s->loop);
-}
-
-static void stage_open(struct stage *s)
-{
-    *s = (struct stage){.own_thread = pthread_self()};
-    memory_init(&s->memory, 0);
-    account_open(&s->account, &s->memory, "stacks");
-    CHECK(loop_init(&s->loop, &s->account, STACK_SIZE, s, NULL) == 0);
-    offload_init(&s->offload, &s->memory, 3);
-    s->loop.work_fn = stage_work;
-    s->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
-    s->loop.wheel.handlers[KIND_WAKE] = wait_timer_fired;
-    s->loop.wheel.handlers[KIND_COUNT] = stage_count;
-    CHECK(pipe(s->pipe) == 0);
-}
-
-static void stage_close(struct stage *s)
-{
-    offload_done(&s->offload);
-    loop_done(&s->loop);
-    close(s->pipe[0]);
-    close(s->pipe[1]);
-    CHECK(counter_read(&s->account.reserved) == 0);
-    account_close(&s->account);
-    memory_done(&s->memory);
-}
-
-static void stage_run(struct stage *s, struct task *tasks, int count, void (*fn)(struct stage *, int))
-{
-    for (int i = 0; i < count; i++) {
-        tasks[i] = (struct task){.fn = fn, .number = i};
-        loop_push_work(&s->loop, &tasks[i].work);
-    }
-    s->tasks = count;
-    loop_run(&s->loop);
-    CHECK(s->tasks == 0);
-    s->loop.stopped = false;
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static int stage_sleep(struct stage *s, uint32_t ms)
-{
-    struct wait_timer wait = {.timer.kind = KIND_WAKE, .fiber = s->loop.fibers.current};
-    timer_arm(&s->loop.wheel, &wait.timer, loop_delay(ms));
-    int result = fiber_park(&s->loop.fibers);
-    timer_cancel(&s->loop.wheel, &wait.timer);
-    return result;
-}
-
-static void sleep_task(struct stage *s, int number)
-{
-    uint64_t before = now_ms();
-    uint32_t ms = (uint32_t)number * 7 % 30;
-    CHECK(stage_sleep(s, ms) == WEIR_ETIMEDOUT);
-    uint64_t took = now_ms() + 1 - before; /* both are rounded down */
-    CHECK(took >= ms);
-    CHECK(took < ms + 5000);
-}
-
-static void quick_task(struct stage *s, int number)
-{
-    s->counts[0] += number;
-}
-
-static void test_timers_and_work(struct stage *s)
-{
-    static struct task tasks[1000];
-    stage_run(s, tasks, 1000, quick_task);
-    CHECK(s->counts[0] == 999 * 1000 / 2);
-    CHECK(s->loop.fibers.total == 1); /* what does not wait runs on one stack */
-    stage_run(s, tasks, 200, sleep_task);
-    CHECK(s->loop.fibers.total == 200);
-
-    struct timer timers[4];
-    for (uint16_t i = 0; i < 4; i++) {
-        timers[i] = (struct timer){.kind = KIND_COUNT, .owner_data = i};
-        timer_arm(&s->loop.wheel, &timers[i], loop_delay((uint32_t)(4 - i) * 10));
-    }
-    loop_run(&s->loop);
-    s->loop.stopped = false;
-    for (int i = 0; i < 4; i++)
-        CHECK(s->order[i] == 3 - i);
-}
-
-/* A fiber waits for a pipe, another fills it later; a third waits in vain; one asks for what cannot be watched. */
-static void descriptor_task(struct stage *s, int number)
-{
-    char byte = 'x';
-    int silent[2];
-    switch (number) {
-    case 0:
-        CHECK(wait_descriptor(&s->loop, s->pipe[0], POLLER_READ, 0, KIND_WAKE) == POLLER_READ);
-        CHECK(read(s->pipe[0], &byte, 1) == 1 && byte == 'y');
-        CHECK(wait_descriptor(&s->loop, s->pipe[1], POLLER_WRITE, 1000, KIND_WAKE) == POLLER_WRITE);
-        break;
-    case 1:
-        CHECK(stage_sleep(s, 5) == WEIR_ETIMEDOUT);
-        byte = 'y';
-        CHECK(write(s->pipe[1], &byte, 1) == 1);
-        break;
-    case 2:
-        CHECK(pipe(silent) == 0);
-        for (int i = 0; i < 3; i++)
-            CHECK(wait_descriptor(&s->loop, silent[0], POLLER_READ, 4, KIND_WAKE) == WEIR_ETIMEDOUT);
-        close(silent[1]);
-        CHECK(wait_descriptor(&s->loop, silent[0], POLLER_READ, 0, KIND_WAKE) & POLLER_HANGUP);
-        close(silent[0]);
-        break;
-    default:
-        CHECK(wait_descriptor(&s->loop, -1, POLLER_READ, 1, KIND_WAKE) == WEIR_ESYS);
-    }
-}
-
-static void test_descriptors(struct stage *s)
-{
-    struct task tasks[4];
-    stage_run(s, tasks, 4, descriptor_task);
-}
-
-/* ---- Other threads ---- */
-
-#define SENDERS  4
-#define MESSAGES 500
-
-struct message {
-    struct inbox_node node;
-    struct stage *stage;
-    int sender, number;
-};
-
-struct sender {
-    pthread_t thread;
-    struct stage *stage;
-    int number;
-    int expected; /* the next message, by the loop's thread */
-    struct message messages[MESSAGES];
-};
-
-static struct sender senders[SENDERS];
-
-static void message_taken(struct loop *l, struct inbox_node *node)
-{
-    struct message *m = container_of(node, struct message, node);
-    struct sender *sender = &senders[m->sender];
-    CHECK(l == &m->stage->loop && pthread_equal(pthread_self(), m->stage->own_thread));
-    CHECK(m->number == sender->expected); /* in the order in which it was sent */
-    sender->expected = m->number + 1;
-    if (++m->stage->counts[1] == SENDERS * MESSAGES)
-        loop_stop(l);
-}
-
-static void *send_messages(void *arg)
-{
-    struct sender *sender = arg;
-    for (int i = 0; i < MESSAGES; i++) {
-        struct message *m = &sender->messages[i];
-        *m = (struct message){.node.fn = message_taken, .stage = sender->stage, .sender = sender->number, .number = i};
-        loop_send(&sender->stage->loop, &m->node);
-        if (i % 50 == 0)
-            usleep(200);
-    }
-    return NULL;
-}
-
-static void test_inbox(struct stage *s)
-{
-    s->counts[1] = 0;
-    for (int i = 0; i < SENDERS; i++) {
-        senders[i].stage = s;
-        senders[i].number = i;
-        senders[i].expected = 0;
-        CHECK(pthread_create(&senders[i].thread, NULL, send_messages, &senders[i]) == 0);
-    }
-    loop_run(&s->loop);
-    for (int i = 0; i < SENDERS; i++)
-        pthread_join(senders[i].thread, NULL);
-    s->loop.stopped = false;
-    CHECK(s->counts[1] == SENDERS * MESSAGES);
-}
-
-struct blocking {
-    struct stage *stage;
-    int number;
-};
-
-static int block(void *arg)
-{
-    struct blocking *b = arg;
-    CHECK(!pthread_equal(pthread_self(), b->stage->own_thread));
-    usleep((unsigned)(b->number % 3) * 500);
-    return b->number * b->number;
-}
-
-static void offload_task(struct stage *s, int number)
-{
-    struct blocking b = {.stage = s, .number = number};
-    for (int i = 0; i < 3; i++)
-        CHECK(offload_run(&s->offload, &s->loop, block, &b) == number * number);
-    CHECK(pthread_equal(pthread_self(), s->own_thread));
-}
-
-static void test_offload(struct stage *s)
-{
-    struct task tasks[20];
-    stage_run(s, tasks, 20, offload_task);
-}
-
-/* Jobs that need each other: they run at the same time as long as threads may be had. */
-struct meeting {
-    pthread_mutex_t mutex;
-    pthread_cond_t all_here;
-    int here;
-};
-
-static int meet(void *arg)
-{
-    struct meeting *m = arg;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 10;
-    int late = 0;
-    pthread_mutex_lock(&m->mutex);
-    if (++m->here == 3)
-        pthread_cond_broadcast(&m->all_here);
-    while (m->here < 3 && late == 0)
-        late = pthread_cond_timedwait(&m->all_here, &m->mutex, &until);
-    pthread_mutex_unlock(&m->mutex);
-    return late;
-}
-
-static struct meeting meeting = {.mutex = PTHREAD_MUTEX_INITIALIZER, .all_here = PTHREAD_COND_INITIALIZER};
-
-static void meeting_task(struct stage *s, int number)
-{
-    (void)number;
-    CHECK(offload_run(&s->offload, &s->loop, meet, &meeting) == 0);
-}
-
-static void test_offload_at_once(struct stage *s)
-{
-    struct task tasks[3];
-    stage_run(s, tasks, 1, offload_task); /* leaves one thread idle */
-    stage_run(s, tasks, 3, meeting_task);
-}
-
 /* ---- Several threads with fibers of their own ---- */
 
 static void *thread_of_fibers(void *arg)
@@ -806,11 +430,16 @@ static void *thread_of_fibers(void *arg)
     world_open(&w, 0);
     test_yield_order(&w);
     world_close(&w);
-    struct stage s;
-    stage_open(&s);
-    test_timers_and_work(&s);
-    stage_close(&s);
     return NULL;
+}
+
+static void test_threads(void)
+{
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_create(&threads[i], NULL, thread_of_fibers, NULL) == 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
 }
 
 static void run_world(const char *name, void (*test)(struct world *))
@@ -822,17 +451,9 @@ static void run_world(const char *name, void (*test)(struct world *))
     world_close(&w);
 }
 
-static void run_stage(const char *name, void (*test)(struct stage *))
-{
-    static struct stage s;
-    printf("%s\n", name);
-    stage_open(&s);
-    test(&s);
-    stage_close(&s);
-}
-
 int main(void)
 {
+    setvbuf(stdout, NULL, _IOLBF, 0);
     run_world("yield order", test_yield_order);
     run_world("wake results", test_wake_results);
     run_world("wake from a fiber", test_wake_from_fiber);
@@ -844,16 +465,6 @@ int main(void)
     test_limit();
     run_world("many fibers", test_many);
     run_world("backtrace", test_backtrace);
-    run_stage("timers and work", test_timers_and_work);
-    run_stage("descriptors", test_descriptors);
-    run_stage("inbox", test_inbox);
-    run_stage("offload", test_offload);
-    run_stage("offload at once", test_offload_at_once);
-    pthread_t threads[2];
-    for (int i = 0; i < 2; i++)
-        CHECK(pthread_create(&threads[i], NULL, thread_of_fibers, NULL) == 0);
-    for (int i = 0; i < 2; i++)
-        pthread_join(threads[i], NULL);
-    printf("%s\n", failures ? "failed" : "all good");
-    return failures != 0;
+    test_threads();
+    return selftest_end();
 }

@@ -564,7 +564,7 @@ static void head_expired(struct net *n, struct connection *c)
     };
     spill_give(http, c->active);
     c->active = NULL;
-    (void)n->transport->write(c, parts, 3, false); /* a client too slow to ask may well not read either */
+    (void)n->transport->write(c, parts, 3, 0); /* a client too slow to ask may well not read either */
     linger_begin(n, c);
 }
 

@@ -73,7 +73,11 @@ static ssize_t send_memory(struct output *o, struct net *n, struct connection *c
         parts[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = len};
         *gave += len;
     }
-    return count ? n->transport->write(c, parts, count, more) : 0;
+    unsigned how = more ? WRITE_MORE : o->unsealed + *gave >= OUTPUT_SEAL ? WRITE_SEAL : 0;
+    ssize_t sent = count ? n->transport->write(c, parts, count, how) : 0;
+    if (sent > 0)
+        o->unsealed = how & WRITE_SEAL ? 0 : o->unsealed + (uint32_t)sent;
+    return sent;
 }
 
 static ssize_t send_file(struct output *o, struct net *n, struct connection *c, size_t most, output_release_fn release)

@@ -40,8 +40,9 @@ struct segment {
 
 struct output {
     uint8_t first, count;
-    uint8_t regions; /* segments in the region */
-    bool blocked;    /* the kernel took less than it was given */
+    uint8_t regions;   /* segments in the region */
+    uint32_t unsealed; /* bytes sent since the kernel's buffer was sealed */
+    bool blocked;      /* the kernel took less than it was given */
     struct segment segments[OUTPUT_SEGMENTS];
 };
 
@@ -52,6 +53,7 @@ static inline void output_init(struct output *o)
 {
     o->first = o->count = o->regions = 0;
     o->blocked = false;
+    o->unsealed = 0;
 }
 
 static inline bool output_empty(const struct output *o)
@@ -88,9 +90,11 @@ static inline void output_push_region(struct output *o, const char *data, size_t
 }
 
 /*
- * What one call to the kernel is given of memory at most. The kernel looks at TCP_NOTSENT_LOWAT only when it begins a new packet buffer, and fills one up to 64 KiB: a stalled
- * reader of large bodies would cost twice as much.
+ * What one call to the kernel is given of memory at most, and how many bytes may go into one of its packet buffers before the buffer is sealed. The kernel looks at
+ * TCP_NOTSENT_LOWAT only when it begins a new buffer, and fills one up to 64 KiB: a stalled reader would cost nearly twice the setting. Sealing after each small write would
+ * cost more than it saves, for every buffer has an overhead of about 1 KiB.
  */
+#define OUTPUT_SEAL  ((uint32_t)4 * 1024)
 #define OUTPUT_PIECE ((size_t)16 * 1024)
 
 /* What one call of output_send() moves at most, so that one fast reader does not keep the worker. */

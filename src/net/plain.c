@@ -24,16 +24,12 @@ static ssize_t plain_read(struct connection *c, void *buf, size_t len)
     return plain_result(recv(c->fd, buf, len, MSG_DONTWAIT));
 }
 
-/* Writes of at least this close the kernel's packet buffer, so that the next one begins with a look at TCP_NOTSENT_LOWAT. */
-#define EOR_MIN 4096
-
-static ssize_t plain_write(struct connection *c, const struct iovec *parts, int count, bool more)
+static ssize_t plain_write(struct connection *c, const struct iovec *parts, int count, unsigned how)
 {
-    int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0);
-    size_t len = 0;
-    for (int i = 0; i < count; i++)
-        len += parts[i].iov_len;
-    if (len >= EOR_MIN && !more)
+    int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    if (how & WRITE_MORE)
+        flags |= MSG_MORE;
+    else if (how & WRITE_SEAL)
         flags |= MSG_EOR;
     if (count == 1) /* cheaper: no vector to import */
         return plain_result(send(c->fd, parts[0].iov_base, parts[0].iov_len, flags));

@@ -19,6 +19,11 @@ enum {
     TRANSPORT_SPLICE = 2,   /* bodies come in without passing through user space */
 };
 
+enum transport_write {
+    WRITE_MORE = 1, /* further bytes follow at once */
+    WRITE_SEAL = 2, /* the kernel begins a new packet buffer behind these bytes, see output.h */
+};
+
 /* What read and write return besides counts: nothing can be done now. Other failures are WEIR_E... values. */
 #define TRANSPORT_AGAIN (-100)
 
@@ -29,9 +34,9 @@ struct transport {
     int (*handshake)(struct connection *c);
     /* Bytes read (at least 1), 0 at the peer's end of stream, TRANSPORT_AGAIN or an error. */
     ssize_t (*read)(struct connection *c, void *buf, size_t len);
-    /* Bytes taken (possibly fewer than given), TRANSPORT_AGAIN or an error. more: further bytes follow at once. After TRANSPORT_AGAIN the same
+    /* Bytes taken (possibly fewer than given), TRANSPORT_AGAIN or an error. how: enum transport_write. After TRANSPORT_AGAIN the same
      * bytes have to be given again, and stay where they are. */
-    ssize_t (*write)(struct connection *c, const struct iovec *parts, int count, bool more);
+    ssize_t (*write)(struct connection *c, const struct iovec *parts, int count, unsigned how);
     /* As write, from a file at *offset, which is advanced; 0: the file ended before len. */
     ssize_t (*send_file)(struct connection *c, int fd, int64_t *offset, size_t len);
     /* Received bytes that read() gives without the poller's word. */

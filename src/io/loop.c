@@ -110,6 +110,14 @@ void loop_update_time(struct loop *l)
     l->now_ns = clock_monotonic_ns();
 }
 
+uint32_t loop_delay_now(const struct loop *l, uint32_t ms)
+{
+    uint64_t elapsed_ms = (clock_monotonic_ns() - l->start_ns) / 1000000;
+    uint32_t behind = (uint32_t)elapsed_ms - l->wheel.now;
+    uint32_t delay = loop_delay(ms);
+    return behind < TIMER_DELAY_MAX - delay ? delay + behind : TIMER_DELAY_MAX;
+}
+
 static int loop_timeout(struct loop *l)
 {
     if (!list_empty(&l->fibers.ready))

@@ -100,4 +100,7 @@ static inline uint32_t loop_delay(uint32_t ms)
     return ms < TIMER_DELAY_MAX ? ms + 1 : TIMER_DELAY_MAX;
 }
 
+/* The same, counted from this instant and not from the beginning of the turn: for a fiber, which may have run for long. Reads the clock. */
+uint32_t loop_delay_now(const struct loop *l, uint32_t ms);
+
 #endif

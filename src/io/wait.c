@@ -30,7 +30,7 @@ int wait_descriptor(struct loop *l, int fd, uint32_t events, uint32_t timeout_ms
     if (poller_add(&l->poller, fd, events | POLLER_ONCE, source_mark(SOURCE_AWAIT, &wait, 0)) != 0)
         return WEIR_ESYS;
     if (timeout_ms > 0)
-        timer_arm(&l->wheel, &wait.timeout.timer, loop_delay(timeout_ms));
+        timer_arm(&l->wheel, &wait.timeout.timer, loop_delay_now(l, timeout_ms));
     int result = fiber_park(&l->fibers);
     timer_cancel(&l->wheel, &wait.timeout.timer);
     poller_remove(&l->poller, fd);

@@ -21,7 +21,7 @@ int weir_sleep(weir_ctx *c, int ms)
     bool was_gone = x->gone;
     struct loop *l = c->web->loop;
     struct wait_timer wait = {.timer.kind = TIMER_WAIT, .fiber = l->fibers.current};
-    timer_arm(&l->wheel, &wait.timer, loop_delay((uint32_t)ms));
+    timer_arm(&l->wheel, &wait.timer, loop_delay_now(l, (uint32_t)ms));
     int result = exchange_park(x, was_gone ? WAIT_NONE : WAIT_OTHER);
     timer_cancel(&l->wheel, &wait.timer);
     if (result == WEIR_ETIMEDOUT)

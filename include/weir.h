@@ -407,7 +407,8 @@ WEIR_API int weir_reply(weir_ctx *c, const char *type, const void *data, size_t 
 WEIR_API int weir_reply_text(weir_ctx *c, const char *text); /* text/plain; charset=utf-8 */
 WEIR_API int weir_reply_json(weir_ctx *c, const char *json); /* application/json */
 WEIR_API int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...) WEIR_PRINTF(3, 4);
-/* data stays valid and unchanged for the life of the server (a literal): sent where it lies, never copied. */
+/* type and data stay valid and unchanged for the life of the server (literals): type is checked once, data is sent
+ * where it lies. */
 WEIR_API int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len);
 /* status 301, 302, 303, 307 or 308; location as in RFC 9110 section 10.2.2. */
 WEIR_API int weir_redirect(weir_ctx *c, int status, const char *location);

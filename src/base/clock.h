@@ -17,12 +17,4 @@ static inline uint64_t clock_monotonic_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* Seconds since 1970. */
-static inline int64_t clock_wall_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME_COARSE, &t);
-    return (int64_t)t.tv_sec;
-}
-
 #endif

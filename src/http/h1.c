@@ -221,9 +221,11 @@ static void exchange_finish(struct h1 *h)
     h->finishing = true;
     (void)h1_finish_reply(h); /* its failure is x->gone */
     x->http->host->ended(x);
-    if (!x->gone && !h1_body_drop(h))
-        h->close = h->linger = true;
-    h1_body_end(h);
+    if (unlikely(x->body_length != 0)) {
+        if (!x->gone && !h1_body_drop(h))
+            h->close = h->linger = true;
+        h1_body_end(h);
+    }
     arena_done(&x->arena);
     if (unlikely(x->head.fields != x->fields))
         fields_shrink(h);
@@ -508,6 +510,8 @@ static void active_ready(struct connection *c)
         return;
     if ((c->ready & READY_WRITE) && h->out.blocked) {
         int sent = h1_send(h);
+        for (int i = 0; i < 4 && sent == OUTPUT_TURN && x->waiting != WAIT_OUTPUT; i++)
+            sent = h1_send(h);
         bool over = sent != TRANSPORT_AGAIN;
         if (over && (x->waiting == WAIT_OUTPUT || x->gone))
             fiber_wake(x->fiber, x->gone ? WEIR_ECLOSED : 0);

@@ -66,9 +66,26 @@ static inline struct net *h1_net(const struct h1 *h)
 
 /* ---- h1_reply.c: composing heads ---- */
 
+/* A length that the head has at most, whatever the body. */
+size_t h1_head_room(const struct h1 *h);
 /* The head's exact length, for a body of length (REPLY_LENGTH_UNKNOWN: streamed), and its bytes written to `to`. Returns behind it. */
 size_t h1_head_size(const struct h1 *h, int64_t length);
 char *h1_head_compose(const struct h1 *h, int64_t length, char *to);
+
+/* Copies a text that is mostly short, for which a call would cost more than the copy; returns behind it. */
+static inline char *h1_put_text(char *to, const char *text, size_t len)
+{
+    if (likely(len - 8 <= 8)) {
+        uint64_t first, last;
+        memcpy(&first, text, 8);
+        memcpy(&last, text + len - 8, 8);
+        memcpy(to, &first, 8);
+        memcpy(to + len - 8, &last, 8);
+    } else {
+        memcpy(to, text, len);
+    }
+    return to + len;
+}
 
 /* Writes n in decimal or hexadecimal; returns behind it. */
 char *h1_put_decimal(char *to, uint64_t n);
@@ -79,7 +96,8 @@ unsigned h1_hex_digits(uint64_t n);
 
 extern const struct exchange_ops h1_exchange_ops;
 
-/* Sends what can be sent: 0 when all is, TRANSPORT_AGAIN, OUTPUT_TURN, or an error, after which x.gone is set. Does not suspend. */
+/* Sends what can be sent: 0 when all is, TRANSPORT_AGAIN, OUTPUT_TURN, or an error, after which x.gone is set. Suspends only where it is called on a fiber, while a
+ * file's next part is fetched into memory; on the loop's own stack that is OUTPUT_TURN. */
 int h1_send(struct h1 *h);
 /* Waits until the queue is empty. 0 or an error. */
 int h1_drain(struct h1 *h);
@@ -94,8 +112,19 @@ int h1_move_region(struct h1 *h);
 
 /* ---- h1_read.c: the request's body ---- */
 
-/* Sets up the body of the request whose head has been parsed. */
-void h1_body_begin(struct h1 *h);
+/* Sets up the body of the request whose head has been parsed. One of body_length 0 needs neither h1_body_drop() nor h1_body_end(). */
+void h1_body_announced(struct h1 *h);
+static inline void h1_body_begin(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    h->window = h->in;
+    h->receiving = h->continue_due = false;
+    x->rest.len = 0;
+    x->body_length = 0;
+    x->body_read = true;
+    if (unlikely(x->head.flags & (HEAD_CHUNKED | HEAD_HAS_LENGTH)))
+        h1_body_announced(h);
+}
 ssize_t h1_body_read(struct exchange *x, const char **data);
 /* Reads and drops the rest of the body, within the limit. False: the connection cannot be kept. */
 bool h1_body_drop(struct h1 *h);

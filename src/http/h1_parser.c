@@ -22,15 +22,6 @@ enum phase {
 
 #define VERSION_LEN 10 /* "HTTP/1.1\r\n" */
 
-void h1_parse_begin(struct h1_parser *p, struct http_head *head)
-{
-    *p = (struct h1_parser){0};
-    head->field_count = 0;
-    head->flags = 0;
-    head->content_length = 0;
-    head->host_len = 0;
-}
-
 int h1_too_long(const struct h1_parser *p)
 {
     return p->phase <= PHASE_VERSION ? 414 : 431;
@@ -44,10 +35,17 @@ static COLD int refuse(struct h1_parser *p, int status, const char *reason)
 
 /* ---- Fields that the framing depends on ---- */
 
-static inline uint64_t load(const char *p, size_t len)
+static inline uint64_t load_8(const char *p)
 {
-    uint64_t word = 0;
-    memcpy(&word, p, len);
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+static inline uint32_t load_4(const char *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
     return word;
 }
 
@@ -57,13 +55,14 @@ static inline uint64_t load(const char *p, size_t len)
  */
 static inline __attribute__((always_inline)) bool text_is(const char *text, const char *lower, size_t len)
 {
-    const uint64_t spaces = 0x2020202020202020u;
-    size_t step = len < 8 ? 4 : 8;
-    uint64_t fold = len < 8 ? spaces >> 32 : spaces, differ = 0;
-    for (size_t at = 0; at + step <= len; at += step)
-        differ |= (load(text + at, step) | fold) ^ load(lower + at, step);
-    differ |= (load(text + len - step, step) | fold) ^ load(lower + len - step, step);
-    return differ == 0;
+    const uint64_t fold = 0x2020202020202020u;
+    if (len < 8)
+        return (load_4(text) | (uint32_t)fold) == load_4(lower) &&
+               (load_4(text + len - 4) | (uint32_t)fold) == load_4(lower + len - 4);
+    for (size_t at = 0; at + 8 <= len; at += 8)
+        if ((load_8(text + at) | fold) != load_8(lower + at))
+            return false;
+    return (load_8(text + len - 8) | fold) == load_8(lower + len - 8);
 }
 
 /* Takes the next member of a comma-separated list, trimmed; false at its end. Empty members are skipped (RFC 9110 section 5.6.1). */
@@ -88,7 +87,7 @@ static bool list_next(struct slice *list, struct slice *member)
     return false;
 }
 
-static int field_content_length(struct h1_parser *p, struct http_head *head, struct slice value)
+static COLD int field_content_length(struct h1_parser *p, struct http_head *head, struct slice value)
 {
     if (head->flags & HEAD_HAS_LENGTH)
         return refuse(p, 400, "repeated Content-Length");
@@ -105,7 +104,7 @@ static int field_content_length(struct h1_parser *p, struct http_head *head, str
     return 0;
 }
 
-static int field_transfer_encoding(struct h1_parser *p, struct http_head *head, struct slice value)
+static COLD int field_transfer_encoding(struct h1_parser *p, struct http_head *head, struct slice value)
 {
     struct slice coding;
     uint8_t before = p->codings;
@@ -121,13 +120,13 @@ static int field_transfer_encoding(struct h1_parser *p, struct http_head *head, 
     return p->codings == before ? refuse(p, 400, "empty Transfer-Encoding") : 0;
 }
 
-static int field_host(struct h1_parser *p, struct http_head *head, struct slice value)
+static inline int field_host(struct h1_parser *p, struct http_head *head, struct slice value)
 {
     if (head->flags & HEAD_HAS_HOST)
         return refuse(p, 400, "repeated Host");
     if (scan_host(value.data) < value.data + value.len)
         return refuse(p, 400, "malformed Host");
-    head->host = p->token;
+    head->host = (uint16_t)(value.data - head->base);
     head->host_len = (uint16_t)value.len;
     head->flags |= HEAD_HAS_HOST;
     return 0;
@@ -152,7 +151,7 @@ static int field_connection(struct h1_parser *p, struct http_head *head, struct 
     return 0;
 }
 
-static int field_expect(struct h1_parser *p, struct http_head *head, struct slice value)
+static COLD int field_expect(struct h1_parser *p, struct http_head *head, struct slice value)
 {
     if (!slice_equal_nocase(value, SLICE("100-continue")))
         return refuse(p, 417, "unknown expectation");
@@ -160,37 +159,47 @@ static int field_expect(struct h1_parser *p, struct http_head *head, struct slic
     return 0;
 }
 
-/* Acts on the fields that framing depends on, told by their length first. Returns 0 or a status. */
-static inline int field_meaning(struct h1_parser *p, struct http_head *head, const char *name, struct slice value)
+/* The lengths of the names below as bits. */
+#define FRAMING_LENGTHS (1u << 6 | 1u << 10 | 1u << 14 | 1u << 17)
+
+/* Acts on the fields that framing depends on, other than Host, told by their length first. Returns 0 or a status. */
+static __attribute__((noinline)) int field_framing(struct h1_parser *p, struct http_head *head, struct slice name,
+                                                   struct slice value)
 {
-    switch (p->name_len) {
-    case 4:
-        return text_is(name, "host", 4) ? field_host(p, head, value) : 0;
+    switch (name.len) {
     case 6:
-        return text_is(name, "expect", 6) ? field_expect(p, head, value) : 0;
+        return text_is(name.data, "expect", 6) ? field_expect(p, head, value) : 0;
     case 10:
-        return text_is(name, "connection", 10) ? field_connection(p, head, value) : 0;
+        return text_is(name.data, "connection", 10) ? field_connection(p, head, value) : 0;
     case 14:
-        return text_is(name, "content-length", 14) ? field_content_length(p, head, value) : 0;
+        return text_is(name.data, "content-length", 14) ? field_content_length(p, head, value) : 0;
     case 17:
-        return text_is(name, "transfer-encoding", 17) ? field_transfer_encoding(p, head, value) : 0;
+        return text_is(name.data, "transfer-encoding", 17) ? field_transfer_encoding(p, head, value) : 0;
     default:
         return 0;
     }
 }
 
-/* A field's line has been read: base[token .. end) is its value, leading space skipped. */
-static int field_complete(struct h1_parser *p, struct http_head *head, const char *base, size_t end)
+/* A field's line has been read: the value, leading space skipped, ends at end, where its CRLF begins. */
+static inline __attribute__((always_inline)) int field_complete(struct h1_parser *p, struct http_head *head,
+                                                                struct slice name, const char *value, const char *end)
 {
-    while (end > p->token && (base[end - 1] == ' ' || base[end - 1] == '\t'))
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
     if (head->field_count == head->field_max)
         return refuse(p, 431, "too many fields");
-    if (head->fields)
-        head->fields[head->field_count] = (struct http_field){
-            .name = p->name, .name_len = p->name_len, .value = p->token, .value_len = (uint16_t)(end - p->token)};
+    size_t len = (size_t)(end - value);
+    if (head->fields) {
+        struct http_field *field = &head->fields[head->field_count];
+        field->name = (uint16_t)(name.data - head->base);
+        field->name_len = (uint16_t)name.len;
+        field->value = (uint16_t)(value - head->base);
+        field->value_len = (uint16_t)len;
+    }
     head->field_count++;
-    return field_meaning(p, head, base + p->name, slice_of(base + p->token, end - p->token));
+    if (name.len == 4)
+        return text_is(name.data, "host", 4) ? field_host(p, head, slice_of(value, len)) : 0;
+    return FRAMING_LENGTHS >> (name.len & 31) & 1 ? field_framing(p, head, name, slice_of(value, len)) : 0;
 }
 
 /* ---- The head as a whole ---- */
@@ -212,22 +221,11 @@ static int version_parse(struct h1_parser *p, struct http_head *head, const char
     return 1;
 }
 
-/* The most common versions in one comparison. */
-static inline int version_quick(struct http_head *head, const char *at, size_t len)
-{
-    uint64_t word;
-    if (len < VERSION_LEN || at[8] != '\r' || at[9] != '\n')
-        return 0;
-    memcpy(&word, at, 8);
-    uint64_t want;
-    memcpy(&want, "HTTP/1.1", 8);
-    head->minor = 1;
-    return word == want;
-}
-
 /* What can be judged only when all fields are known (RFC 9112 section 6). */
-static int head_complete(struct h1_parser *p, struct http_head *head)
+static inline int head_complete(struct h1_parser *p, struct http_head *head)
 {
+    if (likely((head->flags & HEAD_HAS_HOST) && p->codings == 0 && head->method_len != 7))
+        return H1_COMPLETE;
     if (head->minor >= 1 && !(head->flags & HEAD_HAS_HOST))
         return refuse(p, 400, "no Host");
     if (p->codings > 0) {
@@ -247,12 +245,30 @@ static int head_complete(struct h1_parser *p, struct http_head *head)
 
 #define AT_END(q) ((q) == end)
 
+/* A whole line of the most common version at once. False: it is for the phases to say what it is. */
+static inline bool request_line_quick(struct h1_parser *p, struct http_head *head, const char *base)
+{
+    const char *method_end = load_4(base) == load_4("GET ") ? base + 3 : scan_token(base);
+    const char *target = method_end + 1;
+    const char *end = *method_end == ' ' ? scan_target(target) : target;
+    if (method_end == base || end == target || load_8(end) != load_8(" HTTP/1.") ||
+        load_4(end + 7) != load_4(".1\r\n"))
+        return false;
+    head->method_len = (uint16_t)(method_end - base);
+    head->target = (uint16_t)(target - base);
+    head->target_len = (uint16_t)(end - target);
+    head->minor = 1;
+    p->pos = (uint16_t)(end + 11 - base);
+    p->phase = PHASE_LINE;
+    return true;
+}
+
 static int parse_request_line(struct h1_parser *p, struct http_head *head, const char *base, const char *end)
 {
     const char *q;
     switch ((enum phase)p->phase) {
     case PHASE_METHOD:
-        q = scan_while(base + p->pos, SCAN_TOKEN);
+        q = scan_token(base + p->pos);
         p->pos = (uint16_t)(q - base);
         if (AT_END(q))
             return H1_INCOMPLETE;
@@ -278,38 +294,62 @@ static int parse_request_line(struct h1_parser *p, struct http_head *head, const
         break;
     }
     q = base + p->pos;
-    if (!version_quick(head, q, (size_t)(end - q))) {
-        int known = version_parse(p, head, q, (size_t)(end - q));
-        if (known != 1)
-            return known;
-    }
+    int known = version_parse(p, head, q, (size_t)(end - q));
+    if (known != 1)
+        return known;
     p->pos = (uint16_t)(p->pos + VERSION_LEN);
     p->phase = PHASE_LINE;
     return H1_COMPLETE;
 }
 
+/*
+ * Whole lines, and the empty one, are read at once. What is left, H1_INCOMPLETE, is a line that is not all there or not
+ * right: for the phases to say.
+ */
+static inline int parse_lines(struct h1_parser *p, struct http_head *head, const char *base)
+{
+    const char *line = base + p->pos;
+    while (*line != '\r') {
+        const char *colon = scan_token(line);
+        if (*colon != ':' || colon == line)
+            break;
+        const char *value = colon + 1;
+        while (*value == ' ' || *value == '\t')
+            value++;
+        const char *end = scan_value(value);
+        if (end[0] != '\r' || end[1] != '\n')
+            break;
+        int status = field_complete(p, head, slice_of(line, (size_t)(colon - line)), value, end);
+        if (unlikely(status != 0))
+            return status;
+        line = end + 2;
+    }
+    bool empty = line[0] == '\r' && line[1] == '\n';
+    p->pos = (uint16_t)(line - base + (empty ? 2 : 0));
+    return empty ? H1_COMPLETE : H1_INCOMPLETE;
+}
+
 static int parse_fields(struct h1_parser *p, struct http_head *head, const char *base, const char *end)
 {
     for (;;) {
-        const char *q = base + p->pos;
         int status;
+        if (p->phase == PHASE_LINE) {
+            status = parse_lines(p, head, base);
+            if (status != H1_INCOMPLETE)
+                return status;
+        }
+        const char *q = base + p->pos;
         switch ((enum phase)p->phase) {
         case PHASE_LINE:
             if (AT_END(q))
                 return H1_INCOMPLETE;
-            if (*q == '\r') {
-                if (AT_END(q + 1))
-                    return H1_INCOMPLETE;
-                if (q[1] != '\n')
-                    return refuse(p, 400, "bare CR");
-                p->pos = (uint16_t)(p->pos + 2);
-                return H1_COMPLETE;
-            }
+            if (*q == '\r')
+                return AT_END(q + 1) ? H1_INCOMPLETE : refuse(p, 400, "bare CR");
             p->name = p->pos;
             p->phase = PHASE_NAME;
             FALLTHROUGH;
         case PHASE_NAME:
-            q = scan_while(q, SCAN_TOKEN);
+            q = scan_token(q);
             p->pos = (uint16_t)(q - base);
             if (AT_END(q))
                 return H1_INCOMPLETE;
@@ -342,7 +382,7 @@ static int parse_fields(struct h1_parser *p, struct http_head *head, const char 
                 return H1_INCOMPLETE;
             if (q[1] != '\n')
                 return refuse(p, 400, "bare CR");
-            status = field_complete(p, head, base, p->pos);
+            status = field_complete(p, head, slice_of(base + p->name, p->name_len), base + p->token, q);
             if (unlikely(status != 0))
                 return status;
             p->pos = (uint16_t)(p->pos + 2);
@@ -353,22 +393,21 @@ static int parse_fields(struct h1_parser *p, struct http_head *head, const char 
 
 int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len)
 {
-    if (p->phase == PHASE_START) {
-        if (len == 0)
+    if (len == 0)
+        return H1_INCOMPLETE;
+    if (p->phase == PHASE_START && data[0] == '\r') {
+        if (len == 1)
             return H1_INCOMPLETE;
-        if (data[0] == '\r') {
-            if (len == 1)
-                return H1_INCOMPLETE;
-            if (data[1] != '\n')
-                return refuse(p, 400, "bare CR");
-            p->skipped_line = true;
-        }
-        p->phase = PHASE_METHOD;
+        if (data[1] != '\n')
+            return refuse(p, 400, "bare CR");
+        p->skipped_line = true;
     }
-    size_t skip = p->skipped_line ? 2 : 0;
-    char *base = data + skip;
+    char *base = data + (p->skipped_line ? 2 : 0);
     const char *end = data + len;
-    if (p->phase <= PHASE_VERSION) {
+    head->base = base;
+    if (p->phase == PHASE_START && !request_line_quick(p, head, base))
+        p->phase = PHASE_METHOD;
+    if (unlikely(p->phase <= PHASE_VERSION)) {
         int status = parse_request_line(p, head, base, end);
         if (status != H1_COMPLETE)
             return status;
@@ -376,7 +415,6 @@ int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len
     int status = parse_fields(p, head, base, end);
     if (status != H1_COMPLETE)
         return status;
-    head->base = base;
     head->size = p->pos;
     return head_complete(p, head);
 }

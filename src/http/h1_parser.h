@@ -26,7 +26,14 @@ struct h1_parser {
 enum { H1_INCOMPLETE = 0, H1_COMPLETE = 1 };
 
 /* Begins with a new head. head->fields and head->field_max are the caller's to set first. */
-void h1_parse_begin(struct h1_parser *p, struct http_head *head);
+static inline void h1_parse_begin(struct h1_parser *p, struct http_head *head)
+{
+    *p = (struct h1_parser){0};
+    head->field_count = 0;
+    head->flags = 0;
+    head->content_length = 0;
+    head->host_len = 0;
+}
 
 /*
  * Looks at data[0..len), which begins with the head's first byte, and whose first p->pos bytes have been looked at; len <= HEAD_SIZE_MAX; data[len] is zero

@@ -7,21 +7,12 @@
 #include "http/h1.h"
 #include "http/scan.h"
 
-void h1_body_begin(struct h1 *h)
+void h1_body_announced(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    h->window = h->in;
     h->window_pos = h->in_pos;
     h->window_len = h->in_len;
     h->window_size = x->http->settings->buffer_size;
-    h->receiving = false;
-    h->continue_due = false;
-    x->rest.len = 0;
-    if (likely(!(x->head.flags & (HEAD_CHUNKED | HEAD_HAS_LENGTH)))) {
-        x->body_length = 0;
-        x->body_read = true;
-        return;
-    }
     if (x->head.flags & HEAD_CHUNKED) {
         x->body_length = -1;
         h1_chunked_begin(&h->chunks);

@@ -9,28 +9,28 @@
 #define PUT(to, literal) (memcpy((to), (literal), sizeof(literal) - 1), (to) + sizeof(literal) - 1)
 #define LEN(literal)     (sizeof(literal) - 1)
 
-char *h1_put_decimal(char *to, uint64_t n)
-{
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n);
-    size_t len = sizeof digits - at;
-    for (size_t i = 0; i < len; i++)
-        to[i] = digits[at + i];
-    return to + len;
-}
-
-static unsigned decimal_digits(uint64_t n)
+static inline unsigned decimal_digits(uint64_t n)
 {
     unsigned digits = 1;
-    while (n >= 10) {
-        n /= 10;
-        digits++;
-    }
+    for (uint64_t power = 10; n >= power; power *= 10)
+        if (++digits == 20)
+            break;
     return digits;
+}
+
+char *h1_put_decimal(char *to, uint64_t n)
+{
+    if (likely(n < 100)) {
+        if (n >= 10)
+            *to++ = (char)('0' + n / 10);
+        *to++ = (char)('0' + n % 10);
+        return to;
+    }
+    char *end = to + decimal_digits(n), *at = end;
+    for (; n >= 10; n /= 10)
+        *--at = (char)('0' + n % 10);
+    *--at = (char)('0' + n);
+    return end;
 }
 
 unsigned h1_hex_digits(uint64_t n)
@@ -74,6 +74,18 @@ static inline const char *reply_connection(const struct h1 *h, size_t *len)
     return "";
 }
 
+/* The longest status line, Date, the frame of Content-Type, a length, Connection and the empty line. */
+#define HEAD_FRAME_MAX 256
+
+size_t h1_head_room(const struct h1 *h)
+{
+    const struct reply *r = &h->x.reply;
+    size_t room = HEAD_FRAME_MAX + r->type.len;
+    for (const struct reply_field *f = r->fields; f; f = f->next)
+        room += f->line_len;
+    return room;
+}
+
 size_t h1_head_size(const struct h1 *h, int64_t length)
 {
     const struct reply *r = &h->x.reply;
@@ -94,7 +106,7 @@ size_t h1_head_size(const struct h1 *h, int64_t length)
 }
 
 /* The status line and the date; the most common one is ready-made. */
-static char *put_status(const struct h1 *h, char *to)
+static inline char *put_status(const struct h1 *h, char *to)
 {
     const char *ready = h->x.http->ok_head;
     if (likely(h->x.reply.status == 200)) {
@@ -117,8 +129,8 @@ char *h1_head_compose(const struct h1 *h, int64_t length, char *to)
     to = put_status(h, to);
     if (r->type.len) {
         to = PUT(to, "Content-Type: ");
-        memcpy(to, r->type.data, r->type.len);
-        to = PUT(to + r->type.len, "\r\n");
+        to = h1_put_text(to, r->type.data, r->type.len);
+        to = PUT(to, "\r\n");
     }
     for (const struct reply_field *f = r->fields; f; f = f->next) {
         memcpy(to, f->line, f->line_len);
@@ -134,7 +146,7 @@ char *h1_head_compose(const struct h1 *h, int64_t length, char *to)
     }
     size_t connection;
     const char *line = reply_connection(h, &connection);
-    memcpy(to, line, connection);
-    to += connection;
+    if (connection)
+        to = h1_put_text(to, line, connection);
     return PUT(to, "\r\n");
 }

@@ -12,6 +12,9 @@
 #include "http/scan.h"
 #include "http/status.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #define SEGMENTS_SPARE 5    /* a head, a chunk's three parts, a call */
 #define DIRECT_MIN     2048 /* a write of at least this is sent from where it lies */
 #define STATIC_JOIN_MAX                                                                                                \
@@ -64,13 +67,56 @@ int h1_move_region(struct h1 *h)
 
 /* ---- Sending ---- */
 
+struct warming {
+    int fd;
+    int64_t offset;
+    size_t len;
+};
+
+static int warm_file(void *arg)
+{
+    const struct warming *w = arg;
+    char byte;
+    (void)readahead(w->fd, w->offset, w->len);
+    return pread(w->fd, &byte, 1, w->offset + (int64_t)w->len - 1) < 0 ? WEIR_EIO : 0;
+}
+
+/* Fetches the next part of the file at the front into memory, on another thread. Meanwhile nothing else touches the output. */
+static void h1_warm(struct h1 *h)
+{
+    const struct segment *s = &h->out.segments[h->out.first];
+    struct warming w = {
+        .fd = s->fd, .offset = s->offset, .len = s->len < OUTPUT_TURN_BYTES ? (size_t)s->len : OUTPUT_TURN_BYTES};
+    uint8_t state = h->x.conn->state;
+    h->x.conn->state = H1_ACTIVE;
+    h->out.blocked = false;
+    (void)offload_run(h->x.http->offload, h1_net(h)->loop, warm_file, &w);
+    h->out.warm = true; /* if it could not be fetched, it is sent all the same */
+    h->x.conn->state = state;
+}
+
+/* output_send(), with cold files fetched. */
+static int output_send_warm(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    int result;
+    while ((result = output_send(&h->out, n, h->x.conn, h->x.http->release_value)) == OUTPUT_COLD) {
+        if (!n->loop->fibers.current)
+            return OUTPUT_TURN; /* goes on on a fiber */
+        h1_warm(h);
+        if (h->x.gone)
+            return WEIR_ECLOSED;
+    }
+    return result;
+}
+
 int h1_send(struct h1 *h)
 {
     struct net *n = h1_net(h);
     if (!output_empty(&h->out)) {
         bool was_blocked = h->out.blocked;
         uint64_t before = counter_read(&n->bytes_out);
-        int result = output_send(&h->out, n, h->x.conn, h->x.http->release_value);
+        int result = output_send_warm(h);
         if (result == TRANSPORT_AGAIN) {
             if (!was_blocked || counter_read(&n->bytes_out) != before) {
                 h->progress = loop_now_ms(n->loop);
@@ -83,6 +129,8 @@ int h1_send(struct h1 *h)
         if (result < 0) {
             h->x.gone = true;
             h->reset = true;
+            uint64_t unsent = output_unsent(&h->out);
+            h->x.body_sent -= unsent < h->x.body_sent ? unsent : h->x.body_sent;
             output_discard(&h->out, result, h->x.http->release_value);
             return result;
         }
@@ -110,13 +158,19 @@ int h1_drain(struct h1 *h)
     }
 }
 
+/* Whether nothing has to be sent or chosen before a segment and room bytes of the region can be added. */
+static inline bool room_is_there(const struct h1 *h, size_t room)
+{
+    return h->region && (size_t)(h->region_end - h->pos) >= room + H1_TAIL_ROOM &&
+           h->out.count <= OUTPUT_SEGMENTS - SEGMENTS_SPARE;
+}
+
 int h1_make_room(struct h1 *h, size_t room)
 {
     for (;;) {
         if (!h->region && !region_choose(h))
             return WEIR_ENOMEM;
-        bool fits = (size_t)(h->region_end - h->pos) >= room + H1_TAIL_ROOM;
-        if (fits && h->out.count <= OUTPUT_SEGMENTS - SEGMENTS_SPARE)
+        if (room_is_there(h, room))
             return 0;
         if (output_empty(&h->out)) {
             if (h->open || h->pos == h->region)
@@ -177,6 +231,18 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
     return h1_drain(h); /* the request's memory must not be needed later */
 }
 
+/* A small static body is copied behind its head, where there is room for it. Returns behind it. */
+static inline char *join_body(struct h1 *h, char *end)
+{
+    struct segment *body = &h->x.reply.body;
+    size_t len = body->len;
+    if (body->kind != SEGMENT_STATIC || len > STATIC_JOIN_MAX || len == 0 || h->x.bodyless)
+        return end;
+    body->len = 0;
+    h->x.body_sent += len;
+    return h1_put_text(end, body->data, len);
+}
+
 /* Commits the head for a body of length (REPLY_LENGTH_UNKNOWN: a stream), and queues what is open behind it. */
 static int head_commit(struct h1 *h, int64_t length)
 {
@@ -189,21 +255,23 @@ static int head_commit(struct h1 *h, int64_t length)
         h->open = NULL;
     }
     size_t body = h->open ? (size_t)(h->pos - h->open) : 0;
-    size_t size = h1_head_size(h, length);
     bool chunk = x->chunked && body > 0;
     size_t prefix = chunk ? h1_hex_digits(body) + 2 : 0;
     if (!h->open) {
-        int error = h1_make_room(h, size);
-        if (error == WEIR_ETOOBIG)
-            return commit_elsewhere(h, length, size, 0);
+        size_t room = h1_head_room(h) + STATIC_JOIN_MAX;
+        int error = room_is_there(h, room) ? 0 : h1_make_room(h, room);
+        if (unlikely(error == WEIR_ETOOBIG))
+            return commit_elsewhere(h, length, h1_head_size(h, length), 0);
         if (error)
             return error;
         char *end = h1_head_compose(h, length, h->pos);
-        debug_assert(end == h->pos + size);
-        output_push_region(&h->out, h->pos, size);
+        debug_assert((size_t)(end - h->pos) == h1_head_size(h, length));
+        end = join_body(h, end);
+        output_push_region(&h->out, h->pos, (size_t)(end - h->pos));
         h->pos = end;
         return 0;
     }
+    size_t size = h1_head_size(h, length);
     if (h->pos + size + prefix + H1_TAIL_ROOM > h->region_end || h->out.count > OUTPUT_SEGMENTS - SEGMENTS_SPARE)
         return commit_elsewhere(h, length, size, body);
     memmove(h->open + size + prefix, h->open, body);
@@ -431,6 +499,10 @@ static int h1_push(struct exchange *x)
 static void drop_body(struct h1 *h)
 {
     struct segment *body = &h->x.reply.body;
+    if (likely(body->kind == SEGMENT_STATIC)) {
+        body->len = 0;
+        return;
+    }
     if (body->kind == SEGMENT_FILE || body->kind == SEGMENT_SHARED) {
         struct output alone;
         output_init(&alone);
@@ -475,15 +547,7 @@ static void queue_body(struct h1 *h)
     struct segment *body = &h->x.reply.body;
     size_t len = body->len;
     h->x.body_sent += len;
-    bool small = body->kind == SEGMENT_STATIC && len <= STATIC_JOIN_MAX && h->served > 0 && h->pos && h->region &&
-                 (size_t)(h->region_end - h->pos) >= len + H1_TAIL_ROOM;
-    if (small) {
-        memcpy(h->pos, body->data, len);
-        output_push_region(&h->out, h->pos, len);
-        h->pos += len;
-    } else {
-        output_push(&h->out, *body);
-    }
+    output_push(&h->out, *body);
     *body = (struct segment){.kind = SEGMENT_STATIC};
 }
 

@@ -10,7 +10,7 @@
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings)
 {
-    *h = (struct http){.net = n, .host = host, .settings = settings, .date_second = -1};
+    *h = (struct http){.net = n, .host = host, .settings = settings};
     account_open(&h->record_account, m, "requests");
     account_open(&h->buffer_account, m, "http buffers");
     account_open(&h->arena_account, m, "request arenas");
@@ -61,11 +61,13 @@ void http_trim(struct http *h, bool all)
 
 void http_tick(struct http *h)
 {
-    int64_t second = clock_wall_seconds();
-    if (second == h->date_second)
+    uint64_t now_ns = h->net->loop->now_ns;
+    if (likely(now_ns < h->date_due_ns))
         return;
-    h->date_second = second;
+    struct timespec wall;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    h->date_due_ns = now_ns + 1000000000u - (uint64_t)wall.tv_nsec;
     memcpy(h->ok_head, "HTTP/1.1 200 OK\r\nDate: ", HTTP_DATE_AT);
-    date_format(h->ok_head + HTTP_DATE_AT, second);
+    date_format(h->ok_head + HTTP_DATE_AT, wall.tv_sec);
     memcpy(h->ok_head + HTTP_DATE_AT + DATE_LEN, "\r\n", 2);
 }

@@ -9,6 +9,7 @@
 #include "http/date.h"
 #include "http/exchange.h"
 #include "http/h1_parser.h"
+#include "io/offload.h"
 
 /* The settings that the HTTP floor goes by; zero has been replaced by defaults. */
 struct http_settings {
@@ -38,6 +39,7 @@ struct http {
     struct net *net;
     const struct http_host *host;
     const struct http_settings *settings;
+    struct offload *offload;
     void *owner; /* the worker */
     output_release_fn release_value;
     struct account record_account, buffer_account, arena_account, spill_account;
@@ -47,7 +49,7 @@ struct http {
     struct pool arenas;  /* blocks of settings->request_memory */
     struct pool spills[SPILL_CLASSES];
     _Atomic uint64_t requests;
-    int64_t date_second;
+    uint64_t date_due_ns; /* the loop's time at which the second has changed, or the clock may have been set */
     char ok_head[64]; /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
 };
 

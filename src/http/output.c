@@ -5,6 +5,8 @@
  */
 #include "http/output.h"
 
+#include <errno.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static void segment_release(struct segment *s, int error, output_release_fn release)
@@ -80,6 +82,25 @@ static ssize_t send_memory(struct output *o, struct net *n, struct connection *c
     return sent;
 }
 
+/* Whether reading a byte would wait for a disk. A file system that cannot tell is taken to be fast. */
+static bool byte_is_cold(int fd, int64_t offset)
+{
+    char byte;
+    struct iovec part = {.iov_base = &byte, .iov_len = 1};
+    return preadv2(fd, &part, 1, offset, RWF_NOWAIT) < 0 && errno == EAGAIN;
+}
+
+static bool file_is_cold(struct output *o, size_t most)
+{
+    const struct segment *s = &o->segments[o->first];
+    size_t len = s->len < most ? (size_t)s->len : most;
+    if (o->warm || len == 0) {
+        o->warm = false;
+        return false;
+    }
+    return byte_is_cold(s->fd, s->offset) || (len > 4096 && byte_is_cold(s->fd, s->offset + (int64_t)len - 1));
+}
+
 static ssize_t send_file(struct output *o, struct net *n, struct connection *c, size_t most, output_release_fn release)
 {
     struct segment *s = &o->segments[o->first];
@@ -105,6 +126,8 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
         ssize_t sent;
         size_t gave;
         if (o->segments[o->first].kind == SEGMENT_FILE) {
+            if (file_is_cold(o, turn))
+                return OUTPUT_COLD;
             gave = o->segments[o->first].len < turn ? o->segments[o->first].len : turn;
             sent = send_file(o, n, c, turn, release);
         } else {
@@ -132,6 +155,25 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
 
 void output_discard(struct output *o, int error, output_release_fn release)
 {
-    while (o->count > 0)
+    uint64_t unsent = 0;
+    while (o->count > 0) {
+        struct segment *s = &o->segments[o->first];
+        if (s->kind == SEGMENT_CALL) {
+            s->len = (s->len > unsent ? s->len - unsent : 0) & SEGMENT_LEN_MASK;
+            unsent = 0;
+        } else {
+            unsent += s->len;
+        }
         output_pop(o, error, release);
+    }
+}
+
+uint64_t output_unsent(const struct output *o)
+{
+    uint64_t unsent = 0;
+    for (unsigned i = 0; i < o->count; i++) {
+        const struct segment *s = &o->segments[(o->first + i) % OUTPUT_SEGMENTS];
+        unsent = s->kind == SEGMENT_CALL ? 0 : unsent + s->len;
+    }
+    return unsent;
 }

@@ -42,6 +42,7 @@ struct output {
     uint8_t first, count;
     uint8_t regions;   /* segments in the region */
     uint32_t unsealed; /* bytes sent since the kernel's buffer was sealed */
+    bool warm;         /* the file at the front is sent without looking whether it is in memory; for one call */
     bool blocked;      /* the kernel took less than it was given */
     struct segment segments[OUTPUT_SEGMENTS];
 };
@@ -53,6 +54,7 @@ static inline void output_init(struct output *o)
 {
     o->first = o->count = o->regions = 0;
     o->blocked = false;
+    o->warm = false;
     o->unsealed = 0;
 }
 
@@ -102,12 +104,17 @@ static inline void output_push_region(struct output *o, const char *data, size_t
 
 /*
  * Sends what can be sent. Returns 0 when the queue is empty, TRANSPORT_AGAIN when the kernel takes no more (then c is watched for writing), OUTPUT_TURN when its turn
- * is over though more could be sent, or a negative error: a file that ended early is WEIR_EIO.
+ * is over though more could be sent, OUTPUT_COLD when what comes next of a file is not in memory (unless `warm` says not to look), or a negative error: a file that
+ * ended early is WEIR_EIO.
  */
 #define OUTPUT_TURN (-101)
+#define OUTPUT_COLD (-102)
 int output_send(struct output *o, struct net *n, struct connection *c, output_release_fn release);
 
-/* Lets go of everything unsent; calls are told error. */
+/* Lets go of everything unsent; calls are told error, and what of their body was sent. */
 void output_discard(struct output *o, int error, output_release_fn release);
+
+/* Bytes that wait, of the last reply. */
+uint64_t output_unsent(const struct output *o);
 
 #endif

@@ -55,7 +55,7 @@ static inline const char *scan_token(const char *p)
         __m128i good = _mm_or_si128(scan_letters(bytes), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
         unsigned stops = (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
         if (stops)
-            return scan_while(p + __builtin_ctz(stops), SCAN_TOKEN);
+            return scan_while(p + (unsigned)__builtin_ctz(stops), SCAN_TOKEN);
         p += 16;
     }
 }
@@ -72,7 +72,7 @@ static inline const char *scan_host(const char *p)
         __m128i good = _mm_or_si128(scan_letters(bytes), _mm_andnot_si128(slash, marks));
         unsigned stops = (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
         if (stops)
-            return scan_while(p + __builtin_ctz(stops), SCAN_HOST);
+            return scan_while(p + (unsigned)__builtin_ctz(stops), SCAN_HOST);
         p += 16;
     }
 }
@@ -85,10 +85,11 @@ static inline const char *scan_value(const char *p)
         __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
         __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
         unsigned stops = (unsigned)_mm_movemask_epi8(_mm_or_si128(control, del));
-        p += 16;
-        if (!stops)
+        if (!stops) {
+            p += 16;
             continue;
-        p += (int)__builtin_ctz(stops) - 16;
+        }
+        p += (unsigned)__builtin_ctz(stops);
         if (*p != '\t')
             return p;
         p++;
@@ -100,12 +101,11 @@ static inline const char *scan_target(const char *p)
 {
     for (;;) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* As signed bytes, visible ASCII is 0x21..0x7e and everything from 0x80 is negative. */
-        __m128i low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x21));
-        __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_or_si128(low, del));
+        /* Moved so that visible ASCII, 0x21 to 0x7e, becomes the smallest of the signed bytes. */
+        __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - 0x21)));
+        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(moved, _mm_set1_epi8((char)(0x80 + 0x7e - 0x21))));
         if (stops)
-            return p + __builtin_ctz(stops);
+            return p + (unsigned)__builtin_ctz(stops);
         p += 16;
     }
 }

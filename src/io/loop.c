@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define NEAR_TICKS      128 /* a timer farther away than this may be late by what a turn takes: the clock is not read for it */
 #define STARVED_WAIT_MS 5 /* how long work that found no stack waits before it tries again */
 
 /* What every fiber runs: the work queue, until it is empty. */
@@ -126,8 +127,9 @@ static int loop_timeout(struct loop *l)
         return STARVED_WAIT_MS;
     int64_t ticks = wheel_next(&l->wheel);
     if (ticks < 0)
-        return -1;
-    loop_update_time(l);
+        return -1; /* nothing is armed */
+    if (ticks < NEAR_TICKS)
+        loop_update_time(l);
     /* The wheel's time wraps after 49 days and the clock's does not: only differences are compared. */
     uint64_t elapsed_ns = l->now_ns - l->start_ns;
     uint32_t behind = (uint32_t)(elapsed_ns / 1000000) - l->wheel.now;
@@ -162,6 +164,8 @@ void loop_run(struct loop *l)
         int n = poller_wait(&l->poller, events, LOOP_EVENTS, loop_timeout(l));
         counter_add(&l->turns, 1);
         loop_update_time(l);
+        if (l->begin_fn)
+            l->begin_fn(l->owner);
         wheel_advance(&l->wheel, (uint32_t)((l->now_ns - l->start_ns) / 1000000));
         loop_dispatch(l, events, n);
         loop_take_inbox(l);

@@ -23,6 +23,11 @@ static void timer_place(struct wheel *w, struct timer *t)
     int level = delta < WHEEL_SLOTS ? 0 : (31 - __builtin_clz(delta)) / 6;
     unsigned slot = (t->expires >> (6 * level)) & (WHEEL_SLOTS - 1);
     struct timer **head = &w->slots[level][slot];
+    uint32_t start = t->expires & ~((1u << (6 * level)) - 1);
+    if (w->next_known == WHEEL_NEXT_NONE || (w->next_known == WHEEL_NEXT_KNOWN && (int32_t)(start - w->next) < 0)) {
+        w->next = start;
+        w->next_known = WHEEL_NEXT_KNOWN;
+    }
     t->next = *head;
     if (t->next)
         t->next->prev = &t->next;
@@ -41,8 +46,10 @@ void timer_cancel(struct wheel *w, struct timer *t)
     } else {
         /* If the slot is empty now, prev pointed into the table and its bit is cleared. */
         size_t index = (size_t)(t->prev - &w->slots[0][0]);
-        if (index < WHEEL_LEVELS * WHEEL_SLOTS && !*t->prev)
+        if (index < WHEEL_LEVELS * WHEEL_SLOTS && !*t->prev) {
             w->occupied[index / WHEEL_SLOTS] &= ~(1ull << (index % WHEEL_SLOTS));
+            w->next_known = WHEEL_NEXT_UNKNOWN;
+        }
     }
     t->prev = NULL;
 }
@@ -108,8 +115,9 @@ static bool wheel_empty(const struct wheel *w)
     return any == 0;
 }
 
-void wheel_advance(struct wheel *w, uint32_t now)
+void wheel_advance_slow(struct wheel *w, uint32_t now)
 {
+    w->next_known = WHEEL_NEXT_UNKNOWN;
     while ((int32_t)(now - w->now) > 0) {
         if (wheel_empty(w)) {
             w->now = now;
@@ -131,7 +139,7 @@ void wheel_advance(struct wheel *w, uint32_t now)
     }
 }
 
-int64_t wheel_next(const struct wheel *w)
+int64_t wheel_next_slow(struct wheel *w)
 {
     int64_t best = -1;
     for (int level = 0; level < WHEEL_LEVELS; level++) {
@@ -148,5 +156,7 @@ int64_t wheel_next(const struct wheel *w)
         if (best < 0 || ticks < best)
             best = ticks;
     }
+    w->next = w->now + (uint32_t)best;
+    w->next_known = best < 0 ? WHEEL_NEXT_NONE : WHEEL_NEXT_KNOWN;
     return best;
 }

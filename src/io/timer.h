@@ -34,8 +34,13 @@ _Static_assert(sizeof(struct timer) == 24, "every connection carries a timer");
 struct wheel;
 typedef void (*timer_fn)(void *owner, struct timer *t);
 
+/* What is known of the next tick at which something may have to be done. */
+enum wheel_next { WHEEL_NEXT_UNKNOWN, WHEEL_NEXT_NONE, WHEEL_NEXT_KNOWN };
+
 struct wheel {
-    uint32_t now; /* the tick up to which timers have fired */
+    uint32_t now;               /* the tick up to which timers have fired */
+    uint32_t next;              /* that tick, if it is known; never too late, but too early when a timer has been cancelled */
+    enum wheel_next next_known; /* so that most turns of a loop need not look at the slots */
     uint64_t occupied[WHEEL_LEVELS];
     struct timer *slots[WHEEL_LEVELS][WHEEL_SLOTS];
     timer_fn handlers[TIMER_KINDS];
@@ -55,10 +60,23 @@ void timer_arm(struct wheel *w, struct timer *t, uint32_t delay);
 /* Harmless for a timer that is not armed. */
 void timer_cancel(struct wheel *w, struct timer *t);
 
+void wheel_advance_slow(struct wheel *w, uint32_t now);
+
 /* Fires everything that expires up to tick now. A handler may arm and cancel any timer. */
-void wheel_advance(struct wheel *w, uint32_t now);
+static inline void wheel_advance(struct wheel *w, uint32_t now)
+{
+    if (likely(w->next_known == WHEEL_NEXT_KNOWN && (int32_t)(now - w->now) >= 0 && (int32_t)(w->next - now) > 0))
+        w->now = now;
+    else
+        wheel_advance_slow(w, now);
+}
+
+int64_t wheel_next_slow(struct wheel *w);
 
 /* Ticks until something may have to fire, or -1 if nothing is armed. */
-int64_t wheel_next(const struct wheel *w);
+static inline int64_t wheel_next(struct wheel *w)
+{
+    return likely(w->next_known == WHEEL_NEXT_KNOWN) ? (int64_t)(uint32_t)(w->next - w->now) : wheel_next_slow(w);
+}
 
 #endif

@@ -7,6 +7,7 @@
 #include "server/server.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -59,11 +60,12 @@ static void run_until_end(weir_server *s, int fd)
     int signals = 0;
     for (;;) {
         uint64_t word;
-        if (read(fd, &word, sizeof word) != (ssize_t)sizeof word) {
-            if (errno == EINTR)
-                continue;
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        /* Unlike reading, polling is never restarted after a signal: a handler that was put off gets its turn. */
+        if (poll(&ready, 1, -1) < 0 && errno == EINTR)
+            continue;
+        if (read(fd, &word, sizeof word) != (ssize_t)sizeof word)
             return;
-        }
         if (word & (WORD_SIGNAL - 1))
             return;
         if (signals++ == 0) {

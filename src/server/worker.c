@@ -96,10 +96,15 @@ static COLD void worker_trim(struct worker *w)
     fibers_trim(&w->loop.fibers, false);
 }
 
+static void worker_turn_begin(void *owner)
+{
+    const struct net *n = owner;
+    http_tick(n->owner);
+}
+
 static void worker_turn(void *owner)
 {
     struct worker *w = worker_of(owner);
-    http_tick(&w->http);
     if (unlikely(w->trim_due))
         worker_trim(w);
     if (unlikely(w->stopping) && counter_read(&w->net.open) == 0)
@@ -210,6 +215,7 @@ static int worker_set_up(struct worker *w)
     int error = loop_init(&w->loop, &w->stack_account, s->settings.config.stack_size, NULL, &s->log);
     if (error)
         return error;
+    w->loop.begin_fn = worker_turn_begin;
     w->loop.turn_fn = worker_turn;
     w->loop.wheel.handlers[TIMER_WAIT] = wait_timer_fired;
     w->loop.wheel.handlers[TIMER_MAINTENANCE] = worker_maintain;
@@ -222,6 +228,7 @@ static int worker_set_up(struct worker *w)
     if (error)
         return error;
     w->http.owner = &w->web;
+    w->http.offload = &s->offload;
     w->http.release_value = value_unref;
     w->web = (struct web){.site = &s->site,
                           .regex = router_context_new(s->site.router, &w->regex_account),

@@ -13,6 +13,14 @@
 #include "web/query.h"
 #include "web/site.h"
 
+/* A static Content-Type that has been found to be one. */
+struct known_type {
+    const char *text;
+    size_t len;
+};
+
+#define KNOWN_TYPES 16 /* a power of two */
+
 /* What the web floor needs of a worker. Its address is http.owner. */
 struct web {
     const struct site *site;
@@ -22,6 +30,7 @@ struct web {
     struct weir_server *server;
     void *server_data, *worker_data;
     int worker_index;
+    struct known_type types[KNOWN_TYPES]; /* by address; one that does not find its place pushes another out */
     _Atomic(const char *) serving; /* the pattern of the handler that runs, for the watchdog */
 };
 

@@ -164,16 +164,23 @@ int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
 
 /* ---- One-call replies ---- */
 
-/* Whether a final reply may be made; sets its type. */
-static int reply_begin(weir_ctx *c, const char *type)
+/* Whether a final reply may be made. */
+static inline int reply_allowed(const struct exchange *x)
 {
-    struct exchange *x = c->x;
     if (x->reply.ended || x->sealing || x->body_sent > 0)
         return WEIR_EDONE;
     if (x->committed)
         return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
-    if (!type)
-        return 0;
+    return 0;
+}
+
+/* Whether a final reply may be made; sets its type. */
+static int reply_begin(weir_ctx *c, const char *type)
+{
+    struct exchange *x = c->x;
+    int error = reply_allowed(x);
+    if (error || !type)
+        return error;
     struct slice text = slice_from(type);
     if (!all_of(text, SCAN_VALUE))
         return WEIR_EINVAL;
@@ -183,6 +190,32 @@ static int reply_begin(weir_ctx *c, const char *type)
     if (!x->reply.type.data)
         return WEIR_ENOMEM;
     x->reply.type.len = text.len;
+    return 0;
+}
+
+static COLD int known_type_make(struct known_type *known, const char *type)
+{
+    struct slice text = slice_from(type);
+    if (!all_of(text, SCAN_VALUE))
+        return WEIR_EINVAL;
+    *known = (struct known_type){.text = type, .len = text.len};
+    return 0;
+}
+
+/* As reply_begin(), for a type that never changes: it is looked at once, and not copied. */
+static inline int reply_begin_static(weir_ctx *c, const char *type)
+{
+    struct exchange *x = c->x;
+    int error = reply_allowed(x);
+    if (error || !type)
+        return error;
+    uintptr_t place = (uintptr_t)type >> 3 ^ (uintptr_t)type;
+    struct known_type *known = &c->web->types[place & (KNOWN_TYPES - 1)];
+    if (unlikely(known->text != type) && known_type_make(known, type) != 0)
+        return WEIR_EINVAL;
+    if (x->reply.fields)
+        reply_remove(&x->reply, SLICE("Content-Type"));
+    x->reply.type = slice_of(type, known->len);
     return 0;
 }
 
@@ -198,11 +231,8 @@ static int reply_end(weir_ctx *c, int error)
     return error;
 }
 
-int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
+static int reply_copy(weir_ctx *c, const void *data, size_t len)
 {
-    int error = reply_begin(c, type);
-    if (error)
-        return error;
     if (len > INT64_MAX)
         return WEIR_EINVAL;
     struct exchange *x = c->x;
@@ -210,19 +240,27 @@ int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
     return reply_end(c, len ? x->ops->write(x, data, len) : 0);
 }
 
+int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
+{
+    int error = reply_begin(c, type);
+    return error ? error : reply_copy(c, data, len);
+}
+
 int weir_reply_text(weir_ctx *c, const char *text)
 {
-    return weir_reply(c, "text/plain; charset=utf-8", text, strlen(text));
+    int error = reply_begin_static(c, "text/plain; charset=utf-8");
+    return error ? error : reply_copy(c, text, strlen(text));
 }
 
 int weir_reply_json(weir_ctx *c, const char *json)
 {
-    return weir_reply(c, "application/json", json, strlen(json));
+    int error = reply_begin_static(c, "application/json");
+    return error ? error : reply_copy(c, json, strlen(json));
 }
 
 int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len)
 {
-    int error = reply_begin(c, type);
+    int error = reply_begin_static(c, type);
     if (error)
         return error;
     struct reply *r = &c->x->reply;

@@ -279,5 +279,6 @@ int main(int argc, char **argv)
     fflush(stdout);
     run(&o, readers);
     print_totals(&o, readers);
+    free(readers);
     return 0;
 }

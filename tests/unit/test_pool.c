@@ -1,0 +1,252 @@
+/*
+ * Pools: taking and giving, growing and trimming, walking, and that a pointer kept too long is caught.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/pool.h"
+#include "weir.h"
+
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SLAB 4096
+
+struct fixture {
+    struct memory memory;
+    struct account account;
+    struct pool pool;
+};
+
+static void open_pool(struct fixture *f, uint64_t limit, size_t object_size, size_t align)
+{
+    *f = (struct fixture){0};
+    memory_init(&f->memory, limit);
+    account_open(&f->account, &f->memory, "test");
+    pool_init(&f->pool, &f->account, object_size, align, SLAB);
+}
+
+static void close_pool(struct fixture *f)
+{
+    pool_done(&f->pool);
+    assert_int_equal(counter_read(&f->account.reserved), 0);
+    account_close(&f->account);
+    memory_done(&f->memory);
+}
+
+static void take_and_give(void **state)
+{
+    (void)state;
+    const size_t sizes[] = {8, 24, 56, 64, 100, 1000, 4000}, aligns[] = {8, 16, 64};
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
+        for (size_t a = 0; a < sizeof aligns / sizeof aligns[0]; a++) {
+            struct fixture f;
+            enum { COUNT = 1000 };
+            static char *objects[COUNT];
+            open_pool(&f, 0, sizes[s], aligns[a]);
+            for (size_t i = 0; i < COUNT; i++) {
+                objects[i] = pool_take(&f.pool);
+                assert_non_null(objects[i]);
+                assert_int_equal((uintptr_t)objects[i] % aligns[a], 0);
+                memset(objects[i], (int)i, sizes[s]);
+            }
+            assert_int_equal(counter_read(&f.account.objects), COUNT);
+            assert_int_equal(counter_read(&f.account.in_use), COUNT * f.pool.stride);
+            assert_true(counter_read(&f.account.reserved) >= COUNT * f.pool.stride);
+            for (size_t i = 0; i < COUNT; i++) {
+                for (size_t k = 0; k < sizes[s]; k += sizes[s] - 1)
+                    assert_int_equal((unsigned char)objects[i][k], i & 0xff);
+                pool_give(&f.pool, objects[i]);
+            }
+            assert_int_equal(counter_read(&f.account.in_use), 0);
+            assert_int_equal(counter_read(&f.account.objects), 0);
+            close_pool(&f);
+        }
+    }
+}
+
+static void last_given_first(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pool(&f, 0, 64, 64);
+    void *a = pool_take(&f.pool), *b = pool_take(&f.pool);
+    assert_true((char *)b - (char *)a == 64); /* fresh ones come in address order */
+    pool_give(&f.pool, a);
+    assert_ptr_equal(pool_take(&f.pool), a);
+    close_pool(&f);
+}
+
+static void limit(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pool(&f, 2 * SLAB, 1000, 8);
+    size_t count = 0;
+    while (pool_take(&f.pool))
+        count++;
+    assert_int_equal(count, 2 * f.pool.per_slab);
+    assert_int_equal(counter_read(&f.account.refused), 1);
+    assert_int_equal(pool_preallocate(&f.pool, 1), WEIR_ENOMEM);
+    close_pool(&f);
+}
+
+static void trimming(void **state)
+{
+    (void)state;
+    struct fixture f;
+    enum { SLABS = 16 };
+    open_pool(&f, 0, 1000, 8);
+    void *objects[SLABS * 4];
+    assert_int_equal(f.pool.per_slab, 4);
+    assert_int_equal(pool_preallocate(&f.pool, 5), 0);
+    assert_int_equal(counter_read(&f.account.reserved), 2 * SLAB);
+    for (size_t i = 0; i < SLABS * 4; i++)
+        assert_non_null(objects[i] = pool_take(&f.pool));
+    assert_int_equal(counter_read(&f.account.reserved), SLABS * SLAB);
+    pool_trim(&f.pool, true);
+    assert_int_equal(counter_read(&f.account.reserved), SLABS * SLAB);
+    for (size_t i = 0; i < SLABS * 4; i++)
+        pool_give(&f.pool, objects[i]);
+    assert_int_equal(f.pool.empty, SLABS);
+
+    /* All were needed since the last time; from then on half of what was not goes, down to what is kept. */
+    pool_trim(&f.pool, false);
+    assert_int_equal(f.pool.empty, SLABS);
+    const uint32_t left[] = {9, 5, 3, 2, 2};
+    for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
+        pool_trim(&f.pool, false);
+        assert_int_equal(f.pool.empty, left[i]);
+        assert_int_equal(counter_read(&f.account.reserved), left[i] * SLAB);
+    }
+    objects[0] = pool_take(&f.pool);
+    pool_trim(&f.pool, true);
+    assert_int_equal(counter_read(&f.account.reserved), 2 * SLAB);
+    pool_give(&f.pool, objects[0]);
+    close_pool(&f);
+}
+
+struct walk {
+    struct pool *pool;
+    size_t visits, wanted;
+    bool give, take;
+};
+
+static void visit(void *arg, void *object)
+{
+    struct walk *w = arg;
+    w->visits++;
+    assert_int_equal(*(uint32_t *)((char *)object + 8), 0xabcd);
+    *(uint32_t *)((char *)object + 8) = w->take ? 0xabcd : 0x1234;
+    if (w->give)
+        pool_give(w->pool, object);
+    for (int i = 0; w->take && i < 5; i++) {
+        char *other = pool_take(w->pool);
+        assert_non_null(other);
+        *(uint32_t *)(void *)(other + 8) = 0xabcd; /* may be visited, or not */
+    }
+}
+
+static void walk(bool give, bool take, size_t count)
+{
+    struct fixture f;
+    open_pool(&f, 0, 1000, 8);
+    char *objects[64];
+    for (size_t i = 0; i < 64; i++)
+        assert_non_null(objects[i] = pool_take(&f.pool));
+    for (size_t i = 0; i < 64; i++)
+        *(uint32_t *)(void *)(objects[i] + 8) = 0xabcd;
+    for (size_t i = count; i < 64; i++)
+        pool_give(&f.pool, objects[(i * 37) % 64]);
+    struct walk w = {.pool = &f.pool, .give = give, .take = take};
+    pool_each(&f.pool, visit, &w);
+    if (take)
+        assert_true(w.visits >= count);
+    else
+        assert_int_equal(w.visits, count);
+    close_pool(&f);
+}
+
+static void walking(void **state)
+{
+    (void)state;
+    const size_t counts[] = {0, 1, 3, 4, 5, 30, 63, 64};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        walk(false, false, counts[i]);
+        walk(true, false, counts[i]);
+        walk(true, true, counts[i] < 30 ? counts[i] : 0);
+    }
+}
+
+#ifdef WEIR_ASAN
+/* Runs misuse in a child and expects AddressSanitizer to end it. */
+static void expect_caught(void (*misuse)(struct fixture *f))
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct fixture f;
+        close(STDERR_FILENO);
+        open_pool(&f, 0, 64, 8);
+        misuse(&f);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void read_after_giving(struct fixture *f)
+{
+    volatile char *kept = pool_take(&f->pool);
+    kept[20] = 1;
+    pool_give(&f->pool, (void *)(uintptr_t)kept);
+    (void)kept[20];
+}
+
+static void write_beyond_slab_use(struct fixture *f)
+{
+    volatile char *object = pool_take(&f->pool);
+    object[64] = 1;
+}
+
+static void no_misuse(struct fixture *f)
+{
+    volatile char *object = pool_take(&f->pool);
+    object[63] = 1;
+}
+
+static void kept_pointers(void **state)
+{
+    (void)state;
+    expect_caught(read_after_giving);
+    expect_caught(write_beyond_slab_use);
+    struct fixture f;
+    open_pool(&f, 0, 64, 8);
+    no_misuse(&f);
+    close_pool(&f);
+}
+#else
+static void kept_pointers(void **state)
+{
+    (void)state;
+    skip(); /* only AddressSanitizer tells */
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(take_and_give), cmocka_unit_test(last_given_first), cmocka_unit_test(limit),
+        cmocka_unit_test(trimming),      cmocka_unit_test(walking),          cmocka_unit_test(kept_pointers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

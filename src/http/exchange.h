@@ -120,6 +120,9 @@ static inline ssize_t exchange_read(struct exchange *x, const char **data)
 /* Parks the handler until something wakes it; why tells what may. Returns the waker's result. */
 int exchange_park(struct exchange *x, enum exchange_wait why);
 
+/* Whether the server's stop has cut the exchange while its handler runs: the handler is to be ended. */
+bool exchange_is_cut(const struct exchange *x);
+
 /* Ends the handler here and now, from any depth; http_host.resume is called on another fiber. */
 void exchange_abandon(struct exchange *x) __attribute__((noreturn));
 

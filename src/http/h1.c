@@ -19,10 +19,15 @@ size_t http_record_size(const struct http_host *host)
 
 /* ---- Waiting and leaving ---- */
 
+bool exchange_is_cut(const struct exchange *x)
+{
+    return x->cut && !((const struct h1 *)(const void *)x)->finishing;
+}
+
 int exchange_park(struct exchange *x, enum exchange_wait why)
 {
     struct fibers *f = &x->http->net->loop->fibers;
-    if (x->cut && !h1_of(x)->finishing)
+    if (exchange_is_cut(x))
         exchange_abandon(x);
     x->waiting = (uint8_t)why;
     x->fiber = f->current;
@@ -218,7 +223,6 @@ static COLD void fields_shrink(struct h1 *h)
 static void exchange_finish(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    h->finishing = true;
     (void)h1_finish_reply(h); /* its failure is x->gone */
     x->http->host->ended(x);
     if (unlikely(x->body_length != 0)) {

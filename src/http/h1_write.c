@@ -300,7 +300,8 @@ int h1_close_open(struct h1 *h)
         x->sealing = true;
         x->http->host->before_head(x);
         x->sealing = false;
-        return head_commit(h, x->reply.length);
+        if (!x->committed)
+            return head_commit(h, x->reply.length);
     }
     if (!h->open)
         return 0;
@@ -489,7 +490,7 @@ static int h1_push(struct exchange *x)
     struct h1 *h = h1_of(x);
     if (x->gone)
         return WEIR_ECLOSED;
-    int error = h->open && !x->reply.ended ? h1_close_open(h) : 0;
+    int error = h->open && !x->reply.ended && !x->sealing ? h1_close_open(h) : 0;
     if (!error)
         error = h1_send(h);
     return error == TRANSPORT_AGAIN || error == OUTPUT_TURN ? 0 : error;
@@ -634,7 +635,7 @@ static COLD void charge_slow(struct exchange *x)
     x->moved = 0;
     (void)x->ops->push(x);
     fiber_yield(&l->fibers);
-    if (x->cut)
+    if (exchange_is_cut(x))
         exchange_abandon(x);
 }
 
@@ -648,7 +649,7 @@ void exchange_charge(struct exchange *x, size_t n)
 
 int exchange_dead_write(struct exchange *x, int error)
 {
-    if (++x->dead_writes > EXCHANGE_DEAD_WRITES || x->cut)
+    if (++x->dead_writes > EXCHANGE_DEAD_WRITES || exchange_is_cut(x))
         exchange_abandon(x);
     fiber_yield(&x->http->net->loop->fibers);
     return error;

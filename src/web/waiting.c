@@ -8,7 +8,7 @@
 void context_before_wait(weir_ctx *c)
 {
     (void)c->x->ops->push(c->x);
-    if (c->x->cut)
+    if (exchange_is_cut(c->x))
         exchange_abandon(c->x);
 }
 
@@ -33,7 +33,7 @@ void weir_yield(weir_ctx *c)
 {
     (void)c->x->ops->push(c->x);
     fiber_yield(&c->web->loop->fibers);
-    if (c->x->cut)
+    if (exchange_is_cut(c->x))
         exchange_abandon(c->x);
 }
 

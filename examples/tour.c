@@ -377,14 +377,14 @@ static void print_programs(const char *curl, const char *url)
 {
     printf("file by route   %s -i %s/file/hello.txt\n", curl, url);
     printf("endless stream  %s -N %s/stream\n", curl, url);
-    printf("settings        %s -iH \"X-Long: $(printf %%09000d 0)\" %s/  (a head beyond the 8192-byte buffer)\n", curl,
+    printf("settings        %s -iH \"X-Long: $(printf %%09000d 0)\" %s/  # a head beyond the 8192-byte buffer\n", curl,
            url);
     printf("large file      %s -o /dev/null %s/large\n", curl, url);
     printf("JSON, clients   %s -iH 'X-Request-ID: 42' %s/json\n", curl, url);
-    printf("pools           %s -so /dev/null '%s/?[1-1000]'  (a thousand requests, nothing is allocated)\n", curl, url);
+    printf("pools           %s -so /dev/null '%s/?[1-1000]'  # a thousand requests, nothing is allocated\n", curl, url);
     printf("stack reply     %s -i %s/efficient\n", curl, url);
     printf("static reply    %s -i %s/\n", curl, url);
-    printf("streaming CSV   %s -o upper.csv %s/csv\n", curl, url);
+    printf("streaming CSV   %s -o /dev/null %s/csv\n", curl, url);
     printf("bounded cache   %s -i %s/cache/apple\n", curl, url);
     printf("echo            %s -d 'some text' %s/echo\n", curl, url);
     printf("length          %s --data-binary @README.md %s/length\n", curl, url);

@@ -35,7 +35,8 @@ void arena_shrink(struct arena *a, void *p, size_t size, size_t keep)
 size_t arena_room(const struct arena *a)
 {
     size_t room = (size_t)(a->end - a->pos) & ~(size_t)15;
-    return a->block || room > a->blocks->object_size ? room : a->blocks->object_size;
+    size_t block = a->blocks->object_size & ~(size_t)15;
+    return a->block || room > block ? room : block;
 }
 
 char *arena_copy(struct arena *a, struct slice text)

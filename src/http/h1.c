@@ -10,7 +10,8 @@
 #include "base/log.h"
 #include "http/scan.h"
 
-#define LINGER_MS 2000 /* how long this side waits for a client that has been refused to stop sending */
+#define LINGER_READS 32   /* buffers that are read and dropped in a turn */
+#define LINGER_MS    2000 /* how long this side waits for a client that has been refused to stop sending */
 
 size_t http_record_size(const struct http_host *host)
 {
@@ -125,6 +126,7 @@ static void linger_begin(struct net *n, struct connection *c)
     c->state = H1_LINGER;
     n->transport->shutdown(c);
     connection_deadline(n, c, LINGER_MS);
+    connection_queue(n, c); /* what has arrived already makes no further event */
 }
 
 /* The last reply is out, or there will be none. */
@@ -147,7 +149,7 @@ static void linger_read(struct net *n, struct connection *c)
     struct http *http = n->owner;
     char *buf = pool_take(&http->buffers);
     ssize_t got = WEIR_ENOMEM;
-    for (int i = 0; buf && i < 16; i++) {
+    for (int i = 0; buf && i < LINGER_READS; i++) {
         got = connection_read(n, c, buf, http->settings->buffer_size);
         if (got <= 0)
             break;
@@ -156,6 +158,8 @@ static void linger_read(struct net *n, struct connection *c)
         pool_give(&http->buffers, buf);
     if (got == 0 || (got < 0 && got != TRANSPORT_AGAIN))
         connection_close(n, c, false);
+    else if (got > 0)
+        connection_queue(n, c); /* there is more: others get a turn first */
 }
 
 /* ---- From one request to the next ---- */
@@ -200,8 +204,15 @@ static void exchange_begin(struct h1 *h)
 {
     struct exchange *x = &h->x;
     arena_init(&x->arena, &x->http->arenas, x->inline_memory, sizeof x->inline_memory);
-    x->reply = (struct reply){.status = 200, .length = REPLY_LENGTH_UNKNOWN, .body.kind = SEGMENT_STATIC};
-    x->reply.last = &x->reply.fields;
+    struct reply *r = &x->reply; /* what is not set here has no meaning yet */
+    r->status = 200;
+    r->close = r->ended = false;
+    r->length = REPLY_LENGTH_UNKNOWN;
+    r->type = slice_of(NULL, 0);
+    r->fields = NULL;
+    r->last = &r->fields;
+    r->on_sent = NULL;
+    r->body = (struct segment){.kind = SEGMENT_STATIC};
     x->body_sent = 0;
     x->budget = 8 * 1024;
     x->moved = 0;
@@ -383,8 +394,10 @@ static void h1_serve(struct h1 *h)
         int status = h->close || h->x.gone ? H1_INCOMPLETE : parse_input(h);
         if (status == H1_COMPLETE) {
             h1_request(h);
-            if (h->served % h->x.http->settings->pipeline_depth == 0)
+            if (unlikely(h->served >= h->x.http->settings->pipeline_depth)) {
+                h->served = 0;
                 fiber_yield(&h1_net(h)->loop->fibers);
+            }
             if (likely(!h1_output_high(h)))
                 continue;
         } else if (status != H1_INCOMPLETE) {
@@ -407,11 +420,23 @@ static void h1_serve(struct h1 *h)
 
 /* ---- The protocol's table ---- */
 
+/* A connection without a request is closed when the server stops, but not before a look at what may have arrived: that was sent to a server that
+ * accepted it. */
+static void h1_drain_connection(struct net *n, struct connection *c)
+{
+    if (c->state != H1_IDLE)
+        return;
+    c->ready |= READY_READ;
+    connection_queue(n, c);
+}
+
 static void h1_opened(struct net *n, struct connection *c)
 {
     const struct http *http = n->owner;
     c->state = H1_IDLE;
     connection_deadline(n, c, http->settings->idle_timeout_ms);
+    if (n->draining)
+        h1_drain_connection(n, c);
 }
 
 /* The output has been sent without a fiber; on to what comes next. */
@@ -452,6 +477,8 @@ static void h1_run(struct net *n, struct connection *c)
             connection_close(n, c, false);
             return;
         }
+        if (h->in_len == 0 && !h1_receive(h))
+            return;
         break;
     case H1_FAILED:
         h->x.http->host->resume(&h->x);
@@ -469,8 +496,13 @@ static void h1_run(struct net *n, struct connection *c)
         }
         c->state = H1_ACTIVE;
         break;
-    case H1_ACTIVE:
     case H1_LINGER:
+        if (n->cutting)
+            connection_close(n, c, true);
+        else
+            linger_read(n, c);
+        return;
+    case H1_ACTIVE:
         return;
     }
     h1_serve(h);
@@ -553,7 +585,7 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
             h1_continue_draining(h);
         break;
     case H1_LINGER:
-        if (c->ready & READY_READ)
+        if (!(c->ready & READY_QUEUED) && (c->ready & READY_READ))
             linger_read(n, c);
         break;
     }
@@ -607,7 +639,7 @@ static void h1_expired(struct net *n, struct connection *c)
     const struct http *http = n->owner;
     struct h1 *h = c->active;
     if (c->ready & READY_QUEUED) {
-        connection_deadline(n, c, http->settings->idle_timeout_ms);
+        connection_deadline(n, c, c->state == H1_LINGER ? 1 : http->settings->idle_timeout_ms);
         return;
     }
     switch ((enum h1_state)c->state) {
@@ -630,12 +662,6 @@ static void h1_expired(struct net *n, struct connection *c)
     }
 }
 
-static void h1_drain_connection(struct net *n, struct connection *c)
-{
-    if (c->state == H1_IDLE && !(c->ready & READY_QUEUED))
-        connection_close(n, c, false);
-}
-
 static void h1_cut(struct net *n, struct connection *c)
 {
     struct h1 *h = c->active;
@@ -649,7 +675,8 @@ static void h1_cut(struct net *n, struct connection *c)
         connection_close(n, c, true);
         break;
     case H1_LINGER:
-        connection_close(n, c, true);
+        if (!(c->ready & READY_QUEUED))
+            connection_close(n, c, true);
         break;
     case H1_DRAINING:
     case H1_ACTIVE:

@@ -180,6 +180,15 @@ static __attribute__((noinline)) int field_framing(struct h1_parser *p, struct h
     }
 }
 
+/* Whether a name is worth a closer look: a length and a beginning that other names rarely have both. */
+static inline bool framing_likely(struct slice name)
+{
+    if (!(FRAMING_LENGTHS >> (name.len & 31) & 1))
+        return false;
+    uint32_t begins = load_4(name.data) | 0x20202020u;
+    return begins == load_4("conn") || begins == load_4("cont") || begins == load_4("tran") || begins == load_4("expe");
+}
+
 /* A field's line has been read: the value, leading space skipped, ends at end, where its CRLF begins. */
 static inline __attribute__((always_inline)) int field_complete(struct h1_parser *p, struct http_head *head,
                                                                 struct slice name, const char *value, const char *end)
@@ -199,7 +208,7 @@ static inline __attribute__((always_inline)) int field_complete(struct h1_parser
     head->field_count++;
     if (name.len == 4)
         return text_is(name.data, "host", 4) ? field_host(p, head, slice_of(value, len)) : 0;
-    return FRAMING_LENGTHS >> (name.len & 31) & 1 ? field_framing(p, head, name, slice_of(value, len)) : 0;
+    return framing_likely(name) ? field_framing(p, head, name, slice_of(value, len)) : 0;
 }
 
 /* ---- The head as a whole ---- */
@@ -251,8 +260,7 @@ static inline bool request_line_quick(struct h1_parser *p, struct http_head *hea
     const char *method_end = load_4(base) == load_4("GET ") ? base + 3 : scan_token(base);
     const char *target = method_end + 1;
     const char *end = *method_end == ' ' ? scan_target(target) : target;
-    if (method_end == base || end == target || load_8(end) != load_8(" HTTP/1.") ||
-        load_4(end + 7) != load_4(".1\r\n"))
+    if (method_end == base || end == target || load_8(end) != load_8(" HTTP/1.") || load_4(end + 7) != load_4(".1\r\n"))
         return false;
     head->method_len = (uint16_t)(method_end - base);
     head->target = (uint16_t)(target - base);
@@ -314,7 +322,9 @@ static inline int parse_lines(struct h1_parser *p, struct http_head *head, const
         if (*colon != ':' || colon == line)
             break;
         const char *value = colon + 1;
-        while (*value == ' ' || *value == '\t')
+        if (likely(*value == ' '))
+            value++; /* nearly always one space, and no more */
+        while (unlikely(*value == ' ' || *value == '\t'))
             value++;
         const char *end = scan_value(value);
         if (end[0] != '\r' || end[1] != '\n')

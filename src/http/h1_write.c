@@ -19,7 +19,8 @@
 #define DIRECT_MIN     2048 /* a write of at least this is sent from where it lies */
 #define STATIC_JOIN_MAX                                                                                                \
     512 /* a static body up to this is copied behind other output rather than sent as a part of its own */
-#define REGION_MIN 256 /* a region with less room is drained first */
+#define REGION_LEAST ((uint32_t)1024) /* what the first buffer has to have free to serve as the region */
+#define REGION_MIN   256              /* a region with less room is drained first */
 
 /* ---- The region ---- */
 
@@ -27,7 +28,8 @@ static bool region_choose(struct h1 *h)
 {
     uint32_t size = h->x.http->settings->buffer_size;
     uint32_t used = (h->in_len + SCAN_SLACK + 15) & ~15u;
-    if (!h->receiving && used <= size - size / 4) {
+    uint32_t least = size / 4 > REGION_LEAST ? size / 4 : REGION_LEAST;
+    if (!h->receiving && used + least <= size) {
         h->region = h->in + used;
         h->region_end = h->in + size;
     } else {
@@ -110,6 +112,15 @@ static int output_send_warm(struct h1 *h)
     return result;
 }
 
+/* The client has gone or is cut: nothing that waits will be sent. It may lie in the handler's own memory, which it must not outlive. */
+static void output_drop(struct h1 *h, int error)
+{
+    uint64_t unsent = output_unsent(&h->out);
+    h->x.body_sent -= unsent < h->x.body_sent ? unsent : h->x.body_sent;
+    h->x.gone = h->reset = true;
+    output_discard(&h->out, error, h->x.http->release_value);
+}
+
 int h1_send(struct h1 *h)
 {
     struct net *n = h1_net(h);
@@ -127,11 +138,7 @@ int h1_send(struct h1 *h)
         if (result == OUTPUT_TURN)
             return result;
         if (result < 0) {
-            h->x.gone = true;
-            h->reset = true;
-            uint64_t unsent = output_unsent(&h->out);
-            h->x.body_sent -= unsent < h->x.body_sent ? unsent : h->x.body_sent;
-            output_discard(&h->out, result, h->x.http->release_value);
+            output_drop(h, result);
             return result;
         }
     }
@@ -148,13 +155,17 @@ int h1_drain(struct h1 *h)
             fiber_yield(&h1_net(h)->loop->fibers);
         } else if (result == TRANSPORT_AGAIN) {
             int woken = exchange_park(&h->x, WAIT_OUTPUT);
-            if (woken < 0)
+            if (woken < 0) {
+                output_drop(h, woken);
                 return woken;
+            }
         } else {
             return result;
         }
-        if (h->x.gone)
+        if (h->x.gone) {
+            output_drop(h, WEIR_ECLOSED);
             return WEIR_ECLOSED;
+        }
     }
 }
 
@@ -236,7 +247,8 @@ static inline char *join_body(struct h1 *h, char *end)
 {
     struct segment *body = &h->x.reply.body;
     size_t len = body->len;
-    if (body->kind != SEGMENT_STATIC || len > STATIC_JOIN_MAX || len == 0 || h->x.bodyless)
+    bool small = body->kind == SEGMENT_STATIC && len > 0 && len <= STATIC_JOIN_MAX;
+    if (!small || h->x.bodyless || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
         return end;
     body->len = 0;
     h->x.body_sent += len;
@@ -258,8 +270,9 @@ static int head_commit(struct h1 *h, int64_t length)
     bool chunk = x->chunked && body > 0;
     size_t prefix = chunk ? h1_hex_digits(body) + 2 : 0;
     if (!h->open) {
-        size_t room = h1_head_room(h) + STATIC_JOIN_MAX;
-        int error = room_is_there(h, room) ? 0 : h1_make_room(h, room);
+        if (!h->region)
+            (void)region_choose(h); /* h1_make_room() says what is amiss */
+        int error = likely(room_is_there(h, h1_head_room(h))) ? 0 : h1_make_room(h, h1_head_size(h, length));
         if (unlikely(error == WEIR_ETOOBIG))
             return commit_elsewhere(h, length, h1_head_size(h, length), 0);
         if (error)
@@ -601,16 +614,18 @@ int h1_finish_reply(struct h1 *h)
     struct exchange *x = &h->x;
     int error = x->gone ? WEIR_ECLOSED : x->committed ? finish_stream(h) : finish_uncommitted(h);
     if (error) {
-        x->gone = true;
+        output_drop(h, error);
         h->open = NULL;
     }
-    drop_body(h);
+    if (unlikely(x->reply.body.kind != SEGMENT_STATIC))
+        drop_body(h);
     if (x->reply.on_sent) {
+        uint64_t sent = x->bodyless ? 0 : x->body_sent;
         if (error || output_full(&h->out))
-            x->reply.on_sent(x->reply.on_sent_arg, error, x->body_sent);
+            x->reply.on_sent(x->reply.on_sent_arg, error, sent);
         else
             output_push(&h->out, (struct segment){.kind = SEGMENT_CALL,
-                                                  .len = x->body_sent & SEGMENT_LEN_MASK,
+                                                  .len = sent & SEGMENT_LEN_MASK,
                                                   .call = x->reply.on_sent,
                                                   .arg = x->reply.on_sent_arg});
     }

@@ -50,7 +50,7 @@ struct http {
     struct pool spills[SPILL_CLASSES];
     _Atomic uint64_t requests;
     uint64_t date_due_ns; /* the loop's time at which the second has changed, or the clock may have been set */
-    char ok_head[64]; /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
+    char ok_head[64];     /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
 };
 
 #define HTTP_OK_HEAD_LEN (sizeof "HTTP/1.1 200 OK\r\nDate: \r\n" - 1 + DATE_LEN)

@@ -31,9 +31,11 @@ struct spill *spill_take(struct http *h, const char *data, size_t len)
     struct spill *s = pool_take(pool);
     if (!s)
         return NULL;
+    /* Never more than a buffer takes: the head will move to one. (The class is the same for this capacity, since len is less.) */
+    size_t most = h->settings->buffer_size < HEAD_SIZE_MAX ? h->settings->buffer_size : HEAD_SIZE_MAX;
     size_t capacity = class_size - sizeof *s;
     s->len = (uint16_t)len;
-    s->capacity = capacity > HEAD_SIZE_MAX ? HEAD_SIZE_MAX : (uint16_t)capacity;
+    s->capacity = (uint16_t)(capacity < most ? capacity : most);
     memcpy(s->data, data, len);
     return s;
 }

@@ -11,7 +11,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define NEAR_TICKS      128 /* a timer farther away than this may be late by what a turn takes: the clock is not read for it */
+#define NEAR_TICKS                                                                                                     \
+    128 /* a timer farther away than this may be late by what a turn takes: the clock is not read for it */
 #define STARVED_WAIT_MS 5 /* how long work that found no stack waits before it tries again */
 
 /* What every fiber runs: the work queue, until it is empty. */
@@ -128,8 +129,9 @@ static int loop_timeout(struct loop *l)
     int64_t ticks = wheel_next(&l->wheel);
     if (ticks < 0)
         return -1; /* nothing is armed */
-    if (ticks < NEAR_TICKS)
-        loop_update_time(l);
+    if (ticks >= NEAR_TICKS)
+        return (int)ticks; /* less than 2^30 */
+    loop_update_time(l);
     /* The wheel's time wraps after 49 days and the clock's does not: only differences are compared. */
     uint64_t elapsed_ns = l->now_ns - l->start_ns;
     uint32_t behind = (uint32_t)(elapsed_ns / 1000000) - l->wheel.now;

@@ -60,8 +60,8 @@ struct loop {
     int wake_fd;
     bool stopped;
     _Atomic(struct inbox_node *) inbox;
-    _Atomic uint64_t turns;       /* for the watchdog: grows by one when a turn begins and ends; odd while in one */
-    _Atomic uint64_t fiber_count; /* fibers not idle */
+    _Atomic uint64_t turns;        /* for the watchdog: grows by one when a turn begins and ends; odd while in one */
+    _Atomic uint64_t fiber_count;  /* fibers not idle */
     void (*begin_fn)(void *owner); /* when a turn has begun and the clock has been read; NULL: none */
     void (*turn_fn)(void *owner);  /* at the end of each turn; NULL: none */
 };

@@ -5,6 +5,7 @@
  */
 #include "io/poller.h"
 #include "base/error.h"
+#include "base/system.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -45,7 +46,7 @@ void poller_remove(struct poller *p, int fd)
 
 int poller_wait(struct poller *p, struct epoll_event *events, int count, int timeout_ms)
 {
-    int n = epoll_wait(p->fd, events, count, timeout_ms);
+    int n = system_epoll_wait(p->fd, events, count, timeout_ms);
     weir_assert(n >= 0 || errno == EINTR);
     return n < 0 ? 0 : n;
 }

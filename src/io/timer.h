@@ -38,8 +38,8 @@ typedef void (*timer_fn)(void *owner, struct timer *t);
 enum wheel_next { WHEEL_NEXT_UNKNOWN, WHEEL_NEXT_NONE, WHEEL_NEXT_KNOWN };
 
 struct wheel {
-    uint32_t now;               /* the tick up to which timers have fired */
-    uint32_t next;              /* that tick, if it is known; never too late, but too early when a timer has been cancelled */
+    uint32_t now;  /* the tick up to which timers have fired */
+    uint32_t next; /* that tick, if it is known; never too late, but too early when a timer has been cancelled */
     enum wheel_next next_known; /* so that most turns of a loop need not look at the slots */
     uint64_t occupied[WHEEL_LEVELS];
     struct timer *slots[WHEEL_LEVELS][WHEEL_SLOTS];

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/error.h"
+#include "base/system.h"
 #include "net/connection.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ static ssize_t plain_result(ssize_t n)
 
 static ssize_t plain_read(struct connection *c, void *buf, size_t len)
 {
-    return plain_result(recv(c->fd, buf, len, MSG_DONTWAIT));
+    return plain_result(system_recv(c->fd, buf, len, MSG_DONTWAIT));
 }
 
 static ssize_t plain_write(struct connection *c, const struct iovec *parts, int count, unsigned how)
@@ -32,7 +33,7 @@ static ssize_t plain_write(struct connection *c, const struct iovec *parts, int 
     else if (how & WRITE_SEAL)
         flags |= MSG_EOR;
     if (count == 1) /* cheaper: no vector to import */
-        return plain_result(send(c->fd, parts[0].iov_base, parts[0].iov_len, flags));
+        return plain_result(system_send(c->fd, parts[0].iov_base, parts[0].iov_len, flags));
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
     return plain_result(sendmsg(c->fd, &message, flags));
 }

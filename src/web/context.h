@@ -31,7 +31,7 @@ struct web {
     void *server_data, *worker_data;
     int worker_index;
     struct known_type types[KNOWN_TYPES]; /* by address; one that does not find its place pushes another out */
-    _Atomic(const char *) serving; /* the pattern of the handler that runs, for the watchdog */
+    _Atomic(const char *) serving;        /* the pattern of the handler that runs, for the watchdog */
 };
 
 /* A call for the end of the request. */
@@ -71,6 +71,7 @@ struct weir_ctx {
     int reply_error; /* of a one-call reply, answered by a page if the handler does not reply otherwise */
     char *body;      /* by weir_body() */
     size_t body_len;
+    int body_error; /* of weir_body(), once it has read something */
 };
 
 extern const struct http_host web_host;

@@ -229,14 +229,23 @@ static COLD int path_change(struct slice raw, struct arena *arena, struct path *
     return 0;
 }
 
-int path_normalize(struct slice raw, struct arena *arena, struct path *out)
+static COLD int path_normalize_slowly(struct slice raw, struct arena *arena, struct path *out)
 {
     if (raw.len == 0)
         raw = SLICE("/");
     if (raw.data[0] != '/')
         return WEIR_EPROTO;
-    if (!path_looks_plain(raw.data, raw.len) && path_needs_change(raw))
+    if (path_needs_change(raw))
         return path_change(raw, arena, out);
     *out = (struct path){.route = raw, .decoded = raw, .text = raw, .in_place = true};
+    return 0;
+}
+
+int path_normalize(struct slice raw, struct arena *arena, struct path *out)
+{
+    if (unlikely(raw.len == 0 || raw.data[0] != '/' || !path_looks_plain(raw.data, raw.len)))
+        return path_normalize_slowly(raw, arena, out);
+    out->route = out->decoded = out->text = raw;
+    out->in_place = true;
     return 0;
 }

@@ -153,6 +153,7 @@ static weir_ctx *context_begin(struct exchange *x)
     c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = false;
     c->reply_error = 0;
     c->body = NULL;
+    c->body_error = 0;
     return c;
 }
 
@@ -168,12 +169,14 @@ static void context_route(weir_ctx *c)
     const struct site *site = c->web->site;
     context_use_group(c, &site->root);
     if (x->target.path.data[0] == '*') {
+        c->match = (struct router_match){0};
         c->match.allow = router_methods(site->router, &x->arena);
         c->handler = c->match.allow ? handle_options : handle_no_memory;
         return;
     }
     int error = path_normalize(x->target.path, &x->arena, &c->path);
     if (unlikely(error)) {
+        c->match = (struct router_match){0};
         c->path.text = c->path.route = slice_of("", 0);
         c->handler = error == WEIR_ENOMEM ? handle_no_memory : handle_refused;
         return;

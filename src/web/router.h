@@ -75,15 +75,26 @@ struct router_match {
     const char *allow; /* of ROUTER_METHOD and ROUTER_OPTIONS, in the arena: "GET, HEAD, OPTIONS" */
 };
 
+/* The two steps of router_match(): a path that is the text of a route from end to end; everything else. */
+bool router_find(const struct router *router, struct slice method, struct slice path, struct router_match *out);
+enum router_outcome router_search(const struct router *router, struct regex_context *context, struct arena *arena,
+                                  struct slice method, struct slice host, const struct path *path,
+                                  struct router_match *out);
+
 /*
  * Looks up a request. host is the Host field's value with or without a port, or empty; path is what path_normalize()
  * made. HEAD is served by a route for GET. Routes of the request's host are tried first, then those of the longest
  * "*." suffix and so on, then those for any host. The arena is used only for parameters and for allow. out is set
  * as its comments say, the rest of it is zero.
  */
-enum router_outcome router_match(const struct router *router, struct regex_context *context, struct arena *arena,
-                                 struct slice method, struct slice host, const struct path *path,
-                                 struct router_match *out);
+static inline enum router_outcome router_match(const struct router *router, struct regex_context *context,
+                                               struct arena *arena, struct slice method, struct slice host,
+                                               const struct path *path, struct router_match *out)
+{
+    return router_find(router, method, path->route, out)
+               ? ROUTER_FOUND
+               : router_search(router, context, arena, method, host, path, out);
+}
 
 /*
  * The methods that any route serves, as for "OPTIONS *" (RFC 9110 section 9.3.7). In the arena; NULL if that is full.

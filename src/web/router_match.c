@@ -195,10 +195,9 @@ static enum router_outcome no_route(const struct walk *w, const struct router *r
     return w->method == METHOD_BIT(METHOD_OPTIONS) ? ROUTER_OPTIONS : ROUTER_METHOD;
 }
 
-static __attribute__((noinline)) enum router_outcome match_by_walk(const struct router *router,
-                                                                   struct regex_context *context, struct arena *arena,
-                                                                   uint64_t method, struct slice host,
-                                                                   const struct path *path, struct router_match *out)
+static enum router_outcome match_by_walk(const struct router *router, struct regex_context *context,
+                                         struct arena *arena, uint64_t method, struct slice host,
+                                         const struct path *path, struct router_match *out)
 {
     struct walk w; /* not initialised as a whole: values is large, and rarely used */
     w.tree = &router->tree;
@@ -238,21 +237,26 @@ static inline const struct router_route *find_whole(const struct route_tree *tre
     return route;
 }
 
-enum router_outcome router_match(const struct router *router, struct regex_context *context, struct arena *arena,
-                                 struct slice method, struct slice host, const struct path *path,
-                                 struct router_match *out)
+bool router_find(const struct router *router, struct slice method, struct slice path, struct router_match *out)
 {
-    uint64_t bit = METHOD_BIT(method_number(method, &router->extensions));
     *out = (struct router_match){0};
-    if (likely(router->tree.nodes[NODE_HOSTS].texts == 0)) {
-        const struct router_route *route = find_whole(&router->tree, path->route.data, path->route.len, bit);
-        if (route) {
-            out->value = route->value;
-            out->pattern = route->pattern;
-            return ROUTER_FOUND;
-        }
-    }
-    return match_by_walk(router, context, arena, bit, host, path, out);
+    if (unlikely(router->tree.nodes[NODE_HOSTS].texts > 0))
+        return false;
+    uint64_t bit = METHOD_BIT(method_number(method, &router->extensions));
+    const struct router_route *route = find_whole(&router->tree, path.data, path.len, bit);
+    if (!route)
+        return false;
+    out->value = route->value;
+    out->pattern = route->pattern;
+    return true;
+}
+
+enum router_outcome router_search(const struct router *router, struct regex_context *context, struct arena *arena,
+                                  struct slice method, struct slice host, const struct path *path,
+                                  struct router_match *out)
+{
+    return match_by_walk(router, context, arena, METHOD_BIT(method_number(method, &router->extensions)), host, path,
+                         out);
 }
 
 const char *router_methods(const struct router *router, struct arena *arena)

@@ -65,12 +65,12 @@ static int body_collect(weir_ctx *c, size_t limit)
     for (;;) {
         const void *piece;
         ssize_t n = weir_read_slice(c, &piece);
-        if (n < 0)
-            return (int)n;
         if (n == 0)
             break;
-        if ((size_t)n > limit - len)
-            return WEIR_ETOOBIG;
+        if (n < 0 || (size_t)n > limit - len) {
+            c->body_error = n < 0 ? (int)n : WEIR_ETOOBIG;
+            return c->body_error;
+        }
         memcpy(body + len, piece, (size_t)n);
         len += (size_t)n;
     }
@@ -84,7 +84,7 @@ static int body_collect(weir_ctx *c, size_t limit)
 int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len)
 {
     if (!c->body) {
-        int error = body_collect(c, limit ? limit : SIZE_MAX);
+        int error = c->body_error ? c->body_error : body_collect(c, limit ? limit : SIZE_MAX);
         if (error)
             return error;
     }
@@ -128,21 +128,22 @@ int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args)
     size_t room;
     int error;
     char *to = x->ops->reserve(x, 1, &room, &error);
-    if (!to)
+    if (!to && error != WEIR_ETOOBIG)
         return error;
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(to, room, fmt, args);
-    if (len < 0) {
-        error = WEIR_EINVAL;
-    } else if ((size_t)len < room) {
-        error = x->ops->commit(x, (size_t)len);
-    } else if ((size_t)len < EXCHANGE_RESERVE_MAX) {
+    int len = vsnprintf(to, to ? room : 0, fmt, args);
+    if (len >= 0 && to && (size_t)len >= room && (size_t)len < EXCHANGE_RESERVE_MAX) {
         to = x->ops->reserve(x, (size_t)len + 1, &room, &error);
-        if (to) {
+        if (to)
             vsnprintf(to, room, fmt, again);
-            error = x->ops->commit(x, (size_t)len);
-        }
+        else if (error != WEIR_ETOOBIG)
+            len = -1;
+    }
+    if (len < 0) {
+        error = error ? error : WEIR_EINVAL;
+    } else if (to && (size_t)len < room) {
+        error = x->ops->commit(x, (size_t)len);
     } else {
         if (whole)
             x->reply.length = len;

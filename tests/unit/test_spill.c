@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+static const struct http_settings settings = {.buffer_size = HEAD_SIZE_MAX};
+
 struct fixture {
     struct memory memory;
     struct http http;
@@ -26,6 +28,7 @@ static int fixture_open(void **state)
     assert_non_null(f);
     memory_init(&f->memory, 0);
     account_open(&f->http.spill_account, &f->memory, "spills");
+    f->http.settings = &settings;
     *state = f;
     return 0;
 }

@@ -456,3 +456,19 @@ def test_slow_body_times_out(start_probe):
         except (ProtocolError, ConnectionResetError):
             pass
         assert 0.3 < time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("size", [1024, 8192])
+@pytest.mark.parametrize("short", [0, 1, 2, 3, 17, 40])
+def test_head_that_outgrows_the_buffer_later(start_probe, size, short):
+    """Nearly a buffer of head, a pause, and then more than fits: refused, and nothing is overwritten."""
+    server = start_probe(f"http_buffer_size={size}", "workers=1")
+    head = b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: "
+    with server.connect() as connection:
+        connection.socket.sendall(head + b"a" * (size - short - len(head)))
+        time.sleep(0.05)
+        if short:
+            connection.socket.sendall(b"b" * (2 * size) + b"\r\n\r\n")
+        data = connection.socket.recv(65536)
+        assert data.startswith(b"HTTP/1.1 431 ")
+    assert server.ask().status == 200

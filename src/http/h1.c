@@ -481,6 +481,7 @@ static void h1_run(struct net *n, struct connection *c)
             return;
         break;
     case H1_FAILED:
+        c->state = H1_ACTIVE; /* from here on it may wait again */
         h->x.http->host->resume(&h->x);
         exchange_finish(h);
         break;

@@ -15,12 +15,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define SEGMENTS_SPARE 5    /* a head, a chunk's three parts, a call */
-#define DIRECT_MIN     2048 /* a write of at least this is sent from where it lies */
-#define STATIC_JOIN_MAX                                                                                                \
-    512 /* a static body up to this is copied behind other output rather than sent as a part of its own */
-#define REGION_LEAST ((uint32_t)1024) /* what the first buffer has to have free to serve as the region */
-#define REGION_MIN   256              /* a region with less room is drained first */
+#define SEGMENTS_SPARE  5                /* a head, a chunk's three parts, a call */
+#define DIRECT_MIN      2048             /* a write of at least this is sent from where it lies */
+#define STATIC_JOIN_MAX 512              /* a static body up to this is copied, see join_body() */
+#define REGION_LEAST    ((uint32_t)1024) /* what the first buffer has to have free to serve as the region */
+#define REGION_MIN      256              /* a region with less room is drained first */
 
 /* ---- The region ---- */
 
@@ -209,14 +208,54 @@ static void reply_decide(struct h1 *h, int64_t length)
     x->reply.length = length;
 }
 
+/* A body that will not be sent, of a HEAD reply or to a client that has gone, is let go of. */
+static void drop_body(struct h1 *h)
+{
+    struct segment *body = &h->x.reply.body;
+    if (likely(body->kind == SEGMENT_STATIC)) {
+        body->len = 0;
+        return;
+    }
+    if (body->kind == SEGMENT_FILE || body->kind == SEGMENT_SHARED) {
+        struct output alone;
+        output_init(&alone);
+        output_push(&alone, *body);
+        output_discard(&alone, 0, h->x.http->release_value);
+    }
+    *body = (struct segment){.kind = SEGMENT_STATIC};
+}
+
+/* There is no room for the head that was made: a bare 500 goes out in its place, and nothing more can be written. */
+static COLD int commit_failure(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    drop_body(h);
+    if (h->open)
+        h->pos = h->open;
+    h->open = NULL;
+    x->reply.fields = NULL;
+    x->reply.type = slice_of(NULL, 0);
+    x->reply.status = 500;
+    x->reply.length = h->announced_left = 0;
+    x->bodyless = true;
+    x->chunked = false;
+    h->close = true;
+    int error = h1_make_room(h, h1_head_size(h, 0));
+    if (error)
+        return error;
+    char *end = h1_head_compose(h, 0, h->pos);
+    output_push_region(&h->out, h->pos, (size_t)(end - h->pos));
+    h->pos = end;
+    return 0;
+}
+
 /* The head does not fit before what is open: it is composed in the request's memory and sent from there. */
 static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size_t body)
 {
     char *head = arena_alloc(&h->x.arena, size + H1_CHUNK_ROOM);
     if (!head) {
         log_error(h1_net(h)->loop->log, "a reply's head of %zu bytes fits neither the buffer nor request_memory", size);
-        h->x.gone = h->reset = true;
-        return WEIR_ENOMEM;
+        return commit_failure(h);
     }
     char *end = h1_head_compose(h, length, head);
     if (h->x.chunked && body) {
@@ -242,13 +281,14 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
     return h1_drain(h); /* the request's memory must not be needed later */
 }
 
-/* A small static body is copied behind its head, where there is room for it. Returns behind it. */
+/* A small static body is copied behind its head where several replies go out together: a part of its own would cost more. Returns behind it. */
 static inline char *join_body(struct h1 *h, char *end)
 {
     struct segment *body = &h->x.reply.body;
     size_t len = body->len;
+    bool alone = h->served == 0 && h->in_pos == h->in_len && output_empty(&h->out);
     bool small = body->kind == SEGMENT_STATIC && len > 0 && len <= STATIC_JOIN_MAX;
-    if (!small || h->x.bodyless || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
+    if (!small || alone || h->x.bodyless || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
         return end;
     body->len = 0;
     h->x.body_sent += len;
@@ -509,23 +549,6 @@ static int h1_push(struct exchange *x)
     return error == TRANSPORT_AGAIN || error == OUTPUT_TURN ? 0 : error;
 }
 
-/* A body that will not be sent, of a HEAD reply or to a client that has gone, is let go of. */
-static void drop_body(struct h1 *h)
-{
-    struct segment *body = &h->x.reply.body;
-    if (likely(body->kind == SEGMENT_STATIC)) {
-        body->len = 0;
-        return;
-    }
-    if (body->kind == SEGMENT_FILE || body->kind == SEGMENT_SHARED) {
-        struct output alone;
-        output_init(&alone);
-        output_push(&alone, *body);
-        output_discard(&alone, 0, h->x.http->release_value);
-    }
-    *body = (struct segment){.kind = SEGMENT_STATIC};
-}
-
 static void h1_discard(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
@@ -597,7 +620,8 @@ static int finish_uncommitted(struct h1 *h)
     int64_t written = h->open ? h->pos - h->open : 0;
     int64_t actual = written + (int64_t)x->reply.body.len;
     bool announced = x->reply.length >= 0 && !x->reply.body.len;
-    if (announced && x->reply.length != actual && !x->bodyless) {
+    bool bodyless = x->bodyless || status_bodyless(x->reply.status);
+    if (announced && x->reply.length != actual && !bodyless) {
         log_error(h1_net(h)->loop->log, "a handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
                   (long long)actual);
         h->reset = x->gone = true;

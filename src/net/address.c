@@ -51,6 +51,14 @@ int address_parse(struct address *a, const char *host, int port)
     return 0;
 }
 
+void address_set_port(struct address *a, int port)
+{
+    if (a->base.sa_family == AF_INET)
+        ((struct sockaddr_in *)&a->storage)->sin_port = htons((uint16_t)port);
+    else if (a->base.sa_family == AF_INET6)
+        ((struct sockaddr_in6 *)&a->storage)->sin6_port = htons((uint16_t)port);
+}
+
 int address_port(const struct address *a)
 {
     if (a->base.sa_family == AF_INET)

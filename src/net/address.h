@@ -27,6 +27,9 @@ int address_parse(struct address *a, const char *host, int port);
 /* "127.0.0.1:80", "[::1]:80" or "unix:PATH". buf has at least ADDRESS_TEXT_MAX bytes. Returns buf. */
 const char *address_format(const struct address *a, char *buf, size_t size);
 
+/* Changes the port; nothing for a Unix socket. */
+void address_set_port(struct address *a, int port);
+
 /* The port, or 0 for a Unix socket. */
 int address_port(const struct address *a);
 

@@ -152,6 +152,7 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
     const char *host = c->host ? c->host : "127.0.0.1";
     if (address_parse(&first->address, host, port_of(c->port)) != 0)
         site_error(errors, "setting host: \"%.120s\" is not an IPv4 or IPv6 address or unix:PATH", host);
+    out->address = first->address;
     first->shared |= first->address.base.sa_family == AF_UNIX;
     out->listener_count = 1;
     c->host = NULL;
@@ -176,19 +177,23 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
     }
     struct listen_spec spec = spec_of(&s->config);
     int port = given->port ? given->port : s->config.port;
-    const char *host = given->host ? given->host : "127.0.0.1";
+    const char *host = given->host ? given->host : "without a host";
     if (given->fd < 0 || given->backlog < 0 || port < WEIR_ANY || given->unix_mode < 0 || given->unix_mode > 0777) {
         site_error(errors, "listener %.120s: a number is out of range", host);
         return WEIR_EINVAL;
     }
     if (given->fd > 0) {
         spec.inherited_fd = given->fd;
-        spec.shared = true;
+    } else if (!given->host) {
+        spec.address = s->address;
+        address_set_port(&spec.address, port_of(port));
     } else if (address_parse(&spec.address, host, port_of(port)) != 0) {
         site_error(errors, "listener: \"%.120s\" is not an IPv4 or IPv6 address or unix:PATH", host);
         return WEIR_EINVAL;
     }
-    spec.shared |= given->shared_listener == WEIR_ON || spec.address.base.sa_family == AF_UNIX;
+    if (given->shared_listener)
+        spec.shared = given->shared_listener == WEIR_ON;
+    spec.shared |= spec.inherited_fd > 0 || spec.address.base.sa_family == AF_UNIX;
     if (given->backlog)
         spec.backlog = given->backlog;
     if (given->notsent_lowat)

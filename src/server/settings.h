@@ -19,7 +19,8 @@ struct settings {
     struct http_settings http;
     struct listen_spec listeners[LISTENERS_MAX];
     size_t listener_count;
-    bool own_address; /* the first listener is config's host and port */
+    struct address address; /* of config's host and port, also for listeners that name none */
+    bool own_address;       /* the first listener is config's host and port */
 };
 
 /* Fills out from given (size bytes of it; NULL: all defaults). Every wrong setting becomes a line of the site's errors. */

@@ -177,7 +177,7 @@ static void context_route(weir_ctx *c)
     int error = path_normalize(x->target.path, &x->arena, &c->path);
     if (unlikely(error)) {
         c->match = (struct router_match){0};
-        c->path.text = c->path.route = slice_of("", 0);
+        c->path = (struct path){.in_place = false};
         c->handler = error == WEIR_ENOMEM ? handle_no_memory : handle_refused;
         return;
     }
@@ -238,6 +238,8 @@ static void web_refuse(struct exchange *x, int status, const char *reason)
 static void web_resume(struct exchange *x)
 {
     weir_ctx *c = x->context;
+    if (x->committed && x->bodyless && !x->gone && c->fail_status == 0)
+        return; /* a HEAD whose handler went on writing: the reply is complete */
     if (c->fail_status == 0 || x->committed || x->gone) {
         x->ops->abort(x);
         return;

@@ -224,6 +224,8 @@ static int reply_end(weir_ctx *c, int error)
 {
     struct reply *r = &c->x->reply;
     r->ended = !error || c->x->committed;
+    if (error && c->x->committed && !c->x->gone && error != WEIR_EDONE)
+        c->x->ops->abort(c->x); /* a part of it may be out: it must not look like all of it */
     if (!r->ended) {
         r->length = REPLY_LENGTH_UNKNOWN;
         c->reply_error = error;

@@ -69,6 +69,7 @@ static int body_collect(weir_ctx *c, size_t limit)
             break;
         if (n < 0 || (size_t)n > limit - len) {
             c->body_error = n < 0 ? (int)n : WEIR_ETOOBIG;
+            arena_shrink(&x->arena, body, size, 0); /* what answers this needs room, too */
             return c->body_error;
         }
         memcpy(body + len, piece, (size_t)n);
@@ -133,7 +134,7 @@ int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args)
     va_list again;
     va_copy(again, args);
     int len = vsnprintf(to, to ? room : 0, fmt, args);
-    if (len >= 0 && to && (size_t)len >= room && (size_t)len < EXCHANGE_RESERVE_MAX) {
+    if (len >= 0 && to && !whole && (size_t)len >= room && (size_t)len < EXCHANGE_RESERVE_MAX) {
         to = x->ops->reserve(x, (size_t)len + 1, &room, &error);
         if (to)
             vsnprintf(to, room, fmt, again);

@@ -1,0 +1,191 @@
+/*
+ * A server for the wire tests of waiting: handlers that sleep, await a descriptor, hand work to a thread or yield, and
+ * replies whose end is told. `waits ROOT` serves with one worker; what its handlers note is read at /journal.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir.h>
+
+/* The server's data; used by its one worker only. */
+struct site {
+    const char *root;
+    int pipe[2];
+    bool flag;
+    char journal[2048];
+};
+
+static void note(struct site *site, const char *text)
+{
+    size_t len = strlen(site->journal);
+    snprintf(site->journal + len, sizeof(site->journal) - len, "%s%s", len ? " " : "", text);
+}
+
+/* What was noted since the last time. */
+static void show_journal(weir_ctx *c)
+{
+    struct site *site = weir_server_data(c);
+    weir_reply_text(c, site->journal);
+    site->journal[0] = '\0';
+}
+
+static int number(weir_ctx *c, const char *name)
+{
+    return (int)strtol(weir_param(c, name), NULL, 10);
+}
+
+/* ---- The end of a reply */
+
+static void note_sent(void *arg, int error, uint64_t bytes)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "sent:%d:%" PRIu64, error, bytes);
+    note(arg, text);
+}
+
+static void sent(weir_ctx *c)
+{
+    struct site *site = weir_server_data(c);
+    const char *kind = weir_param(c, "kind");
+    static char zeros[1 << 22];
+    weir_on_sent(c, note_sent, site);
+    if (strcmp(kind, "reply") == 0)
+        weir_reply_text(c, "12345");
+    else if (strcmp(kind, "file") == 0)
+        weir_send_file(c, site->root, "large.bin");
+    else if (strcmp(kind, "static") == 0)
+        weir_reply_static(c, "application/octet-stream", zeros, sizeof(zeros));
+    else if (strcmp(kind, "stream") == 0)
+        for (int i = 0; i < 1000; i++)
+            weir_printf(c, "%019d\n", i);
+    else if (strcmp(kind, "fail") == 0)
+        weir_fail(c, 500, "asked for");
+}
+
+/* ---- Waiting */
+
+static void note_result(weir_ctx *c, const char *what, int result)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "%s:%d", what, result);
+    note(weir_server_data(c), text);
+    weir_reply_text(c, text);
+}
+
+static void sleep_some(weir_ctx *c)
+{
+    note_result(c, "sleep", weir_sleep(c, number(c, "ms")));
+}
+
+static void await_pipe(weir_ctx *c)
+{
+    const struct site *site = weir_server_data(c);
+    char byte;
+    int end = weir_query(c, "write") ? 1 : 0;
+    int events = weir_await_fd(c, site->pipe[end], end ? WEIR_WRITABLE : WEIR_READABLE, number(c, "ms"));
+    if (events == WEIR_READABLE && read(site->pipe[0], &byte, 1) != 1)
+        events = 99;
+    note_result(c, "await", events);
+}
+
+static void poke_pipe(weir_ctx *c)
+{
+    const struct site *site = weir_server_data(c);
+    weir_reply_printf(c, NULL, "%zd", write(site->pipe[1], "!", 1));
+}
+
+/* Notes the thread that it runs on. */
+static int triple(void *arg)
+{
+    int *values = arg;
+    values[1] = gettid();
+    return values[0] * 3;
+}
+
+static void offload(weir_ctx *c)
+{
+    int values[2] = {number(c, "value"), 0};
+    int result = weir_offload(c, triple, values);
+    weir_reply_printf(c, NULL, "%d %d", result, values[1] != gettid());
+}
+
+/* Yields until another request has raised the flag: only if that is served meanwhile does it end before the clock. */
+static void yield_until_flag(weir_ctx *c)
+{
+    struct site *site = weir_server_data(c);
+    site->flag = false;
+    long turns = 0;
+    while (!site->flag && turns < 20000000) {
+        weir_yield(c);
+        turns++;
+    }
+    weir_reply_text(c, site->flag ? "raised" : "never");
+}
+
+static void raise_flag(weir_ctx *c)
+{
+    struct site *site = weir_server_data(c);
+    site->flag = true;
+    weir_reply_text(c, "raising");
+}
+
+/* ---- Running */
+
+static void add_routes(weir_server *s)
+{
+    weir_get(s, "/sent/{kind}", sent);
+    weir_get(s, "/sleep/{ms}", sleep_some);
+    weir_get(s, "/await/{ms}", await_pipe);
+    weir_get(s, "/poke", poke_pipe);
+    weir_get(s, "/offload/{value}", offload);
+    weir_get(s, "/yield", yield_until_flag);
+    weir_get(s, "/raise", raise_flag);
+    weir_get(s, "/journal", show_journal);
+}
+
+static void await_signal(void)
+{
+    sigset_t signals;
+    int signal;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigwait(&signals, &signal);
+}
+
+static void block_signal(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    struct site site = {.root = argc > 1 ? argv[1] : "."};
+    block_signal();
+    if (pipe2(site.pipe, O_NONBLOCK | O_CLOEXEC) != 0)
+        return 1;
+    weir_server *s =
+        weir_server_new(&(weir_config){.port = WEIR_ANY, .workers = 1, .log_level = WEIR_OFF, .server_data = &site});
+    add_routes(s);
+    int error = weir_server_start(s);
+    if (!error) {
+        printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
+        fflush(stdout);
+        await_signal();
+        weir_server_stop(s);
+        error = weir_server_wait(s);
+    }
+    weir_server_free(s);
+    close(site.pipe[0]);
+    close(site.pipe[1]);
+    return error ? 1 : 0;
+}

@@ -1,0 +1,134 @@
+"""Waiting, and the end of a reply, by tests/programs/waits.c: sleeps, descriptors, threads, yields and clients that go.
+
+SPDX-License-Identifier: MIT
+"""
+
+import re
+import socket
+import struct
+import time
+
+import pytest
+
+from client import request
+from conftest import Server
+
+pytestmark = pytest.mark.threaded
+
+ECLOSED, ETIMEDOUT = -3, -7
+
+
+@pytest.fixture(scope="module")
+def waits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("waits")
+    (folder / "large.bin").write_bytes(bytes(range(256)) * 4000)
+    server = Server("tests/programs/waits", folder)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def journal(waits):
+    """Reads what handlers have noted since the last time; wait: for as long as that is nothing."""
+    waits.ask(path="/journal")
+
+    def read(wait=False):
+        deadline = time.monotonic() + 10
+        while True:
+            text = waits.ask(path="/journal").text()
+            if text or not wait:
+                return text
+            assert time.monotonic() < deadline, "nothing was noted"
+            time.sleep(0.01)
+
+    return read
+
+
+def reset(connection):
+    """Ends a connection by a reset."""
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+# ---- The end of a reply
+
+
+@pytest.mark.parametrize("method, kind, size", [
+    ("GET", "reply", 5), ("GET", "stream", 20000), ("GET", "static", 1 << 22), ("GET", "file", 1024000),
+    ("HEAD", "reply", 0), ("GET", "nothing", 0)])
+def test_on_sent(waits, journal, method, kind, size):
+    """Told once, with the bytes of body that were sent."""
+    with waits.connect() as connection:
+        reply = connection.ask(method, f"/sent/{kind}")
+        assert reply.received == size
+        assert journal(wait=True) == f"sent:0:{size}" and journal() == ""
+
+
+def test_on_sent_after_a_fail(waits, journal):
+    """The page is what is sent."""
+    size = len(waits.ask(path="/sent/fail").body)
+    assert size > 0 and journal(wait=True) == f"sent:0:{size}"
+
+
+def test_on_sent_when_the_client_goes(waits, journal):
+    with waits.connect() as connection:
+        connection.send(request(path="/sent/static"), "GET")
+        connection.socket.recv(1000)
+        reset(connection)
+    error, size = re.fullmatch(r"sent:(-\d+):(\d+)", journal(wait=True)).groups()
+    assert int(error) == ECLOSED and int(size) < 1 << 22
+
+
+# ---- Waiting
+
+
+def test_sleep(waits, journal):
+    began = time.monotonic()
+    assert waits.ask(path="/sleep/150").text() == "sleep:0"
+    assert 0.15 <= time.monotonic() - began < 5
+    assert waits.ask(path="/sleep/0").text() == "sleep:0"
+
+
+@pytest.mark.parametrize("path, noted", [("/sleep/60000", "sleep"), ("/await/0", "await"), ("/await/60000", "await")])
+def test_wait_ends_when_the_client_goes(waits, journal, path, noted):
+    with waits.connect() as connection:
+        connection.send(request(path=path), "GET")
+        time.sleep(0.1)
+        assert journal() == ""
+        reset(connection)
+    began = time.monotonic()
+    assert journal(wait=True) == f"{noted}:{ECLOSED}" and time.monotonic() - began < 3
+
+
+def test_await_fd(waits):
+    """Ready at once, when it gets ready, or not in time; the same descriptor again and again."""
+    with waits.connect() as connection:
+        for limit in (0, 30000):
+            connection.send(request(path=f"/await/{limit}"), "GET")
+            connection.expect_open(0.1)
+            assert waits.ask(path="/poke").text() == "1"
+            assert connection.reply().text() == "await:1"
+        began = time.monotonic()
+        assert connection.ask(path="/await/150").text() == f"await:{ETIMEDOUT}"
+        assert 0.15 <= time.monotonic() - began < 5
+        assert connection.ask(path="/await/0?write").text() == "await:2"
+        waits.ask(path="/poke")
+        assert connection.ask(path="/await/0").text() == "await:1"
+
+
+def test_offload(waits):
+    """Results as they are, negative ones too; on another thread."""
+    with waits.connect() as connection:
+        for value in (0, 1, -7, 700000000):
+            assert connection.ask(path=f"/offload/{value}").text() == f"{value * 3} 1"
+        connection.send(b"".join(request(path=f"/offload/{i}") for i in range(40)), *["GET"] * 40)
+        assert [connection.reply().text() for _ in range(40)] == [f"{i * 3} 1" for i in range(40)]
+
+
+def test_yield(waits):
+    """A handler that only yields lets its worker serve others."""
+    with waits.connect() as connection:
+        connection.send(request(path="/yield"), "GET")
+        time.sleep(0.1)
+        assert waits.ask(path="/raise").text() == "raising"
+        assert connection.reply().text() == "raised"

@@ -18,36 +18,6 @@ size_t http_record_size(const struct http_host *host)
     return sizeof(struct h1) + host->context_size;
 }
 
-/* ---- Waiting and leaving ---- */
-
-bool exchange_is_cut(const struct exchange *x)
-{
-    return x->cut && !((const struct h1 *)(const void *)x)->finishing;
-}
-
-int exchange_park(struct exchange *x, enum exchange_wait why)
-{
-    struct fibers *f = &x->http->net->loop->fibers;
-    if (exchange_is_cut(x))
-        exchange_abandon(x);
-    x->waiting = (uint8_t)why;
-    x->fiber = f->current;
-    int result = fiber_park(f);
-    x->waiting = WAIT_NONE;
-    x->fiber = NULL;
-    return result;
-}
-
-void exchange_abandon(struct exchange *x)
-{
-    struct net *n = x->http->net;
-    x->http->host->ended(x);
-    x->failed = true;
-    x->conn->state = H1_FAILED;
-    connection_queue(n, x->conn);
-    fiber_abandon(&n->loop->fibers);
-}
-
 /* ---- The record of a live connection ---- */
 
 /* Gives back the buffers that hold nothing any more: while only a file or static bytes are left, a stalled client costs its records. */
@@ -543,17 +513,20 @@ static void active_ready(struct connection *c)
             fiber_wake(x->fiber, WEIR_ECLOSED);
         return;
     }
-    if (!x->fiber)
-        return;
     if ((c->ready & READY_WRITE) && h->out.blocked) {
+        bool waited_for = x->fiber && x->waiting == WAIT_OUTPUT;
         int sent = h1_send(h);
-        for (int i = 0; i < 4 && sent == OUTPUT_TURN && x->waiting != WAIT_OUTPUT; i++)
+        /* Nobody else goes on with it, and no event would tell: all that the kernel takes, without a look at the disk. */
+        while (sent == OUTPUT_TURN && !waited_for) {
+            h->out.warm = true;
             sent = h1_send(h);
-        bool over = sent != TRANSPORT_AGAIN;
-        if (over && (x->waiting == WAIT_OUTPUT || x->gone))
+        }
+        if (x->fiber && sent != TRANSPORT_AGAIN && (waited_for || x->gone))
             fiber_wake(x->fiber, x->gone ? WEIR_ECLOSED : 0);
+        if (sent == 0 && x->waiting == WAIT_INPUT) /* the output's deadline was set over it */
+            connection_deadline(h1_net(h), c, x->http->settings->body_timeout_ms);
     }
-    if ((c->ready & READY_READ) && x->waiting == WAIT_INPUT)
+    if (x->fiber && (c->ready & READY_READ) && x->waiting == WAIT_INPUT)
         fiber_wake(x->fiber, 0);
 }
 

@@ -61,6 +61,8 @@ static inline struct net *h1_net(const struct h1 *h)
 
 /* What the end of the region keeps free: CRLF behind a chunk, and the last chunk. */
 #define H1_TAIL_ROOM 8
+/* Segments that are left free for one step: a head, the three parts of a chunk, a call. */
+#define H1_SEGMENTS_SPARE 5
 /* What lies before a chunk's data: up to 5 digits of size and CRLF. */
 #define H1_CHUNK_ROOM 7
 
@@ -92,10 +94,12 @@ char *h1_put_decimal(char *to, uint64_t n);
 char *h1_put_hex(char *to, uint64_t n);
 unsigned h1_hex_digits(uint64_t n);
 
-/* ---- h1_write.c: the reply ---- */
+/* ---- h1_output.c: the region and the queue ---- */
 
-extern const struct exchange_ops h1_exchange_ops;
-
+/* Chooses a region where none is. False: no memory. */
+bool h1_choose_region(struct h1 *h);
+/* The client has gone or is cut: lets go of everything unsent. */
+void h1_drop_output(struct h1 *h, int error);
 /* Sends what can be sent: 0 when all is, TRANSPORT_AGAIN, OUTPUT_TURN, or an error, after which x.gone is set. Suspends only where it is called on a fiber, while a
  * file's next part is fetched into memory; on the loop's own stack that is OUTPUT_TURN. */
 int h1_send(struct h1 *h);
@@ -103,12 +107,23 @@ int h1_send(struct h1 *h);
 int h1_drain(struct h1 *h);
 /* Makes sure that a segment and about `room` bytes of the region can be added. 0 or an error. May suspend. */
 int h1_make_room(struct h1 *h, size_t room);
+/* Whether nothing has to be sent or chosen before a segment and room bytes of the region can be added. */
+static inline bool h1_room_is_there(const struct h1 *h, size_t room)
+{
+    return h->region && (size_t)(h->region_end - h->pos) >= room + H1_TAIL_ROOM &&
+           h->out.count <= OUTPUT_SEGMENTS - H1_SEGMENTS_SPARE;
+}
+/* Moves the region out of the first buffer, which the body needs. 0 or WEIR_ENOMEM. */
+int h1_move_region(struct h1 *h);
+
+/* ---- h1_write.c: the reply ---- */
+
+extern const struct exchange_ops h1_exchange_ops;
+
 /* Queues whatever is open; commits the head if needed. */
 int h1_close_open(struct h1 *h);
 /* The handler has ended: the rest of the reply goes into the queue. */
 int h1_finish_reply(struct h1 *h);
-/* Moves the region out of the first buffer, which the body needs. 0 or WEIR_ENOMEM. */
-int h1_move_region(struct h1 *h);
 
 /* ---- h1_read.c: the request's body ---- */
 

@@ -6,193 +6,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/clock.h"
 #include "base/log.h"
 #include "http/h1.h"
-#include "http/scan.h"
 #include "http/status.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#define SEGMENTS_SPARE  5                /* a head, a chunk's three parts, a call */
-#define DIRECT_MIN      2048             /* a write of at least this is sent from where it lies */
-#define STATIC_JOIN_MAX 512              /* a static body up to this is copied, see join_body() */
-#define REGION_LEAST    ((uint32_t)1024) /* what the first buffer has to have free to serve as the region */
-#define REGION_MIN      256              /* a region with less room is drained first */
-
-/* ---- The region ---- */
-
-static bool region_choose(struct h1 *h)
-{
-    uint32_t size = h->x.http->settings->buffer_size;
-    uint32_t used = (h->in_len + SCAN_SLACK + 15) & ~15u;
-    uint32_t least = size / 4 > REGION_LEAST ? size / 4 : REGION_LEAST;
-    if (!h->receiving && used + least <= size) {
-        h->region = h->in + used;
-        h->region_end = h->in + size;
-    } else {
-        if (!h->second && !(h->second = pool_take(&h->x.http->buffers)))
-            return false;
-        h->region = h->second + (h->window == h->second ? size / 2 : 0);
-        h->region_end = h->second + size;
-    }
-    h->pos = h->region;
-    return true;
-}
-
-int h1_move_region(struct h1 *h)
-{
-    if (!h->region || h->region_end != h->in + h->x.http->settings->buffer_size)
-        return 0;
-    if (output_empty(&h->out) && !h->open) {
-        h->region = NULL;
-        return 0;
-    }
-    if (!h->second && !(h->second = pool_take(&h->x.http->buffers)))
-        return WEIR_ENOMEM;
-    ptrdiff_t shift = h->second - h->region;
-    memcpy(h->second, h->region, (size_t)(h->pos - h->region));
-    for (unsigned i = 0; i < h->out.count; i++) {
-        struct segment *s = &h->out.segments[(h->out.first + i) % OUTPUT_SEGMENTS];
-        if (s->kind == SEGMENT_REGION)
-            s->data += shift;
-    }
-    h->pos += shift;
-    if (h->open)
-        h->open += shift;
-    h->region = h->second;
-    h->region_end = h->second + h->x.http->settings->buffer_size;
-    return 0;
-}
-
-/* ---- Sending ---- */
-
-struct warming {
-    int fd;
-    int64_t offset;
-    size_t len;
-};
-
-static int warm_file(void *arg)
-{
-    const struct warming *w = arg;
-    char byte;
-    (void)readahead(w->fd, w->offset, w->len);
-    return pread(w->fd, &byte, 1, w->offset + (int64_t)w->len - 1) < 0 ? WEIR_EIO : 0;
-}
-
-/* Fetches the next part of the file at the front into memory, on another thread. Meanwhile nothing else touches the output. */
-static void h1_warm(struct h1 *h)
-{
-    const struct segment *s = &h->out.segments[h->out.first];
-    struct warming w = {
-        .fd = s->fd, .offset = s->offset, .len = s->len < OUTPUT_TURN_BYTES ? (size_t)s->len : OUTPUT_TURN_BYTES};
-    uint8_t state = h->x.conn->state;
-    h->x.conn->state = H1_ACTIVE;
-    h->out.blocked = false;
-    (void)offload_run(h->x.http->offload, h1_net(h)->loop, warm_file, &w);
-    h->out.warm = true; /* if it could not be fetched, it is sent all the same */
-    h->x.conn->state = state;
-}
-
-/* output_send(), with cold files fetched. */
-static int output_send_warm(struct h1 *h)
-{
-    struct net *n = h1_net(h);
-    int result;
-    while ((result = output_send(&h->out, n, h->x.conn, h->x.http->release_value)) == OUTPUT_COLD) {
-        if (!n->loop->fibers.current)
-            return OUTPUT_TURN; /* goes on on a fiber */
-        h1_warm(h);
-        if (h->x.gone)
-            return WEIR_ECLOSED;
-    }
-    return result;
-}
-
-/* The client has gone or is cut: nothing that waits will be sent. It may lie in the handler's own memory, which it must not outlive. */
-static void output_drop(struct h1 *h, int error)
-{
-    uint64_t unsent = output_unsent(&h->out);
-    h->x.body_sent -= unsent < h->x.body_sent ? unsent : h->x.body_sent;
-    h->x.gone = h->reset = true;
-    output_discard(&h->out, error, h->x.http->release_value);
-}
-
-int h1_send(struct h1 *h)
-{
-    struct net *n = h1_net(h);
-    if (!output_empty(&h->out)) {
-        bool was_blocked = h->out.blocked;
-        uint64_t before = counter_read(&n->bytes_out);
-        int result = output_send_warm(h);
-        if (result == TRANSPORT_AGAIN) {
-            if (!was_blocked || counter_read(&n->bytes_out) != before) {
-                h->progress = loop_now_ms(n->loop);
-                connection_deadline(n, h->x.conn, h->x.http->settings->write_timeout_ms);
-            }
-            return result;
-        }
-        if (result == OUTPUT_TURN)
-            return result;
-        if (result < 0) {
-            output_drop(h, result);
-            return result;
-        }
-    }
-    if (!h->open)
-        h->region = NULL;
-    return 0;
-}
-
-int h1_drain(struct h1 *h)
-{
-    for (;;) {
-        int result = h1_send(h);
-        if (result == OUTPUT_TURN) {
-            fiber_yield(&h1_net(h)->loop->fibers);
-        } else if (result == TRANSPORT_AGAIN) {
-            int woken = exchange_park(&h->x, WAIT_OUTPUT);
-            if (woken < 0) {
-                output_drop(h, woken);
-                return woken;
-            }
-        } else {
-            return result;
-        }
-        if (h->x.gone) {
-            output_drop(h, WEIR_ECLOSED);
-            return WEIR_ECLOSED;
-        }
-    }
-}
-
-/* Whether nothing has to be sent or chosen before a segment and room bytes of the region can be added. */
-static inline bool room_is_there(const struct h1 *h, size_t room)
-{
-    return h->region && (size_t)(h->region_end - h->pos) >= room + H1_TAIL_ROOM &&
-           h->out.count <= OUTPUT_SEGMENTS - SEGMENTS_SPARE;
-}
-
-int h1_make_room(struct h1 *h, size_t room)
-{
-    for (;;) {
-        if (!h->region && !region_choose(h))
-            return WEIR_ENOMEM;
-        if (room_is_there(h, room))
-            return 0;
-        if (output_empty(&h->out)) {
-            if (h->open || h->pos == h->region)
-                return WEIR_ETOOBIG;
-            h->region = NULL;
-            continue;
-        }
-        int error = h1_drain(h);
-        if (error)
-            return error;
-    }
-}
+#define DIRECT_MIN      2048 /* a write of at least this is sent from where it lies */
+#define STATIC_JOIN_MAX 512  /* a static body up to this is copied, see join_body() */
+#define REGION_MIN      256  /* a region with less room is drained first */
 
 /* ---- The head ---- */
 
@@ -263,7 +83,7 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
         *end++ = '\r';
         *end++ = '\n';
     }
-    if (output_full(&h->out) || h->out.count > OUTPUT_SEGMENTS - SEGMENTS_SPARE) {
+    if (output_full(&h->out) || h->out.count > OUTPUT_SEGMENTS - H1_SEGMENTS_SPARE) {
         int error = h1_drain(h);
         if (error)
             return error;
@@ -311,8 +131,8 @@ static int head_commit(struct h1 *h, int64_t length)
     size_t prefix = chunk ? h1_hex_digits(body) + 2 : 0;
     if (!h->open) {
         if (!h->region)
-            (void)region_choose(h); /* h1_make_room() says what is amiss */
-        int error = likely(room_is_there(h, h1_head_room(h))) ? 0 : h1_make_room(h, h1_head_size(h, length));
+            (void)h1_choose_region(h); /* h1_make_room() says what is amiss */
+        int error = likely(h1_room_is_there(h, h1_head_room(h))) ? 0 : h1_make_room(h, h1_head_size(h, length));
         if (unlikely(error == WEIR_ETOOBIG))
             return commit_elsewhere(h, length, h1_head_size(h, length), 0);
         if (error)
@@ -325,7 +145,7 @@ static int head_commit(struct h1 *h, int64_t length)
         return 0;
     }
     size_t size = h1_head_size(h, length);
-    if (h->pos + size + prefix + H1_TAIL_ROOM > h->region_end || h->out.count > OUTPUT_SEGMENTS - SEGMENTS_SPARE)
+    if (h->pos + size + prefix + H1_TAIL_ROOM > h->region_end || h->out.count > OUTPUT_SEGMENTS - H1_SEGMENTS_SPARE)
         return commit_elsewhere(h, length, size, body);
     memmove(h->open + size + prefix, h->open, body);
     char *end = h1_head_compose(h, length, h->open);
@@ -491,7 +311,7 @@ static int write_direct(struct h1 *h, const char *data, size_t len)
 static bool whole_fits(struct h1 *h, size_t len)
 {
     struct exchange *x = &h->x;
-    if (x->committed || x->reply.length != (int64_t)len || (!h->region && !region_choose(h)))
+    if (x->committed || x->reply.length != (int64_t)len || (!h->region && !h1_choose_region(h)))
         return false;
     if (open_room(h) < len)
         return false;
@@ -546,6 +366,10 @@ static int h1_push(struct exchange *x)
     int error = h->open && !x->reply.ended && !x->sealing ? h1_close_open(h) : 0;
     if (!error)
         error = h1_send(h);
+    while (error == OUTPUT_TURN && !x->gone) { /* no event would tell that there is room */
+        fiber_yield(&h1_net(h)->loop->fibers);
+        error = h1_send(h);
+    }
     return error == TRANSPORT_AGAIN || error == OUTPUT_TURN ? 0 : error;
 }
 
@@ -638,58 +462,20 @@ int h1_finish_reply(struct h1 *h)
     struct exchange *x = &h->x;
     int error = x->gone ? WEIR_ECLOSED : x->committed ? finish_stream(h) : finish_uncommitted(h);
     if (error) {
-        output_drop(h, error);
+        h1_drop_output(h, error);
         h->open = NULL;
     }
     if (unlikely(x->reply.body.kind != SEGMENT_STATIC))
         drop_body(h);
-    if (x->reply.on_sent) {
-        uint64_t sent = x->bodyless ? 0 : x->body_sent;
-        if (error || output_full(&h->out))
-            x->reply.on_sent(x->reply.on_sent_arg, error, sent);
-        else
-            output_push(&h->out, (struct segment){.kind = SEGMENT_CALL,
-                                                  .len = sent & SEGMENT_LEN_MASK,
-                                                  .call = x->reply.on_sent,
-                                                  .arg = x->reply.on_sent_arg});
-    }
-    return error;
-}
-
-/* ---- Sharing the worker ---- */
-
-#define EXCHANGE_SHARE       (64 * 1024) /* bytes that a fiber may move in a turn */
-#define EXCHANGE_STEP        (8 * 1024)  /* how often the clock is looked at */
-#define EXCHANGE_CALL_COST   32          /* what a call costs at least, so that many small writes count too */
-#define EXCHANGE_SLICE_NS    1000000     /* what a turn may have taken */
-#define EXCHANGE_DEAD_WRITES 64
-
-static COLD void charge_slow(struct exchange *x)
-{
-    struct loop *l = x->http->net->loop;
-    x->moved += EXCHANGE_STEP - x->budget;
-    x->budget = EXCHANGE_STEP;
-    if (x->moved < EXCHANGE_SHARE && clock_monotonic_ns() - l->now_ns < EXCHANGE_SLICE_NS)
-        return;
-    x->moved = 0;
-    (void)x->ops->push(x);
-    fiber_yield(&l->fibers);
-    if (exchange_is_cut(x))
-        exchange_abandon(x);
-}
-
-void exchange_charge(struct exchange *x, size_t n)
-{
-    size_t cost = n + EXCHANGE_CALL_COST;
-    x->budget -= cost < EXCHANGE_SHARE ? (int32_t)cost : EXCHANGE_SHARE;
-    if (unlikely(x->budget <= 0))
-        charge_slow(x);
-}
-
-int exchange_dead_write(struct exchange *x, int error)
-{
-    if (++x->dead_writes > EXCHANGE_DEAD_WRITES || exchange_is_cut(x))
-        exchange_abandon(x);
-    fiber_yield(&x->http->net->loop->fibers);
+    void (*on_sent)(void *, int, uint64_t) = x->reply.on_sent;
+    x->reply.on_sent = NULL; /* once, whatever still happens to the request */
+    uint64_t sent = x->bodyless ? 0 : x->body_sent;
+    if (on_sent && (error || output_full(&h->out)))
+        on_sent(x->reply.on_sent_arg, error, sent);
+    else if (on_sent)
+        output_push(&h->out, (struct segment){.kind = SEGMENT_CALL,
+                                              .len = sent & SEGMENT_LEN_MASK,
+                                              .call = on_sent,
+                                              .arg = x->reply.on_sent_arg});
     return error;
 }

@@ -306,6 +306,8 @@ static int server_await_workers(weir_server *s, int started)
         return 0;
     for (int i = 0; i < started; i++)
         pthread_join(s->workers[i].thread, NULL);
+    for (int i = 0; i < started; i++)
+        worker_drop_inbox(&s->workers[i]);
     int error = server_error(s, started);
     log_error(&s->log, "the server cannot start: %s", weir_strerror(error));
     return error;

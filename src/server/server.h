@@ -91,7 +91,7 @@ void *worker_main(void *arg);
 /* Any thread. */
 void worker_order_stop(struct worker *w);
 void worker_order_cut(struct worker *w);
-/* After all workers have ended: closes sockets that were on their way to this one. */
+/* After all workers have ended: closes what this one was woken by, and sockets that were on their way to it. */
 void worker_drop_inbox(struct worker *w);
 
 /* ---- server.c ---- */

@@ -165,6 +165,9 @@ void worker_order_cut(struct worker *w)
 
 void worker_drop_inbox(struct worker *w)
 {
+    if (w->loop.wake_fd > 0)
+        close(w->loop.wake_fd);
+    w->loop.wake_fd = -1;
     struct inbox_node *node = atomic_exchange(&w->loop.inbox, NULL);
     while (node) {
         struct inbox_node *next = node->next;
@@ -253,8 +256,12 @@ static void worker_clean_up(struct worker *w)
         http_done(&w->http);
     if (w->net.loop)
         net_done(&w->net);
-    if (w->loop.fibers.entry)
+    if (w->loop.fibers.entry) {
+        int wake_fd = w->loop.wake_fd;
+        w->loop.wake_fd = -1;
         loop_done(&w->loop);
+        w->loop.wake_fd = wake_fd; /* others may still send: closed when all have ended */
+    }
     account_close(&w->stack_account);
     account_close(&w->regex_account);
 }

@@ -1,0 +1,76 @@
+/*
+ * How an exchange shares its worker: waiting, taking turns, and being ended.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/clock.h"
+#include "http/h1.h"
+
+/* ---- Waiting and leaving ---- */
+
+bool exchange_is_cut(const struct exchange *x)
+{
+    return x->cut && !((const struct h1 *)(const void *)x)->finishing;
+}
+
+int exchange_park(struct exchange *x, enum exchange_wait why)
+{
+    struct fibers *f = &x->http->net->loop->fibers;
+    if (exchange_is_cut(x))
+        exchange_abandon(x);
+    x->waiting = (uint8_t)why;
+    x->fiber = f->current;
+    int result = fiber_park(f);
+    x->waiting = WAIT_NONE;
+    x->fiber = NULL;
+    return result;
+}
+
+void exchange_abandon(struct exchange *x)
+{
+    struct net *n = x->http->net;
+    x->http->host->ended(x);
+    x->failed = true;
+    x->sealing = false;
+    x->conn->state = H1_FAILED;
+    connection_queue(n, x->conn);
+    fiber_abandon(&n->loop->fibers);
+}
+
+/* ---- Sharing the worker ---- */
+
+#define EXCHANGE_SHARE       (64 * 1024) /* bytes that a fiber may move in a turn */
+#define EXCHANGE_STEP        (8 * 1024)  /* how often the clock is looked at */
+#define EXCHANGE_CALL_COST   32          /* what a call costs at least, so that many small writes count too */
+#define EXCHANGE_SLICE_NS    1000000     /* what a turn may have taken */
+#define EXCHANGE_DEAD_WRITES 64
+
+static COLD void charge_slow(struct exchange *x)
+{
+    struct loop *l = x->http->net->loop;
+    x->moved += EXCHANGE_STEP - x->budget;
+    x->budget = EXCHANGE_STEP;
+    if (x->moved < EXCHANGE_SHARE && clock_monotonic_ns() - l->now_ns < EXCHANGE_SLICE_NS)
+        return;
+    x->moved = 0;
+    (void)x->ops->push(x);
+    fiber_yield(&l->fibers);
+    if (exchange_is_cut(x))
+        exchange_abandon(x);
+}
+
+void exchange_charge(struct exchange *x, size_t n)
+{
+    size_t cost = n + EXCHANGE_CALL_COST;
+    x->budget -= cost < EXCHANGE_SHARE ? (int32_t)cost : EXCHANGE_SHARE;
+    if (unlikely(x->budget <= 0))
+        charge_slow(x);
+}
+
+int exchange_dead_write(struct exchange *x, int error)
+{
+    if (++x->dead_writes > EXCHANGE_DEAD_WRITES || exchange_is_cut(x))
+        exchange_abandon(x);
+    fiber_yield(&x->http->net->loop->fibers);
+    return error;
+}

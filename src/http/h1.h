@@ -49,6 +49,8 @@ struct h1 {
     uint32_t progress;         /* tick of the last sent byte, for the write timeout */
 };
 
+_Static_assert(sizeof(struct h1) <= 1728, "a stalled reader of a file costs this and the web floor's context");
+
 static inline struct h1 *h1_of(struct exchange *x)
 {
     return (struct h1 *)(void *)x;

@@ -33,6 +33,8 @@ struct segment {
     };
 };
 
+_Static_assert(sizeof(struct segment) == 24, "every live request holds a queue of them");
+
 /* What a length can be: 2^60 bytes is more than any file. */
 #define SEGMENT_LEN_MASK (((uint64_t)1 << 60) - 1)
 

@@ -41,6 +41,8 @@ struct fiber {
     unsigned valgrind; /* Valgrind's stack number */
 };
 
+_Static_assert(sizeof(struct fiber) <= 96, "it lies on every stack");
+
 struct fibers {
     struct account *account;
     size_t stack_size; /* usable bytes, the record included */

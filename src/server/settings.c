@@ -178,7 +178,8 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
     struct listen_spec spec = spec_of(&s->config);
     int port = given->port ? given->port : s->config.port;
     const char *host = given->host ? given->host : "without a host";
-    if (given->fd < 0 || given->backlog < 0 || port < WEIR_ANY || given->unix_mode < 0 || given->unix_mode > 0777) {
+    if (given->fd < 0 || given->backlog < 0 || port < WEIR_ANY || port > 65535 || given->unix_mode < 0 ||
+        given->unix_mode > 0777) {
         site_error(errors, "listener %.120s: a number is out of range", host);
         return WEIR_EINVAL;
     }

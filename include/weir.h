@@ -101,7 +101,7 @@ typedef struct weir_config {
 
     size_t http_buffer_size;   /* a receive or send buffer; the head of a request must fit; 1024..65536, default 8192 */
     size_t ws_buffer_size;     /* a WebSocket message buffer; 256..16 MiB, default 4096 */
-    int http_buffers;          /* HTTP buffers made before the start, each worker; default 8 */
+    int http_buffers;          /* buffers of each kind made before the start, each worker; default 8 */
     size_t stack_size;         /* a handler's stack; 16 KiB..8 MiB, default 64 KiB */
     size_t request_memory;     /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
     size_t memory_limit;       /* bound on the server's user-space memory; default none */

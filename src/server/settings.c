@@ -208,8 +208,9 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
 /* What a worker takes before its first request, and has to be able to take for it. */
 static uint64_t worker_memory(const weir_config *c)
 {
-    uint64_t slabs = (uint64_t)4 * 64 * 1024;
-    return slabs + 8 * (uint64_t)c->http_buffer_size + 8 * (uint64_t)c->request_memory + 2 * (uint64_t)c->stack_size;
+    uint64_t slabs = (uint64_t)5 * 64 * 1024;
+    return slabs + 8 * (uint64_t)c->http_buffer_size + 8 * (uint64_t)c->ws_buffer_size +
+           8 * (uint64_t)c->request_memory + 2 * (uint64_t)c->stack_size;
 }
 
 void settings_complete(struct settings *s, struct site *errors)

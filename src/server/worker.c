@@ -93,6 +93,7 @@ static COLD void worker_trim(struct worker *w)
     w->trim_due = false;
     http_trim(&w->http, false);
     pool_trim(&w->net.connections, false);
+    pool_trim(&w->messages, false);
     fibers_trim(&w->loop.fibers, false);
 }
 
@@ -206,6 +207,8 @@ static int worker_preallocate(struct worker *w)
 {
     const weir_config *c = &w->server->settings.config;
     int error = http_preallocate(&w->http, (size_t)c->http_buffers, (size_t)c->request_memory_blocks);
+    if (!error)
+        error = pool_preallocate(&w->messages, (size_t)c->http_buffers);
     return error ? error : fibers_preallocate(&w->loop.fibers, 1);
 }
 
@@ -220,6 +223,8 @@ static int worker_set_up(struct worker *w)
         return error;
     w->loop.begin_fn = worker_turn_begin;
     w->loop.turn_fn = worker_turn;
+    account_open(&w->message_account, &s->memory, "websocket buffers");
+    pool_init(&w->messages, &w->message_account, s->settings.config.ws_buffer_size, 64, 0);
     w->loop.wheel.handlers[TIMER_WAIT] = wait_timer_fired;
     w->loop.wheel.handlers[TIMER_MAINTENANCE] = worker_maintain;
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
@@ -262,6 +267,8 @@ static void worker_clean_up(struct worker *w)
         loop_done(&w->loop);
         w->loop.wake_fd = wake_fd; /* others may still send: closed when all have ended */
     }
+    pool_done(&w->messages);
+    account_close(&w->message_account);
     account_close(&w->stack_account);
     account_close(&w->regex_account);
 }

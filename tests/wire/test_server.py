@@ -423,3 +423,11 @@ def test_stack_overflow_is_told(start_probe):
     assert server.process.wait(10) == -signal.SIGSEGV
     text = server.error_text()
     assert "stack" in text and "stack_size" in text, text
+
+
+@pytest.mark.parametrize("size", [4096, 8192])
+def test_ws_buffer_size_setting(start_probe, size):
+    """Message buffers are made before the start, of the size that is set; the ledger shows their account."""
+    server = start_probe(f"ws_buffer_size={size}", "http_buffers=32", "workers=1")
+    account = json.loads(server.ask(path="/ledger").body)["accounts"]["websocket buffers"]
+    assert 32 * size <= account["reserved"] <= 64 * size + 65536, account

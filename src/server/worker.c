@@ -209,6 +209,8 @@ static int worker_preallocate(struct worker *w)
     int error = http_preallocate(&w->http, (size_t)c->http_buffers, (size_t)c->request_memory_blocks);
     if (!error)
         error = pool_preallocate(&w->messages, (size_t)c->http_buffers);
+    if (!error)
+        error = pool_preallocate(&w->net.connections, 1); /* so that a worker's first client takes nothing new */
     return error ? error : fibers_preallocate(&w->loop.fibers, 1);
 }
 

@@ -20,7 +20,7 @@ static void pools(weir_ctx *c)
     weir_set_header(c, "Content-Type", "text/plain");
     weir_printf(c, "%-20s %12s %12s %12s\n", "account", "in use", "reserved", "peak");
     for (size_t i = 0; i < ledger.account_count; i++) {
-        const weir_account *account = &ledger.accounts[i];
+        const weir_ledger_account *account = &ledger.accounts[i];
         weir_printf(c, "%-20s %12" PRIu64 " %12" PRIu64 " %12" PRIu64 "\n", account->name, account->in_use,
                     account->reserved, account->peak);
     }

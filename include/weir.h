@@ -129,7 +129,8 @@ typedef struct weir_config {
     void *log_data;  /* handed to log */
 
     void *server_data; /* read by weir_server_data() */
-    /* Runs on each worker's thread before it serves; what it returns is that worker's weir_worker_data(). May be NULL. */
+    /* Runs on each worker's thread, whose stack is 128 KiB, before it serves; what it returns is that worker's
+     * weir_worker_data(). May be NULL. */
     void *(*worker_start)(void *server_data, int worker);
     /* Runs on each worker's thread when it ends. May be NULL. */
     void (*worker_stop)(void *server_data, int worker, void *worker_data);
@@ -537,17 +538,48 @@ typedef struct weir_cache_stats {
 } weir_cache_stats;
 WEIR_API void weir_cache_stats_read(const weir_cache *cache, weir_cache_stats *stats);
 
+/* ---- Memory of the program ---------------------------------------------------------------------------------- */
+
+/*
+ * An account for the program's own data: what is allocated from it is a row of the ledger and counts against
+ * memory_limit with the server's own. Nothing of it belongs to a request; for that, see weir_alloc().
+ */
+typedef struct weir_account weir_account;
+
+#define WEIR_ACCOUNT_NAME_SIZE 64 /* of an account's whole name, its NUL included */
+
+/*
+ * Opens an account. name: for people, without "/" and control characters; below parent (NULL: none) the ledger shows it
+ * as PARENT/NAME, and accounts of one name as one row. limit: most that it and the accounts below it may take together
+ * (0: no bound of its own). NULL when an argument is wrong, the name is too long, or there is no memory. At any time
+ * after weir_server_new(), by any thread. Owned by the server.
+ */
+WEIR_API weir_account *weir_account_open(weir_server *s, weir_account *parent, const char *name, size_t limit);
+
+/* Closes an account that nobody uses any more. 0, or WEIR_EBUSY while memory of it is not given back or an account
+ * below it is open; then it stays open. NULL is allowed. Any thread. weir_server_free() closes what is left, and logs
+ * what has not been given back: that memory is lost. */
+WEIR_API int weir_account_close(weir_account *a);
+
+/* Memory by malloc(), aligned for any type, not cleared; 16 bytes more than size are counted. NULL when the account's
+ * bound, one above it or memory_limit is reached, or the machine's memory. Any thread; does not suspend. */
+WEIR_API void *weir_account_alloc(weir_account *a, size_t size);
+/* Gives it back to the account that it came from. p may be NULL. Any thread. */
+WEIR_API void weir_account_free(weir_account *a, void *p);
+
 /* ---- The ledger --------------------------------------------------------------------------------------------- */
 
-/* One account: a kind of memory, summed over the workers. */
-typedef struct weir_account {
-    const char *name;
+/* One row: a kind of memory, summed over the workers. Its figures are its own: they do not hold those of accounts below
+ * it, so that the rows add up. */
+typedef struct weir_ledger_account {
+    char name[WEIR_ACCOUNT_NAME_SIZE];
+    uint64_t limit;    /* bound of its own, on it and all below it; 0: none */
     uint64_t in_use;   /* bytes handed out */
     uint64_t reserved; /* bytes taken from the system for it */
     uint64_t peak;     /* most that was ever in use (sum of the workers' peaks) */
     uint64_t refused;  /* times that memory was asked for and not given */
     uint64_t objects;  /* things handed out */
-} weir_account;
+} weir_ledger_account;
 
 typedef struct weir_ledger {
     uint64_t memory_limit; /* 0: none */
@@ -558,7 +590,7 @@ typedef struct weir_ledger {
     uint64_t bytes_in, bytes_out;
     uint64_t fibers; /* handlers suspended or running */
     size_t account_count;
-    weir_account accounts[32];
+    weir_ledger_account accounts[48]; /* when there are more, the last is of all the others */
 } weir_ledger;
 
 /* Reads the ledger of a server; figures of several workers are not of one instant. Any thread. */

@@ -19,13 +19,26 @@ void memory_done(struct memory *m)
     lock_done(&m->lock);
 }
 
-void account_open(struct account *a, struct memory *m, const char *name)
+static void account_enter(struct account *a)
 {
-    *a = (struct account){.memory = m, .name = name};
+    struct memory *m = a->memory;
     lock_acquire(&m->lock);
     a->next = m->accounts;
     m->accounts = a;
     lock_release(&m->lock);
+}
+
+void account_open(struct account *a, struct memory *m, const char *name)
+{
+    *a = (struct account){.memory = m, .name = name};
+    account_enter(a);
+}
+
+void account_open_shared(struct account *a, struct memory *m, const char *name, struct account *parent, uint64_t limit)
+{
+    weir_assert(!parent || (parent->memory == m && parent->shared));
+    *a = (struct account){.memory = m, .name = name, .parent = parent, .limit = limit, .shared = true};
+    account_enter(a);
 }
 
 void account_close(struct account *a)
@@ -33,7 +46,7 @@ void account_close(struct account *a)
     struct memory *m = a->memory;
     if (!m)
         return;
-    weir_assert(counter_read(&a->reserved) == 0);
+    weir_assert(counter_read(&a->granted) == 0);
     lock_acquire(&m->lock);
     for (struct account **at = &m->accounts; *at; at = &(*at)->next) {
         if (*at == a) {
@@ -45,31 +58,95 @@ void account_close(struct account *a)
     a->memory = NULL;
 }
 
+static void counter_add_shared(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+void account_take_any(struct account *a, size_t size)
+{
+    if (!a->shared) {
+        account_take(a, size);
+        return;
+    }
+    uint64_t in_use = atomic_fetch_add_explicit(&a->in_use, size, memory_order_relaxed) + size;
+    uint64_t peak = counter_read(&a->peak);
+    while (in_use > peak &&
+           !atomic_compare_exchange_weak_explicit(&a->peak, &peak, in_use, memory_order_relaxed, memory_order_relaxed))
+        ;
+    counter_add_shared(&a->objects, 1);
+}
+
+void account_give_any(struct account *a, size_t size)
+{
+    if (!a->shared) {
+        account_give(a, size);
+        return;
+    }
+    uint64_t before = atomic_fetch_sub_explicit(&a->in_use, size, memory_order_relaxed);
+    debug_assert(before >= size && counter_read(&a->objects) > 0);
+    (void)before;
+    counter_add_shared(&a->objects, (uint64_t)0 - 1);
+}
+
+/* Adds size to what a bound is on. False, with nothing changed, if it would be exceeded. */
+static bool bound_take(_Atomic uint64_t *granted, uint64_t limit, size_t size)
+{
+    if (limit && size > limit)
+        return false; /* so that no sum below can overflow */
+    uint64_t before = atomic_fetch_add_explicit(granted, size, memory_order_relaxed);
+    if (!limit || before + size <= limit)
+        return true;
+    atomic_fetch_sub_explicit(granted, size, memory_order_relaxed);
+    return false;
+}
+
+/* Takes size out of the sums of a and those above it, up to but not including `end`. */
+static void chain_return(struct account *a, const struct account *end, size_t size)
+{
+    for (; a != end; a = a->parent)
+        atomic_fetch_sub_explicit(&a->granted, size, memory_order_relaxed);
+}
+
+static bool chain_take(struct account *a, size_t size)
+{
+    for (struct account *at = a; at; at = at->parent) {
+        if (!bound_take(&at->granted, at->limit, size)) {
+            chain_return(a, at, size);
+            return false;
+        }
+    }
+    return true;
+}
+
 bool memory_grant(struct account *a, size_t size)
 {
     struct memory *m = a->memory;
     bool refused = m->fault && m->fault(m->fault_arg, a, size);
-    if (!refused && m->limit)
-        refused = size > m->limit; /* so that no sum below can overflow */
-    if (!refused) {
-        uint64_t before = atomic_fetch_add_explicit(&m->granted, size, memory_order_relaxed);
-        refused = m->limit && before + size > m->limit;
-        if (refused)
-            atomic_fetch_sub_explicit(&m->granted, size, memory_order_relaxed);
+    if (!refused)
+        refused = !bound_take(&m->granted, m->limit, size);
+    if (!refused && !chain_take(a, size)) {
+        atomic_fetch_sub_explicit(&m->granted, size, memory_order_relaxed);
+        refused = true;
     }
-    if (refused) {
-        counter_add(&a->refused, 1);
-        return false;
-    }
-    counter_add(&a->reserved, size);
-    return true;
+    counter_add_shared(refused ? &a->refused : &a->reserved, refused ? 1 : size);
+    return !refused;
 }
 
 void memory_return(struct account *a, size_t size)
 {
     debug_assert(counter_read(&a->reserved) >= size);
-    counter_add(&a->reserved, (uint64_t)0 - size);
+    counter_add_shared(&a->reserved, (uint64_t)0 - size);
+    chain_return(a, NULL, size);
     atomic_fetch_sub_explicit(&a->memory->granted, size, memory_order_relaxed);
+}
+
+/* The system has refused what was granted. */
+static COLD void *grant_failed(struct account *a, size_t size)
+{
+    memory_return(a, size);
+    counter_add_shared(&a->refused, 1);
+    return NULL;
 }
 
 /* Alignment is had by mapping more and cutting off both ends. */
@@ -96,11 +173,7 @@ void *memory_map(struct account *a, size_t size, size_t align)
     if (!memory_grant(a, size))
         return NULL;
     void *p = map_aligned(size, align);
-    if (!p) {
-        memory_return(a, size);
-        counter_add(&a->refused, 1);
-    }
-    return p;
+    return p ? p : grant_failed(a, size);
 }
 
 void memory_unmap(struct account *a, void *p, size_t size)
@@ -115,12 +188,9 @@ void *memory_alloc(struct account *a, size_t size)
     if (!memory_grant(a, size))
         return NULL;
     void *p = malloc(size);
-    if (!p) {
-        memory_return(a, size);
-        counter_add(&a->refused, 1);
-        return NULL;
-    }
-    account_take(a, size);
+    if (!p)
+        return grant_failed(a, size);
+    account_take_any(a, size);
     return p;
 }
 
@@ -129,6 +199,6 @@ void memory_free(struct account *a, void *p, size_t size)
     if (!p)
         return;
     free(p);
-    account_give(a, size);
+    account_give_any(a, size);
     memory_return(a, size);
 }

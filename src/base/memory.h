@@ -2,8 +2,12 @@
  * The one table through which all memory is had. Every byte belongs to an account; the accounts of a server share one
  * bound, which holds at every instant because memory is granted before it is taken. A test can make any allocation fail.
  *
+ * Accounts nest: what one is granted counts against the bounds of all above it. Its other figures are its own alone, so
+ * that those of all accounts add up.
+ *
  * An account has one writer at a time: the worker that owns it, or whoever holds its owner's lock. Any thread may read
- * it, so its figures are relaxed atomics that the writer loads and stores without a locked instruction.
+ * it, so its figures are relaxed atomics that the writer loads and stores without a locked instruction. One that is
+ * opened as shared may be used by any thread at any time, and pays for that with locked instructions.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,6 +27,10 @@ struct account {
     struct memory *memory;
     const char *name; /* static, or alive as long as the account */
     struct account *next;
+    struct account *parent;    /* NULL: none above it */
+    uint64_t limit;            /* bound on granted; 0: none of its own */
+    bool shared;               /* any thread may use it */
+    _Atomic uint64_t granted;  /* bytes reserved by it and by those below it */
     _Atomic uint64_t in_use;   /* bytes handed out */
     _Atomic uint64_t reserved; /* bytes taken from the system */
     _Atomic uint64_t peak;     /* most that was in use */
@@ -45,7 +53,9 @@ void memory_done(struct memory *m);
 
 /* Opens an account. a is the caller's, and has to live until account_close(). name: see above. */
 void account_open(struct account *a, struct memory *m, const char *name);
-/* Closes it; nothing may be reserved any more. */
+/* The same for one that any thread may use, below parent (which is one of m's, or NULL) and with a bound (0: none). */
+void account_open_shared(struct account *a, struct memory *m, const char *name, struct account *parent, uint64_t limit);
+/* Closes it; nothing may be reserved any more, by it or below it. Nothing if it is not open. */
 void account_close(struct account *a);
 
 /* Adds to a figure that only the calling thread writes. */
@@ -75,6 +85,10 @@ static inline void account_give(struct account *a, size_t size)
     counter_add(&a->objects, (uint64_t)0 - 1);
 }
 
+/* The same for an account of either kind. */
+void account_take_any(struct account *a, size_t size);
+void account_give_any(struct account *a, size_t size);
+
 /*
  * Maps size bytes (a multiple of the page size), aligned to align (a power of two, at least a page), cleared, and never
  * made of huge pages. NULL when the bound or the system refuses. It counts as reserved; what of it is in use is the
@@ -87,7 +101,7 @@ void memory_unmap(struct account *a, void *p, size_t size);
 bool memory_grant(struct account *a, size_t size) MUST_CHECK;
 void memory_return(struct account *a, size_t size);
 
-/* Memory from the C library, not cleared, counted as reserved and in use. For what lives as long as the server. NULL when refused. */
+/* Memory from the C library, not cleared, counted as reserved and in use. For what is not on a request's path. NULL when refused. */
 void *memory_alloc(struct account *a, size_t size) MUST_CHECK;
 /* size is what was asked for. p may be NULL. */
 void memory_free(struct account *a, void *p, size_t size);

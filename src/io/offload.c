@@ -4,11 +4,10 @@
  * SPDX-License-Identifier: MIT
  */
 #include "io/offload.h"
+#include "base/thread.h"
 #include "weir.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <signal.h>
 #include <time.h>
 
 #define OFFLOAD_STACK_SIZE   ((size_t)128 * 1024)
@@ -24,7 +23,7 @@ void offload_init(struct offload *o, struct memory *m, int threads_max)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     weir_assert(pthread_cond_init(&o->wanted, &attributes) == 0 && pthread_cond_init(&o->ended, NULL) == 0);
     pthread_condattr_destroy(&attributes);
-    account_open(&o->account, m, "offload threads");
+    account_open_shared(&o->account, m, "offload threads", NULL, 0);
 }
 
 void offload_done(struct offload *o)
@@ -74,35 +73,17 @@ static void *offload_thread(void *arg)
         lock_acquire(&o->lock);
     }
     o->threads--;
-    account_give(&o->account, OFFLOAD_STACK_SIZE);
-    memory_return(&o->account, OFFLOAD_STACK_SIZE);
+    thread_leave(&o->account, OFFLOAD_STACK_SIZE);
     pthread_cond_signal(&o->ended);
     lock_release(&o->lock);
     return NULL;
 }
 
-/* Starts a thread with every signal blocked, so that the program's handlers run on the program's threads. */
 static bool offload_start_thread(struct offload *o) REQUIRES(o->lock)
 {
-    if (!memory_grant(&o->account, OFFLOAD_STACK_SIZE))
+    struct thread thread;
+    if (thread_start(&thread, &o->account, OFFLOAD_STACK_SIZE, THREAD_DETACHED, offload_thread, o) != 0)
         return false;
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    size_t size = OFFLOAD_STACK_SIZE < (size_t)PTHREAD_STACK_MIN ? (size_t)PTHREAD_STACK_MIN : OFFLOAD_STACK_SIZE;
-    pthread_attr_setstacksize(&attributes, size);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
-    int error = pthread_create(&thread, &attributes, offload_thread, o);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (error) {
-        memory_return(&o->account, OFFLOAD_STACK_SIZE);
-        return false;
-    }
-    account_take(&o->account, OFFLOAD_STACK_SIZE);
     o->threads++;
     return true;
 }

@@ -28,7 +28,7 @@ struct offload {
     int queued GUARDED_BY(lock); /* jobs that no thread has taken yet */
     int threads_max;
     bool stopping GUARDED_BY(lock);
-    struct account account; /* the threads' stacks; written under the lock */
+    struct account account; /* the threads' stacks */
 };
 
 void offload_init(struct offload *o, struct memory *m, int threads_max);

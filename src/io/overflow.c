@@ -10,13 +10,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-#define ALTERNATE_STACK_SIZE ((size_t)16 * 1024)
 
 static _Thread_local struct fibers *watched;
 static _Thread_local void *alternate_stack;
+static _Thread_local struct account *alternate_account;
 
 static void say(const char *text)
 {
@@ -50,14 +48,16 @@ static void overflow_fault(int number, siginfo_t *info, void *context)
     signal(number, SIG_DFL);
 }
 
-void overflow_watch(struct fibers *f)
+void overflow_watch(struct fibers *f, struct account *account)
 {
     watched = f;
-    void *stack = mmap(NULL, ALTERNATE_STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (stack == MAP_FAILED)
+    void *stack = memory_map(account, OVERFLOW_STACK_SIZE, (size_t)sysconf(_SC_PAGESIZE));
+    if (!stack)
         return;
+    account_take_any(account, OVERFLOW_STACK_SIZE);
+    alternate_account = account;
     alternate_stack = stack;
-    stack_t alternate = {.ss_sp = stack, .ss_size = ALTERNATE_STACK_SIZE};
+    stack_t alternate = {.ss_sp = stack, .ss_size = OVERFLOW_STACK_SIZE};
     sigaltstack(&alternate, NULL);
 }
 
@@ -68,7 +68,8 @@ void overflow_unwatch(void)
         return;
     stack_t none = {.ss_flags = SS_DISABLE};
     sigaltstack(&none, NULL);
-    munmap(alternate_stack, ALTERNATE_STACK_SIZE);
+    account_give_any(alternate_account, OVERFLOW_STACK_SIZE);
+    memory_unmap(alternate_account, alternate_stack, OVERFLOW_STACK_SIZE);
     alternate_stack = NULL;
 }
 

@@ -8,8 +8,10 @@
 
 #include "io/fiber.h"
 
-/* Gives the calling thread an alternate signal stack and lets the fault handler find its fibers. Undone by overflow_unwatch(). */
-void overflow_watch(struct fibers *f);
+#define OVERFLOW_STACK_SIZE ((size_t)16 * 1024) /* of the alternate stack */
+
+/* Gives the calling thread an alternate signal stack, charged to account, and lets the fault handler find its fibers. Undone by overflow_unwatch(). */
+void overflow_watch(struct fibers *f, struct account *account);
 void overflow_unwatch(void);
 
 #endif

@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "web/cache.h"
 
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -24,9 +25,16 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     lock_init(&s->lock);
     pthread_cond_init(&s->changed, NULL);
     list_init(&s->caches);
-    account_open(&s->account, &s->memory, "server");
+    list_init(&s->accounts);
+    account_open_shared(&s->account, &s->memory, "server", NULL, 0);
+    account_open_shared(&s->thread_account, &s->memory, "threads", NULL, 0);
     s->end_fd = -1;
-    int error = site_init(&s->site, &s->memory, &s->log);
+    /* The account lies in the memory that it counts. */
+    int error = memory_grant(&s->account, sizeof *s) ? 0 : WEIR_ENOMEM;
+    if (!error)
+        account_take_any(&s->account, sizeof *s);
+    if (!error)
+        error = site_init(&s->site, &s->memory, &s->log);
     if (error) {
         weir_server_free(s);
         return NULL;
@@ -50,10 +58,16 @@ void weir_server_free(weir_server *s)
         cache_free(entry->cache);
         memory_free(&s->account, entry, sizeof *entry);
     }
+    server_close_accounts(s);
     if (s->offload.threads_max)
         offload_done(&s->offload);
     memory_free(&s->account, s->workers, s->workers_size);
     site_done(&s->site);
+    if (counter_read(&s->account.reserved) > 0) {
+        account_give_any(&s->account, sizeof *s);
+        memory_return(&s->account, sizeof *s);
+    }
+    account_close(&s->thread_account);
     account_close(&s->account);
     pthread_cond_destroy(&s->changed);
     lock_done(&s->lock);
@@ -260,25 +274,19 @@ void server_worker_ended(weir_server *s)
     lock_release(&s->lock);
 }
 
-/* Starts the threads with every signal blocked, so that the program's handlers run on the program's own. Returns how many were started. */
+/* Returns how many were started. */
 static int server_start_threads(weir_server *s)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV); /* a fault is told by the thread that has it */
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int started = 0;
-    while (started < s->settings.config.workers &&
-           pthread_create(&s->workers[started].thread, NULL, worker_main, &s->workers[started]) == 0) {
+    while (started < s->settings.config.workers) {
+        struct worker *w = &s->workers[started];
+        if (thread_start(&w->thread, &s->thread_account, WORKER_STACK_SIZE, THREAD_FAULTS, worker_main, w) != 0)
+            break;
         started++;
         lock_acquire(&s->lock);
         s->running++;
         lock_release(&s->lock);
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
 
@@ -287,7 +295,7 @@ static int server_error(const weir_server *s, int started)
     for (int i = 0; i < started; i++)
         if (s->workers[i].error)
             return s->workers[i].error;
-    return WEIR_ESYS;
+    return WEIR_ENOMEM; /* a thread could not be had */
 }
 
 /* Waits until every worker has set up. 0, or an error after which all have ended. */
@@ -305,7 +313,7 @@ static int server_await_workers(weir_server *s, int started)
     if (!failed)
         return 0;
     for (int i = 0; i < started; i++)
-        pthread_join(s->workers[i].thread, NULL);
+        thread_join(&s->workers[i].thread);
     for (int i = 0; i < started; i++)
         worker_drop_inbox(&s->workers[i]);
     int error = server_error(s, started);
@@ -385,7 +393,7 @@ int weir_server_wait(weir_server *s)
     if (join) {
         watchdog_stop(s);
         for (int i = 0; i < s->settings.config.workers; i++)
-            pthread_join(s->workers[i].thread, NULL);
+            thread_join(&s->workers[i].thread);
         for (int i = 0; i < s->settings.config.workers; i++)
             worker_drop_inbox(&s->workers[i]);
         server_close_listeners(s, false);
@@ -395,15 +403,18 @@ int weir_server_wait(weir_server *s)
 
 /* ---- The ledger ---- */
 
-static weir_account *ledger_find(weir_ledger *ledger, const char *name)
+#define LEDGER_ROWS (sizeof((weir_ledger *)0)->accounts / sizeof((weir_ledger *)0)->accounts[0])
+
+/* The row of that name; the last row is of all that found none, so that the rows always add up. */
+static weir_ledger_account *ledger_row(weir_ledger *ledger, const char *name)
 {
     for (size_t i = 0; i < ledger->account_count; i++)
         if (strcmp(ledger->accounts[i].name, name) == 0)
             return &ledger->accounts[i];
-    if (ledger->account_count == sizeof ledger->accounts / sizeof ledger->accounts[0])
-        return NULL;
-    weir_account *a = &ledger->accounts[ledger->account_count++];
-    a->name = name;
+    if (ledger->account_count == LEDGER_ROWS)
+        return &ledger->accounts[LEDGER_ROWS - 1];
+    weir_ledger_account *a = &ledger->accounts[ledger->account_count++];
+    snprintf(a->name, sizeof a->name, "%s", ledger->account_count == LEDGER_ROWS ? "others" : name);
     return a;
 }
 
@@ -412,10 +423,9 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
     *ledger = (weir_ledger){.memory_limit = s->memory.limit};
     lock_acquire(&s->memory.lock);
     for (struct account *a = s->memory.accounts; a; a = a->next) {
-        weir_account *sum = ledger_find(ledger, a->name);
+        weir_ledger_account *sum = ledger_row(ledger, a->name);
         ledger->reserved += counter_read(&a->reserved);
-        if (!sum)
-            continue;
+        sum->limit += a->limit;
         sum->in_use += counter_read(&a->in_use);
         sum->reserved += counter_read(&a->reserved);
         sum->peak += counter_read(&a->peak);

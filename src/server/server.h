@@ -7,6 +7,7 @@
 #define WEIR_SERVER_SERVER_H
 
 #include "base/lock.h"
+#include "base/thread.h"
 #include "server/settings.h"
 #include "web/context.h"
 
@@ -33,7 +34,7 @@ struct order {
 struct worker {
     struct weir_server *server;
     int index;
-    pthread_t thread;
+    struct thread thread;
     struct loop loop;
     struct net net;
     struct http http;
@@ -61,20 +62,21 @@ struct server_cache {
 
 struct weir_server {
     struct memory memory;
-    struct account account;
+    struct account account;        /* what lives as long as the server; shared */
+    struct account thread_account; /* stacks of threads; shared */
     struct log log;
     struct site site;
     struct settings settings;
     struct offload offload;
     struct list caches;
+    struct list accounts GUARDED_BY(lock); /* the program's */
     struct worker *workers;
     size_t workers_size;
     _Atomic uint64_t open; /* connections, all workers */
     _Atomic bool stopping;
     _Atomic int port;
     int end_fd; /* written to when the last worker has ended; -1: nobody asks */
-    pthread_t watchdog;
-    bool watchdog_runs;
+    struct thread watchdog;
     struct lock lock;
     pthread_cond_t changed;
     enum server_state state GUARDED_BY(lock);
@@ -82,6 +84,12 @@ struct weir_server {
     int running GUARDED_BY(lock); /* threads that have not ended */
     bool joined GUARDED_BY(lock);
 };
+
+/* ---- account.c ---- */
+
+/* Closes the accounts that the program has left open. What it still holds in one is logged, and is memory lost. When
+ * nobody else uses the server any more. */
+void server_close_accounts(struct weir_server *s);
 
 /* ---- worker.c ---- */
 

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/settings.h"
+#include "io/overflow.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -208,8 +209,8 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
 /* What a worker takes before its first request, and has to be able to take for it. */
 static uint64_t worker_memory(const weir_config *c)
 {
-    uint64_t slabs = (uint64_t)5 * 64 * 1024;
-    return slabs + 8 * (uint64_t)c->http_buffer_size + 8 * (uint64_t)c->ws_buffer_size +
+    uint64_t slabs = (uint64_t)5 * 64 * 1024, threads = WORKER_STACK_SIZE + OVERFLOW_STACK_SIZE;
+    return slabs + threads + 8 * (uint64_t)c->http_buffer_size + 8 * (uint64_t)c->ws_buffer_size +
            8 * (uint64_t)c->request_memory + 2 * (uint64_t)c->stack_size;
 }
 
@@ -220,7 +221,7 @@ void settings_complete(struct settings *s, struct site *errors)
         s->listener_count--;
         memmove(&s->listeners[0], &s->listeners[1], s->listener_count * sizeof s->listeners[0]);
     }
-    uint64_t least = worker_memory(c) * (uint64_t)c->workers;
+    uint64_t least = worker_memory(c) * (uint64_t)c->workers + WATCHDOG_STACK_SIZE + SERVER_MEMORY;
     if (c->memory_limit && c->memory_limit < least)
         site_error(errors, "setting memory_limit: %zu is less than what %d workers need, %llu", c->memory_limit,
                    c->workers, (unsigned long long)least);

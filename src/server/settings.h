@@ -14,6 +14,10 @@
 #define LISTENERS_MAX 16
 #define WORKERS_MAX   1024
 
+#define WORKER_STACK_SIZE   ((size_t)128 * 1024) /* of its thread: the loop's, worker_start's and worker_stop's */
+#define WATCHDOG_STACK_SIZE ((size_t)64 * 1024)
+#define SERVER_MEMORY       ((size_t)64 * 1024) /* the server's own records and its routes, about */
+
 struct settings {
     weir_config config; /* defaults filled in; its strings are not kept */
     struct http_settings http;

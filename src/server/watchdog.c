@@ -8,11 +8,7 @@
 #include "server/server.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <signal.h>
 #include <time.h>
-
-#define WATCHDOG_STACK_SIZE ((size_t)64 * 1024)
 
 /* Waits up to ms, or until the server ends. True: look again. */
 static bool watchdog_wait(weir_server *s, int ms)
@@ -70,23 +66,11 @@ void watchdog_start(weir_server *s)
 {
     if (s->settings.config.watchdog_ms < 0)
         return;
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    size_t least = (size_t)PTHREAD_STACK_MIN;
-    pthread_attr_setstacksize(&attributes, WATCHDOG_STACK_SIZE < least ? least : WATCHDOG_STACK_SIZE);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    s->watchdog_runs = pthread_create(&s->watchdog, &attributes, watchdog_main, s) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (!s->watchdog_runs)
+    if (thread_start(&s->watchdog, &s->thread_account, WATCHDOG_STACK_SIZE, 0, watchdog_main, s) != 0)
         log_warn(&s->log, "there is no thread for the watchdog: handlers that do not yield are not reported");
 }
 
 void watchdog_stop(weir_server *s)
 {
-    if (s->watchdog_runs)
-        pthread_join(s->watchdog, NULL);
-    s->watchdog_runs = false;
+    thread_join(&s->watchdog);
 }

@@ -290,7 +290,7 @@ static void worker_serve(struct worker *w)
     const weir_config *c = &w->server->settings.config;
     if (c->worker_start)
         w->web.worker_data = c->worker_start(c->server_data, w->index);
-    overflow_watch(&w->loop.fibers);
+    overflow_watch(&w->loop.fibers, &w->server->thread_account);
     loop_run(&w->loop);
     overflow_unwatch();
     if (c->worker_stop)

@@ -253,7 +253,7 @@ static void show_ledger(weir_ctx *c)
                 ",\"reserved\":%" PRIu64 ",\"accounts\":{",
                 ledger.connections, ledger.accepted, ledger.requests, ledger.fibers, ledger.reserved);
     for (size_t i = 0; i < ledger.account_count; i++) {
-        const weir_account *a = &ledger.accounts[i];
+        const weir_ledger_account *a = &ledger.accounts[i];
         weir_printf(c, "%s\"%s\":{\"in_use\":%" PRIu64 ",\"reserved\":%" PRIu64 ",\"peak\":%" PRIu64 "}", i ? "," : "",
                     a->name, a->in_use, a->reserved, a->peak);
     }

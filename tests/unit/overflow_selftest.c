@@ -71,7 +71,7 @@ static int run_child(void (*entry)(void *), char *text, size_t size)
         memory_init(&memory, 0);
         account_open(&account, &memory, "stacks");
         fibers_init(&fibers, &account, STACK_SIZE, entry, NULL);
-        overflow_watch(&fibers);
+        overflow_watch(&fibers, &account);
         if (weir_catch_stack_overflow() != 0 || weir_catch_stack_overflow() != WEIR_EBUSY)
             _exit(2);
         _exit(fibers_start(&fibers) ? 3 : 4);
@@ -96,13 +96,20 @@ static bool ended_by_fault(int status)
 /* A thread that is watched no more has no alternate stack either. */
 static void test_unwatch(void)
 {
+    struct memory memory;
+    struct account account;
     struct fibers fibers = {0};
     stack_t stack;
-    overflow_watch(&fibers);
+    memory_init(&memory, 0);
+    account_open(&account, &memory, "threads");
+    overflow_watch(&fibers, &account);
+    CHECK(counter_read(&account.reserved) > 0 && counter_read(&account.in_use) == counter_read(&account.reserved));
     CHECK(sigaltstack(NULL, &stack) == 0 && !(stack.ss_flags & SS_DISABLE));
     overflow_unwatch();
     CHECK(sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_DISABLE));
     overflow_unwatch();
+    account_close(&account);
+    memory_done(&memory);
 }
 
 int main(void)

@@ -1,0 +1,435 @@
+/*
+ * The reference. Every function looks at whole texts; time does not matter here.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "reference.h"
+#include "http/h1_chunked.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define LENGTH_DIGITS_MAX 18 /* weir's own bound, also on leading zeros */
+#define CHUNK_DIGITS_MAX  15
+
+/* ---- Characters (RFC 5234 appendix B.1, RFC 9110 section 5.6.2) ---- */
+
+static bool is_digit(char c)
+{
+    return strchr("0123456789", c) && c;
+}
+
+static bool is_hex(char c)
+{
+    return strchr("0123456789abcdefABCDEF", c) && c;
+}
+
+static bool is_letter(char c)
+{
+    return strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", c) && c;
+}
+
+static bool is_tchar(char c)
+{
+    return is_digit(c) || is_letter(c) || (strchr("!#$%&'*+-.^_`|~", c) && c);
+}
+
+static bool is_vchar(char c)
+{
+    return c > ' ' && c < 0x7f;
+}
+
+static bool is_control(char c)
+{
+    return (c >= 0 && c < ' ') || c == 0x7f;
+}
+
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool all(struct slice text, bool (*is)(char))
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is(text.data[i]))
+            return false;
+    return true;
+}
+
+static bool is_word(struct slice text, const char *word)
+{
+    return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
+}
+
+/* Where byte is in text, or text.len. */
+static size_t find(struct slice text, char byte)
+{
+    size_t at = 0;
+    while (at < text.len && text.data[at] != byte)
+        at++;
+    return at;
+}
+
+/* Where string is in text, or text.len. */
+static size_t find_string(struct slice text, const char *string)
+{
+    size_t len = strlen(string);
+    for (size_t at = 0; at + len <= text.len; at++)
+        if (memcmp(text.data + at, string, len) == 0)
+            return at;
+    return text.len;
+}
+
+static struct slice part(struct slice text, size_t from, size_t to)
+{
+    return slice_of(text.data + from, to - from);
+}
+
+static struct slice trim(struct slice text)
+{
+    size_t from = 0, to = text.len;
+    while (from < to && is_space(text.data[from]))
+        from++;
+    while (to > from && is_space(text.data[to - 1]))
+        to--;
+    return part(text, from, to);
+}
+
+/* ---- Fields that say how the message is to be read ---- */
+
+static void read_length(struct reference_head *h, struct slice value)
+{
+    if (h->has_length || value.len == 0 || value.len > LENGTH_DIGITS_MAX || !all(value, is_digit)) {
+        h->faults |= FAULT_400;
+        return;
+    }
+    h->has_length = true;
+    h->length = 0;
+    for (size_t i = 0; i < value.len; i++)
+        h->length = h->length * 10 + (uint64_t)(value.data[i] - '0');
+}
+
+/* The n-th member of a list that is not empty (RFC 9110 section 5.6.1.2). False: there is none. */
+static bool list_member(struct slice list, size_t n, struct slice *member)
+{
+    for (;;) {
+        size_t comma = find(list, ',');
+        *member = trim(part(list, 0, comma));
+        if (member->len > 0 && n-- == 0)
+            return true;
+        if (comma == list.len)
+            return false;
+        list = part(list, comma + 1, list.len);
+    }
+}
+
+/* Codings that weir does not support or that are no tokens are counted as unknown: whether the last one is chunked is told by the whole head. */
+static void read_coding(struct reference_head *h, struct slice value, size_t *codings, size_t *unknown)
+{
+    struct slice coding;
+    if (!list_member(value, 0, &coding))
+        h->faults |= FAULT_400;
+    for (size_t n = 0; list_member(value, n, &coding); n++) {
+        ++*codings;
+        if (h->chunked || *codings > UINT8_MAX)
+            h->faults |= FAULT_400; /* chunked is the last, and is applied once */
+        if (is_word(coding, "chunked"))
+            h->chunked = true;
+        else
+            ++*unknown;
+    }
+}
+
+static void read_connection(struct reference_head *h, struct slice value)
+{
+    struct slice option;
+    for (size_t n = 0; list_member(value, n, &option); n++) {
+        h->close |= is_word(option, "close");
+        h->keep_alive |= is_word(option, "keep-alive");
+        h->upgrade |= is_word(option, "upgrade");
+    }
+}
+
+static bool is_authority(char c)
+{
+    return is_digit(c) || is_letter(c) || (strchr("-._~!$&'()*+,;=:[]%", c) && c);
+}
+
+static void read_meaning(struct reference_head *h)
+{
+    size_t codings = 0, unknown = 0;
+    for (size_t i = 0; i < h->field_count && i < REFERENCE_FIELDS; i++) {
+        struct slice name = h->fields[i].name, value = h->fields[i].value;
+        if (is_word(name, "Content-Length"))
+            read_length(h, value);
+        if (is_word(name, "Transfer-Encoding"))
+            read_coding(h, value, &codings, &unknown);
+        if (is_word(name, "Connection"))
+            read_connection(h, value);
+        if (is_word(name, "Expect")) {
+            h->expects_continue = is_word(value, "100-continue");
+            h->faults |= h->expects_continue ? 0 : FAULT_417;
+        }
+        if (is_word(name, "Host")) {
+            h->host = value;
+            if (++h->host_count > 1 || !all(value, is_authority))
+                h->faults |= FAULT_400;
+        }
+    }
+    if (!h->complete)
+        return;
+    if (h->minor == 1 && h->host_count == 0)
+        h->faults |= FAULT_400;
+    if (codings > 0 && (h->minor == 0 || h->has_length || !h->chunked))
+        h->faults |= FAULT_400;
+    if (unknown > 0 || slice_equal(h->method, SLICE("CONNECT")))
+        h->faults |= FAULT_501;
+}
+
+/* ---- The head, line by line (RFC 9112 sections 2 to 5) ---- */
+
+/* The ends of lines are CRLF, and there are no other control characters but tabs (RFC 9112 section 2.2, RFC 9110 section 5.5). */
+static bool bytes_are_legal(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.data[i];
+        bool last = i + 1 == text.len;
+        if (c == '\r' && !last && text.data[i + 1] != '\n')
+            return false;
+        if (c == '\n' && (i == 0 || text.data[i - 1] != '\r'))
+            return false;
+        if (is_control(c) && c != '\r' && c != '\n' && c != '\t')
+            return false;
+    }
+    return true;
+}
+
+/* Whether text is the beginning of "HTTP/" DIGIT "." DIGIT, or all of it. */
+static bool is_version(struct slice text)
+{
+    static const char form[] = "HTTP/0.0";
+    for (size_t i = 0; i < text.len; i++)
+        if (i >= strlen(form) || (form[i] == '0' ? !is_digit(text.data[i]) : text.data[i] != form[i]))
+            return false;
+    return true;
+}
+
+/* request-line = method SP request-target SP HTTP-version. closed: its CR has been seen; whole: and its LF. */
+static void read_request_line(struct reference_head *h, struct slice line, bool closed, bool whole)
+{
+    size_t first = find(line, ' ');
+    h->method = part(line, 0, first);
+    if (!all(h->method, is_tchar) || (h->method.len == 0 && (closed || first < line.len)))
+        h->faults |= FAULT_400;
+    struct slice rest = part(line, first < line.len ? first + 1 : line.len, line.len);
+    size_t second = find(rest, ' ');
+    h->target = part(rest, 0, second);
+    if (!all(h->target, is_vchar) || (h->target.len == 0 && (closed || second < rest.len)))
+        h->faults |= FAULT_400;
+    struct slice version = part(rest, second < rest.len ? second + 1 : rest.len, rest.len);
+    if (!is_version(version) || (closed && version.len != strlen("HTTP/1.1")))
+        h->faults |= FAULT_400;
+    else if (whole && version.data[5] != '1')
+        h->faults |= FAULT_505;
+    else if (whole)
+        h->minor = version.data[7] == '0' ? 0 : 1;
+}
+
+/* field-line = field-name ":" OWS field-value OWS */
+static void read_field_line(struct reference_head *h, struct slice line, bool closed, bool whole, size_t max_fields)
+{
+    size_t colon = find(line, ':');
+    struct slice name = part(line, 0, colon);
+    if (!all(name, is_tchar) || (name.len == 0 && colon < line.len) || (closed && colon == line.len))
+        h->faults |= FAULT_400;
+    if (!whole)
+        return;
+    if (h->field_count < REFERENCE_FIELDS && colon < line.len)
+        h->fields[h->field_count] =
+            (struct reference_field){.name = name, .value = trim(part(line, colon + 1, line.len))};
+    if (++h->field_count > max_fields)
+        h->faults |= FAULT_431;
+}
+
+void reference_head_read(struct reference_head *h, struct slice text, size_t max_fields)
+{
+    memset(h, 0, sizeof *h);
+    if (slice_equal(text, SLICE("\r")))
+        return; /* half of an empty line */
+    if (text.len >= 2 && memcmp(text.data, "\r\n", 2) == 0)
+        h->start = 2;
+    struct slice rest = part(text, h->start, text.len);
+    size_t empty = find_string(rest, "\r\n\r\n");
+    h->complete = empty < rest.len;
+    h->end = h->complete ? h->start + empty + 4 : text.len;
+    if (!bytes_are_legal(part(text, 0, h->end))) {
+        h->illegal = true;
+        h->faults |= FAULT_400;
+    }
+    rest = part(text, h->start, h->complete ? h->end - 2 : text.len);
+    for (size_t number = 0; rest.len > 0; number++) {
+        size_t end = find_string(rest, "\r\n");
+        bool whole = end < rest.len;
+        bool closed = whole || rest.data[rest.len - 1] == '\r';
+        struct slice line = part(rest, 0, whole ? end : rest.len - closed);
+        if (number == 0)
+            read_request_line(h, line, closed, whole);
+        else if (line.len > 0 || whole) /* a lone CR begins the empty line */
+            read_field_line(h, line, closed, whole, max_fields);
+        rest = part(rest, whole ? end + 2 : rest.len, rest.len);
+    }
+    read_meaning(h);
+}
+
+bool reference_persists(const struct reference_head *h)
+{
+    return !h->close && (h->minor == 1 || h->keep_alive);
+}
+
+unsigned reference_fault_of(int status)
+{
+    return status == 400   ? FAULT_400
+           : status == 417 ? FAULT_417
+           : status == 431 ? FAULT_431
+           : status == 501 ? FAULT_501
+           : status == 505 ? FAULT_505
+                           : 0;
+}
+
+/* ---- Targets ---- */
+
+static void split_query(struct reference_target *t, struct slice text)
+{
+    size_t mark = find(text, '?');
+    t->path = part(text, 0, mark);
+    t->has_query = mark < text.len;
+    t->query = part(text, t->has_query ? mark + 1 : mark, text.len);
+}
+
+void reference_target_read(struct reference_target *t, const struct reference_head *h)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    *t = (struct reference_target){.valid = true, .authority = h->host};
+    struct slice text = h->target;
+    if (text.data[0] == '/') {
+        split_query(t, text);
+        return;
+    }
+    if (slice_equal(text, SLICE("*")) && slice_equal(h->method, SLICE("OPTIONS"))) {
+        t->path = text;
+        return;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        size_t scheme = strlen(schemes[i]);
+        if (text.len < scheme || !is_word(part(text, 0, scheme), schemes[i]))
+            continue;
+        struct slice rest = part(text, scheme, text.len);
+        size_t slash = find(rest, '/'), mark = find(rest, '?');
+        size_t end = slash < mark ? slash : mark;
+        t->authority = part(rest, 0, end);
+        t->valid = end > 0 && all(t->authority, is_authority);
+        split_query(t, part(rest, end, rest.len));
+        if (t->path.len == 0)
+            t->path = SLICE("/");
+        return;
+    }
+    t->valid = false;
+}
+
+/* ---- Chunked bodies (RFC 9112 section 7.1) ---- */
+
+/* The next line of text from *at, without its CRLF. BODY_END: *line is one; BODY_MORE: *line is what there is of it; *closed: its CR is there. */
+static enum reference_body take_line(struct slice text, size_t *at, struct slice *line, bool *closed)
+{
+    size_t end = *at;
+    while (end < text.len && (!is_control(text.data[end]) || text.data[end] == '\t'))
+        end++;
+    *line = part(text, *at, end);
+    *closed = end < text.len && text.data[end] == '\r';
+    if (end == text.len || (*closed && end + 1 == text.len))
+        return BODY_MORE;
+    *at = end + 2;
+    return *closed && text.data[end + 1] == '\n' ? BODY_END : BODY_BAD;
+}
+
+/* chunk-size [ chunk-ext ], or a part of it. */
+static bool size_line_is_good(struct slice line, bool closed, uint64_t *size, size_t *extensions)
+{
+    size_t digits = 0;
+    *size = 0;
+    while (digits < line.len && is_hex(line.data[digits])) {
+        static const char values[] = "0123456789abcdef";
+        char lower =
+            line.data[digits] >= 'A' && line.data[digits] <= 'F' ? (char)(line.data[digits] + 32) : line.data[digits];
+        if (++digits > CHUNK_DIGITS_MAX)
+            return false;
+        *size = *size * 16 + (uint64_t)(strchr(values, lower) - values);
+    }
+    if (digits == line.len)
+        return digits > 0 || !closed;
+    *extensions += line.len - digits - 1;
+    return digits > 0 && line.data[digits] == ';';
+}
+
+static bool trailer_line_is_good(struct slice line, bool closed)
+{
+    size_t colon = find(line, ':');
+    struct slice name = part(line, 0, colon);
+    return all(name, is_tchar) && (name.len > 0 || colon == line.len) && (!closed || colon < line.len);
+}
+
+static enum reference_body read_trailer(struct reference_chunked *out, struct slice text, size_t at)
+{
+    size_t start = at;
+    for (;;) {
+        struct slice line;
+        bool closed;
+        enum reference_body result = take_line(text, &at, &line, &closed);
+        out->too_long |= (result == BODY_END ? at : text.len) - start > CHUNK_TRAILER_MAX;
+        if (result == BODY_END && line.len == 0) {
+            out->end = at;
+            return out->too_long ? BODY_BAD : BODY_END;
+        }
+        if (!trailer_line_is_good(line, closed && line.len > 0) || out->too_long)
+            return BODY_BAD;
+        if (result != BODY_END)
+            return result;
+    }
+}
+
+void reference_chunked_read(struct reference_chunked *out, struct slice text, char *data)
+{
+    *out = (struct reference_chunked){.result = BODY_MORE};
+    size_t extensions = 0, at = 0;
+    for (;;) {
+        struct slice line;
+        uint64_t size;
+        bool closed;
+        enum reference_body result = take_line(text, &at, &line, &closed);
+        bool good = size_line_is_good(line, closed, &size, &extensions);
+        out->too_long = extensions > CHUNK_EXTENSION_MAX;
+        out->result = good && !out->too_long ? result : BODY_BAD;
+        if (out->result != BODY_END)
+            return;
+        if (size == 0) {
+            out->result = read_trailer(out, text, at);
+            return;
+        }
+        out->result = BODY_MORE;
+        uint64_t left = text.len - at;
+        size_t take = size < left ? (size_t)size : (size_t)left;
+        if (data)
+            memcpy(data + out->len, text.data + at, take);
+        out->len += take;
+        at += take;
+        for (size_t i = 0; i < 2; i++) { /* CRLF */
+            if (at == text.len)
+                return;
+            if (text.data[at++] != "\r\n"[i]) {
+                out->result = BODY_BAD;
+                return;
+            }
+        }
+    }
+}

@@ -113,16 +113,28 @@ typedef struct weir_config {
     int send_buffer;    /* SO_SNDBUF of connections; default: the system's */
     int receive_buffer; /* SO_RCVBUF of connections; default: the system's */
 
-    int max_connections;   /* in all workers; default: what the descriptor limit allows */
-    int max_headers;       /* in a request; default 100, at most 1000 */
-    int pipeline_depth;    /* requests of one connection served before others get a turn; default 64 */
-    int header_timeout_ms; /* from a head's first byte to its last, however it drips; default 10000 */
-    int idle_timeout_ms;   /* a connection between requests; default 60000 */
-    int body_timeout_ms;   /* longest wait for a piece of a request's body; default 30000 */
-    int write_timeout_ms;  /* longest time in which a client takes nothing; default 30000 */
-    int stop_timeout_ms;   /* a graceful stop cuts what still runs after this; default 10000 */
-    int watchdog_ms;       /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
-    int64_t drain_limit;   /* unread body bytes that are read and dropped to keep a connection; default 65536 */
+    int max_connections;             /* in all workers; default: what the descriptor limit allows */
+    int max_connections_per_address; /* default 3/4 of max_connections if that is >= 256; IPv6 by /64; 503; WEIR_OFF */
+    int max_requests_per_connection; /* the last one's reply says close; default WEIR_OFF */
+    int max_request_line;            /* bytes, CRLF included; default and at most http_buffer_size; 414 */
+    int max_header_block;            /* bytes from behind the request line to the end of the head; the same; 431 */
+    int max_headers;                 /* in a request; default 100, at most 1000; 431 */
+    int64_t max_body;        /* bytes of a request's body; default 1 GiB; WEIR_OFF; see weir_group_max_body(); 413 */
+    int max_chunk_extension; /* bytes of chunk extensions in a body; default 1024; 413 */
+    int max_trailer;         /* bytes of a chunked body's trailer; default 4096; 431 */
+    int pipeline_depth;      /* requests of one connection served before others get a turn; default 64 */
+    int64_t drain_limit;     /* unread body bytes that are read and dropped to keep a connection; default 65536 */
+
+    int header_timeout_ms;  /* from a head's first byte to its last, however it drips; default 10000; 408 */
+    int idle_timeout_ms;    /* a connection between requests; default 60000 */
+    int body_timeout_ms;    /* longest wait for a piece of a request's body; default 30000; 408 */
+    int body_min_rate;      /* bytes a second that a body has to come with while it is waited for; default 240; 408 */
+    int body_grace_ms;      /* how long it need not; default 5000 */
+    int write_timeout_ms;   /* longest time in which a client takes nothing; default 30000 */
+    int write_min_rate;     /* bytes a second that a waiting reply is taken with, over write_timeout_ms; default 240 */
+    int handler_timeout_ms; /* a handler that waits for longer in all is ended with 503; default WEIR_OFF */
+    int stop_timeout_ms;    /* a graceful stop cuts what still runs after this; default 10000 */
+    int watchdog_ms;        /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
 
     int log_level;   /* enum weir_log_level; default WEIR_LOG_WARN; WEIR_OFF: silent */
     weir_log_fn log; /* default: lines to standard error */
@@ -244,6 +256,10 @@ WEIR_API void weir_next(weir_ctx *c);
 
 /* Ends the request after the running function: no later request middleware or handler runs. The reply so far is sent. */
 WEIR_API void weir_end(weir_ctx *c);
+
+/* The most bytes that the body of a request to the group's routes may have (WEIR_OFF: any), in place of the parent's or of max_body. A longer one, announced or
+ * sent, is refused with 413. Before the start only. Returns 0 or WEIR_EINVAL. */
+WEIR_API int weir_group_max_body(weir_group *g, int64_t bytes);
 
 /* Replaces the handler of requests that no route matches. */
 WEIR_API int weir_not_found(weir_server *s, weir_handler handler);

@@ -26,6 +26,25 @@ int exchange_park(struct exchange *x, enum exchange_wait why)
     return result;
 }
 
+void exchange_refuse(struct exchange *x, enum refusal cause, const char *why)
+{
+    if (x->refusal != REFUSAL_NONE)
+        return;
+    x->refusal = (uint8_t)cause;
+    x->special = true;
+    http_refused(x->http, cause, why);
+}
+
+void exchange_overdue(void *owner, struct timer *t)
+{
+    (void)owner;
+    struct exchange *x = container_of(t, struct exchange, deadline);
+    exchange_refuse(x, REFUSAL_HANDLER_TIMEOUT, NULL);
+    x->cut = true;
+    if (x->fiber)
+        fiber_wake(x->fiber, WEIR_ECANCELED);
+}
+
 void exchange_abandon(struct exchange *x)
 {
     struct net *n = x->http->net;

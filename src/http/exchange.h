@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "http/head.h"
 #include "http/output.h"
+#include "http/refusal.h"
 #include "http/target.h"
 #include "io/wait.h"
 
@@ -64,6 +65,9 @@ struct exchange_ops {
     void (*abort)(struct exchange *x);
 };
 
+/* The timer kind's handler for exchange.deadline. */
+void exchange_overdue(void *owner, struct timer *t);
+
 #define EXCHANGE_RESERVE_MAX   512
 #define EXCHANGE_INLINE_MEMORY 512
 
@@ -77,22 +81,25 @@ struct exchange {
     struct target target;
     struct arena arena;
     struct reply reply;
-    uint64_t body_sent;   /* bytes of body handed to the output */
-    struct slice rest;    /* of the last piece of the body that was read, not yet copied out */
-    int64_t body_length;  /* of the request: -1 when chunked */
-    int32_t budget;       /* bytes until the clock is looked at */
-    int32_t moved;        /* bytes that the fiber has moved in this turn, but for the budget */
-    uint16_t dead_writes; /* writes since the client has gone */
-    uint8_t waiting;      /* enum exchange_wait */
-    bool sealing;         /* a stream's head is being committed: nothing can be written meanwhile */
-    bool committed;       /* the head is in the output */
-    bool bodyless;        /* the reply's body is not sent: HEAD, 204, 304 */
-    bool chunked;         /* the reply is */
-    bool gone;            /* the client has gone, or the connection was cut */
-    bool cut;             /* the server's stop has cut it: the next wait ends the handler */
-    bool body_read;       /* the request's body has been read to its end */
-    bool failed;          /* the handler was ended by exchange_abandon() */
-    struct wait_timer timer;
+    uint64_t body_sent;    /* bytes of body handed to the output */
+    struct slice rest;     /* of the last piece of the body that was read, not yet copied out */
+    int64_t body_length;   /* of the request: -1 when chunked */
+    int64_t body_limit;    /* what may be read of it; meaningful where there is one */
+    int32_t budget;        /* bytes until the clock is looked at */
+    int32_t moved;         /* bytes that the fiber has moved in this turn, but for the budget */
+    uint16_t dead_writes;  /* writes since the client has gone */
+    uint8_t waiting;       /* enum exchange_wait */
+    bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */
+    bool committed;        /* the head is in the output */
+    bool bodyless;         /* the reply's body is not sent: HEAD, 204, 304 */
+    bool chunked;          /* the reply is */
+    bool gone;             /* the client has gone, or the connection was cut */
+    bool cut;              /* the server's stop has cut it: the next wait ends the handler */
+    bool body_read;        /* the request's body has been read to its end */
+    bool failed;           /* the handler was ended by exchange_abandon() */
+    bool special;          /* the deadline is armed, or there is a refusal */
+    uint8_t refusal;       /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */
+    struct timer deadline; /* of the handler; armed only where there is such a limit */
     struct http_field fields[HEAD_FIELDS_INLINE];
     char inline_memory[EXCHANGE_INLINE_MEMORY] __attribute__((aligned(16)));
 };
@@ -106,6 +113,8 @@ struct http_host {
     void (*refuse)(struct exchange *x, int status, const char *reason);
     /* The handler was ended by exchange_abandon(): make a page if nothing has been committed. */
     void (*resume)(struct exchange *x);
+    /* The request was refused while its handler ran (x->refusal), and the handler has not said so: the page for it replaces what it made. */
+    void (*replace)(struct exchange *x);
     /* The head is about to be committed: the last chance to change x->reply. */
     void (*before_head)(struct exchange *x);
     /* The handler has ended: let go of what belongs to the request (deferred calls). */
@@ -122,6 +131,9 @@ int exchange_park(struct exchange *x, enum exchange_wait why);
 
 /* Whether the server's stop has cut the exchange while its handler runs: the handler is to be ended. */
 bool exchange_is_cut(const struct exchange *x);
+
+/* Refuses the request for cause while its handler runs: the client is told so if the head has not been sent. The first cause stays. */
+void exchange_refuse(struct exchange *x, enum refusal cause, const char *why);
 
 /* Ends the handler here and now, from any depth; http_host.resume is called on another fiber. */
 void exchange_abandon(struct exchange *x) __attribute__((noreturn));

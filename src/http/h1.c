@@ -76,13 +76,17 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
     x->fiber = NULL;
     x->waiting = WAIT_NONE;
     x->gone = x->cut = false;
+    x->deadline = (struct timer){.kind = TIMER_HANDLER};
     x->head.fields = x->fields;
     x->head.field_max = HEAD_FIELDS_INLINE;
     if (c->state == H1_HEAD) {
         struct spill *s = c->active;
         memcpy(h->in, s->data, s->len);
         h->in_len = s->len;
+        h->requests = s->requests;
         spill_give(http, s);
+    } else {
+        h->requests = (uint32_t)c->idled;
     }
     c->active = h;
     c->state = H1_ACTIVE;
@@ -139,8 +143,10 @@ static void h1_idle(struct h1 *h)
     struct net *n = h1_net(h);
     struct connection *c = h->x.conn;
     uint32_t idle_timeout = h->x.http->settings->idle_timeout_ms;
+    uint32_t requests = h->requests;
     h1_release(h);
     c->state = H1_IDLE;
+    c->idled = requests;
     if (n->draining)
         connection_close(n, c, false);
     else
@@ -155,12 +161,14 @@ static void h1_spill(struct h1 *h)
     struct spill *s = spill_take(h->x.http, h->in + h->in_pos, h->in_len - h->in_pos);
     bool first = c->flags == 0;
     uint32_t header_timeout = h->x.http->settings->header_timeout_ms;
+    uint32_t requests = h->requests;
     h1_release(h);
     if (!s) {
-        log_warn(n->loop->log, "no memory for a half-received head: its connection is closed");
+        http_refused(n->owner, REFUSAL_MEMORY, "no memory for a half-received head");
         connection_close(n, c, false);
         return;
     }
+    s->requests = requests;
     c->active = s;
     c->state = H1_HEAD;
     /* Counted from the head's first byte: what drips in later does not extend it. */
@@ -187,7 +195,8 @@ static void exchange_begin(struct h1 *h)
     x->budget = 8 * 1024;
     x->moved = 0;
     x->dead_writes = 0;
-    x->committed = x->sealing = x->bodyless = x->chunked = x->failed = false;
+    x->committed = x->sealing = x->bodyless = x->chunked = x->failed = x->special = false;
+    x->refusal = REFUSAL_NONE;
     h->finishing = false;
 }
 
@@ -200,10 +209,28 @@ static COLD void fields_shrink(struct h1 *h)
     x->head.field_max = HEAD_FIELDS_INLINE;
 }
 
+/* The request was refused while its handler ran, or is over its time: the client is told so if it still can be, whatever the handler made of it. */
+static COLD void exchange_settle(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    timer_cancel(&h1_net(h)->loop->wheel, &x->deadline);
+    if (x->refusal == REFUSAL_NONE)
+        return;
+    h->close = h->linger = true;
+    if (x->gone)
+        return;
+    x->cut = false; /* the page has to get out */
+    if (!x->committed && x->reply.status < 400)
+        x->http->host->replace(x);
+}
+
 /* The handler has ended, in one way or another: completes the exchange. */
 static void exchange_finish(struct h1 *h)
 {
     struct exchange *x = &h->x;
+    h->finishing = true; /* from here on a cut lets the waits fail, and ends nothing */
+    if (unlikely(x->special))
+        exchange_settle(h);
     (void)h1_finish_reply(h); /* its failure is x->gone */
     x->http->host->ended(x);
     if (unlikely(x->body_length != 0)) {
@@ -224,6 +251,21 @@ static void exchange_finish(struct h1 *h)
         h->linger = true;
 }
 
+/* The limits of a request that few servers set. */
+static COLD void request_special(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    const struct http_settings *settings = x->http->settings;
+    if (++h->requests == settings->max_requests) {
+        http_refused(x->http, REFUSAL_CONNECTION_REQUESTS, NULL);
+        h->close = true;
+    }
+    if (settings->handler_timeout_ms > 0) {
+        x->special = true;
+        timer_arm(&h1_net(h)->loop->wheel, &x->deadline, loop_delay(settings->handler_timeout_ms));
+    }
+}
+
 static void h1_request(struct h1 *h)
 {
     struct exchange *x = &h->x;
@@ -233,6 +275,8 @@ static void h1_request(struct h1 *h)
     h1_body_begin(h);
     uint16_t flags = x->head.flags;
     h->close = (flags & HEAD_CLOSE) || (x->head.minor == 0 && !(flags & HEAD_KEEP_ALIVE));
+    if (unlikely(x->http->special))
+        request_special(h);
     x->bodyless = x->head.method_len == 4 && memcmp(x->head.base, "HEAD", 4) == 0;
     const char *reason;
     int status = target_split(&x->head, &x->target, &reason);
@@ -245,12 +289,34 @@ static void h1_request(struct h1 *h)
     exchange_finish(h);
 }
 
+/* The cause that fits the status with which a head is refused. */
+static enum refusal head_refusal(const struct h1 *h, int status)
+{
+    switch (status) {
+    case 414:
+        return REFUSAL_REQUEST_LINE;
+    case 417:
+        return REFUSAL_EXPECTATION;
+    case 431:
+        return h->x.head.field_count == h->x.head.field_max ? REFUSAL_HEADER_COUNT : REFUSAL_HEADER_BLOCK;
+    case 501:
+        return REFUSAL_NOT_IMPLEMENTED;
+    case 503:
+        return REFUSAL_MEMORY;
+    case 505:
+        return REFUSAL_VERSION;
+    default:
+        return REFUSAL_MALFORMED;
+    }
+}
+
 /* A head that is not one: replies and closes. Nothing behind it is looked at. */
 static COLD void h1_refuse(struct h1 *h, int status)
 {
     struct exchange *x = &h->x;
-    log_info(h1_net(h)->loop->log, "a request was refused with %d: %s", status,
-             h->parser.reason ? h->parser.reason : "too long");
+    enum refusal cause = head_refusal(h, status);
+    const char *reason = h->parser.reason ? h->parser.reason : refusal_infos[cause].text;
+    http_refused(x->http, cause, reason);
     h->in_pos = h->in_len;
     h->head_end = h->in_len;
     h->parsing = false;
@@ -259,7 +325,7 @@ static COLD void h1_refuse(struct h1 *h, int status)
     x->target = (struct target){{NULL, 0}, {NULL, 0}, {NULL, 0}};
     h1_body_begin(h);
     h->close = h->linger = true;
-    x->http->host->refuse(x, status, h->parser.reason ? h->parser.reason : "too long");
+    x->http->host->refuse(x, status, reason);
     exchange_finish(h);
     h->close = h->linger = true;
 }
@@ -286,6 +352,19 @@ static COLD int parse_long(struct h1 *h)
     return parse_anew(h);
 }
 
+/* Whether what has been parsed, the whole head or its beginning, keeps to the limits that may be lower than the buffer's size. */
+static COLD int head_limits(struct h1 *h, int status)
+{
+    const struct http_settings *settings = h->x.http->settings;
+    const struct http_head *head = &h->x.head;
+    uint32_t seen = status == H1_COMPLETE ? head->size : h->in_len - h->in_pos, line = seen;
+    if (status == H1_COMPLETE || h1_too_long(&h->parser) != 414)
+        line = head->target + head->target_len + (uint32_t)sizeof " HTTP/1.1\r\n" - 1;
+    if (line > settings->max_request_line)
+        return 414;
+    return seen > line && seen - line > settings->max_header_block ? 431 : status;
+}
+
 static int parse_input(struct h1 *h)
 {
     struct exchange *x = &h->x;
@@ -295,6 +374,8 @@ static int parse_input(struct h1 *h)
     int status = h->parsing ? h1_parse(&h->parser, &x->head, h->in + h->in_pos, h->in_len - h->in_pos) : parse_anew(h);
     if (unlikely(status == 431 && x->head.field_count == x->head.field_max))
         status = parse_long(h);
+    if (unlikely(h->in_len - h->in_pos > x->http->head_check) && (status == H1_COMPLETE || status == H1_INCOMPLETE))
+        status = head_limits(h, status);
     if (status != H1_INCOMPLETE)
         h->parsing = false;
     return status;
@@ -442,6 +523,8 @@ static void h1_run(struct net *n, struct connection *c)
     case H1_IDLE:
     case H1_HEAD:
         if (n->cutting || !(h = h1_open(http, c))) {
+            if (!n->cutting)
+                http_refused(http, REFUSAL_MEMORY, "no memory for a request");
             if (c->state == H1_HEAD)
                 spill_give(http, c->active);
             connection_close(n, c, false);
@@ -452,6 +535,8 @@ static void h1_run(struct net *n, struct connection *c)
         break;
     case H1_FAILED:
         c->state = H1_ACTIVE; /* from here on it may wait again */
+        if (!h->x.gone)
+            h->x.cut = false; /* it is over its time: there may be a page */
         h->x.http->host->resume(&h->x);
         exchange_finish(h);
         break;
@@ -501,6 +586,14 @@ static void head_ready(struct net *n, struct connection *c)
     }
 }
 
+/* Sets the timer for the present wait for a body. */
+static void input_deadline(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    int32_t left = (int32_t)(h->input_deadline - loop_now_ms(n->loop));
+    connection_deadline(n, h->x.conn, left > 0 ? (uint32_t)left : 0);
+}
+
 /* News of a connection that a fiber serves: wakes it if it waits for that, and sends what waits to be sent. */
 static void active_ready(struct connection *c)
 {
@@ -524,7 +617,7 @@ static void active_ready(struct connection *c)
         if (x->fiber && sent != TRANSPORT_AGAIN && (waited_for || x->gone))
             fiber_wake(x->fiber, x->gone ? WEIR_ECLOSED : 0);
         if (sent == 0 && x->waiting == WAIT_INPUT) /* the output's deadline was set over it */
-            connection_deadline(h1_net(h), c, x->http->settings->body_timeout_ms);
+            input_deadline(h);
     }
     if (x->fiber && (c->ready & READY_READ) && x->waiting == WAIT_INPUT)
         fiber_wake(x->fiber, 0);
@@ -568,17 +661,10 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
 /* A head that did not come in time. */
 static void head_expired(struct net *n, struct connection *c)
 {
-    static const char status[] = "HTTP/1.1 408 Request Timeout\r\nDate: ";
-    static const char rest[] = "Connection: close\r\nContent-Length: 0\r\n\r\n";
     struct http *http = n->owner;
-    struct iovec parts[] = {
-        {.iov_base = (void *)(uintptr_t)status, .iov_len = sizeof status - 1},
-        {.iov_base = http->ok_head + HTTP_DATE_AT, .iov_len = DATE_LEN + 2},
-        {.iov_base = (void *)(uintptr_t)rest, .iov_len = sizeof rest - 1},
-    };
     spill_give(http, c->active);
     c->active = NULL;
-    (void)n->transport->write(c, parts, 3, 0); /* a client too slow to ask may well not read either */
+    http_refuse_connection(http, c, REFUSAL_HEADER_TIMEOUT); /* a client too slow to ask may well not read either */
     linger_begin(n, c);
 }
 
@@ -586,26 +672,26 @@ static void head_expired(struct net *n, struct connection *c)
 static void active_expired(struct net *n, struct h1 *h)
 {
     struct exchange *x = &h->x;
-    const struct http_settings *settings = x->http->settings;
-    int32_t stalled = (int32_t)(loop_now_ms(n->loop) - h->progress);
     if (h->out.blocked && !output_empty(&h->out)) {
-        if (stalled >= 0 && (uint32_t)stalled >= settings->write_timeout_ms) {
-            log_info(n->loop->log, "a client took nothing for %u ms and was cut off", settings->write_timeout_ms);
-            x->gone = h->reset = true;
-            output_discard(&h->out, WEIR_ETIMEDOUT, x->http->release_value);
-            if (x->fiber)
-                fiber_wake(x->fiber, WEIR_ETIMEDOUT);
+        enum refusal cause;
+        uint32_t next = h1_output_check(h, &cause);
+        if (next > 0) {
+            connection_deadline(n, x->conn, next);
             return;
         }
-        connection_deadline(n, x->conn, settings->write_timeout_ms - (uint32_t)stalled);
+        http_refused(x->http, cause, NULL);
+        x->gone = h->reset = true;
+        output_discard(&h->out, WEIR_ETIMEDOUT, x->http->release_value);
+        if (x->fiber)
+            fiber_wake(x->fiber, WEIR_ETIMEDOUT);
         return;
     }
-    if (x->waiting == WAIT_INPUT && x->fiber) {
-        log_info(n->loop->log, "a request's body did not come for %u ms", settings->body_timeout_ms);
+    if (x->waiting != WAIT_INPUT || !x->fiber)
+        connection_deadline(n, x->conn, x->http->settings->idle_timeout_ms);
+    else if ((int32_t)(h->input_deadline - loop_now_ms(n->loop)) > 0)
+        input_deadline(h);
+    else
         fiber_wake(x->fiber, WEIR_ETIMEDOUT);
-        return;
-    }
-    connection_deadline(n, x->conn, settings->idle_timeout_ms);
 }
 
 static void h1_expired(struct net *n, struct connection *c)
@@ -618,6 +704,9 @@ static void h1_expired(struct net *n, struct connection *c)
     }
     switch ((enum h1_state)c->state) {
     case H1_IDLE:
+        http_refused(n->owner, REFUSAL_IDLE_TIMEOUT, NULL);
+        connection_close(n, c, false);
+        break;
     case H1_LINGER:
         connection_close(n, c, false);
         break;

@@ -33,6 +33,7 @@ struct h1 {
     uint32_t window_pos, window_len, window_size;
     uint32_t head_end;      /* offset in `in` behind the present request's head */
     uint32_t served;        /* requests since the fiber began */
+    uint32_t requests;      /* requests of this connection */
     int64_t body_left;      /* of a body with a length */
     int64_t announced_left; /* of the reply's announced length, once committed */
     bool parsing;           /* the head at in_pos has been begun */
@@ -46,10 +47,18 @@ struct h1 {
     char *region, *region_end; /* where output is composed; NULL: none chosen */
     char *pos;                 /* the next free byte of the region */
     char *open;                /* body bytes not yet in the queue begin here; NULL: none */
-    uint32_t progress;         /* tick of the last sent byte, for the write timeout */
+    uint32_t progress;         /* tick at which the client was last seen to take something */
+    uint32_t window_start;     /* tick at which the present measurement of its rate began */
+    uint64_t delivered;        /* bytes that it had taken at the last look */
+    uint64_t window_delivered; /* and when the measurement began; RATE_UNKNOWN: it begins at the next look */
+    uint64_t body_received;    /* bytes of the request's body, framing included */
+    uint32_t body_waited_ms;   /* how long they were waited for */
+    uint32_t input_deadline;   /* tick until which the present wait for them lasts */
 };
 
-_Static_assert(sizeof(struct h1) <= 1728, "a stalled reader of a file costs this and the web floor's context");
+#define RATE_UNKNOWN UINT64_MAX
+
+_Static_assert(sizeof(struct h1) <= 1792, "a stalled reader of a file costs this and the web floor's context");
 
 static inline struct h1 *h1_of(struct exchange *x)
 {
@@ -97,6 +106,9 @@ char *h1_put_hex(char *to, uint64_t n);
 unsigned h1_hex_digits(uint64_t n);
 
 /* ---- h1_output.c: the region and the queue ---- */
+
+/* What an unsent output's timer has to say: how long until the next look, in ms, or 0 when the client takes it too slowly and *cause says which limit is met. */
+uint32_t h1_output_check(struct h1 *h, enum refusal *cause);
 
 /* Chooses a region where none is. False: no memory. */
 bool h1_choose_region(struct h1 *h);

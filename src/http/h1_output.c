@@ -110,17 +110,59 @@ void h1_drop_output(struct h1 *h, int error)
     output_discard(&h->out, error, h->x.http->release_value);
 }
 
+/* A look at what the client takes is had several times in the longest time that it may take nothing. */
+static uint32_t output_interval(const struct http_settings *settings)
+{
+    uint32_t least =
+        settings->write_timeout_ms < settings->write_window_ms ? settings->write_timeout_ms : settings->write_window_ms;
+    return least > 4 ? least / 4 : 1;
+}
+
+/* Whether the client took less than the least rate since the measurement began; begins the next one when it is over. */
+static bool output_slow(struct h1 *h, uint32_t now)
+{
+    const struct http_settings *settings = h->x.http->settings;
+    uint32_t elapsed = now - h->window_start;
+    if (h->window_delivered != RATE_UNKNOWN && elapsed < settings->write_window_ms)
+        return false;
+    bool slow = h->window_delivered != RATE_UNKNOWN && settings->write_min_rate > 0 &&
+                (h->delivered - h->window_delivered) * 1000 < (uint64_t)settings->write_min_rate * elapsed;
+    h->window_start = now;
+    h->window_delivered = h->delivered;
+    return slow;
+}
+
+uint32_t h1_output_check(struct h1 *h, enum refusal *cause)
+{
+    const struct http_settings *settings = h->x.http->settings;
+    struct net *n = h1_net(h);
+    uint32_t now = loop_now_ms(n->loop);
+    uint64_t waiting = n->transport->unacknowledged(h->x.conn);
+    uint64_t delivered = h->out.sent > waiting ? h->out.sent - waiting : 0;
+    if (delivered > h->delivered) {
+        h->delivered = delivered;
+        h->progress = now;
+    }
+    *cause = REFUSAL_WRITE_TIMEOUT;
+    if (now - h->progress >= settings->write_timeout_ms)
+        return 0;
+    *cause = REFUSAL_WRITE_RATE;
+    return output_slow(h, now) ? 0 : output_interval(settings);
+}
+
 int h1_send(struct h1 *h)
 {
     struct net *n = h1_net(h);
     if (!output_empty(&h->out)) {
         bool was_blocked = h->out.blocked;
-        uint64_t before = counter_read(&n->bytes_out);
+        uint64_t before = h->out.sent;
         int result = output_send_warm(h);
         if (result == TRANSPORT_AGAIN) {
-            if (!was_blocked || counter_read(&n->bytes_out) != before) {
+            if (!was_blocked)
+                h->window_delivered = RATE_UNKNOWN;
+            if (!was_blocked || h->out.sent != before) {
                 h->progress = loop_now_ms(n->loop);
-                connection_deadline(n, h->x.conn, h->x.http->settings->write_timeout_ms);
+                connection_deadline(n, h->x.conn, output_interval(h->x.http->settings));
             }
             return result;
         }

@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/log.h"
 #include "http/h1.h"
 #include "http/scan.h"
 
@@ -20,6 +19,9 @@ void h1_body_announced(struct h1 *h)
         x->body_length = h->body_left = x->head.content_length;
     }
     x->body_read = x->body_length == 0;
+    x->body_limit = x->http->settings->max_body;
+    h->body_received = h->window_len - h->window_pos;
+    h->body_waited_ms = 0;
     /* A client that has begun to send does not wait any more (RFC 9110 section 10.1.1). */
     h->continue_due =
         (x->head.flags & HEAD_EXPECT_CONTINUE) && x->head.minor >= 1 && !x->body_read && h->window_pos == h->window_len;
@@ -68,6 +70,35 @@ static int window_prepare(struct h1 *h)
     return 0;
 }
 
+/* Waits for more of the body: 0 or an error. What the handler does meanwhile is not counted against the client. */
+static int body_wait(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    struct loop *l = h1_net(h)->loop;
+    const struct http_settings *settings = x->http->settings;
+    uint32_t wait = settings->body_timeout_ms;
+    enum refusal cause = REFUSAL_BODY_TIMEOUT;
+    if (settings->body_min_rate > 0) {
+        /* How long what has come may have taken. */
+        uint64_t due = settings->body_grace_ms + h->body_received * 1000 / settings->body_min_rate;
+        uint64_t left = due > h->body_waited_ms ? due - h->body_waited_ms : 1;
+        if (left < wait) {
+            wait = (uint32_t)left;
+            cause = REFUSAL_BODY_RATE;
+        }
+    }
+    uint32_t since = loop_now_ms(l);
+    h->input_deadline = since + loop_delay(wait);
+    connection_deadline(h1_net(h), x->conn, wait);
+    int error = exchange_park(x, WAIT_INPUT);
+    h->body_waited_ms += loop_now_ms(l) - since;
+    if (error == WEIR_ETIMEDOUT)
+        exchange_refuse(x, cause, NULL);
+    if (error < 0)
+        h->close = true;
+    return error < 0 ? error : 0;
+}
+
 /* Receives more of the body. 0 or an error. */
 static int body_receive(struct h1 *h)
 {
@@ -92,6 +123,7 @@ static int body_receive(struct h1 *h)
             got = connection_read(n, x->conn, h->window + h->window_len, h->window_size - h->window_len);
         if (got > 0) {
             h->window_len += (uint32_t)got;
+            h->body_received += (uint64_t)got;
             return 0;
         }
         if (got != TRANSPORT_AGAIN) {
@@ -99,12 +131,9 @@ static int body_receive(struct h1 *h)
             h->close = true;
             return got == 0 ? WEIR_ECLOSED : (int)got;
         }
-        connection_deadline(n, x->conn, x->http->settings->body_timeout_ms);
-        error = exchange_park(x, WAIT_INPUT);
-        if (error < 0) {
-            h->close = true;
+        error = body_wait(h);
+        if (error)
             return error;
-        }
     }
 }
 
@@ -118,6 +147,13 @@ static ssize_t body_take_counted(struct h1 *h, const char **data)
     if (h->body_left == 0)
         h->x.body_read = true;
     return take;
+}
+
+static enum refusal chunked_refusal(const struct h1 *h, enum h1_chunked_event event)
+{
+    if (event == CHUNKED_BAD)
+        return REFUSAL_MALFORMED;
+    return h->chunks.trailer > CHUNK_TRAILER_MAX ? REFUSAL_TRAILER : REFUSAL_CHUNK_EXTENSION;
 }
 
 /* A piece of a chunked body, 0 when more input is needed or the body has ended, or an error. */
@@ -139,10 +175,19 @@ static ssize_t body_take_chunked(struct h1 *h, const char **data)
     default:
         if (!h->chunks.reason)
             h->chunks.reason = "chunk extensions or trailer too long";
-        log_info(h1_net(h)->loop->log, "a request's body was refused: %s", h->chunks.reason);
+        exchange_refuse(&h->x, chunked_refusal(h, event), h->chunks.reason);
         h->close = h->linger = true;
         return WEIR_EPROTO;
     }
+}
+
+/* What is left is neither read nor drained. */
+static COLD int body_too_long(struct h1 *h)
+{
+    exchange_refuse(&h->x, REFUSAL_BODY, NULL);
+    h->x.body_limit = 0;
+    h->close = h->linger = true;
+    return WEIR_ETOOBIG;
 }
 
 ssize_t h1_body_read(struct exchange *x, const char **data)
@@ -155,8 +200,12 @@ ssize_t h1_body_read(struct exchange *x, const char **data)
             return exchange_dead_write(x, WEIR_ECLOSED);
         if (h->window_pos < h->window_len) {
             ssize_t n = x->body_length >= 0 ? body_take_counted(h, data) : body_take_chunked(h, data);
-            if (n > 0)
+            if (n > x->body_limit)
+                return body_too_long(h);
+            if (n > 0) {
+                x->body_limit -= n;
                 exchange_charge(x, (size_t)n);
+            }
             if (n != 0)
                 return n;
             continue;

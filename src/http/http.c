@@ -5,12 +5,21 @@
  */
 #include "http/http.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "http/scan.h"
+#include "http/status.h"
+
+#include <stdio.h>
 
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings)
 {
-    *h = (struct http){.net = n, .host = host, .settings = settings};
+    uint32_t line = settings->max_request_line, block = settings->max_header_block;
+    *h = (struct http){.net = n,
+                       .host = host,
+                       .settings = settings,
+                       .head_check = line < block ? line : block,
+                       .special = settings->max_requests > 0 || settings->handler_timeout_ms > 0};
     account_open(&h->record_account, m, "requests");
     account_open(&h->buffer_account, m, "http buffers");
     account_open(&h->arena_account, m, "request arenas");
@@ -20,6 +29,7 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     pool_init(&h->fields, &h->record_account, settings->max_headers * sizeof(struct http_field), 16, 0);
     pool_init(&h->arenas, &h->arena_account, (settings->request_memory + 15) & ~(size_t)15, 64, 0);
     n->protocols[PROTOCOL_HTTP1] = &http_protocol_h1;
+    n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
     http_tick(h);
     return 0;
 }
@@ -57,6 +67,27 @@ void http_trim(struct http *h, bool all)
     for (size_t i = 0; i < SPILL_CLASSES; i++)
         if (h->spills[i].account)
             pool_trim(&h->spills[i], all);
+}
+
+void http_refused(struct http *h, enum refusal cause, const char *why)
+{
+    const struct refusal_info *info = &refusal_infos[cause];
+    counter_add(&h->refusals[cause], 1);
+    log_info(h->net->loop->log, "refused (%s, %u): %s", info->name, info->status, why ? why : info->text);
+}
+
+void http_refuse_connection(struct http *h, struct connection *c, enum refusal cause)
+{
+    const struct refusal_info *info = &refusal_infos[cause];
+    struct slice reason = status_reason(info->status);
+    char head[256];
+    int len = snprintf(head, sizeof head,
+                       "HTTP/1.1 %u %.*s\r\nDate: %.*s\r\n%sConnection: close\r\nContent-Length: 0\r\n\r\n",
+                       info->status, (int)reason.len, reason.data, DATE_LEN, h->ok_head + HTTP_DATE_AT,
+                       info->status == 503 ? "Retry-After: 1\r\n" : "");
+    struct iovec part = {.iov_base = head, .iov_len = (size_t)len};
+    http_refused(h, cause, NULL);
+    (void)h->net->transport->write(c, &part, 1, 0);
 }
 
 void http_tick(struct http *h)

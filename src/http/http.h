@@ -9,6 +9,7 @@
 #include "http/date.h"
 #include "http/exchange.h"
 #include "http/h1_parser.h"
+#include "http/refusal.h"
 #include "io/offload.h"
 
 /* The settings that the HTTP floor goes by; zero has been replaced by defaults. */
@@ -16,9 +17,16 @@ struct http_settings {
     uint32_t buffer_size;
     uint32_t request_memory;
     uint16_t max_headers;
+    uint32_t max_request_line, max_header_block;
     uint32_t pipeline_depth;
+    uint32_t max_requests; /* of a connection; 0: any number */
     uint32_t header_timeout_ms, idle_timeout_ms, body_timeout_ms, write_timeout_ms;
-    int64_t drain_limit;
+    uint32_t handler_timeout_ms; /* 0: none */
+    uint32_t body_min_rate,
+        body_grace_ms; /* bytes a second that a body has to come with, 0: any; and how long it need not */
+    uint32_t write_min_rate,
+        write_window_ms; /* bytes a second that a reply has to be taken with, 0: any; over such a time */
+    int64_t max_body, drain_limit;
 };
 
 /*
@@ -27,6 +35,7 @@ struct http_settings {
  */
 struct spill {
     uint16_t len, capacity; /* of data */
+    uint32_t requests;      /* that the connection has had */
     char data[];
 };
 
@@ -39,6 +48,8 @@ struct http {
     struct net *net;
     const struct http_host *host;
     const struct http_settings *settings;
+    uint32_t head_check; /* a head of up to this many bytes is neither too long in its request line nor in its fields */
+    bool special;        /* settings that a request has to look at are set: max_requests, handler_timeout_ms */
     struct offload *offload;
     void *owner; /* the worker */
     output_release_fn release_value;
@@ -49,6 +60,7 @@ struct http {
     struct pool arenas;  /* blocks of settings->request_memory */
     struct pool spills[SPILL_CLASSES];
     _Atomic uint64_t requests;
+    _Atomic uint64_t refusals[REFUSAL_COUNT];
     uint64_t date_due_ns; /* the loop's time at which the second has changed, or the clock may have been set */
     char ok_head[64];     /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
 };
@@ -62,6 +74,12 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
 void http_done(struct http *h);
 int http_preallocate(struct http *h, size_t buffers, size_t arenas);
 void http_trim(struct http *h, bool all);
+
+/* Counts a refusal, and logs it with why (NULL: the table's words). */
+void http_refused(struct http *h, enum refusal cause, const char *why);
+
+/* Tells a connection on which no request is alive why it will be closed, as far as it can be told at once, and counts it. The caller closes it. */
+void http_refuse_connection(struct http *h, struct connection *c, enum refusal cause);
 
 /* Renews the date when the second has changed. Once a turn. */
 void http_tick(struct http *h);

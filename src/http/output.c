@@ -130,6 +130,12 @@ static ssize_t send_file(struct output *o, struct net *n, struct connection *c, 
     return sent;
 }
 
+static inline void output_count(struct output *o, struct net *n, size_t sent)
+{
+    o->sent += sent;
+    counter_add(&n->bytes_out, sent);
+}
+
 int output_send(struct output *o, struct net *n, struct connection *c, output_release_fn release)
 {
     size_t turn = OUTPUT_TURN_BYTES;
@@ -152,14 +158,14 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
         if (sent == TRANSPORT_AGAIN ||
             (sent >= 0 && (size_t)sent < gave && o->segments[o->first].kind != SEGMENT_FILE)) {
             if (sent > 0)
-                counter_add(&n->bytes_out, (uint64_t)sent);
+                output_count(o, n, (size_t)sent);
             o->blocked = true;
             connection_watch_write(n, c);
             return TRANSPORT_AGAIN;
         }
         if (sent < 0)
             return (int)sent;
-        counter_add(&n->bytes_out, (uint64_t)sent);
+        output_count(o, n, (size_t)sent);
         turn = (size_t)sent < turn ? turn - (size_t)sent : 0;
         if (turn == 0 && o->count > 0)
             return OUTPUT_TURN;

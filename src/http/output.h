@@ -43,6 +43,7 @@ _Static_assert(sizeof(struct segment) == 24, "every live request holds a queue o
 struct output {
     uint8_t first, count;
     uint8_t regions;   /* segments in the region */
+    uint64_t sent;     /* bytes ever given to the kernel */
     uint32_t unsealed; /* bytes sent since the kernel's buffer was sealed */
     bool warm;         /* the file at the front is sent without looking whether it is in memory; for one call */
     bool blocked;      /* the kernel took less than it was given */
@@ -58,6 +59,7 @@ static inline void output_init(struct output *o)
     o->blocked = false;
     o->warm = false;
     o->unsealed = 0;
+    o->sent = 0;
 }
 
 static inline bool output_empty(const struct output *o)

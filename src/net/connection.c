@@ -73,21 +73,28 @@ void net_done(struct net *n)
     account_close(&n->account);
 }
 
-int net_adopt(struct net *n, int fd, uint8_t listener)
+void net_drop(struct net *n, int fd, uint32_t address_slot)
+{
+    close(fd);
+    if (n->addresses)
+        address_table_leave(n->addresses, address_slot);
+}
+
+int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
 {
     struct connection *c = pool_take(&n->connections);
     if (!c) {
-        close(fd);
+        net_drop(n, fd, address_slot);
         return WEIR_ENOMEM;
     }
     uint64_t count = counter_read(&n->accepted) + 1;
-    *c = (struct connection){.fd = fd, .ready = READY_WRITE};
+    *c = (struct connection){.fd = fd, .ready = READY_WRITE, .address_slot = address_slot};
     c->timer.kind = TIMER_CONNECTION;
     c->timer.owner_data = (uint16_t)count;
     c->timer.owner_bits = listener;
     int error = poller_add(&n->loop->poller, fd, CONNECTION_EVENTS, connection_mark(c));
     if (error) {
-        close(fd);
+        net_drop(n, fd, address_slot);
         pool_give(&n->connections, c);
         return error;
     }
@@ -108,7 +115,7 @@ void connection_close(struct net *n, struct connection *c, bool reset)
         struct linger at_once = {.l_onoff = 1, .l_linger = 0};
         setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
-    close(c->fd);
+    net_drop(n, c->fd, c->address_slot);
     c->fd = -1;
     pool_give(&n->connections, c);
     counter_add(&n->open, (uint64_t)0 - 1);

@@ -12,6 +12,7 @@
 
 #include "base/pool.h"
 #include "io/loop.h"
+#include "net/address_table.h"
 #include "net/transport.h"
 
 struct net;
@@ -28,10 +29,13 @@ enum connection_ready {
 struct connection {
     struct timer timer; /* its owner_data is the generation, owner_bits the listener's number */
     struct work work;   /* in the loop's queue for a fiber */
-    void *active;       /* the protocol's: a live request, a half-received head, or NULL */
+    union {
+        void *active;   /* the protocol's: a live request, a half-received head */
+        uint64_t idled; /* the protocol's, where nothing is alive: what it remembers of this connection */
+    };
     int fd;
     uint32_t deadline;     /* tick at which the timer means it */
-    uint32_t address_slot; /* the peer's entry in the table of limits per address; 0: none */
+    uint32_t address_slot; /* of the peer's address in net.addresses; 0: none */
     uint8_t ready;         /* enum connection_ready */
     uint8_t protocol;      /* index into net.protocols */
     uint8_t state;         /* the protocol's */
@@ -59,22 +63,25 @@ struct net {
     struct account account;
     const struct protocol *protocols[PROTOCOL_COUNT];
     const struct transport *transport;
-    void *owner;                   /* the protocols' state */
-    _Atomic uint64_t *shared_open; /* connections open in all workers */
-    _Atomic uint64_t open;         /* connections open in this worker */
+    void *owner;                     /* the protocols' state */
+    _Atomic uint64_t *shared_open;   /* connections open in all workers */
+    struct address_table *addresses; /* of all workers; NULL: addresses are not counted */
+    _Atomic uint64_t open;           /* connections open in this worker */
     _Atomic uint64_t accepted, bytes_in, bytes_out;
     bool draining;                  /* the server is stopping */
     bool cutting;                   /* the time for that is over: every connection ends now */
     void (*closed_fn)(void *owner); /* a connection was closed: there may be room to accept again */
 };
 
-enum timer_kind { TIMER_CONNECTION, TIMER_WAIT, TIMER_LISTENER, TIMER_WORKER };
+enum timer_kind { TIMER_CONNECTION, TIMER_WAIT, TIMER_LISTENER, TIMER_HANDLER, TIMER_WORKER };
 
 void net_init(struct net *n, struct loop *loop, struct memory *memory, const struct transport *transport, void *owner);
 void net_done(struct net *n);
 
-/* Takes over an accepted socket. On failure the socket is closed and a negative error returned. */
-int net_adopt(struct net *n, int fd, uint8_t listener) MUST_CHECK;
+/* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a negative error returned. */
+int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot) MUST_CHECK;
+/* Closes a socket that was accepted and is not taken over, with its slot. */
+void net_drop(struct net *n, int fd, uint32_t address_slot);
 
 /* Calls drain or cut of every connection. */
 void net_drain(struct net *n);

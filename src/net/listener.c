@@ -155,7 +155,9 @@ static bool listener_accept(struct listener *ls, int batch)
             listener_pause(ls, ACCEPT_PAUSE_MS);
             return true;
         }
-        int fd = accept4(ls->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct address peer = {.len = sizeof peer.storage};
+        bool counted = n->addresses != NULL;
+        int fd = accept4(ls->fd, counted ? &peer.base : NULL, counted ? &peer.len : NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             int number = errno;
             if (number == EAGAIN || number == EINVAL || number == EBADF)
@@ -170,9 +172,14 @@ static bool listener_accept(struct listener *ls, int batch)
             }
             continue; /* that connection has failed already: the next one */
         }
-        if (ls->hooks->hand_over(n->owner, fd, ls->number))
+        uint32_t slot = 0;
+        if (counted && !address_table_enter(n->addresses, &peer.base, &slot)) {
+            ls->hooks->refuse(n->owner, fd);
             continue;
-        if (net_adopt(n, fd, ls->number) != 0) {
+        }
+        if (ls->hooks->hand_over(n->owner, fd, ls->number, slot))
+            continue;
+        if (net_adopt(n, fd, ls->number, slot) != 0) {
             log_warn(n->loop->log, "accepting is paused: no memory for a connection");
             listener_pause(ls, ACCEPT_PAUSE_MS);
             return true;

@@ -49,8 +49,11 @@ struct listener {
 
 /* What the worker decides for its listeners; owner is net.owner. */
 struct listener_hooks {
-    bool (*may_accept)(void *owner);                          /* false: the connection limit is reached */
-    bool (*hand_over)(void *owner, int fd, uint8_t listener); /* true: another worker took the socket */
+    bool (*may_accept)(void *owner); /* false: the connection limit is reached */
+    /* The peer's address has too many connections: says so, and closes the socket. */
+    void (*refuse)(void *owner, int fd);
+    /* True: another worker took the socket with its address's slot. */
+    bool (*hand_over)(void *owner, int fd, uint8_t listener, uint32_t address_slot);
 };
 
 void listener_init(struct listener *ls, struct net *n, int fd, uint8_t number, bool owned, bool exclusive,

@@ -8,6 +8,8 @@
 #include "net/connection.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
@@ -52,6 +54,12 @@ static size_t plain_pending(const struct connection *c)
     return 0;
 }
 
+static size_t plain_unacknowledged(const struct connection *c)
+{
+    int bytes = 0;
+    return ioctl(c->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
+}
+
 static void plain_shutdown(struct connection *c)
 {
     shutdown(c->fd, SHUT_WR);
@@ -64,5 +72,6 @@ const struct transport transport_plain = {
     .write = plain_write,
     .send_file = plain_send_file,
     .pending = plain_pending,
+    .unacknowledged = plain_unacknowledged,
     .shutdown = plain_shutdown,
 };

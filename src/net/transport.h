@@ -41,6 +41,8 @@ struct transport {
     ssize_t (*send_file)(struct connection *c, int fd, int64_t *offset, size_t len);
     /* Received bytes that read() gives without the poller's word. */
     size_t (*pending)(const struct connection *c);
+    /* Bytes that were taken by write and send_file and that the peer has not acknowledged; 0 if unknown. */
+    size_t (*unacknowledged)(const struct connection *c);
     /* Ends this side in an orderly way; the other side may still send. */
     void (*shutdown)(struct connection *c);
     /* Frees the transport's own state, before the socket is closed. NULL: there is none. */

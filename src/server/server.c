@@ -62,6 +62,7 @@ void weir_server_free(weir_server *s)
     if (s->offload.threads_max)
         offload_done(&s->offload);
     memory_free(&s->account, s->workers, s->workers_size);
+    address_table_done(&s->addresses);
     site_done(&s->site);
     if (counter_read(&s->account.reserved) > 0) {
         account_give_any(&s->account, sizeof *s);
@@ -321,6 +322,19 @@ static int server_await_workers(weir_server *s, int started)
     return error;
 }
 
+static int server_count_addresses(weir_server *s)
+{
+    const weir_config *c = &s->settings.config;
+    if (c->max_connections_per_address < 0)
+        return 0;
+    uint64_t most = (uint64_t)c->max_connections;
+    if (most > ADDRESSES_MAX)
+        most = ADDRESSES_MAX;
+    if (c->memory_limit && most > c->memory_limit / 512)
+        most = c->memory_limit / 512;
+    return address_table_init(&s->addresses, &s->memory, (uint32_t)most, (uint32_t)c->max_connections_per_address);
+}
+
 int weir_server_start(weir_server *s)
 {
     lock_acquire(&s->lock);
@@ -343,7 +357,9 @@ int weir_server_start(weir_server *s)
     memset(s->workers, 0, s->workers_size);
     for (size_t i = 0; i < workers; i++)
         worker_init(&s->workers[i], s, (int)i);
-    int error = server_listen(s);
+    int error = server_count_addresses(s);
+    if (!error)
+        error = server_listen(s);
     if (!error)
         error = server_await_workers(s, server_start_threads(s));
     if (error) {

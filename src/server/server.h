@@ -11,7 +11,8 @@
 #include "server/settings.h"
 #include "web/context.h"
 
-#define HANDOVERS 64 /* sockets that a worker can have on their way to others */
+#define ADDRESSES_MAX ((uint32_t)1 << 16) /* that are told apart at once; of a memory_limit, one for each 512 bytes */
+#define HANDOVERS     64                  /* sockets that a worker can have on their way to others */
 
 struct worker;
 
@@ -21,6 +22,7 @@ struct handover {
     struct handover *next; /* in its worker's free list */
     struct worker *from;
     int fd;
+    uint32_t address_slot;
     uint8_t listener;
 };
 
@@ -73,6 +75,7 @@ struct weir_server {
     struct worker *workers;
     size_t workers_size;
     _Atomic uint64_t open; /* connections, all workers */
+    struct address_table addresses;
     _Atomic bool stopping;
     _Atomic int port;
     int end_fd; /* written to when the last worker has ended; -1: nobody asks */

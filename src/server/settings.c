@@ -28,6 +28,10 @@ struct setting {
 #define MINUTE_MS 60000
 #define DAY_MS    86400000
 
+#define ADDRESS_LIMIT_FROM 256 /* a smaller server is not kept for many addresses: one may have all of it */
+
+#define WRITE_WINDOW_MS 30000 /* over which a client's rate is measured, where write_timeout_ms is off */
+
 static const struct setting table[] = {
     SETTING(port, 1, 65535, 8080, MAY_BE_OFF),
     SETTING(backlog, 1, 65535, 1024, 0),
@@ -47,12 +51,23 @@ static const struct setting table[] = {
     SETTING(send_buffer, 1024, 1 << 30, WEIR_OFF, MAY_BE_OFF),
     SETTING(receive_buffer, 1024, 1 << 30, WEIR_OFF, MAY_BE_OFF),
     SETTING(max_connections, 1, INT32_MAX, 0, 0),
+    SETTING(max_connections_per_address, 1, INT32_MAX, 0, MAY_BE_OFF),
+    SETTING(max_requests_per_connection, 1, INT32_MAX, WEIR_OFF, MAY_BE_OFF),
+    SETTING(max_request_line, 16, HEAD_SIZE_MAX, HEAD_SIZE_MAX, 0),
+    SETTING(max_header_block, 16, HEAD_SIZE_MAX, HEAD_SIZE_MAX, 0),
     SETTING(max_headers, 1, 1000, 100, 0),
+    SETTING(max_body, 1, INT64_MAX, 1 << 30, MAY_BE_OFF),
+    SETTING(max_chunk_extension, 1, 65535, 1024, 0),
+    SETTING(max_trailer, 2, 65535, 4096, 0),
     SETTING(pipeline_depth, 1, 1 << 20, 64, 0),
     SETTING(header_timeout_ms, 1, DAY_MS, 10000, MAY_BE_OFF),
     SETTING(idle_timeout_ms, 1, DAY_MS, MINUTE_MS, MAY_BE_OFF),
     SETTING(body_timeout_ms, 1, DAY_MS, 30000, MAY_BE_OFF),
+    SETTING(body_min_rate, 1, 1 << 30, 240, MAY_BE_OFF),
+    SETTING(body_grace_ms, 1, DAY_MS, 5000, 0),
     SETTING(write_timeout_ms, 1, DAY_MS, 30000, MAY_BE_OFF),
+    SETTING(write_min_rate, 1, 1 << 30, 240, MAY_BE_OFF),
+    SETTING(handler_timeout_ms, 1, DAY_MS, WEIR_OFF, MAY_BE_OFF),
     SETTING(stop_timeout_ms, 1, DAY_MS, 10000, 0),
     SETTING(watchdog_ms, 1, DAY_MS, 100, MAY_BE_OFF),
     SETTING(drain_limit, 1, INT64_MAX, 65536, MAY_BE_OFF),
@@ -135,6 +150,31 @@ static int port_of(int port)
     return port == WEIR_ANY ? 0 : port;
 }
 
+/* Off is 0 where the HTTP floor has a word for it, and never met where it has none. */
+static struct http_settings http_settings_of(const weir_config *c)
+{
+    return (struct http_settings){
+        .buffer_size = (uint32_t)c->http_buffer_size,
+        .request_memory = (uint32_t)c->request_memory,
+        .max_headers = (uint16_t)c->max_headers,
+        .max_request_line = (uint32_t)c->max_request_line,
+        .max_header_block = (uint32_t)c->max_header_block,
+        .max_requests = c->max_requests_per_connection < 0 ? 0 : (uint32_t)c->max_requests_per_connection,
+        .pipeline_depth = (uint32_t)c->pipeline_depth,
+        .header_timeout_ms = timeout_of(c->header_timeout_ms),
+        .idle_timeout_ms = timeout_of(c->idle_timeout_ms),
+        .body_timeout_ms = timeout_of(c->body_timeout_ms),
+        .body_min_rate = c->body_min_rate < 0 ? 0 : (uint32_t)c->body_min_rate,
+        .body_grace_ms = (uint32_t)c->body_grace_ms,
+        .write_timeout_ms = timeout_of(c->write_timeout_ms),
+        .write_min_rate = c->write_min_rate < 0 ? 0 : (uint32_t)c->write_min_rate,
+        .write_window_ms = c->write_timeout_ms < 0 ? WRITE_WINDOW_MS : (uint32_t)c->write_timeout_ms,
+        .handler_timeout_ms = c->handler_timeout_ms < 0 ? 0 : (uint32_t)c->handler_timeout_ms,
+        .max_body = c->max_body < 0 ? INT64_MAX : c->max_body,
+        .drain_limit = c->drain_limit < 0 ? 0 : c->drain_limit,
+    };
+}
+
 void settings_read(struct settings *out, const weir_config *given, size_t size, struct site *errors)
 {
     *out = (struct settings){0};
@@ -148,6 +188,9 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
         c->workers = settings_processors();
     if (c->max_connections == 0)
         c->max_connections = connections_by_descriptors();
+    if (c->max_connections_per_address == 0)
+        c->max_connections_per_address =
+            c->max_connections < ADDRESS_LIMIT_FROM ? WEIR_OFF : c->max_connections - c->max_connections / 4;
     struct listen_spec *first = &out->listeners[0];
     *first = spec_of(c);
     const char *host = c->host ? c->host : "127.0.0.1";
@@ -157,17 +200,7 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
     first->shared |= first->address.base.sa_family == AF_UNIX;
     out->listener_count = 1;
     c->host = NULL;
-    out->http = (struct http_settings){
-        .buffer_size = (uint32_t)c->http_buffer_size,
-        .request_memory = (uint32_t)c->request_memory,
-        .max_headers = (uint16_t)c->max_headers,
-        .pipeline_depth = (uint32_t)c->pipeline_depth,
-        .header_timeout_ms = timeout_of(c->header_timeout_ms),
-        .idle_timeout_ms = timeout_of(c->idle_timeout_ms),
-        .body_timeout_ms = timeout_of(c->body_timeout_ms),
-        .write_timeout_ms = timeout_of(c->write_timeout_ms),
-        .drain_limit = c->drain_limit < 0 ? 0 : c->drain_limit,
-    };
+    out->http = http_settings_of(c);
 }
 
 int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors)

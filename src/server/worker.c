@@ -28,7 +28,23 @@ static bool worker_may_accept(void *owner)
 {
     const struct worker *w = container_of((struct http *)owner, struct worker, http);
     uint64_t open = counter_read(&w->server->open);
-    return open < (uint64_t)w->server->settings.config.max_connections;
+    if (open < (uint64_t)w->server->settings.config.max_connections)
+        return true;
+    http_refused(owner, REFUSAL_CONNECTIONS, NULL);
+    return false;
+}
+
+static void worker_refuse_address(void *owner, int fd)
+{
+    struct http *http = owner;
+    struct connection c = {.fd = fd};
+    char dropped[1024];
+    http_refuse_connection(http, &c, REFUSAL_ADDRESS_CONNECTIONS);
+    /* What has come already would turn the close into a reset, which takes the reply with it. It gets no place to linger: that would be a connection. */
+    for (int i = 0; i < 16; i++)
+        if (http->net->transport->read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
+            break;
+    close(fd);
 }
 
 static void handover_returned(struct loop *l, struct inbox_node *node)
@@ -43,7 +59,7 @@ static void handover_arrived(struct loop *l, struct inbox_node *node)
 {
     struct handover *h = container_of(node, struct handover, node);
     struct net *n = l->owner;
-    if (net_adopt(n, h->fd, h->listener) != 0)
+    if (net_adopt(n, h->fd, h->listener, h->address_slot) != 0)
         log_warn(l->log, "a connection was closed: no memory for it");
     h->fd = -1;
     node->fn = handover_returned;
@@ -52,7 +68,7 @@ static void handover_arrived(struct loop *l, struct inbox_node *node)
 
 /* A worker that has clearly more connections than the mean gives new ones to the one with the fewest: the kernel's hash spreads a few
  * connections badly, and one busy processor would answer for two. */
-static bool worker_hand_over(void *owner, int fd, uint8_t listener)
+static bool worker_hand_over(void *owner, int fd, uint8_t listener, uint32_t address_slot)
 {
     struct worker *w = container_of((struct http *)owner, struct worker, http);
     struct weir_server *s = w->server;
@@ -69,13 +85,15 @@ static bool worker_hand_over(void *owner, int fd, uint8_t listener)
     struct handover *h = w->free_handovers;
     w->free_handovers = h->next;
     h->fd = fd;
+    h->address_slot = address_slot;
     h->listener = listener;
     h->node.fn = handover_arrived;
     loop_send(&least->loop, &h->node);
     return true;
 }
 
-static const struct listener_hooks listener_hooks = {.may_accept = worker_may_accept, .hand_over = worker_hand_over};
+static const struct listener_hooks listener_hooks = {
+    .may_accept = worker_may_accept, .refuse = worker_refuse_address, .hand_over = worker_hand_over};
 
 /* ---- Turns and timers ---- */
 
@@ -233,6 +251,7 @@ static int worker_set_up(struct worker *w)
     w->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
     net_init(&w->net, &w->loop, &s->memory, &transport_plain, &w->http);
     w->net.shared_open = &s->open;
+    w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
     w->net.closed_fn = worker_connection_closed;
     error = http_init(&w->http, &w->net, &s->memory, &web_host, &s->settings.http);
     if (error)

@@ -162,6 +162,23 @@ static void context_use_group(weir_ctx *c, const weir_group *g)
     c->chain = g->plain ? NULL : &g->chain;
 }
 
+static void handle_long_body(weir_ctx *c)
+{
+    (void)c; /* web_replace() makes the page */
+}
+
+/* What the group allows counts; an announced length beyond it is refused before anything of the body is asked for. */
+static void context_limit_body(weir_ctx *c, const weir_group *g)
+{
+    struct exchange *x = c->x;
+    if (g->max_body != 0)
+        x->body_limit = g->max_body < 0 ? INT64_MAX : g->max_body;
+    if (x->body_length <= x->body_limit)
+        return;
+    exchange_refuse(x, REFUSAL_BODY, NULL);
+    c->handler = handle_long_body;
+}
+
 /* Finds what serves the request. */
 static void context_route(weir_ctx *c)
 {
@@ -189,6 +206,8 @@ static void context_route(weir_ctx *c)
         atomic_store_explicit(&c->web->serving, c->match.pattern, memory_order_relaxed);
         c->route_data = route->data;
         context_use_group(c, route->group);
+        if (unlikely(x->body_length != 0))
+            context_limit_body(c, route->group);
         return;
     }
     case ROUTER_NOT_FOUND:
@@ -240,12 +259,23 @@ static void web_resume(struct exchange *x)
     weir_ctx *c = x->context;
     if (x->committed && x->bodyless && !x->gone && c->fail_status == 0)
         return; /* a HEAD whose handler went on writing: the reply is complete */
+    if (c->fail_status == 0 && x->refusal != REFUSAL_NONE && !x->committed && !x->gone)
+        return; /* web_replace() follows */
     if (c->fail_status == 0 || x->committed || x->gone) {
         x->ops->abort(x);
         return;
     }
     reply_reset(c);
     context_error_page(c, c->fail_status, c->fail_message);
+}
+
+static void web_replace(struct exchange *x)
+{
+    weir_ctx *c = x->context;
+    const struct refusal_info *info = &refusal_infos[x->refusal];
+    reply_reset(c);
+    x->reply.close = true;
+    context_error_page(c, info->status, info->text);
 }
 
 static void web_before_head(struct exchange *x)
@@ -269,6 +299,7 @@ const struct http_host web_host = {
     .handle = web_handle,
     .refuse = web_refuse,
     .resume = web_resume,
+    .replace = web_replace,
     .before_head = web_before_head,
     .ended = web_ended,
 };

@@ -31,7 +31,8 @@ struct weir_group {
     const char *host;                              /* NULL: any */
     struct handler_list request, around, response; /* its own */
     struct chain chain;
-    bool plain; /* the chain is empty */
+    int64_t max_body; /* of the requests of its routes; 0: as the group above, and at last the setting; -1: any */
+    bool plain;       /* the chain is empty */
 };
 
 struct route {

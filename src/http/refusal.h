@@ -1,0 +1,52 @@
+/*
+ * Why a request was refused, a connection ended early, or accepting paused. Each limit and each timeout is a cause of its own, with the reply that the client gets, the
+ * words for the log and a counter, so that an operator can tell from outside which limit was met.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_HTTP_REFUSAL_H
+#define WEIR_HTTP_REFUSAL_H
+
+#include <stdint.h>
+
+/* X(CAUSE, "name of its counter", status of the reply or 0 for none, "words for the log and the error hook") */
+#define REFUSAL_TABLE(X)                                                                                               \
+    X(MALFORMED, "malformed", 400, "malformed request")                                                                \
+    X(EXPECTATION, "expectation", 417, "unknown expectation")                                                          \
+    X(NOT_IMPLEMENTED, "not_implemented", 501, "transfer coding or method not supported")                              \
+    X(VERSION, "version", 505, "HTTP version not supported")                                                           \
+    X(REQUEST_LINE, "max_request_line", 414, "the request line is too long")                                           \
+    X(HEADER_BLOCK, "max_header_block", 431, "the header block is too long")                                           \
+    X(HEADER_COUNT, "max_headers", 431, "too many header fields")                                                      \
+    X(BODY, "max_body", 413, "the body is too long")                                                                   \
+    X(CHUNK_EXTENSION, "max_chunk_extension", 413, "the chunk extensions are too long")                                \
+    X(TRAILER, "max_trailer", 431, "the trailer is too long")                                                          \
+    X(CONNECTIONS, "max_connections", 0, "accepting pauses: max_connections are open")                                 \
+    X(ADDRESS_CONNECTIONS, "max_connections_per_address", 503, "too many connections from one address")                \
+    X(CONNECTION_REQUESTS, "max_requests_per_connection", 0, "the connection has had its requests")                    \
+    X(HEADER_TIMEOUT, "header_timeout_ms", 408, "the head did not come in time")                                       \
+    X(BODY_TIMEOUT, "body_timeout_ms", 408, "the body did not come for too long")                                      \
+    X(BODY_RATE, "body_min_rate", 408, "the body came too slowly")                                                     \
+    X(IDLE_TIMEOUT, "idle_timeout_ms", 0, "the connection was idle for too long")                                      \
+    X(WRITE_TIMEOUT, "write_timeout_ms", 0, "the client took nothing for too long")                                    \
+    X(WRITE_RATE, "write_min_rate", 0, "the client took the reply too slowly")                                         \
+    X(HANDLER_TIMEOUT, "handler_timeout_ms", 503, "the handler took too long")                                         \
+    X(MEMORY, "memory", 503, "no memory within the bound")
+
+enum refusal {
+    REFUSAL_NONE, /* where there may be no cause; it has no row */
+#define X(cause, name, status, text) REFUSAL_##cause,
+    REFUSAL_TABLE(X)
+#undef X
+        REFUSAL_COUNT
+};
+
+struct refusal_info {
+    const char *name; /* of the counter: that of the setting where there is one */
+    const char *text;
+    uint16_t status; /* 0: the connection ends without a reply, or nothing ends at all */
+};
+
+extern const struct refusal_info refusal_infos[REFUSAL_COUNT];
+
+#endif

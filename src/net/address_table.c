@@ -1,0 +1,138 @@
+/*
+ * Counting connections by address: a hash table a shard, of fixed size, in one mapping.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "net/address_table.h"
+#include "weir.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+/* Room beyond the mean that a shard has for an uneven spread of hashes. */
+#define SHARD_SLACK 64
+
+int address_table_init(struct address_table *t, struct memory *m, uint32_t connections, uint32_t limit)
+{
+    uint32_t mean = connections / ADDRESS_SHARDS;
+    *t = (struct address_table){.limit = limit, .capacity = mean + mean / 8 + SHARD_SLACK, .buckets = 64};
+    while (t->buckets < mean)
+        t->buckets *= 2;
+    if (getrandom(&t->key, sizeof t->key, 0) != (ssize_t)sizeof t->key)
+        return WEIR_ESYS;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t entries = (size_t)t->capacity * sizeof(struct address_entry),
+           buckets = (size_t)t->buckets * sizeof(uint32_t);
+    t->size = ((entries + buckets) * ADDRESS_SHARDS + page - 1) & ~(page - 1);
+    account_open(&t->account, m, "addresses");
+    t->memory = memory_map(&t->account, t->size, page);
+    if (!t->memory) {
+        account_close(&t->account);
+        *t = (struct address_table){0};
+        return WEIR_ENOMEM;
+    }
+    for (size_t i = 0; i < ADDRESS_SHARDS; i++) {
+        struct address_shard *s = &t->shards[i];
+        lock_init(&s->lock);
+        s->entries = (struct address_entry *)(void *)(t->memory + i * (entries + buckets));
+        s->buckets = (uint32_t *)(void *)(t->memory + i * (entries + buckets) + entries);
+    }
+    return 0;
+}
+
+void address_table_done(struct address_table *t)
+{
+    if (!t->memory)
+        return;
+    for (size_t i = 0; i < ADDRESS_SHARDS; i++)
+        lock_done(&t->shards[i].lock);
+    memory_unmap(&t->account, t->memory, t->size);
+    account_close(&t->account);
+    *t = (struct address_table){0};
+}
+
+/* The bytes that tell one address from another; false for a family that is not counted. */
+static bool address_bytes(const struct sockaddr *peer, struct slice *bytes)
+{
+    if (peer->sa_family == AF_INET) {
+        const struct sockaddr_in *a = (const struct sockaddr_in *)(const void *)peer;
+        *bytes = slice_of((const char *)&a->sin_addr, sizeof a->sin_addr);
+        return true;
+    }
+    if (peer->sa_family != AF_INET6)
+        return false;
+    const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)(const void *)peer;
+    const char *at = (const char *)&a->sin6_addr;
+    *bytes = IN6_IS_ADDR_V4MAPPED(&a->sin6_addr) ? slice_of(at + 12, 4) : slice_of(at, 8);
+    return true;
+}
+
+static uint32_t *shard_find(struct address_shard *s, uint32_t bucket, uint64_t hash) REQUIRES(&s->lock)
+{
+    uint32_t *at = &s->buckets[bucket];
+    while (*at && s->entries[*at - 1].hash != hash)
+        at = &s->entries[*at - 1].next;
+    return at;
+}
+
+/* An unused entry, index + 1; 0 when there is none. */
+static uint32_t shard_take(const struct address_table *t, struct address_shard *s) REQUIRES(&s->lock)
+{
+    uint32_t number = s->free;
+    if (number)
+        s->free = s->entries[number - 1].next;
+    else if (s->fresh < t->capacity)
+        number = ++s->fresh;
+    return number;
+}
+
+static uint32_t table_bucket(const struct address_table *t, uint64_t hash)
+{
+    return (uint32_t)(hash >> 32) & (t->buckets - 1);
+}
+
+bool address_table_enter(struct address_table *t, const struct sockaddr *peer, uint32_t *slot)
+{
+    struct slice bytes;
+    *slot = 0;
+    if (!address_bytes(peer, &bytes))
+        return true;
+    uint64_t hash = siphash(&t->key, bytes);
+    uint32_t shard = (uint32_t)hash % ADDRESS_SHARDS;
+    struct address_shard *s = &t->shards[shard];
+    bool allowed = true;
+    lock_acquire(&s->lock);
+    uint32_t *at = shard_find(s, table_bucket(t, hash), hash);
+    uint32_t number = *at;
+    if (number) {
+        allowed = s->entries[number - 1].count < t->limit;
+        s->entries[number - 1].count += allowed;
+    } else if ((number = shard_take(t, s))) {
+        s->entries[number - 1] = (struct address_entry){.hash = hash, .count = 1};
+        *at = number;
+    }
+    lock_release(&s->lock);
+    /* A shard without room has more addresses than its share of all connections: those are not what the limit is for. */
+    if (allowed && number)
+        *slot = (number - 1) * ADDRESS_SHARDS + shard + 1;
+    return allowed;
+}
+
+void address_table_leave(struct address_table *t, uint32_t slot)
+{
+    if (slot == 0)
+        return;
+    struct address_shard *s = &t->shards[(slot - 1) % ADDRESS_SHARDS];
+    uint32_t number = (slot - 1) / ADDRESS_SHARDS + 1;
+    lock_acquire(&s->lock);
+    struct address_entry *e = &s->entries[number - 1];
+    if (--e->count == 0) {
+        uint32_t *at = shard_find(s, table_bucket(t, e->hash), e->hash);
+        *at = e->next;
+        e->next = s->free;
+        s->free = number;
+    }
+    lock_release(&s->lock);
+}

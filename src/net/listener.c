@@ -141,9 +141,21 @@ static void listener_pause(struct listener *ls, uint32_t ms)
     timer_arm(&ls->net->loop->wheel, &ls->timer, loop_delay(ms));
 }
 
-static bool out_of_resources(int number)
+/* Why accepting is worth a pause: it will not go better at once. NULL: it was that one connection's failure. */
+static const char *pause_reason(int number)
 {
-    return number == EMFILE || number == ENFILE || number == ENOBUFS || number == ENOMEM;
+    switch (number) {
+    case EMFILE:
+    case ENFILE:
+        return "no descriptors are left";
+    case ENOBUFS:
+    case ENOMEM:
+        return "the system has no memory";
+    case EINVAL: /* someone who shares it has shut it down, and may listen on it again */
+        return "the socket does not listen any more";
+    default:
+        return NULL;
+    }
 }
 
 /* Accepts up to a batch. True when nothing waits any more. */
@@ -160,13 +172,12 @@ static bool listener_accept(struct listener *ls, int batch)
         int fd = accept4(ls->fd, counted ? &peer.base : NULL, counted ? &peer.len : NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             int number = errno;
-            if (number == EAGAIN || number == EINVAL || number == EBADF)
+            if (number == EAGAIN || number == EBADF)
                 return true;
-            if (out_of_resources(number)) {
+            const char *reason = pause_reason(number);
+            if (reason) {
                 if (ls->refusals++ % 100 == 0)
-                    log_warn(n->loop->log, "accepting is paused: %s",
-                             number == EMFILE || number == ENFILE ? "no descriptors are left"
-                                                                  : "the system has no memory");
+                    log_warn(n->loop->log, "accepting is paused: %s", reason);
                 listener_pause(ls, ACCEPT_PAUSE_MS);
                 return true;
             }

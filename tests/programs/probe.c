@@ -2,7 +2,7 @@
  * A server for the wire tests, with what the tour does not have: handlers that loop for ever, wait, break off or reply
  * wrongly, and counts of how handlers ended. Its arguments are settings by their names in weir_config, such as
  * `probe workers=1 http_buffer_size=16384`, so that a test can give any of them any value; `listen=ADDRESS:PORT`,
- * `listen=unix:PATH` and `fd=N` add listeners.
+ * `listen=unix:PATH` and `fd=N` add listeners; `root=DIR` is what /file/ serves.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,6 +24,7 @@ struct counts {
     atomic_int sent;
     atomic_int sent_error;
     atomic_ullong sent_bytes;
+    const char *root; /* of /file/ */
 };
 
 struct setting {
@@ -220,6 +221,32 @@ static void large_static(weir_ctx *c)
     weir_reply_static(c, "application/octet-stream", text, sizeof(text));
 }
 
+/* A file by the kernel. Errors are left to the framework. */
+static void file(weir_ctx *c)
+{
+    const struct counts *counts = weir_server_data(c);
+    weir_on_sent(c, note_sent, weir_server_data(c));
+    weir_send_file(c, counts->root, weir_param(c, "path"));
+}
+
+/* The same by hand. */
+static void file_by_hand(weir_ctx *c)
+{
+    const struct counts *counts = weir_server_data(c);
+    weir_file *opened;
+    char buf[4096];
+    ssize_t len;
+    int error = weir_file_open(c, counts->root, weir_param(c, "path"), &opened);
+    if (error)
+        weir_fail(c, error == WEIR_ENOENT ? 404 : 503, "%s", weir_strerror(error));
+    weir_set_length(c, weir_file_size(opened));
+    while ((len = weir_file_read(c, opened, buf, sizeof(buf))) > 0)
+        if (weir_write(c, buf, (size_t)len) != 0)
+            return;
+    if (len < 0)
+        weir_fail(c, 500, "%s", weir_strerror((int)len));
+}
+
 static int sleep_in_thread(void *arg)
 {
     usleep(*(useconds_t *)arg);
@@ -237,6 +264,19 @@ static void read_some(weir_ctx *c)
     char buf[16];
     ssize_t len = weir_read(c, buf, sizeof(buf));
     weir_reply_printf(c, "text/plain", "%zd", len);
+}
+
+/* The body back as it comes. */
+static void echo(weir_ctx *c)
+{
+    const void *data;
+    ssize_t len;
+    begin_count(c);
+    while ((len = weir_read_slice(c, &data)) > 0)
+        if (weir_write(c, data, (size_t)len) != 0)
+            return;
+    if (len < 0)
+        weir_fail(c, 400, "%s", weir_strerror((int)len));
 }
 
 static void ignore_body(weir_ctx *c)
@@ -265,8 +305,10 @@ static void show_ledger(weir_ctx *c)
                 ledger.connections, ledger.accepted, ledger.requests, ledger.fibers, ledger.reserved);
     for (size_t i = 0; i < ledger.account_count; i++) {
         const weir_ledger_account *a = &ledger.accounts[i];
-        weir_printf(c, "%s\"%s\":{\"in_use\":%" PRIu64 ",\"reserved\":%" PRIu64 ",\"peak\":%" PRIu64 "}", i ? "," : "",
-                    a->name, a->in_use, a->reserved, a->peak);
+        weir_printf(c,
+                    "%s\"%s\":{\"in_use\":%" PRIu64 ",\"reserved\":%" PRIu64 ",\"peak\":%" PRIu64
+                    ",\"refused\":%" PRIu64 ",\"objects\":%" PRIu64 "}",
+                    i ? "," : "", a->name, a->in_use, a->reserved, a->peak, a->refused, a->objects);
     }
     weir_printf(c, "}}");
 }
@@ -311,7 +353,10 @@ static void add_routes(weir_server *s)
     weir_get(s, "/split", split);
     weir_get(s, "/closed", tell_closed);
     weir_get(s, "/large-static", large_static);
+    weir_get(s, "/file/{path:.*}", file);
+    weir_get(s, "/by-hand/{path:.*}", file_by_hand);
     weir_get(s, "/offload/{ms:[0-9]+}", offload);
+    weir_post(s, "/echo", echo);
     weir_post(s, "/read-some", read_some);
     weir_post(s, "/ignore-body", ignore_body);
     weir_get(s, "/counts", show_counts);
@@ -390,7 +435,9 @@ int main(int argc, char **argv)
     bool listeners = false;
     for (int i = 1; i < argc; i++) {
         const char *equals = strchr(argv[i], '=');
-        if (strncmp(argv[i], "fd=", 3) == 0 || strncmp(argv[i], "listen=", 7) == 0) {
+        if (strncmp(argv[i], "root=", 5) == 0) {
+            counts.root = argv[i] + 5;
+        } else if (strncmp(argv[i], "fd=", 3) == 0 || strncmp(argv[i], "listen=", 7) == 0) {
             listeners = true;
         } else if (!equals || !set(&config, argv[i], (size_t)(equals - argv[i]), equals + 1)) {
             fprintf(stderr, "probe: no setting '%s'\n", argv[i]);

@@ -340,6 +340,15 @@ WEIR_API ssize_t weir_read_slice(weir_ctx *c, const void **data);
  */
 WEIR_API int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len);
 
+/*
+ * The value of a field that came behind a chunked body (RFC 9112 section 7.1.2), the first of that name, case ignored; NULL if there is none, and as long
+ * as the body has not been read to its end (weir_read() gave 0, or weir_body() gave 0). Never mixed with the header's. Fields that are no trailer's business,
+ * such as Content-Length, Host, Cookie or Authorization, have been refused with 400.
+ */
+WEIR_API const char *weir_trailer(weir_ctx *c, const char *name);
+/* The i-th trailer field; as weir_param_item(). */
+WEIR_API bool weir_trailer_item(weir_ctx *c, size_t i, const char **name, const char **value);
+
 /* ---- Memory and data of the request ------------------------------------------------------------------------- */
 
 /* Memory that dies with the request, aligned for any type, not cleared. NULL beyond request_memory. */

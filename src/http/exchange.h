@@ -49,6 +49,8 @@ enum exchange_wait { WAIT_NONE, WAIT_OUTPUT, WAIT_INPUT, WAIT_OTHER };
 struct exchange_ops {
     /* The next piece of the body: *data and its length; 0 at the end; or an error. Valid until the next call. May suspend. */
     ssize_t (*read)(struct exchange *x, const char **data);
+    /* The i-th field behind a body that has been read to its end; false: there are no more. Valid until the exchange ends. */
+    bool (*trailer)(const struct exchange *x, size_t i, const char **name, const char **value);
     /* Room of at least min bytes (<= EXCHANGE_RESERVE_MAX) for the body in the output, or NULL with *error. May suspend. */
     char *(*reserve)(struct exchange *x, size_t min, size_t *room, int *error);
     /* len bytes of the room have been filled. May suspend: it yields when the fiber has had its share. */

@@ -39,6 +39,7 @@ struct h1 {
     bool parsing;           /* the head at in_pos has been begun */
     bool receiving;         /* more of the body than came with the head has been received */
     bool continue_due;      /* the client waits for 100 Continue */
+    bool refused;           /* what came is not a body */
     bool close;             /* the connection ends after this reply */
     bool linger;            /* and the client may still be sending */
     bool reset;             /* and it ends by a reset: the reply is broken */
@@ -147,7 +148,7 @@ static inline void h1_body_begin(struct h1 *h)
 {
     struct exchange *x = &h->x;
     h->window = h->in;
-    h->receiving = h->continue_due = false;
+    h->receiving = h->continue_due = h->refused = false;
     x->rest.len = 0;
     x->body_length = 0;
     x->body_read = true;
@@ -155,6 +156,7 @@ static inline void h1_body_begin(struct h1 *h)
         h1_body_announced(h);
 }
 ssize_t h1_body_read(struct exchange *x, const char **data);
+bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, const char **value);
 /* Reads and drops the rest of the body, within the limit. False: the connection cannot be kept. */
 bool h1_body_drop(struct h1 *h);
 /* What lies behind the body is the next request's. */

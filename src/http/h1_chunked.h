@@ -10,28 +10,44 @@
 
 #include <stdint.h>
 
-#define CHUNK_EXTENSION_MAX 1024 /* bytes of extensions in a body */
-#define CHUNK_TRAILER_MAX   4096 /* bytes of trailer fields */
+#define CHUNK_EXTENSION_MAX 1024 /* bytes of extensions in a body, unless set otherwise */
+#define CHUNK_TRAILER_MAX   4096 /* bytes of trailer fields, likewise */
 
 struct h1_chunked {
-    uint64_t left;               /* of the present chunk */
-    uint16_t extension, trailer; /* bytes seen */
+    uint64_t left;                         /* of the present chunk */
+    uint16_t extension_left, trailer_left; /* bytes that may still come */
+    uint16_t trailer_len;                  /* bytes of trailer fields collected */
+    uint16_t part;                         /* where the present name or value begins among them */
     uint8_t phase;
     uint8_t digits;
-    const char *reason; /* why the body was refused; static */
+    uint8_t reason; /* why the body was refused, see h1_chunked_reason(); 0: it was not */
 };
 
 enum h1_chunked_event {
-    CHUNKED_MORE = 0,      /* all input is used; more is needed */
-    CHUNKED_DATA = 1,      /* *data is a piece of the body */
-    CHUNKED_END = 2,       /* the body and its trailer have ended */
-    CHUNKED_BAD = -1,      /* refuse with 400 */
-    CHUNKED_TOO_LONG = -2, /* refuse with 431: extensions or trailer */
+    CHUNKED_MORE = 0,            /* all input is used; more is needed */
+    CHUNKED_DATA = 1,            /* *data is a piece of the body */
+    CHUNKED_END = 2,             /* the body and its trailer have ended */
+    CHUNKED_BAD = -1,            /* not a chunked body */
+    CHUNKED_LONG_EXTENSION = -2, /* more extensions than there may be */
+    CHUNKED_LONG_TRAILER = -3,   /* more trailer fields than there may be */
 };
 
-void h1_chunked_begin(struct h1_chunked *d);
+/* Begins with a new body, whose extensions and trailer section may have so many bytes. */
+void h1_chunked_begin(struct h1_chunked *d, uint16_t extension_max, uint16_t trailer_max);
 
-/* Uses up some of input, at most to the end of the next piece of data. *used: how much. */
-enum h1_chunked_event h1_chunked_next(struct h1_chunked *d, struct slice input, size_t *used, struct slice *data);
+/*
+ * Uses up some of input, at most to the end of the next piece of data. *used: how much. Trailer fields are collected at trailer, each as its name and its
+ * value, both with a NUL behind. They get no longer than what has been read of the trailer section, so trailer may be where the input began; what has been
+ * collected has to be at the same place, or at the new one, at the next call.
+ */
+enum h1_chunked_event h1_chunked_next(struct h1_chunked *d, struct slice input, size_t *used, struct slice *data,
+                                      char *trailer);
+
+/* Why a body was refused; "" if it was not. */
+const char *h1_chunked_reason(const struct h1_chunked *d);
+
+/* The i-th of the fields collected at trailer. False: there are no more. */
+bool h1_chunked_trailer(const struct h1_chunked *d, const char *trailer, size_t i, const char **name,
+                        const char **value);
 
 #endif

@@ -14,7 +14,7 @@ void h1_body_announced(struct h1 *h)
     h->window_size = x->http->settings->buffer_size;
     if (x->head.flags & HEAD_CHUNKED) {
         x->body_length = -1;
-        h1_chunked_begin(&h->chunks);
+        h1_chunked_begin(&h->chunks, CHUNK_EXTENSION_MAX, CHUNK_TRAILER_MAX);
     } else {
         x->body_length = h->body_left = x->head.content_length;
     }
@@ -41,10 +41,26 @@ void h1_body_end(struct h1 *h)
     h->receiving = false;
 }
 
+/* What the client sends is not a body: nothing that follows it is looked at. */
+static COLD int body_refuse(struct h1 *h, enum refusal cause, const char *reason)
+{
+    exchange_refuse(&h->x, cause, reason);
+    h->refused = true;
+    h->close = h->linger = true;
+    return WEIR_EPROTO;
+}
+
+/* Where the window begins. Trailer fields that have come are kept there. */
+static char *window_begin(const struct h1 *h)
+{
+    return h->window == h->in ? h->in + h->head_end : h->window;
+}
+
 /* Makes the window ready to receive: all that it held has been used. 0 or an error. */
 static int window_prepare(struct h1 *h)
 {
     uint32_t size = h->x.http->settings->buffer_size;
+    uint32_t keep = h->x.body_length < 0 ? h->chunks.trailer_len : 0;
     if (!h->receiving) {
         int error = h1_move_region(h);
         if (error)
@@ -61,13 +77,16 @@ static int window_prepare(struct h1 *h)
             h->region = NULL;
             if (!h->second && !(h->second = pool_take(&h->x.http->buffers)))
                 return WEIR_ENOMEM;
+            memcpy(h->second, window_begin(h), keep);
             h->window = h->second;
             h->window_size = size / 2;
         }
         h->receiving = true;
     }
-    h->window_pos = h->window_len = h->window == h->in ? h->head_end : 0;
-    return 0;
+    h->window_pos = h->window_len = (uint32_t)(window_begin(h) - h->window) + keep;
+    if (h->window_len < h->window_size)
+        return 0;
+    return body_refuse(h, REFUSAL_TRAILER, "a trailer section that does not fit the buffer");
 }
 
 /* Waits for more of the body: 0 or an error. What the handler does meanwhile is not counted against the client. */
@@ -149,11 +168,11 @@ static ssize_t body_take_counted(struct h1 *h, const char **data)
     return take;
 }
 
-static enum refusal chunked_refusal(const struct h1 *h, enum h1_chunked_event event)
+static enum refusal chunked_refusal(enum h1_chunked_event event)
 {
-    if (event == CHUNKED_BAD)
-        return REFUSAL_MALFORMED;
-    return h->chunks.trailer > CHUNK_TRAILER_MAX ? REFUSAL_TRAILER : REFUSAL_CHUNK_EXTENSION;
+    return event == CHUNKED_LONG_EXTENSION ? REFUSAL_CHUNK_EXTENSION
+           : event == CHUNKED_LONG_TRAILER ? REFUSAL_TRAILER
+                                           : REFUSAL_MALFORMED;
 }
 
 /* A piece of a chunked body, 0 when more input is needed or the body has ended, or an error. */
@@ -161,7 +180,7 @@ static ssize_t body_take_chunked(struct h1 *h, const char **data)
 {
     struct slice piece, input = slice_of(h->window + h->window_pos, h->window_len - h->window_pos);
     size_t used;
-    enum h1_chunked_event event = h1_chunked_next(&h->chunks, input, &used, &piece);
+    enum h1_chunked_event event = h1_chunked_next(&h->chunks, input, &used, &piece, window_begin(h));
     h->window_pos += (uint32_t)used;
     switch (event) {
     case CHUNKED_DATA:
@@ -173,11 +192,7 @@ static ssize_t body_take_chunked(struct h1 *h, const char **data)
     case CHUNKED_MORE:
         return 0;
     default:
-        if (!h->chunks.reason)
-            h->chunks.reason = "chunk extensions or trailer too long";
-        exchange_refuse(&h->x, chunked_refusal(h, event), h->chunks.reason);
-        h->close = h->linger = true;
-        return WEIR_EPROTO;
+        return body_refuse(h, chunked_refusal(event), h1_chunked_reason(&h->chunks));
     }
 }
 
@@ -194,7 +209,7 @@ ssize_t h1_body_read(struct exchange *x, const char **data)
 {
     struct h1 *h = h1_of(x);
     while (!x->body_read) {
-        if (x->body_length < 0 && h->chunks.reason)
+        if (h->refused)
             return WEIR_EPROTO;
         if (x->gone)
             return exchange_dead_write(x, WEIR_ECLOSED);
@@ -215,6 +230,12 @@ ssize_t h1_body_read(struct exchange *x, const char **data)
             return error;
     }
     return 0;
+}
+
+bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, const char **value)
+{
+    const struct h1 *h = (const struct h1 *)(const void *)x;
+    return x->body_length < 0 && x->body_read && h1_chunked_trailer(&h->chunks, window_begin(h), i, name, value);
 }
 
 bool h1_body_drop(struct h1 *h)

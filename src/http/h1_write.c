@@ -392,6 +392,7 @@ static void h1_abort(struct exchange *x)
 
 const struct exchange_ops h1_exchange_ops = {
     .read = h1_body_read,
+    .trailer = h1_body_trailer,
     .reserve = h1_reserve,
     .commit = h1_commit,
     .write = h1_write,

@@ -173,6 +173,23 @@ bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **val
     return item(name, value, head_string(head, f->name, f->name_len), head_string(head, f->value, f->value_len));
 }
 
+/* ---- Trailer fields ---- */
+
+bool weir_trailer_item(weir_ctx *c, size_t i, const char **name, const char **value)
+{
+    const char *found_name, *found_value;
+    return c->x->ops->trailer(c->x, i, &found_name, &found_value) && item(name, value, found_name, found_value);
+}
+
+const char *weir_trailer(weir_ctx *c, const char *name)
+{
+    const char *found, *value;
+    for (size_t i = 0; weir_trailer_item(c, i, &found, &value); i++)
+        if (slice_equal_nocase(slice_from(found), slice_from(name)))
+            return value;
+    return NULL;
+}
+
 /* ---- Cookies ---- */
 
 #define COOKIE_FIELDS_MAX 16 /* Cookie lines that are looked at; clients send one */

@@ -353,6 +353,49 @@ static enum reference_body take_line(struct slice text, size_t *at, struct slice
     return *closed && text.data[end + 1] == '\n' ? BODY_END : BODY_BAD;
 }
 
+static size_t token_length(struct slice text, size_t at)
+{
+    size_t len = 0;
+    while (at + len < text.len && is_tchar(text.data[at + len]))
+        len++;
+    return len;
+}
+
+/* The length of the quoted string at `at` (RFC 9110 section 5.6.4), or of what there is of it, which *ended tells. */
+static size_t quoted_length(struct slice text, size_t at, bool *ended)
+{
+    size_t i = at + 1;
+    while (i < text.len && text.data[i] != '"')
+        i += text.data[i] == '\\' ? 2 : 1;
+    *ended = i < text.len;
+    return *ended ? i + 1 - at : text.len - at;
+}
+
+/* chunk-ext = *( ";" token [ "=" ( token / quoted-string ) ] ), or, unless it is closed, the beginning of one. weir allows no whitespace. */
+static bool extension_is_good(struct slice text, bool closed)
+{
+    for (size_t at = 0; at < text.len;) {
+        if (text.data[at] != ';')
+            return false;
+        size_t name = token_length(text, ++at);
+        at += name;
+        if (at == text.len)
+            return name > 0 || !closed;
+        if (name == 0)
+            return false;
+        if (text.data[at] != '=')
+            continue;
+        if (++at == text.len)
+            return !closed;
+        bool ended = true;
+        size_t value = text.data[at] == '"' ? quoted_length(text, at, &ended) : token_length(text, at);
+        if (value == 0 || (closed && !ended))
+            return false;
+        at += value;
+    }
+    return true;
+}
+
 /* chunk-size [ chunk-ext ], or a part of it. */
 static bool size_line_is_good(struct slice line, bool closed, uint64_t *size, size_t *extensions)
 {
@@ -369,13 +412,58 @@ static bool size_line_is_good(struct slice line, bool closed, uint64_t *size, si
     if (digits == line.len)
         return digits > 0 || !closed;
     *extensions += line.len - digits - 1;
-    return digits > 0 && line.data[digits] == ';';
+    return digits > 0 && extension_is_good(part(line, digits, line.len), closed);
+}
+
+/* RFC 9110 section 6.5.1: framing, routing, request modifiers, authentication, response controls, content format. */
+static bool is_forbidden_in_trailers(struct slice name)
+{
+    static const char *const families[] = {"accept-", "access-control-", "content-", "if-", "proxy-",
+                                           "sec-",    "x-forwarded-"};
+    static const char *const names[] = {"accept",
+                                        "age",
+                                        "alt-svc",
+                                        "authorization",
+                                        "cache-control",
+                                        "connection",
+                                        "cookie",
+                                        "date",
+                                        "expect",
+                                        "expires",
+                                        "forwarded",
+                                        "host",
+                                        "http2-settings",
+                                        "keep-alive",
+                                        "location",
+                                        "origin",
+                                        "max-forwards",
+                                        "pragma",
+                                        "range",
+                                        "retry-after",
+                                        "set-cookie",
+                                        "te",
+                                        "vary",
+                                        "trailer",
+                                        "transfer-encoding",
+                                        "upgrade",
+                                        "via",
+                                        "warning",
+                                        "www-authenticate",
+                                        "x-http-method-override"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        found |= is_word(name, names[i]);
+    for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
+        found |= name.len >= strlen(families[i]) && is_word(part(name, 0, strlen(families[i])), families[i]);
+    return found && !is_word(name, "content-digest");
 }
 
 static bool trailer_line_is_good(struct slice line, bool closed)
 {
     size_t colon = find(line, ':');
     struct slice name = part(line, 0, colon);
+    if (colon < line.len && is_forbidden_in_trailers(name))
+        return false;
     return all(name, is_tchar) && (name.len > 0 || colon == line.len) && (!closed || colon < line.len);
 }
 

@@ -7,11 +7,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
 #include "http/h1_chunked.h"
+#include "http/trailer.h"
 
 struct body_case {
     struct slice text;
@@ -32,7 +34,9 @@ static const struct body_case cases[] = {
     {SLICE("a\r\n0123456789\r\nA\r\nabcdefghij\r\n0\r\n\r\n"), END("0123456789abcdefghij")},
     {SLICE("4\r\n\r\n\r\n\r\n0\r\n\r\n"), END("\r\n\r\n")},
     {SLICE("5;a=b;c=\"d e\"\r\nhello\r\n0;x\r\n\r\n"), END("hello")},
-    {SLICE("1;\r\nx\r\n0\r\n\r\n"), END("x")},
+    {SLICE("5;a;b=c;d=\"\";e=\"\\\"\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a;b=c;d=\"\";e=\"\\\"\";f\r\nhello\r\n0\r\n\r\n"), END("hello")},
+    {SLICE("5;a=\"\t;\x80,\\\\\"\r\nhello\r\n0\r\n\r\n"), END("hello")},
     {SLICE("0\r\nA: b\r\nC-D:\r\nE: \xff \t\r\n\r\n"), END("")},
     {SLICE("0\r\n\r\nGET / HTTP/1.1\r\n"), CHUNKED_END, "", 16},
     {SLICE("1\r\nx\r\n0\r\nA: b\r\n\r\n0\r\n\r\n"), CHUNKED_END, "x", 5},
@@ -72,6 +76,20 @@ static const struct body_case cases[] = {
     {SLICE("5;a\rb\r\n"), BAD("")},
     {SLICE("5;a\0\r\n"), BAD("")},
     {SLICE("5;\x7f\r\n"), BAD("")},
+    {SLICE("5;\r\nhello\r\n"), BAD("")},
+    {SLICE("5;;a\r\nhello\r\n"), BAD("")},
+    {SLICE("5;=a\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a=\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a=b=c\r\nhello\r\n"), BAD("")},
+    {SLICE("5; a\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a \r\nhello\r\n"), BAD("")},
+    {SLICE("5;a\t=b\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a= b\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a=(b)\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a=\"b\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a=\"b\nc\"\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a=\"b\\\r\n\"\r\nhello\r\n"), BAD("")},
+    {SLICE("5;a=\"b\"c\r\nhello\r\n"), BAD("")},
     /* data without its end */
     {SLICE("5\r\nhello0\r\n\r\n"), BAD("hello")},
     {SLICE("5\r\nhello\n0\r\n\r\n"), BAD("hello")},
@@ -89,6 +107,9 @@ static const struct body_case cases[] = {
     {SLICE("0\r\nX: y\r\n z\r\n\r\n"), BAD("")},
     {SLICE("0\r\n\n"), BAD("")},
     {SLICE("0\r\n\rX"), BAD("")},
+    {SLICE("0\r\n\tX: y\r\n\r\n"), BAD("")},
+    {SLICE("0\r\nContent-Length: 5\r\n\r\n"), BAD("")},
+    {SLICE("0\r\nX: y\r\ntransfer-encoding:chunked\r\n\r\n"), BAD("")},
 };
 
 struct decoded {
@@ -97,6 +118,7 @@ struct decoded {
     size_t used;
     size_t len;
     char body[64];
+    char trailer[64];
 };
 
 /* Feeds text[decoded->used .. upto) in a buffer of its own until the decoder wants more or has ended. */
@@ -110,7 +132,7 @@ static void feed(struct decoded *d, struct slice text, size_t upto)
     struct slice input = slice_of(exact, len), data;
     do {
         size_t used = SIZE_MAX;
-        d->result = h1_chunked_next(&d->decoder, input, &used, &data);
+        d->result = h1_chunked_next(&d->decoder, input, &used, &data, d->trailer);
         assert_true(used <= input.len);
         d->used += used;
         if (d->result == CHUNKED_DATA) {
@@ -133,14 +155,14 @@ static void check(const struct decoded *d, const struct body_case *c)
     assert_memory_equal(d->body, c->body, d->len);
     if (c->result == CHUNKED_END)
         assert_int_equal(c->text.len - d->used, c->rest);
-    assert_int_equal(c->result == CHUNKED_BAD, d->decoder.reason != NULL);
+    assert_int_equal(c->result < 0, h1_chunked_reason(&d->decoder)[0] != '\0');
 }
 
 static void begin(struct decoded *d)
 {
     *d = (struct decoded){0};
     memset(&d->decoder, 0xff, sizeof d->decoder);
-    h1_chunked_begin(&d->decoder);
+    h1_chunked_begin(&d->decoder, CHUNK_EXTENSION_MAX, CHUNK_TRAILER_MAX);
 }
 
 static void table(void **state)
@@ -180,41 +202,129 @@ static void every_cut(void **state)
 /* Feeds count times text behind begin; returns the last event. */
 static enum h1_chunked_event repeat(const char *first, const char *text, size_t count, const char *last)
 {
+    static char trailer[CHUNK_TRAILER_MAX];
     struct h1_chunked d;
     struct slice data;
     size_t used;
-    h1_chunked_begin(&d);
-    enum h1_chunked_event event = h1_chunked_next(&d, slice_from(first), &used, &data);
+    h1_chunked_begin(&d, CHUNK_EXTENSION_MAX, CHUNK_TRAILER_MAX);
+    enum h1_chunked_event event = h1_chunked_next(&d, slice_from(first), &used, &data, trailer);
     while (event == CHUNKED_MORE && count-- > 0) {
         struct slice input = slice_from(text);
         do {
-            event = h1_chunked_next(&d, input, &used, &data);
+            event = h1_chunked_next(&d, input, &used, &data, trailer);
             input = slice_of(input.data + used, input.len - used);
         } while (event == CHUNKED_DATA);
     }
-    return event == CHUNKED_MORE ? h1_chunked_next(&d, slice_from(last), &used, &data) : event;
+    return event == CHUNKED_MORE ? h1_chunked_next(&d, slice_from(last), &used, &data, trailer) : event;
 }
 
 static void limits(void **state)
 {
     (void)state;
     assert_int_equal(repeat("0;", "x", CHUNK_EXTENSION_MAX, "\r\n\r\n"), CHUNKED_END);
-    assert_int_equal(repeat("0;", "x", CHUNK_EXTENSION_MAX + 1, "\r\n\r\n"), CHUNKED_TOO_LONG);
+    assert_int_equal(repeat("0;", "x", CHUNK_EXTENSION_MAX + 1, "\r\n\r\n"), CHUNKED_LONG_EXTENSION);
     /* The limit is on the extensions of a body, not of a chunk. */
-    assert_int_equal(repeat("", "1;0123456789\r\nx\r\n", CHUNK_EXTENSION_MAX / 10, "0\r\n\r\n"), CHUNKED_END);
-    assert_int_equal(repeat("", "1;0123456789\r\nx\r\n", CHUNK_EXTENSION_MAX / 10 + 1, "0\r\n\r\n"), CHUNKED_TOO_LONG);
+    assert_int_equal(repeat("", "1;abcdefghij\r\nx\r\n", CHUNK_EXTENSION_MAX / 10, "0\r\n\r\n"), CHUNKED_END);
+    assert_int_equal(repeat("", "1;abcdefghij\r\nx\r\n", CHUNK_EXTENSION_MAX / 10 + 1, "0\r\n\r\n"),
+                     CHUNKED_LONG_EXTENSION);
     assert_int_equal(repeat("0\r\n", "X: 4567\r\n", (CHUNK_TRAILER_MAX - 2) / 9, "\r\n"), CHUNKED_END);
-    assert_int_equal(repeat("0\r\n", "X: 4567\r\n", CHUNK_TRAILER_MAX / 9 + 1, "\r\n"), CHUNKED_TOO_LONG);
+    assert_int_equal(repeat("0\r\n", "X: 4567\r\n", CHUNK_TRAILER_MAX / 9 + 1, "\r\n"), CHUNKED_LONG_TRAILER);
     /* Chunks without end are no matter of the decoder's. */
     assert_int_equal(repeat("", "1\r\nx\r\n", 100000, "0\r\n\r\n"), CHUNKED_END);
+}
+
+/* A whole body whose trailer section is `section`: what is collected of it, fields by ";" and parts by "=". */
+static void assert_trailer(const char *section, const char *expected)
+{
+    char text[256], collected[256] = "";
+    int len = snprintf(text, sizeof text, "1\r\nx\r\n0\r\n%s\r\n", section);
+    for (int step = 1; step <= len; step += len - 1) {
+        struct h1_chunked d;
+        struct slice data;
+        size_t used;
+        enum h1_chunked_event event = CHUNKED_MORE;
+        char place[sizeof text];
+        memcpy(place, text, sizeof text);
+        h1_chunked_begin(&d, 0, CHUNK_TRAILER_MAX);
+        for (int at = 0; at < len && event >= 0 && event != CHUNKED_END; at += (int)used) {
+            struct slice input = slice_of(place + at, (size_t)(len - at < step ? len - at : step));
+            event = h1_chunked_next(&d, input, &used, &data, place); /* over the input itself */
+            assert_true(used > 0);
+        }
+        assert_int_equal(event, CHUNKED_END);
+        const char *name, *value;
+        size_t at = 0;
+        for (size_t i = 0; h1_chunked_trailer(&d, place, i, &name, &value); i++)
+            at += (size_t)snprintf(collected + at, sizeof collected - at, "%s=%s;", name, value);
+        collected[at] = '\0';
+        assert_string_equal(collected, expected);
+    }
+}
+
+static void trailers(void **state)
+{
+    (void)state;
+    assert_trailer("", "");
+    assert_trailer("A: b\r\n", "A=b;");
+    assert_trailer("A:b\r\nC-D:\r\nE: \t\r\na:  f \t g \t\r\n", "A=b;C-D=;E=;a=f \t g;");
+    assert_trailer("Content-Digest: x\r\nETag: \"y\"\r\nServer-Timing: z\r\n",
+                   "Content-Digest=x;ETag=\"y\";Server-Timing=z;");
+}
+
+static void forbidden_trailers(void **state)
+{
+    (void)state;
+    static const char *const forbidden[] = {
+        "Accept",
+        "accept-encoding",
+        "Age",
+        "AUTHORIZATION",
+        "Cache-Control",
+        "connection",
+        "Content-Encoding",
+        "Content-Length",
+        "content-range",
+        "Content-Type",
+        "Cookie",
+        "Date",
+        "Expect",
+        "Expires",
+        "Forwarded",
+        "Host",
+        "If-Match",
+        "if-none-match",
+        "Keep-Alive",
+        "Location",
+        "Max-Forwards",
+        "Pragma",
+        "Proxy-Authorization",
+        "Range",
+        "Retry-After",
+        "Sec-WebSocket-Key",
+        "Set-Cookie",
+        "TE",
+        "te",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+        "Vary",
+        "Via",
+        "WWW-Authenticate",
+        "X-Forwarded-For",
+    };
+    for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++)
+        assert_true(trailer_is_forbidden(slice_from(forbidden[i])));
+    static const char *const allowed[] = {"Content-Digest", "content-digest",   "ETag", "X-Checksum", "Hos", "Hosts",
+                                          "Content",        "X-Content-Length", "Ages", "I",          "If"};
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
+        assert_false(trailer_is_forbidden(slice_from(allowed[i])));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table),
-        cmocka_unit_test(every_cut),
-        cmocka_unit_test(limits),
+        cmocka_unit_test(table),    cmocka_unit_test(every_cut),          cmocka_unit_test(limits),
+        cmocka_unit_test(trailers), cmocka_unit_test(forbidden_trailers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

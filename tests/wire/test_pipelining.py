@@ -93,7 +93,7 @@ MIXED = [
     ("GET", request(path="/efficient?a=1&b=2"), 200, rb"A reply to /efficient, made in 1024 bytes of stack\.\n"),
     ("GET", request(path="/cache/mixed"), 200, rb'\{"key":"mixed","computed":true\}'),
     ("POST", b"POST /length HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-             b'a;name="va;l\\"ue";b\r\n0123456789\r\n0005\r\n01234\r\n000\r\nTrailer: field\r\n\r\n', 200, rb"15"),
+             b'a;name="va;l\\"ue";b\r\n0123456789\r\n0005\r\n01234\r\n000\r\nX-Trailer: field\r\n\r\n', 200, rb"15"),
     ("GET", b"GET http://localhost/ HTTP/1.1\r\nhOsT:localhost\r\nAccept:\r\nX-Spaces:   a b \t \r\n\r\n", 200, HELLO),
     ("HEAD", request("HEAD", "/file/hello.txt"), 200, rb""),
     ("GET", request(path="/json", headers={"X-Request-ID": "last", "Connection": "close"}), 200, JSON % b"last"),

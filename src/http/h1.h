@@ -78,6 +78,26 @@ static inline struct net *h1_net(const struct h1 *h)
 /* What lies before a chunk's data: up to 5 digits of size and CRLF. */
 #define H1_CHUNK_ROOM 7
 
+/* ---- h1.c: the record and its end ---- */
+
+/* Gives back the buffers that hold nothing any more: while only a file or static bytes are left, a stalled client costs its records. */
+void h1_shed(struct h1 *h);
+/* Gives back everything that a live request had. */
+void h1_release(struct h1 *h);
+/* The last reply is out, or there will be none: ends the connection. */
+void h1_close(struct h1 *h);
+
+/* ---- h1_serve.c: from head to head ---- */
+
+/* Serves what has arrived until nothing more is there, the output blocks, or the connection ends. */
+void h1_serve(struct h1 *h);
+/* Receives more input behind what is there. True: there is some, or the request has been refused; false: the connection has been left. */
+bool h1_receive(struct h1 *h);
+/* Nothing is alive any more: gives back everything and waits for the next request. */
+void h1_idle(struct h1 *h);
+/* The handler has ended, in one way or another: completes the exchange. */
+void h1_finish_exchange(struct h1 *h);
+
 /* ---- h1_reply.c: composing heads ---- */
 
 /* A length that the head has at most, whatever the body. */

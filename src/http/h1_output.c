@@ -158,10 +158,10 @@ int h1_send(struct h1 *h)
         uint64_t before = h->out.sent;
         int result = output_send_warm(h);
         if (result == TRANSPORT_AGAIN) {
-            if (!was_blocked)
-                h->window_delivered = RATE_UNKNOWN;
-            if (!was_blocked || h->out.sent != before) {
+            if (!was_blocked || h->out.sent != before)
                 h->progress = loop_now_ms(n->loop);
+            if (!was_blocked) { /* from here on the timer looks again and again */
+                h->window_delivered = RATE_UNKNOWN;
                 connection_deadline(n, h->x.conn, output_interval(h->x.http->settings));
             }
             return result;

@@ -279,6 +279,28 @@ static void echo(weir_ctx *c)
         weir_fail(c, 400, "%s", weir_strerror((int)len));
 }
 
+/* Tells what it has read, and takes no notice of errors. */
+static void read_all(weir_ctx *c)
+{
+    const void *piece;
+    long long len = 0;
+    for (ssize_t n; (n = weir_read_slice(c, &piece)) > 0;)
+        len += n;
+    weir_reply_printf(c, "text/plain", "%lld", len);
+}
+
+/* The same with a pause after each piece. */
+static void read_slowly(weir_ctx *c)
+{
+    const void *piece;
+    long long len = 0;
+    for (ssize_t n; (n = weir_read_slice(c, &piece)) > 0;) {
+        len += n;
+        weir_sleep(c, param_number(c, "ms"));
+    }
+    weir_reply_printf(c, "text/plain", "%lld", len);
+}
+
 static void ignore_body(weir_ctx *c)
 {
     weir_reply_text(c, "ignored");
@@ -358,7 +380,14 @@ static void add_routes(weir_server *s)
     weir_get(s, "/offload/{ms:[0-9]+}", offload);
     weir_post(s, "/echo", echo);
     weir_post(s, "/read-some", read_some);
+    weir_post(s, "/read-all", read_all);
+    weir_post(s, "/read-slowly/{ms:[0-9]+}", read_slowly);
     weir_post(s, "/ignore-body", ignore_body);
+    weir_group *small = weir_group_new(s, NULL, "/small", NULL), *any = weir_group_new(s, NULL, "/any", NULL);
+    weir_group_max_body(small, 10);
+    weir_group_max_body(any, WEIR_OFF);
+    weir_group_route(small, "POST", "/read-all", read_all, NULL);
+    weir_group_route(any, "POST", "/read-all", read_all, NULL);
     weir_get(s, "/counts", show_counts);
     weir_get(s, "/ledger", show_ledger);
     weir_get(s, "/stop", stop);

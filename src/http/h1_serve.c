@@ -1,0 +1,340 @@
+/*
+ * A fiber's way through an HTTP/1 connection: from bytes to a head, from a head to its handler, from a reply to the next request.
+ *
+ * The fiber that takes a connection serves every pipelined request that has arrived and sends their replies in one go. When a reply cannot be sent at once, the fiber
+ * leaves and the loop drains the output.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "http/h1.h"
+#include "http/scan.h"
+
+/* ---- From one request to the next ---- */
+
+void h1_idle(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    uint32_t idle_timeout = h->x.http->settings->idle_timeout_ms;
+    uint32_t requests = h->requests;
+    h1_release(h);
+    c->state = H1_IDLE;
+    c->idled = requests;
+    if (n->draining)
+        connection_close(n, c, false);
+    else
+        connection_deadline(n, c, idle_timeout);
+}
+
+/* Nothing more to read now and half a head is there: it moves to a block of its size. */
+static void h1_spill(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    struct spill *s = spill_take(h->x.http, h->in + h->in_pos, h->in_len - h->in_pos);
+    bool first = c->flags == 0;
+    uint32_t header_timeout = h->x.http->settings->header_timeout_ms;
+    uint32_t requests = h->requests;
+    h1_release(h);
+    if (!s) {
+        http_refused(n->owner, REFUSAL_MEMORY, "no memory for a half-received head");
+        connection_close(n, c, false);
+        return;
+    }
+    s->requests = requests;
+    c->active = s;
+    c->state = H1_HEAD;
+    /* Counted from the head's first byte: what drips in later does not extend it. */
+    if (first) {
+        c->flags = 1;
+        connection_deadline(n, c, header_timeout);
+    }
+}
+
+static void exchange_begin(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    arena_init(&x->arena, &x->http->arenas, x->inline_memory, sizeof x->inline_memory);
+    struct reply *r = &x->reply; /* what is not set here has no meaning yet */
+    r->status = 200;
+    r->close = r->ended = false;
+    r->length = REPLY_LENGTH_UNKNOWN;
+    r->type = slice_of(NULL, 0);
+    r->fields = NULL;
+    r->last = &r->fields;
+    r->on_sent = NULL;
+    r->body = (struct segment){.kind = SEGMENT_STATIC};
+    x->body_sent = 0;
+    x->budget = 8 * 1024;
+    x->moved = 0;
+    x->dead_writes = 0;
+    x->committed = x->sealing = x->bodyless = x->chunked = x->failed = x->special = false;
+    x->refusal = REFUSAL_NONE;
+    h->finishing = false;
+}
+
+/* Gives back a longer table of fields. */
+static COLD void fields_shrink(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    pool_give(&x->http->fields, x->head.fields);
+    x->head.fields = x->fields;
+    x->head.field_max = HEAD_FIELDS_INLINE;
+}
+
+/* The request was refused while its handler ran, or is over its time: the client is told so if it still can be, whatever the handler made of it. */
+static COLD void exchange_settle(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    timer_cancel(&h1_net(h)->loop->wheel, &x->deadline);
+    if (x->refusal == REFUSAL_NONE)
+        return;
+    h->close = h->linger = true;
+    if (x->gone)
+        return;
+    x->cut = false; /* the page has to get out */
+    if (!x->committed && x->reply.status < 400)
+        x->http->host->replace(x);
+}
+
+void h1_finish_exchange(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    h->finishing = true; /* from here on a cut lets the waits fail, and ends nothing */
+    if (unlikely(x->special))
+        exchange_settle(h);
+    (void)h1_finish_reply(h); /* its failure is x->gone */
+    x->http->host->ended(x);
+    if (unlikely(x->body_length != 0)) {
+        if (!x->gone && !h1_body_drop(h))
+            h->close = h->linger = true;
+        h1_body_end(h);
+    }
+    arena_done(&x->arena);
+    if (unlikely(x->head.fields != x->fields))
+        fields_shrink(h);
+    counter_add(&x->http->requests, 1);
+    h->served++;
+    x->conn->state = H1_ACTIVE;
+    x->conn->flags = 0;
+    if (x->gone)
+        h->close = true;
+    if (h->close && h->in_pos < h->in_len)
+        h->linger = true;
+}
+
+/* The limits of a request that few servers set. */
+static COLD void request_special(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    const struct http_settings *settings = x->http->settings;
+    if (++h->requests == settings->max_requests) {
+        http_refused(x->http, REFUSAL_CONNECTION_REQUESTS, NULL);
+        h->close = true;
+    }
+    if (settings->handler_timeout_ms > 0) {
+        x->special = true;
+        timer_arm(&h1_net(h)->loop->wheel, &x->deadline, loop_delay(settings->handler_timeout_ms));
+    }
+}
+
+static void h1_request(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    h->in_pos += (uint32_t)(x->head.base - (h->in + h->in_pos)) + x->head.size;
+    h->head_end = h->in_pos;
+    exchange_begin(h);
+    h1_body_begin(h);
+    uint16_t flags = x->head.flags;
+    h->close = (flags & HEAD_CLOSE) || (x->head.minor == 0 && !(flags & HEAD_KEEP_ALIVE));
+    if (unlikely(x->http->special))
+        request_special(h);
+    x->bodyless = x->head.method_len == 4 && memcmp(x->head.base, "HEAD", 4) == 0;
+    const char *reason;
+    int status = target_split(&x->head, &x->target, &reason);
+    if (likely(status == 0)) {
+        x->http->host->handle(x);
+    } else {
+        h->close = h->linger = true;
+        x->http->host->refuse(x, status, reason);
+    }
+    h1_finish_exchange(h);
+}
+
+/* The cause that fits the status with which a head is refused. */
+static enum refusal head_refusal(const struct h1 *h, int status)
+{
+    switch (status) {
+    case 414:
+        return REFUSAL_REQUEST_LINE;
+    case 417:
+        return REFUSAL_EXPECTATION;
+    case 431:
+        return h->x.head.field_count == h->x.head.field_max ? REFUSAL_HEADER_COUNT : REFUSAL_HEADER_BLOCK;
+    case 501:
+        return REFUSAL_NOT_IMPLEMENTED;
+    case 503:
+        return REFUSAL_MEMORY;
+    case 505:
+        return REFUSAL_VERSION;
+    default:
+        return REFUSAL_MALFORMED;
+    }
+}
+
+/* A head that is not one: replies and closes. Nothing behind it is looked at. */
+static COLD void h1_refuse(struct h1 *h, int status)
+{
+    struct exchange *x = &h->x;
+    enum refusal cause = head_refusal(h, status);
+    const char *reason = h->parser.reason ? h->parser.reason : refusal_infos[cause].text;
+    http_refused(x->http, cause, reason);
+    h->in_pos = h->in_len;
+    h->head_end = h->in_len;
+    h->parsing = false;
+    exchange_begin(h);
+    x->head = (struct http_head){.base = h->in, .minor = 1, .fields = x->head.fields, .field_max = x->head.field_max};
+    x->target = (struct target){{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    h1_body_begin(h);
+    h->close = h->linger = true;
+    x->http->host->refuse(x, status, reason);
+    h1_finish_exchange(h);
+    h->close = h->linger = true;
+}
+
+/* Parses the head at in_pos, from its beginning. */
+static int parse_anew(struct h1 *h)
+{
+    h->parsing = true;
+    h1_parse_begin(&h->parser, &h->x.head);
+    return h1_parse(&h->parser, &h->x.head, h->in + h->in_pos, h->in_len - h->in_pos);
+}
+
+/* More fields than the record holds: once more, with a table as long as the settings allow. */
+static COLD int parse_long(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (x->head.fields != x->fields || x->http->settings->max_headers <= HEAD_FIELDS_INLINE)
+        return 431;
+    struct http_field *fields = pool_take(&x->http->fields);
+    if (!fields)
+        return 503;
+    x->head.fields = fields;
+    x->head.field_max = x->http->settings->max_headers;
+    return parse_anew(h);
+}
+
+/* Whether what has been parsed, the whole head or its beginning, keeps to the limits that may be lower than the buffer's size. */
+static COLD int head_limits(struct h1 *h, int status)
+{
+    const struct http_settings *settings = h->x.http->settings;
+    const struct http_head *head = &h->x.head;
+    uint32_t seen = status == H1_COMPLETE ? head->size : h->in_len - h->in_pos, line = seen;
+    if (status == H1_COMPLETE || h1_too_long(&h->parser) != 414)
+        line = head->target + head->target_len + (uint32_t)sizeof " HTTP/1.1\r\n" - 1;
+    if (line > settings->max_request_line)
+        return 414;
+    return seen > line && seen - line > settings->max_header_block ? 431 : status;
+}
+
+static int parse_input(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (h->in_pos == h->in_len)
+        return H1_INCOMPLETE;
+    memset(h->in + h->in_len, 0, SCAN_SLACK);
+    int status = h->parsing ? h1_parse(&h->parser, &x->head, h->in + h->in_pos, h->in_len - h->in_pos) : parse_anew(h);
+    if (unlikely(status == 431 && x->head.field_count == x->head.field_max))
+        status = parse_long(h);
+    if (unlikely(h->in_len - h->in_pos > x->http->head_check) && (status == H1_COMPLETE || status == H1_INCOMPLETE))
+        status = head_limits(h, status);
+    if (status != H1_INCOMPLETE)
+        h->parsing = false;
+    return status;
+}
+
+/* ---- Serving ---- */
+
+/* Leaves what is unsent to the loop; this fiber is done. result: what h1_send() said. */
+static void h1_leave(struct h1 *h, int result)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    c->state = H1_DRAINING;
+    h1_shed(h);
+    if (result == OUTPUT_TURN)
+        connection_queue(n, c);
+}
+
+bool h1_receive(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    uint32_t size = h->x.http->settings->buffer_size;
+    uint32_t most = size < HEAD_SIZE_MAX ? size : HEAD_SIZE_MAX;
+    if (h->in_pos == h->in_len)
+        h->in_pos = h->in_len = 0;
+    if (h->in_pos > 0 && h->in_len > most / 2) {
+        memmove(h->in, h->in + h->in_pos, h->in_len - h->in_pos);
+        h->in_len -= h->in_pos;
+        h->in_pos = 0;
+    }
+    if (h->in_len - h->in_pos == most) {
+        h->parser.reason = NULL;
+        h1_refuse(h, h1_too_long(&h->parser));
+        return true;
+    }
+    ssize_t got = TRANSPORT_AGAIN;
+    if (c->ready & READY_READ)
+        got = connection_read(n, c, h->in + h->in_len, most - h->in_len);
+    if (got > 0) {
+        h->in_len += (uint32_t)got;
+        return true;
+    }
+    if (got == TRANSPORT_AGAIN) {
+        if (h->in_pos == h->in_len)
+            h1_idle(h);
+        else
+            h1_spill(h);
+        return false;
+    }
+    h->x.gone = got < 0;
+    h1_close(h);
+    return false;
+}
+
+/* Whether the output should be sent before another request is parsed. */
+static bool h1_output_high(const struct h1 *h)
+{
+    return h->out.count > OUTPUT_SEGMENTS / 2 || (h->region && h->region_end - h->pos < 1024);
+}
+
+void h1_serve(struct h1 *h)
+{
+    for (;;) {
+        int status = h->close || h->x.gone ? H1_INCOMPLETE : parse_input(h);
+        if (status == H1_COMPLETE) {
+            h1_request(h);
+            if (unlikely(h->served >= h->x.http->settings->pipeline_depth)) {
+                h->served = 0;
+                fiber_yield(&h1_net(h)->loop->fibers);
+            }
+            if (likely(!h1_output_high(h)))
+                continue;
+        } else if (status != H1_INCOMPLETE) {
+            h1_refuse(h, status);
+            continue;
+        }
+        int sent = h1_send(h);
+        if (sent == TRANSPORT_AGAIN || sent == OUTPUT_TURN) {
+            h1_leave(h, sent);
+            return;
+        }
+        if (h->close || h->x.gone) {
+            h1_close(h);
+            return;
+        }
+        if (status == H1_INCOMPLETE && !h1_receive(h))
+            return;
+    }
+}

@@ -166,27 +166,6 @@ def test_body_off(start_probe):
     assert server.ask("POST", "/read-all", body=b"a" * 300000).text() == "300000"
 
 
-def test_chunk_extensions(start_probe):
-    server = start_probe("max_chunk_extension=50", INFO)
-    body = b"1;" + b"e" * 49 + b"\r\na\r\n0\r\n\r\n"
-    with server.connect() as connection:
-        connection.send(post("/read-all", body, "Transfer-Encoding: chunked"), "POST")
-        assert connection.reply().text() == "1"
-    body = b"1;" + b"e" * 60 + b"\r\na\r\n0\r\n\r\n"
-    expect_status(server, 413, post("/read-all", body, "Transfer-Encoding: chunked"), "POST",
-                  name="max_chunk_extension")
-
-
-def test_trailer(start_probe):
-    server = start_probe("max_trailer=60", INFO)
-    for length, status in (40, 200), (80, 431):
-        body = b"1\r\na\r\n0\r\nX-T: " + b"t" * length + b"\r\n\r\n"
-        with server.connect() as connection:
-            connection.send(post("/read-all", body, "Transfer-Encoding: chunked"), "POST")
-            assert connection.reply().status == status
-    expect_refusal(server, "max_trailer")
-
-
 def test_malformed_chunk_is_refused_whatever_the_handler_says(start_probe):
     """The handler replies 200 with what its read gave; the client is told 400 all the same."""
     server = start_probe(INFO)

@@ -14,7 +14,7 @@ void h1_body_announced(struct h1 *h)
     h->window_size = x->http->settings->buffer_size;
     if (x->head.flags & HEAD_CHUNKED) {
         x->body_length = -1;
-        h1_chunked_begin(&h->chunks, CHUNK_EXTENSION_MAX, CHUNK_TRAILER_MAX);
+        h1_chunked_begin(&h->chunks, x->http->settings->max_chunk_extension, x->http->settings->max_trailer);
     } else {
         x->body_length = h->body_left = x->head.content_length;
     }

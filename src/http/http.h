@@ -18,6 +18,7 @@ struct http_settings {
     uint32_t request_memory;
     uint16_t max_headers;
     uint32_t max_request_line, max_header_block;
+    uint16_t max_chunk_extension, max_trailer;
     uint32_t pipeline_depth;
     uint32_t max_requests; /* of a connection; 0: any number */
     uint32_t header_timeout_ms, idle_timeout_ms, body_timeout_ms, write_timeout_ms;

@@ -6,6 +6,8 @@
 #include "server/settings.h"
 #include "io/overflow.h"
 
+#include "http/h1_chunked.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -57,8 +59,8 @@ static const struct setting table[] = {
     SETTING(max_header_block, 16, HEAD_SIZE_MAX, HEAD_SIZE_MAX, 0),
     SETTING(max_headers, 1, 1000, 100, 0),
     SETTING(max_body, 1, INT64_MAX, 1 << 30, MAY_BE_OFF),
-    SETTING(max_chunk_extension, 1, 65535, 1024, 0),
-    SETTING(max_trailer, 2, 65535, 4096, 0),
+    SETTING(max_chunk_extension, 1, 65535, CHUNK_EXTENSION_MAX, 0),
+    SETTING(max_trailer, 2, 65535, CHUNK_TRAILER_MAX, 0),
     SETTING(pipeline_depth, 1, 1 << 20, 64, 0),
     SETTING(header_timeout_ms, 1, DAY_MS, 10000, MAY_BE_OFF),
     SETTING(idle_timeout_ms, 1, DAY_MS, MINUTE_MS, MAY_BE_OFF),
@@ -159,6 +161,8 @@ static struct http_settings http_settings_of(const weir_config *c)
         .max_headers = (uint16_t)c->max_headers,
         .max_request_line = (uint32_t)c->max_request_line,
         .max_header_block = (uint32_t)c->max_header_block,
+        .max_chunk_extension = (uint16_t)c->max_chunk_extension,
+        .max_trailer = (uint16_t)c->max_trailer,
         .max_requests = c->max_requests_per_connection < 0 ? 0 : (uint32_t)c->max_requests_per_connection,
         .pipeline_depth = (uint32_t)c->pipeline_depth,
         .header_timeout_ms = timeout_of(c->header_timeout_ms),

@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 
 import re
+import select
 import socket
 import time
 
@@ -40,13 +41,11 @@ def expect_status(server, status, data, *methods, name=None):
 
 
 def drip(connection, pieces, pause=0.05):
-    """Sends pieces with pauses until the server has had enough."""
-    try:
-        for piece in pieces:
-            connection.socket.sendall(piece)
-            time.sleep(pause)
-    except OSError:
-        pass
+    """Sends pieces with pauses until the server says something."""
+    for piece in pieces:
+        connection.socket.sendall(piece)
+        if select.select([connection.socket], [], [], pause)[0]:
+            return
 
 
 # ---- Lengths of a head
@@ -164,6 +163,27 @@ def test_body_of_a_group(start_probe):
 def test_body_off(start_probe):
     server = start_probe("max_body=-1")
     assert server.ask("POST", "/read-all", body=b"a" * 300000).text() == "300000"
+
+
+def test_chunk_extensions(start_probe):
+    server = start_probe("max_chunk_extension=50", INFO)
+    body = b"1;" + b"e" * 49 + b"\r\na\r\n0\r\n\r\n"
+    with server.connect() as connection:
+        connection.send(post("/read-all", body, "Transfer-Encoding: chunked"), "POST")
+        assert connection.reply().text() == "1"
+    body = b"1;" + b"e" * 60 + b"\r\na\r\n0\r\n\r\n"
+    expect_status(server, 413, post("/read-all", body, "Transfer-Encoding: chunked"), "POST",
+                  name="max_chunk_extension")
+
+
+def test_trailer(start_probe):
+    server = start_probe("max_trailer=60", INFO)
+    for length, status in (40, 200), (80, 431):
+        body = b"1\r\na\r\n0\r\nX-T: " + b"t" * length + b"\r\n\r\n"
+        with server.connect() as connection:
+            connection.send(post("/read-all", body, "Transfer-Encoding: chunked"), "POST")
+            assert connection.reply().status == status
+    expect_refusal(server, "max_trailer")
 
 
 def test_malformed_chunk_is_refused_whatever_the_handler_says(start_probe):

@@ -23,12 +23,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define REPLY                                                                                                          \
-    "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: text/plain\r\n"                           \
-    "Content-Length: 13\r\n\r\nHello, World!"
+#define HEAD                                                                                                           \
+    "HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n"
+#define BODY "\r\nHello, World!"
 
 enum {
-    REPLY_LEN = sizeof(REPLY) - 1,
     CARRY = 3, /* most bytes of a blank line that an earlier read may have ended with */
     READ_SIZE = 8192,
     COPIES_MAX = READ_SIZE / 4 + 1, /* a read cannot end more requests than this */
@@ -45,7 +44,9 @@ struct worker {
     pthread_t thread;
     int listener;
     int epoll;
-    const char *replies;            /* COPIES_MAX times REPLY */
+    const char *replies; /* COPIES_MAX times the reply */
+    uint32_t reply_len;
+    int closes;                     /* after each reply */
     struct connection *connections; /* by descriptor */
     char input[CARRY + READ_SIZE];
 };
@@ -85,7 +86,7 @@ static uint32_t count_requests(const char *p, const char *end, uint32_t *matched
 /* Sends what is owed; replies all look the same, so the number of bytes left tells where to go on. False: it failed. */
 static int send_owed(struct worker *w, int fd, struct connection *conn)
 {
-    size_t skip = (REPLY_LEN - conn->owed % REPLY_LEN) % REPLY_LEN;
+    size_t skip = (w->reply_len - conn->owed % w->reply_len) % w->reply_len;
     ssize_t sent = send(fd, w->replies + skip, conn->owed, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN)
         return 0;
@@ -112,8 +113,8 @@ static void serve(struct worker *w, int fd, uint32_t events)
             goto gone;
         char *start = w->input + CARRY - conn->matched;
         memcpy(start, "\r\n\r", conn->matched);
-        conn->owed = REPLY_LEN * count_requests(start, w->input + CARRY + len, &conn->matched);
-        if (conn->owed > 0 && !send_owed(w, fd, conn))
+        conn->owed = w->reply_len * count_requests(start, w->input + CARRY + len, &conn->matched);
+        if (conn->owed > 0 && (!send_owed(w, fd, conn) || w->closes))
             goto gone;
     } while (len == READ_SIZE || events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
     return;
@@ -148,10 +149,9 @@ static void *run(void *arg)
 }
 
 /* Opens a listener that shares *address with the other workers; a port of 0 is resolved by the first. */
-static void start(struct worker *w, struct sockaddr_in *address, const char *replies, rlim_t descriptors)
+static void start(struct worker *w, struct sockaddr_in *address, rlim_t descriptors)
 {
     socklen_t size = sizeof(*address);
-    w->replies = replies;
     w->connections = calloc(descriptors, sizeof(*w->connections));
     w->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     w->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -175,23 +175,32 @@ int main(int argc, char **argv)
     sched_getaffinity(0, sizeof(cpus), &cpus);
     getrlimit(RLIMIT_NOFILE, &limit);
     long workers = CPU_COUNT(&cpus);
+    int closes = 0;
     for (int i = 1; i < argc; i += 2) {
         long value = i + 1 < argc ? strtol(argv[i + 1], NULL, 10) : -1;
         if (strcmp(argv[i], "--port") == 0 && value >= 0 && value < 65536)
             address.sin_port = htons((uint16_t)value);
         else if (strcmp(argv[i], "--workers") == 0 && value > 0 && value <= 1024)
             workers = value;
+        else if (strcmp(argv[i], "--close") == 0 && value >= 0)
+            closes = value > 0;
         else
-            return fprintf(stderr, "usage: floor [--port N] [--workers N]\n"), 2;
+            return fprintf(stderr, "usage: floor [--port N] [--workers N] [--close 1]\n"), 2;
     }
-    char *replies = malloc((size_t)COPIES_MAX * REPLY_LEN);
+    const char *reply = closes ? HEAD "Connection: close\r\n" BODY : HEAD BODY;
+    size_t reply_len = strlen(reply);
+    char *replies = malloc(COPIES_MAX * reply_len);
     struct worker *all = calloc((size_t)workers, sizeof(*all));
     if (!replies || !all)
         die("malloc");
     for (size_t i = 0; i < COPIES_MAX; i++)
-        memcpy(replies + i * REPLY_LEN, REPLY, REPLY_LEN);
-    for (long i = 0; i < workers; i++)
-        start(&all[i], &address, replies, limit.rlim_cur);
+        memcpy(replies + i * reply_len, reply, reply_len);
+    for (long i = 0; i < workers; i++) {
+        all[i].replies = replies;
+        all[i].reply_len = (uint32_t)reply_len;
+        all[i].closes = closes;
+        start(&all[i], &address, limit.rlim_cur);
+    }
     printf("listening on http://127.0.0.1:%d\n", ntohs(address.sin_port));
     fflush(stdout);
     pause(); /* until a signal ends the process */

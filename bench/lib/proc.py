@@ -30,6 +30,32 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
+def cpu_seconds_reaped(pid):
+    """The same of the children that have ended and were waited for."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / _TICK
+
+
+def parents():
+    """The parent of every process of the machine, by process id."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as stat:
+                    found[int(name)] = int(stat.read().rpartition(")")[2].split()[1])
+            except OSError:
+                pass  # it has ended meanwhile
+    return found
+
+
+def memory(pid):
+    """(private, proportional, resident) memory: written and unshared; with its share of what is shared; all it has mapped in."""
+    fields = _fields(f"/proc/{pid}/smaps_rollup")
+    return fields["Private_Dirty"], fields["Pss"], fields["Rss"]
+
+
 def private_bytes(pid):
     """Memory that the process has written to and shares with nobody. Unwritten pages of the program and its libraries are
     left out: whether they count as private depends on who else has them mapped, and they can be dropped at any time."""

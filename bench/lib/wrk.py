@@ -5,13 +5,12 @@ SPDX-License-Identifier: MIT
 
 import os
 import re
-import subprocess
-import time
 from dataclasses import dataclass
 
-from . import proc
 from .build import ROOT
-from .server import end_process
+from .tree import Tree
+from .watch import LoadError, Watch
+from .watch import run as watch_run
 
 PIPELINE = os.path.join(ROOT, "bench", "wrk", "pipeline.lua")
 
@@ -42,7 +41,7 @@ class Run:
         return self.server_cpu / self.requests * 1e6
 
 
-class WrkError(RuntimeError):
+class WrkError(LoadError):
     """wrk failed, or what it saw was not what a benchmark may count."""
 
 
@@ -59,47 +58,31 @@ def parse(output):
     return int(found.group(1)), float(found.group(2)) * {"ms": 0.001, "s": 1, "m": 60}[found.group(3)], counts[3]
 
 
-def _most_private(pid, until):
-    """The largest private memory that a look every quarter of a second finds."""
-    most = 0
-    while time.monotonic() < until:
-        time.sleep(0.25)
-        most = max(most, proc.private_bytes(pid))
-    return most
+def command(url, connections, seconds, script=None, threads=None, headers=()):
+    """The command line of a run of whole seconds."""
+    threads = min(threads or len(os.sched_getaffinity(0)), connections)
+    line = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s"]
+    line += ["-s", script] if script else []
+    for header in headers:
+        line += ["-H", header]
+    return line + [url]
 
 
 def run(server, connections, seconds, script=None, path="/", threads=None):
     """Loads a server for whole seconds and measures both sides. The load runs on the processors this process may use."""
-    server_cpus = os.sched_getaffinity(server.pid)
-    all_cpus = os.sched_getaffinity(0) | server_cpus
-    threads = min(threads or len(os.sched_getaffinity(0)), connections)
-    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s"]
-    command += ["-s", script] if script else []
-    usage = os.times()
-    cpu, near, everywhere = proc.cpu_seconds(server.pid), proc.machine_busy(server_cpus), proc.machine_busy(all_cpus)
-    began = time.monotonic()
-    client = subprocess.Popen(command + [server.url + path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        private = _most_private(server.pid, began + seconds * 0.9)
-        output, _ = client.communicate(timeout=seconds + 30)
-    finally:
-        end_process(client, 2)
-    wall = time.monotonic() - began
-    cpu = proc.cpu_seconds(server.pid) - cpu
-    near = [after - before for before, after in zip(near, proc.machine_busy(server_cpus))]
-    everywhere = [after - before for before, after in zip(everywhere, proc.machine_busy(all_cpus))]
-    after = os.times()
-    client_cpu = after.children_user + after.children_system - usage.children_user - usage.children_system
+    line = command(server.url + path, connections, seconds, script, threads)
+    with Watch(Tree(server.pid), server.process.kill, os.sched_getaffinity(server.pid)) as watch:
+        output = watch_run(line, seconds + 30)
     requests, taken, timeouts = parse(output)
     return Run(
         requests=requests,
         seconds=taken,
-        server_cpu=cpu,
-        client_cpu=client_cpu,
-        busy=near[0] / near[1] if near[1] else 0.0,
-        server_share=cpu / (wall * len(server_cpus)),
-        foreign=max(0.0, (everywhere[0] - cpu - client_cpu) / everywhere[1]) if everywhere[1] else 0.0,
+        server_cpu=watch.server_cpu,
+        client_cpu=watch.client_cpu,
+        busy=watch.busy,
+        server_share=watch.server_share,
+        foreign=watch.foreign,
         timeouts=timeouts,
-        private=private,
-        peak=proc.peak_bytes(server.pid),
+        private=watch.memory.private,
+        peak=watch.peak,
     )

@@ -15,6 +15,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 TOUR = os.path.join(ROOT, "build", "release", "examples", "tour")
 
 
+def without_root(text):
+    """A text in which paths within the repository are relative to it."""
+    return text.replace(ROOT + os.sep, "")
+
+
 def add_options(parser):
     """Adds the options by which a script finds the tour."""
     parser.add_argument("--tour", metavar="PATH", help="measure this program; nothing is built (default: the release build's)")

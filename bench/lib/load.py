@@ -1,0 +1,103 @@
+"""The measurements that tables are made of. Each loads a running instance and returns its figures and the command.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+import shlex
+
+from . import build, h2load, proc, steady, wrk
+from .sockets import server_socket_memory
+from .watch import Watch, run
+
+DOWNLOAD_SECONDS = 300  # a download may take so long before it counts as failed
+
+
+class Result(dict):
+    """Figures of one measurement, and the command of the client that made them."""
+
+    def __init__(self, command, watch, **figures):
+        super().__init__(watch.figures())
+        self.update(figures)
+        if figures.get("requests"):
+            self["cpu_us"] = self["server_cpu_s"] / figures["requests"] * 1e6
+        self.command = show(command)
+
+
+def show(command):
+    """A command as a person would type it in the repository."""
+    words = [os.path.relpath(word, build.ROOT) if word.startswith(build.ROOT + os.sep) else word for word in command]
+    return shlex.join(words)
+
+
+def _watch(instance):
+    return Watch(instance.tree, instance.kill)
+
+
+def closed(instance, program, connections, seconds, script=None, headers=(), threads=None):
+    """wrk: as many requests as replies allow. {"rate", "requests", "seconds", "timeouts", ...}"""
+    lines = [*program.request_headers, *headers]
+    command = wrk.command(instance.url + program.path, connections, seconds, script, threads, lines)
+    with _watch(instance) as watch:
+        output = run(command, seconds + 60)
+    requests, taken, timeouts = wrk.parse(output)
+    return Result(command, watch, requests=requests, seconds=taken, rate=requests / taken, timeouts=timeouts)
+
+
+def counted(instance, program, connections, requests, timeout):
+    """h2load: an exact number of requests."""
+    threads = len(os.sched_getaffinity(0))
+    command = h2load.command(instance.url + program.path, connections, requests, headers=program.request_headers, threads=threads)
+    with _watch(instance) as watch:
+        output = run(command, timeout)
+    return Result(command, watch, **h2load.parse(output))
+
+
+def fixed(instance, program, connections, rate, seconds):
+    """bench/steady.c: requests at a fixed rate, timed from when each was due. {"p50_us", "p99_us", "p999_us", ...}"""
+    command = steady.command(
+        instance.port, program.path, connections, rate, seconds, warm_up=min(1, seconds / 4), headers=program.request_headers
+    )
+    with _watch(instance) as watch:
+        output = run(command, seconds + 60)
+    found = steady.parse(output)
+    # A server that cannot keep the rate has no latency at it: the queue only grows.
+    kept = found["unanswered"] == 0 and found["seconds"] < seconds * 1.1
+    figures = {name: found[name] for name in ("p50_us", "p90_us", "p99_us", "p999_us", "max_us", "unanswered")}
+    return Result(command, watch, requests=found["done"], kept=int(kept), rate=found["done"] / max(found["seconds"], 1e-9), **figures)
+
+
+def download(instance, program, connections, requests, timeout=DOWNLOAD_SECONDS):
+    """bench/steady.c without a rate: whole replies, so many in all. {"bytes_rate", "each_s", "cpu_share", ...}"""
+    command = steady.command(instance.port, program.path, connections, requests=requests, headers=program.request_headers)
+    with _watch(instance) as watch:
+        output = run(command, timeout)
+    found = steady.parse(output, late_allowed=False)
+    return Result(
+        command,
+        watch,
+        requests=found["done"],
+        seconds=found["seconds"],
+        bytes=found["bytes"],
+        bytes_rate=found["bytes"] / found["seconds"],
+        p50_us=found["p50_us"],
+        max_us=found["max_us"],
+        cpu_share=watch.server_cpu / watch.wall,
+    )
+
+
+def warm(instance, program, seconds):
+    """Lets a server reach its pace. What it answers was checked before."""
+    if seconds > 0 and program.small:
+        run(wrk.command(instance.url + program.path, 32, max(1, round(seconds)), headers=program.request_headers), seconds + 60)
+
+
+def settled(instance, least=0.5, most=3.0):
+    """The tree's memory once it has stopped working."""
+    proc.wait_still(instance.pid, least, most)
+    return instance.tree.memory()
+
+
+def kernel_bytes(instance):
+    """(sockets, bytes) that the kernel holds for the server's connections; (0, 0) when it does not tell."""
+    return server_socket_memory(instance.port) or (0, 0)

@@ -1,0 +1,100 @@
+"""Writes a report: results.json and results.csv with every record, report.md with the tables, and the pictures.
+
+SPDX-License-Identifier: MIT
+"""
+
+import csv
+import json
+import os
+
+from .book import FOREIGN_MOST, MARK
+
+INTRODUCTION = f"""Figures are medians; where there was more than one round, least and most follow in brackets. All clients ran on the
+same machine as the servers, over the loopback interface. The figures of a row marked {MARK} were measured while something else, or the
+host, took more than {FOREIGN_MOST:.0%} of the machine's processors: they say little. How all this is measured, and what is not, is in
+[docs/benchmarks.md](../../docs/benchmarks.md)."""
+
+
+def write_json(path, report):
+    """Everything, for programs. report: {"machine", "options", "peers", "records", "partial"}."""
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(report, file, indent=1)
+        file.write("\n")
+
+
+def read_json(path):
+    """What write_json wrote."""
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write_csv(path, records):
+    """A line for each record, a column for each figure."""
+    columns = list(dict.fromkeys(name for record in records for name in record.get("figures", {})))
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["table", "scenario", "peer", "round", *columns, "error", "command"])
+        for record in records:
+            figures = [_number(record.get("figures", {}).get(name)) for name in columns]
+            keys = [record[name] for name in ("table", "scenario", "peer", "round")]
+            writer.writerow([*keys, *figures, record.get("error", ""), record.get("command", "")])
+
+
+def _number(value):
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _escape(text):
+    return str(text).replace("|", "\\|").replace("\n", " ")
+
+
+def markdown_table(header, rows):
+    """A table in Markdown; all columns but the first are aligned to the right where they begin with a digit."""
+    numeric = [all(_is_figure(row[at]) for row in rows) for at in range(len(header))]
+    lines = ["| " + " | ".join(map(_escape, header)) + " |"]
+    lines.append("|" + "|".join("---:" if at and numeric[at] else "---" for at in range(len(header))) + "|")
+    lines += ["| " + " | ".join(map(_escape, row)) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _is_figure(text):
+    return not text or str(text)[0] in "0123456789-+<" or text in ("failed", "no", "yes")
+
+
+def _peer_lines(peers):
+    rows = []
+    for name, peer in peers.items():
+        state = peer["unavailable"] and f"**not measured**: {peer['unavailable']}" or peer["about"]
+        rows.append([f"{peer['title']} (`{name}`)", peer["version"] or "", ", ".join(peer["programs"]), state])
+    lines = [markdown_table(["peer", "version", "programs", "how it runs"], rows), ""]
+    remarks = []
+    for name, peer in peers.items():
+        remarks += [f"- {name}: `{program}` is not measured, its reply is wrong: {why}" for program, why in peer["wrong"].items()]
+        remarks += [f"- {name}: {note}" for note in peer["notes"]]
+        remarks += [f"- {name} has no `{program}`: {why}" for program, why in peer["absent"].items()]
+    return lines + remarks
+
+
+def write_markdown(path, report, chapters):
+    """The report for people. chapters: [(title, about, sections, failures)]; pictures are written beside it."""
+    folder = os.path.dirname(path)
+    lines = ["# Benchmark report", ""]
+    if report["partial"]:
+        lines += ["**This run was broken off; what follows is what it had measured.**", ""]
+    lines += [INTRODUCTION, "", f"Made by `{report['command']}`.", ""]
+    lines += [markdown_table(["machine", ""], list(report["machine"].items())), "", "## Peers", ""]
+    lines += [*_peer_lines(report["peers"]), ""]
+    for title, about, sections, failures in chapters:
+        lines += [f"## {title}", "", about, ""]
+        for section in sections:
+            lines += [f"### {section.title}", ""] if section.title else []
+            lines += [markdown_table(section.header, section.rows), ""] if section.rows else ["Nothing was measured.", ""]
+            lines += [f"{note}\n" for note in section.notes]
+            for plot in section.plots:
+                with open(os.path.join(folder, f"{plot.name}.svg"), "w", encoding="utf-8") as file:
+                    file.write(plot.svg)
+                lines += [f"![{plot.alt}]({plot.name}.svg)", ""]
+        if failures:
+            lines += ["Failed:", "", *[f"- {_escape(failure)}" for failure in failures], ""]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines).rstrip() + "\n")

@@ -1,0 +1,232 @@
+"""A peer: a folder of bench/peers with a manifest, and a running instance of it.
+
+What a manifest may say is described in docs/benchmarks.md. In its commands and templates @PORT@, @ROOT@ (the sample
+files), @BUILD@ (where the peer was built), @RUN@ (a folder of this run), @CPUS@ and @TOP@ (this repository) are filled in.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import tomllib
+
+from . import build, provide
+from .server import end_process
+from .tree import Tree
+
+FOLDER = os.path.join(build.ROOT, "bench", "peers")
+READY_SECONDS = 120
+TRIES = 3
+
+
+def names():
+    """All peers that the repository has."""
+    return sorted(name for name in os.listdir(FOLDER) if os.path.exists(os.path.join(FOLDER, name, "manifest.toml")))
+
+
+def free_port():
+    """A port that nobody has at this moment."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Peer:
+    """One system that is measured."""
+
+    def __init__(self, name, root):
+        self.name = name
+        self.folder = os.path.join(FOLDER, name)
+        self.root = root
+        self.unavailable = None  # why it cannot be measured
+        self.wrong = {}  # program: why its reply is not right
+        self.notes = []
+        with open(os.path.join(self.folder, "manifest.toml"), "rb") as file:
+            self.manifest = tomllib.load(file)
+        self.title = self.manifest["title"]
+        self.kind = self.manifest["kind"]
+        self.version = None
+
+    @property
+    def programs(self):
+        """The programs it has and whose replies are right."""
+        return [name for name in self.manifest["programs"] if name not in self.wrong]
+
+    @property
+    def warm_up(self):
+        """Seconds of load before a measurement counts."""
+        return self.manifest["run"].get("warm_up", 1)
+
+    def has(self, program):
+        """Whether it can be measured with a program."""
+        return self.unavailable is None and program in self.programs
+
+    def expand(self, text, port=0, run=""):
+        """Fills in the words of a command or a template."""
+        words = {
+            "PORT": str(port),
+            "ROOT": self.root,
+            "BUILD": os.path.join(provide.FOLDER, self.name),
+            "RUN": run,
+            "CPUS": str(len(os.sched_getaffinity(0))),
+            "TOP": build.ROOT,
+            "TOUR": os.environ.get("WEIR_BENCH_TOUR", build.TOUR),
+        }
+        return re.sub(r"@([A-Z]+)@", lambda found: words[found.group(1)], text)
+
+    def _environment(self, section, port=0, run=""):
+        more = self.manifest.get(section, {}).get("environment", {})
+        return {name: self.expand(value, port, run) for name, value in more.items()}
+
+    def prepare(self, fetch=True):
+        """Installs and builds it. Sets `unavailable` when that cannot be done."""
+        steps = self.manifest.get("build", {}).get("steps", [])
+        try:
+            provide.provide(
+                self.name, self.folder, self.manifest.get("need", {}), steps, self._environment("build"), self.expand, fetch
+            )
+            self.version = self._find_version()
+        except provide.Unavailable as error:
+            self.unavailable = str(error)
+
+    def _find_version(self):
+        """What its [[version]] entries say, one after the other."""
+        found = []
+        for entry in self.manifest.get("version", []):
+            if "text" in entry:
+                found.append(entry["text"])
+                continue
+            command = [self.expand(word) for word in entry["command"]]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=build.ROOT)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise provide.Unavailable(f"its version cannot be found: {error}") from None
+            match = re.search(entry["pattern"], done.stdout + done.stderr)
+            if not match:
+                raise provide.Unavailable(f"its version cannot be found in the output of {command[0]}")
+            found.append(f"{entry.get('of', '')} {match.group(1)}".strip())
+        return ", ".join(found)
+
+    def size(self):
+        """Bytes of what has to be there for it to run, debugging information left out, as its manifest names it; or None."""
+        paths = [self.expand(path) for path in self.manifest.get("size", {}).get("paths", [])]
+        return sum(_bytes_beneath(path) for path in paths) if paths else None
+
+    def start(self, options=()):
+        """A running Instance. RuntimeError when it does not come up."""
+        for attempt in range(TRIES):
+            try:
+                return Instance(self, options)
+            except OSError as error:  # the port was taken meanwhile, perhaps
+                if attempt == TRIES - 1:
+                    raise RuntimeError(str(error)) from None
+        raise AssertionError("not reached")
+
+
+def _stripped_bytes(path):
+    """The size of a program without its debugging information, so that those that were built with it are not larger."""
+    with tempfile.NamedTemporaryFile() as target:
+        done = subprocess.run(["strip", "-o", target.name, path], capture_output=True, check=False)
+        return os.path.getsize(target.name if done.returncode == 0 else path)
+
+
+def _bytes_beneath(path):
+    if os.path.isfile(path):
+        return _stripped_bytes(path)
+    total = 0
+    for top, _, names_here in os.walk(path):
+        for name in names_here:
+            file = os.path.join(top, name)
+            if not os.path.islink(file):
+                total += os.path.getsize(file)
+    return total
+
+
+class Instance:
+    """A peer that runs. Use it as a context manager: leaving the block stops it with all its processes."""
+
+    def __init__(self, peer, options=()):
+        self.peer = peer
+        self.port = free_port()
+        self.run = tempfile.mkdtemp(prefix="weir-bench-")
+        self._log = open(os.path.join(self.run, "log"), "w+b")
+        run = peer.manifest["run"]
+        for name in run.get("templates", []):
+            with open(os.path.join(peer.folder, name), encoding="utf-8") as source:
+                text = peer.expand(source.read(), self.port, self.run)
+            with open(os.path.join(self.run, name), "w", encoding="utf-8") as target:
+                target.write(text)
+        self.command = [peer.expand(word, self.port, self.run) for word in run["command"]] + list(options)
+        environment = {**os.environ, **peer._environment("run", self.port, self.run)}
+        folder = peer.expand(run.get("folder", "@RUN@"), self.port, self.run)
+        self.began = time.monotonic()
+        self.process = None
+        try:
+            self.process = subprocess.Popen(
+                self.command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log,
+                start_new_session=True,
+            )
+            self.pid = self.process.pid
+            self.tree = Tree(self.pid)
+            self.start_seconds = self._wait_ready(run.get("ready", "/"))
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def url(self):
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def is_ready(self, path):
+        """Whether a request is answered with a status of 200 by now."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nConnection: close\r\n\r\n".encode())
+                return connection.recv(4096).startswith(b"HTTP/1.1 200")
+        except OSError:
+            return False
+
+    def _wait_ready(self, path):
+        """Seconds from its start to its first reply."""
+        while not self.is_ready(path):
+            waited = time.monotonic() - self.began
+            if self.process.poll() is not None:
+                raise OSError(f"{self.peer.name} ended with status {self.process.returncode} before it listened: {self.tail()}")
+            if waited > READY_SECONDS:
+                raise RuntimeError(f"{self.peer.name} gave no good reply within {READY_SECONDS} s: {self.tail()}")
+            time.sleep(0.0005 if waited < 0.1 else 0.005)
+        return time.monotonic() - self.began
+
+    def tail(self):
+        """The last that it printed."""
+        self._log.seek(0)
+        return self._log.read()[-300:].decode(errors="replace").strip()
+
+    def kill(self):
+        """Ends it at once."""
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def stop(self):
+        """Stops it, asking first, and makes sure that no process of it is left."""
+        if self.process is not None:
+            end_process(self.process, 5)
+            self.kill()  # workers that outlived the one that was asked
+        self._log.close()
+        shutil.rmtree(self.run, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.stop()

@@ -1,0 +1,132 @@
+"""Carries out what the tables want: rounds over all peers, so that what changes on the machine meets all of them alike.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+import subprocess
+
+from . import build, load, programs
+from .book import Book
+from .progress import Progress
+from .programs import PROGRAMS, WrongReply
+
+START_SECONDS = 1.5  # what starting, warming up and stopping is planned with, besides the peer's own warm-up
+
+
+def make_samples(root):
+    """Makes the files that peers serve: the large ones by a short run of the tour, the small one from the repository."""
+    os.makedirs(root, exist_ok=True)
+    small = os.path.join(build.ROOT, "examples", "samples", "hello.txt")
+    with open(small, "rb") as source, open(os.path.join(root, "hello.txt"), "wb") as target:
+        target.write(source.read())
+    if all(os.path.exists(os.path.join(root, name)) for name in ("large.bin", "large_dataset.csv")):
+        return
+    from .server import Server, tour_command
+
+    with Server(tour_command(os.environ.get("WEIR_BENCH_TOUR", build.TOUR), 1, root)):
+        pass  # it says that it listens once they are there
+
+
+def check(peer, samples, quick=False):
+    """Starts a peer and looks at a reply of each program; sets peer.wrong and peer.notes, or peer.unavailable."""
+    expects = peer.manifest.get("expect", {})
+    try:
+        with peer.start() as instance:
+            for name in peer.manifest["programs"]:
+                if quick and not PROGRAMS[name].small:
+                    continue
+                try:
+                    programs.check(instance.port, PROGRAMS[name], samples, expects.get(name))
+                except WrongReply as error:
+                    peer.wrong[name] = str(error)
+            if "file" in peer.manifest["programs"]:
+                try:
+                    programs.check_missing(instance.port, peer.kind != "file server")
+                except WrongReply as error:
+                    peer.notes.append(str(error))
+                if programs.leaves_folder(instance.port):
+                    peer.notes.append("hands out files from outside of its folder")
+    except (OSError, RuntimeError) as error:
+        peer.unavailable = str(error)
+
+
+class Runner:
+    """A run over tables, rounds and peers. What it has measured is in `book`, also when it is broken off."""
+
+    def __init__(self, tables, peers, options):
+        self.book = Book()
+        self.options = options
+        self.peers = [peer for peer in peers if peer.unavailable is None]
+        self.plan = [(name, table, self._visits(table)) for name, table in tables.items()]
+        self.starts = []
+
+    def _visits(self, table):
+        if not hasattr(table, "visits"):
+            return {}
+        return {peer.name: table.visits(peer, self.options) for peer in self.peers}
+
+    def _seconds(self, peer, visit):
+        warm = peer.warm_up if visit.warm else 0
+        return START_SECONDS + warm + sum(scenario.seconds for scenario in visit.scenarios)
+
+    def _rounds(self, table):
+        return min(self.options.rounds, getattr(table, "ROUNDS_MOST", self.options.rounds))
+
+    def total_seconds(self):
+        """How long the whole plan takes, about."""
+        return sum(
+            self._rounds(table) * self._seconds(peer, visit)
+            for _, table, visits in self.plan
+            for peer in self.peers
+            for visit in visits.get(peer.name, ())
+        )
+
+    def run(self):
+        """Carries out the plan."""
+        progress = Progress(self.total_seconds())
+        try:
+            for name, table, visits in self.plan:
+                if hasattr(table, "collect"):
+                    progress.say(f"table {name}")
+                    table.collect(self.book, self.options)
+                for number in range(self._rounds(table) if visits else 0):
+                    self._round(name, number, self._rounds(table), visits, progress)
+        finally:
+            progress.close()
+
+    def _round(self, name, number, rounds, visits, progress):
+        # Every second round goes backwards, so that nobody always follows the same neighbour.
+        order = self.peers if number % 2 == 0 else self.peers[::-1]
+        for peer in order:
+            for visit in visits.get(peer.name, ()):
+                progress.say(f"table {name}, round {number + 1} of {rounds}: {peer.name}")
+                self._visit(name, number, peer, visit)
+                progress.done(self._seconds(peer, visit))
+
+    def _visit(self, name, number, peer, visit):
+        # What failed once is not tried again: a report of its failure is enough.
+        scenarios = [each for each in visit.scenarios if not self.book.error(name, each.name, peer.name)]
+        if not scenarios:
+            return
+        try:
+            with peer.start(visit.options) as instance:
+                self.starts.append((peer.name, instance.start_seconds))
+                if visit.warm and peer.has(visit.program):
+                    load.warm(instance, PROGRAMS[visit.program], peer.warm_up if not self.options.quick else min(1, peer.warm_up))
+                for scenario in scenarios:
+                    self._measure(name, number, peer, scenario, instance)
+        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+            for scenario in scenarios:
+                if number not in [record["round"] for record in self.book.of(name, scenario.name, peer.name)]:
+                    self.book.add(name, scenario.name, peer.name, number, error=str(error))
+
+    def _measure(self, name, number, peer, scenario, instance):
+        try:
+            if instance.process.poll() is not None:
+                raise RuntimeError(f"it had ended before, with status {instance.process.returncode}")
+            figures = scenario.measure(instance)
+        except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
+            self.book.add(name, scenario.name, peer.name, number, error=str(error))
+        else:
+            self.book.add(name, scenario.name, peer.name, number, dict(figures), getattr(figures, "command", None))

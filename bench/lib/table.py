@@ -1,0 +1,95 @@
+"""What a table of bench/tables is made of, and the words in which it shows figures.
+
+A table is a module with
+
+    TITLE, ABOUT                    its heading, and what it measures and how, in a few sentences
+    visits(peer, options)           a list of Visits: what is measured of a peer, each list in one start of it
+    sections(book, peers, options)  a list of Sections made from the records
+
+and, if it measures something else than running peers, collect(book, options).
+
+SPDX-License-Identifier: MIT
+"""
+
+from dataclasses import dataclass, field
+from typing import Callable
+
+from .report import size
+
+
+@dataclass
+class Scenario:
+    """One measurement: its name within the table, about how long it takes, and what makes it (instance -> figures)."""
+
+    name: str
+    seconds: float
+    measure: Callable
+
+
+@dataclass
+class Visit:
+    """Scenarios that one start of a peer is measured in. start_figures: how the start itself is recorded, if it is."""
+
+    scenarios: list
+    program: str = "hello"  # what warms it up
+    warm: bool = True
+    options: tuple = ()  # more words for the peer's command
+
+
+@dataclass
+class Plot:
+    """A picture beside a table."""
+
+    name: str  # of its file, without .svg
+    alt: str
+    svg: str
+
+
+@dataclass
+class Section:
+    """A part of the report: a heading, a table of text, notes beneath it, pictures."""
+
+    title: str
+    header: list
+    rows: list
+    notes: list = field(default_factory=list)
+    plots: list = field(default_factory=list)
+
+
+def bytes_text(value):
+    """A number of bytes."""
+    return size(value)
+
+
+def count_text(value):
+    """A whole number."""
+    return f"{value:,.0f}"
+
+
+def rate_text(value):
+    """A rate per second: whole, or with a digit when it is small."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
+
+
+def us_text(microseconds):
+    """A time for people."""
+    if microseconds < 1000:
+        return f"{microseconds:,.0f} us" if microseconds >= 100 else f"{microseconds:,.1f} us"
+    if microseconds < 1_000_000:
+        return f"{microseconds / 1000:,.1f} ms"
+    return f"{microseconds / 1e6:,.2f} s"
+
+
+def seconds_text(seconds):
+    """A time that is given in seconds."""
+    return us_text(seconds * 1e6)
+
+
+def ratio_text(value):
+    """A ratio."""
+    return f"{value:.3f}"
+
+
+def share_text(value):
+    """A share as a percentage."""
+    return f"{value:.0%}"

@@ -1,0 +1,74 @@
+"""Table 3: plaintext over many connections, pipelined, and with a connection for each request.
+
+SPDX-License-Identifier: MIT
+"""
+
+from lib import load, svg, wrk
+from lib.programs import PROGRAMS
+from lib.table import Plot, Scenario, Section, Visit, bytes_text, rate_text, ratio_text, share_text
+
+TITLE = "3. Plaintext"
+ABOUT = """`GET /` with a reply of 13 bytes, by wrk with a thread for each processor. The judge is the server's processor time per
+request; a ratio of throughputs means something only where the server's processors were busy (97 % or more), and `busy` says
+whether they were. The floor is the smallest epoll server there can be: what this machine allows."""
+
+CONNECTIONS = (16, 64, 256, 1000, 10000)
+QUICK = (64,)
+PIPELINED = "64 x 16"
+CLOSE = "64, closing"
+BUSY_ENOUGH = 0.97
+BASE = "floor"
+FLOOR_CLOSES = ("--close", "1")
+
+
+def _scenario(name, options):
+    """The Scenario of a name: connections, and what is special about them."""
+    seconds = options.seconds
+    if name == PIPELINED:
+        measure = lambda instance: load.closed(instance, PROGRAMS["hello"], 64, seconds, script=wrk.PIPELINE)  # noqa: E731
+    elif name == CLOSE:
+        measure = lambda instance: load.closed(instance, PROGRAMS["hello"], 64, seconds, headers=["Connection: close"])  # noqa: E731
+    else:
+        measure = lambda instance: load.closed(instance, PROGRAMS["hello"], int(name), seconds)  # noqa: E731
+    return Scenario(name, seconds + 0.5, measure)
+
+
+def visits(peer, options):
+    """All numbers of connections in one start, then the closing clients in another: the floor has to be told of them."""
+    if not peer.has("hello"):
+        return []
+    names = [str(count) for count in (QUICK if options.quick else CONNECTIONS) if count <= options.connections_most]
+    found = [Visit([_scenario(name, options) for name in [*names, PIPELINED]])]
+    if not options.quick:
+        found.append(Visit([_scenario(CLOSE, options)], warm=False, options=FLOOR_CLOSES if peer.kind == "floor" else ()))
+    return found
+
+
+def _row(book, name, scenario, title):
+    cell = lambda figure, form, spread=True: book.cell("plaintext", scenario, name, figure, form, spread)  # noqa: E731
+    ratios = [book.ratio("plaintext", scenario, name, BASE, figure) for figure in ("cpu_us", "rate")]
+    shown = [ratio_text(ratio.middle) if ratio else "" for ratio in ratios]
+    busy = book.middle("plaintext", scenario, name, "busy")
+    if busy is not None and busy < BUSY_ENOUGH:
+        shown[1] += " (not busy)" if shown[1] else ""
+    return [
+        book.title("plaintext", scenario, name, title), cell("cpu_us", lambda value: f"{value:.2f}"), shown[0], cell("rate", rate_text), shown[1],
+        cell("busy", share_text, False), cell("peak", bytes_text, False), cell("private", bytes_text, False),
+    ]
+
+
+def sections(book, peers, _options):
+    """A section for each number of connections, ordered by processor time per request."""
+    found = []
+    header = ["peer", "CPU us/request", "of the floor", "requests/s", "of the floor", "busy", "peak", "private"]
+    for scenario in book.scenarios("plaintext"):
+        names = book.peers("plaintext")
+        names.sort(key=lambda name: book.middle("plaintext", scenario, name, "cpu_us") or float("inf"))  # noqa: B023
+        rows = [_row(book, name, scenario, peers[name]["title"]) for name in names if book.of("plaintext", scenario, name)]
+        plots = []
+        if scenario == "64":
+            values = [(peers[name]["title"], book.middle("plaintext", scenario, name, "cpu_us"), None) for name in names]
+            picture = svg.bars("Server CPU per request, 64 connections", "us", values, first="weir")
+            plots = [Plot("plaintext-cpu", "server CPU per request of each peer", picture)]
+        found.append(Section(f"{scenario} connections", header, rows, plots=plots))
+    return found

@@ -1,0 +1,101 @@
+"""script/bench with the peers that need nothing but this repository: a report comes out, and nothing is left running.
+
+SPDX-License-Identifier: MIT
+"""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import uuid
+
+import pytest
+from lib import build
+
+MARK = "WEIR_BENCH_TEST"
+
+
+@pytest.fixture(name="start")
+def fixture_start(tmp_path):
+    """Starts script/bench with a report in tmp_path/report; afterwards no process of it may be left."""
+    mark = uuid.uuid4().hex
+    started = []
+
+    def start(*words):
+        tour = os.path.join(os.environ.get("WEIR_BUILD", os.path.join(build.ROOT, "build", "release")), "examples", "tour")
+        command = [os.path.join(build.ROOT, "script", "bench"), "--tour", tour, "--output", str(tmp_path / "report"), *words]
+        started.append(
+            subprocess.Popen(command, env={**os.environ, MARK: mark}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+    assert processes_with(mark) == []
+
+
+def processes_with(mark):
+    """Command lines of the processes that were started with this mark in their environment."""
+    found = []
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if f"{MARK}={mark}".encode() in file.read().split(b"\0"):
+                    with open(f"/proc/{name}/cmdline", "rb") as line:
+                        found.append(line.read().replace(b"\0", b" ").decode())
+        except OSError:
+            pass  # no process, or ended meanwhile
+    return found
+
+
+def read(tmp_path, name):
+    return (tmp_path / "report" / name).read_text(encoding="utf-8")
+
+
+def test_quick_run_makes_a_whole_report(start, tmp_path):
+    process = start("--quick", "--peers", "floor,weir", "--no-fetch")
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, output + errors
+    assert "left]" in errors
+    report = json.loads(read(tmp_path, "results.json"))
+    assert report["partial"] is False
+    assert report["peers"]["weir"]["wrong"] == {} and report["peers"]["weir"]["notes"] == []
+    rates = {
+        record["peer"]: record["figures"] for record in report["records"] if (record["table"], record["scenario"]) == ("plaintext", "64")
+    }
+    for figures in rates.values():
+        assert figures["rate"] > 0 and figures["cpu_us"] > 0 and figures["private"] > 0 and figures["peak"] > figures["private"]
+    assert set(rates) == {"floor", "weir"}
+    assert not any("error" in record for record in report["records"])
+    text = read(tmp_path, "report.md")
+    assert "## 3. Plaintext" in text and "| the floor" in text and build.ROOT not in text
+    assert "<svg" in read(tmp_path, "plaintext-cpu.svg")
+    assert read(tmp_path, "results.csv").startswith("table,scenario,peer,round,")
+
+
+def test_interrupted_run_leaves_a_partial_report(start, tmp_path):
+    process = start("--tables", "plaintext", "--connections-most", "16", "--rounds", "2", "--seconds", "4", "--peers", "floor,weir", "--no-fetch")
+    for line in process.stderr:
+        if "round 1" in line and "weir" in line:  # the floor has been measured
+            break
+    time.sleep(1)  # weir is in the middle of it
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+    report = json.loads(read(tmp_path, "results.json"))
+    assert report["partial"] is True
+    assert {record["peer"] for record in report["records"]} == {"floor"}
+    assert "broken off" in read(tmp_path, "report.md")
+
+
+def test_what_is_not_there_is_reported_with_the_reason(start, tmp_path):
+    process = start("--quick", "--tables", "start", "--peers", "floor,nginx", "--no-fetch")
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, output + errors
+    report = json.loads(read(tmp_path, "results.json"))
+    if report["peers"]["nginx"]["unavailable"]:  # unless somebody has built it here
+        assert "**not measured**" in read(tmp_path, "report.md")

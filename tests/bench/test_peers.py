@@ -1,0 +1,45 @@
+"""The manifests of the peers, and that each says where its settings come from.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+
+import pytest
+from lib import peer
+from lib.programs import PROGRAMS
+
+KINDS = ("weir", "floor", "framework", "library", "file server")
+
+
+@pytest.mark.parametrize("name", peer.names())
+def test_manifest_is_whole(name):
+    found = peer.Peer(name, "/samples")
+    manifest = found.manifest
+    assert found.kind in KINDS
+    assert manifest["about"] and manifest["run"]["command"]
+    assert manifest["version"], "a report has to name the version"
+    absent = manifest.get("absent", {})
+    assert set(manifest["programs"]) | set(absent) <= set(PROGRAMS)
+    assert not set(manifest["programs"]) & set(absent)
+    if found.kind in ("framework", "library", "weir"):
+        assert set(manifest["programs"]) | set(absent) == set(PROGRAMS), "a program that is missing needs a reason"
+    for template in manifest["run"].get("templates", []):
+        assert os.path.exists(os.path.join(found.folder, template))
+    assert set(manifest.get("expect", {})) <= set(manifest["programs"])
+
+
+@pytest.mark.parametrize("name", peer.names())
+def test_readme_says_where_the_settings_come_from(name):
+    with open(os.path.join(peer.FOLDER, name, "README.md"), encoding="utf-8") as file:
+        assert "settings" in file.read().lower()
+
+
+def test_words_are_filled_in():
+    found = peer.Peer("floor", "/samples")
+    assert found.expand("--port @PORT@ --root @ROOT@ -p@RUN@", 80, "/run") == "--port 80 --root /samples -p/run"
+
+
+def test_an_unknown_word_is_a_fault_of_the_manifest():
+    with pytest.raises(KeyError):
+        peer.Peer("floor", "/samples").expand("@NOTHING@")

@@ -57,6 +57,14 @@
 #define debug_assert(condition) ((void)sizeof(condition))
 #endif
 
+/* A function whose arithmetic is meant modulo 2^n. Elsewhere an unsigned sum that wraps, or a bit that is shifted out, is
+ * a fault to clang's sanitizers. gcc does not look for either. */
+#if defined(__clang__)
+#define WRAPS __attribute__((no_sanitize("unsigned-integer-overflow", "unsigned-shift-base")))
+#else
+#define WRAPS
+#endif
+
 /* clang checks lock discipline by these (-Wthread-safety); gcc knows nothing of them. */
 #if defined(__clang__)
 #define THREAD_ANNOTATION(x) __attribute__((x))

@@ -7,6 +7,8 @@
  */
 #include "io/timer.h"
 
+#include "base/bits.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -19,12 +21,12 @@ void wheel_init(struct wheel *w, uint32_t now, void *owner)
 
 static void timer_place(struct wheel *w, struct timer *t)
 {
-    uint32_t delta = t->expires - w->now;
+    uint32_t delta = (uint32_t)ticks_between(w->now, t->expires);
     int level = delta < WHEEL_SLOTS ? 0 : (31 - __builtin_clz(delta)) / 6;
     unsigned slot = (t->expires >> (6 * level)) & (WHEEL_SLOTS - 1);
     struct timer **head = &w->slots[level][slot];
     uint32_t start = t->expires & ~((1u << (6 * level)) - 1);
-    if (w->next_known == WHEEL_NEXT_NONE || (w->next_known == WHEEL_NEXT_KNOWN && (int32_t)(start - w->next) < 0)) {
+    if (w->next_known == WHEEL_NEXT_NONE || (w->next_known == WHEEL_NEXT_KNOWN && ticks_between(w->next, start) < 0)) {
         w->next = start;
         w->next_known = WHEEL_NEXT_KNOWN;
     }
@@ -61,7 +63,7 @@ void timer_arm(struct wheel *w, struct timer *t, uint32_t delay)
         delay = 1;
     if (delay > TIMER_DELAY_MAX)
         delay = TIMER_DELAY_MAX;
-    t->expires = w->now + delay;
+    t->expires = tick_after(w->now, delay);
     timer_place(w, t);
 }
 
@@ -107,38 +109,6 @@ static void wheel_fire(struct wheel *w)
     }
 }
 
-static bool wheel_empty(const struct wheel *w)
-{
-    uint64_t any = 0;
-    for (int level = 0; level < WHEEL_LEVELS; level++)
-        any |= w->occupied[level];
-    return any == 0;
-}
-
-void wheel_advance_slow(struct wheel *w, uint32_t now)
-{
-    w->next_known = WHEEL_NEXT_UNKNOWN;
-    while ((int32_t)(now - w->now) > 0) {
-        if (wheel_empty(w)) {
-            w->now = now;
-            return;
-        }
-        /* Skip to the next tick that holds timers or begins a new round of the lowest level. */
-        uint32_t step = WHEEL_SLOTS - (w->now & (WHEEL_SLOTS - 1));
-        uint64_t ahead = w->occupied[0] >> (w->now & (WHEEL_SLOTS - 1)) >> 1;
-        if (ahead)
-            step = (uint32_t)__builtin_ctzll(ahead) + 1;
-        if (step > now - w->now) {
-            w->now = now;
-            return;
-        }
-        w->now += step;
-        if ((w->now & (WHEEL_SLOTS - 1)) == 0)
-            wheel_cascade(w);
-        wheel_fire(w);
-    }
-}
-
 int64_t wheel_next_slow(struct wheel *w)
 {
     int64_t best = -1;
@@ -147,16 +117,31 @@ int64_t wheel_next_slow(struct wheel *w)
             continue;
         unsigned at = (w->now >> (6 * level)) & (WHEEL_SLOTS - 1);
         /* The slot at the current index is a whole round away: rotate so that the next slot is bit 0. */
-        unsigned shift = (at + 1) & (WHEEL_SLOTS - 1);
-        uint64_t rotated =
-            shift ? w->occupied[level] >> shift | w->occupied[level] << (WHEEL_SLOTS - shift) : w->occupied[level];
+        uint64_t rotated = rotate_left(w->occupied[level], WHEEL_SLOTS - 1 - at);
         uint32_t slots = (uint32_t)__builtin_ctzll(rotated) + 1;
-        uint32_t start = ((w->now >> (6 * level)) + slots) << (6 * level);
-        int64_t ticks = (int64_t)(uint32_t)(start - w->now);
+        uint32_t into = w->now & ((1u << (6 * level)) - 1); /* ticks since the current slot began */
+        int64_t ticks = (int64_t)((slots << (6 * level)) - into);
         if (best < 0 || ticks < best)
             best = ticks;
     }
-    w->next = w->now + (uint32_t)best;
+    w->next = tick_after(w->now, best < 0 ? 0 : (uint32_t)best);
     w->next_known = best < 0 ? WHEEL_NEXT_NONE : WHEEL_NEXT_KNOWN;
     return best;
+}
+
+void wheel_advance_slow(struct wheel *w, uint32_t now)
+{
+    int32_t left;
+    while ((left = ticks_between(w->now, now)) >= 0) {
+        /* From one slot that holds timers to the next, of whatever level, so that a long time takes no longer. */
+        int64_t step = wheel_next_slow(w);
+        if (step < 0 || step > left) {
+            w->now = now;
+            return;
+        }
+        w->now = tick_after(w->now, (uint32_t)step);
+        if ((w->now & (WHEEL_SLOTS - 1)) == 0)
+            wheel_cascade(w);
+        wheel_fire(w);
+    }
 }

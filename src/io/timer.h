@@ -25,6 +25,18 @@ struct timer {
 };
 _Static_assert(sizeof(struct timer) == 24, "every connection carries a timer");
 
+/* Ticks are compared modulo 2^32, a wrap every 49 days: all arithmetic on them is done by these two. */
+static inline WRAPS uint32_t tick_after(uint32_t tick, uint32_t ticks)
+{
+    return tick + ticks;
+}
+
+/* Negative if to comes before from. */
+static inline WRAPS int32_t ticks_between(uint32_t from, uint32_t to)
+{
+    return (int32_t)(to - from);
+}
+
 #define WHEEL_LEVELS 5
 #define WHEEL_SLOTS  64
 /* The longest time a timer can be armed for, about 12 days; longer ones expire then. */
@@ -65,7 +77,7 @@ void wheel_advance_slow(struct wheel *w, uint32_t now);
 /* Fires everything that expires up to tick now. A handler may arm and cancel any timer. */
 static inline void wheel_advance(struct wheel *w, uint32_t now)
 {
-    if (likely(w->next_known == WHEEL_NEXT_KNOWN && (int32_t)(now - w->now) >= 0 && (int32_t)(w->next - now) > 0))
+    if (likely(w->next_known == WHEEL_NEXT_KNOWN && ticks_between(w->now, now) >= 0 && ticks_between(now, w->next) > 0))
         w->now = now;
     else
         wheel_advance_slow(w, now);
@@ -76,7 +88,7 @@ int64_t wheel_next_slow(struct wheel *w);
 /* Ticks until something may have to fire, or -1 if nothing is armed. */
 static inline int64_t wheel_next(struct wheel *w)
 {
-    return likely(w->next_known == WHEEL_NEXT_KNOWN) ? (int64_t)(uint32_t)(w->next - w->now) : wheel_next_slow(w);
+    return likely(w->next_known == WHEEL_NEXT_KNOWN) ? ticks_between(w->now, w->next) : wheel_next_slow(w);
 }
 
 #endif

@@ -225,9 +225,9 @@ static bool write_large(FILE *out)
     uint64_t words[1024], state = 0x9e3779b97f4a7c15;
     for (size_t done = 0; done < LARGE_SIZE; done += sizeof(words)) {
         for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-            state ^= state << 13;
+            state ^= (state & UINT64_MAX >> 13) << 13;
             state ^= state >> 7;
-            state ^= state << 17;
+            state ^= (state & UINT64_MAX >> 17) << 17;
             words[i] = state;
         }
         if (fwrite(words, sizeof(words), 1, out) != 1)

@@ -7,14 +7,13 @@
 
 void *arena_alloc_slow(struct arena *a, size_t size)
 {
-    size_t rounded = (size + 15) & ~(size_t)15;
-    if (a->block || rounded < size || rounded > a->blocks->object_size)
+    if (a->block || size > (a->blocks->object_size & ~(size_t)15))
         return NULL;
     char *block = pool_take(a->blocks);
     if (!block)
         return NULL;
     a->block = block;
-    a->pos = block + rounded;
+    a->pos = block + ((size + 15) & ~(size_t)15);
     a->end = block + a->blocks->object_size;
     return block;
 }

@@ -42,12 +42,11 @@ void *arena_alloc_slow(struct arena *a, size_t size);
 /* Memory for size bytes, aligned to 16, not cleared; NULL beyond the limit. */
 static inline void *arena_alloc(struct arena *a, size_t size)
 {
-    size_t room = (size_t)(a->end - a->pos);
-    size_t rounded = (size + 15) & ~(size_t)15;
-    if (unlikely(rounded < size || rounded > room))
+    size_t room = (size_t)(a->end - a->pos) & ~(size_t)15;
+    if (unlikely(size > room))
         return arena_alloc_slow(a, size);
     void *p = a->pos;
-    a->pos += rounded;
+    a->pos += (size + 15) & ~(size_t)15;
     return p;
 }
 

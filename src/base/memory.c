@@ -86,7 +86,7 @@ void account_give_any(struct account *a, size_t size)
     uint64_t before = atomic_fetch_sub_explicit(&a->in_use, size, memory_order_relaxed);
     debug_assert(before >= size && counter_read(&a->objects) > 0);
     (void)before;
-    counter_add_shared(&a->objects, (uint64_t)0 - 1);
+    atomic_fetch_sub_explicit(&a->objects, 1, memory_order_relaxed);
 }
 
 /* Adds size to what a bound is on. False, with nothing changed, if it would be exceeded. */
@@ -136,7 +136,7 @@ bool memory_grant(struct account *a, size_t size)
 void memory_return(struct account *a, size_t size)
 {
     debug_assert(counter_read(&a->reserved) >= size);
-    counter_add_shared(&a->reserved, (uint64_t)0 - size);
+    atomic_fetch_sub_explicit(&a->reserved, size, memory_order_relaxed);
     chain_return(a, NULL, size);
     atomic_fetch_sub_explicit(&a->memory->granted, size, memory_order_relaxed);
 }

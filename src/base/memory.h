@@ -64,6 +64,12 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
+/* The same, downwards; a figure never falls below 0. */
+static inline void counter_subtract(_Atomic uint64_t *counter, uint64_t n)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) - n, memory_order_relaxed);
+}
+
 static inline uint64_t counter_read(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
@@ -81,8 +87,8 @@ static inline void account_take(struct account *a, size_t size)
 static inline void account_give(struct account *a, size_t size)
 {
     debug_assert(counter_read(&a->in_use) >= size && counter_read(&a->objects) > 0);
-    counter_add(&a->in_use, (uint64_t)0 - size);
-    counter_add(&a->objects, (uint64_t)0 - 1);
+    counter_subtract(&a->in_use, size);
+    counter_subtract(&a->objects, 1);
 }
 
 /* The same for an account of either kind. */

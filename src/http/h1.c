@@ -253,7 +253,7 @@ static void head_ready(struct net *n, struct connection *c)
 static void input_deadline(struct h1 *h)
 {
     struct net *n = h1_net(h);
-    int32_t left = (int32_t)(h->input_deadline - loop_now_ms(n->loop));
+    int32_t left = ticks_between(loop_now_ms(n->loop), h->input_deadline);
     connection_deadline(n, h->x.conn, left > 0 ? (uint32_t)left : 0);
 }
 
@@ -351,7 +351,7 @@ static void active_expired(struct net *n, struct h1 *h)
     }
     if (x->waiting != WAIT_INPUT || !x->fiber)
         connection_deadline(n, x->conn, x->http->settings->idle_timeout_ms);
-    else if ((int32_t)(h->input_deadline - loop_now_ms(n->loop)) > 0)
+    else if (ticks_between(loop_now_ms(n->loop), h->input_deadline) > 0)
         input_deadline(h);
     else
         fiber_wake(x->fiber, WEIR_ETIMEDOUT);

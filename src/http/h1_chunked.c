@@ -237,9 +237,9 @@ bool h1_chunked_trailer(const struct h1_chunked *d, const char *trailer, size_t 
                         const char **value)
 {
     const char *at = trailer, *end = at + d->trailer_len;
-    while (at < end) {
+    for (; at < end; i--) {
         const char *second = at + strlen(at) + 1;
-        if (i-- == 0) {
+        if (i == 0) {
             *name = at;
             *value = second;
             return true;

@@ -122,7 +122,7 @@ static uint32_t output_interval(const struct http_settings *settings)
 static bool output_slow(struct h1 *h, uint32_t now)
 {
     const struct http_settings *settings = h->x.http->settings;
-    uint32_t elapsed = now - h->window_start;
+    uint32_t elapsed = (uint32_t)ticks_between(h->window_start, now);
     if (h->window_delivered != RATE_UNKNOWN && elapsed < settings->write_window_ms)
         return false;
     bool slow = h->window_delivered != RATE_UNKNOWN && settings->write_min_rate > 0 &&
@@ -144,7 +144,7 @@ uint32_t h1_output_check(struct h1 *h, enum refusal *cause)
         h->progress = now;
     }
     *cause = REFUSAL_WRITE_TIMEOUT;
-    if (now - h->progress >= settings->write_timeout_ms)
+    if ((uint32_t)ticks_between(h->progress, now) >= settings->write_timeout_ms)
         return 0;
     *cause = REFUSAL_WRITE_RATE;
     return output_slow(h, now) ? 0 : output_interval(settings);

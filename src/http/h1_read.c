@@ -107,10 +107,10 @@ static int body_wait(struct h1 *h)
         }
     }
     uint32_t since = loop_now_ms(l);
-    h->input_deadline = since + loop_delay(wait);
+    h->input_deadline = tick_after(since, loop_delay(wait));
     connection_deadline(h1_net(h), x->conn, wait);
     int error = exchange_park(x, WAIT_INPUT);
-    h->body_waited_ms += loop_now_ms(l) - since;
+    h->body_waited_ms += (uint32_t)ticks_between(since, loop_now_ms(l));
     if (error == WEIR_ETIMEDOUT)
         exchange_refuse(x, cause, NULL);
     if (error < 0)

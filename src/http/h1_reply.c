@@ -41,8 +41,8 @@ unsigned h1_hex_digits(uint64_t n)
 char *h1_put_hex(char *to, uint64_t n)
 {
     unsigned digits = h1_hex_digits(n);
-    for (unsigned i = digits; i-- > 0; n >>= 4)
-        to[i] = "0123456789abcdef"[n & 15];
+    for (unsigned i = digits; i > 0; i--, n >>= 4)
+        to[i - 1] = "0123456789abcdef"[n & 15];
     return to + digits;
 }
 
@@ -91,7 +91,7 @@ size_t h1_head_size(const struct h1 *h, int64_t length)
     const struct reply *r = &h->x.reply;
     size_t size = HTTP_OK_HEAD_LEN + LEN("\r\n"), connection;
     if (unlikely(r->status != 200))
-        size += status_reason(r->status).len - LEN("OK");
+        size = size + status_reason(r->status).len - LEN("OK");
     if (r->type.len)
         size += LEN("Content-Type: \r\n") + r->type.len;
     for (const struct reply_field *f = r->fields; f; f = f->next)

@@ -246,7 +246,7 @@ void fibers_trim(struct fibers *f, bool all)
     uint32_t spare = all ? f->idle_count : f->idle_low;
     if (!all)
         spare = spare > 1 ? (spare + 1) / 2 : 0; /* the last one stays: something always has to run */
-    while (spare-- > 0)
+    for (; spare > 0; spare--)
         fiber_free(fibers_extract(f, f->idle.prev));
     f->idle_low = f->idle_count;
 }
@@ -259,7 +259,7 @@ void fibers_done(struct fibers *f)
 /* ---- The scheduler ---- */
 
 /* After a switch back to main: an idle fiber goes to the pool. */
-static void fibers_settle(struct fibers *f, struct fiber *fiber)
+static inline void fibers_settle(struct fibers *f, struct fiber *fiber)
 {
     if (fiber->state != FIBER_IDLE)
         return;

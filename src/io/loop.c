@@ -112,10 +112,16 @@ void loop_update_time(struct loop *l)
     l->now_ns = clock_monotonic_ns();
 }
 
+/* Only the difference has a meaning. A loop that a test has made old may have begun before the clock's own zero. */
+static WRAPS uint64_t loop_elapsed_ns(const struct loop *l, uint64_t now_ns)
+{
+    return now_ns - l->start_ns;
+}
+
 uint32_t loop_delay_now(const struct loop *l, uint32_t ms)
 {
-    uint64_t elapsed_ms = (clock_monotonic_ns() - l->start_ns) / 1000000;
-    uint32_t behind = (uint32_t)elapsed_ms - l->wheel.now;
+    uint32_t tick = (uint32_t)(loop_elapsed_ns(l, clock_monotonic_ns()) / 1000000);
+    uint32_t behind = (uint32_t)ticks_between(l->wheel.now, tick);
     uint32_t delay = loop_delay(ms);
     return behind < TIMER_DELAY_MAX - delay ? delay + behind : TIMER_DELAY_MAX;
 }
@@ -133,8 +139,8 @@ static int loop_timeout(struct loop *l)
         return (int)ticks; /* less than 2^30 */
     loop_update_time(l);
     /* The wheel's time wraps after 49 days and the clock's does not: only differences are compared. */
-    uint64_t elapsed_ns = l->now_ns - l->start_ns;
-    uint32_t behind = (uint32_t)(elapsed_ns / 1000000) - l->wheel.now;
+    uint64_t elapsed_ns = loop_elapsed_ns(l, l->now_ns);
+    uint32_t behind = (uint32_t)ticks_between(l->wheel.now, (uint32_t)(elapsed_ns / 1000000));
     uint64_t passed_ns = (uint64_t)behind * 1000000 + elapsed_ns % 1000000, due_ns = (uint64_t)ticks * 1000000;
     if (due_ns <= passed_ns)
         return 0;
@@ -168,7 +174,7 @@ void loop_run(struct loop *l)
         loop_update_time(l);
         if (l->begin_fn)
             l->begin_fn(l->owner);
-        wheel_advance(&l->wheel, (uint32_t)((l->now_ns - l->start_ns) / 1000000));
+        wheel_advance(&l->wheel, (uint32_t)(loop_elapsed_ns(l, l->now_ns) / 1000000));
         loop_dispatch(l, events, n);
         loop_take_inbox(l);
         loop_run_fibers(l);

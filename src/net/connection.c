@@ -39,7 +39,7 @@ static void connection_expired(void *owner, struct timer *t)
 {
     struct net *n = owner;
     struct connection *c = container_of(t, struct connection, timer);
-    int32_t left = (int32_t)(c->deadline - loop_now_ms(n->loop));
+    int32_t left = ticks_between(loop_now_ms(n->loop), c->deadline);
     if (left > 0)
         timer_arm(&n->loop->wheel, &c->timer, (uint32_t)left);
     else
@@ -118,7 +118,7 @@ void connection_close(struct net *n, struct connection *c, bool reset)
     net_drop(n, c->fd, c->address_slot);
     c->fd = -1;
     pool_give(&n->connections, c);
-    counter_add(&n->open, (uint64_t)0 - 1);
+    counter_subtract(&n->open, 1);
     atomic_fetch_sub_explicit(n->shared_open, 1, memory_order_relaxed);
     if (n->closed_fn)
         n->closed_fn(n->owner);
@@ -152,7 +152,7 @@ void net_cut(struct net *n)
 
 void connection_deadline_slow(struct net *n, struct connection *c)
 {
-    int32_t left = (int32_t)(c->deadline - loop_now_ms(n->loop));
+    int32_t left = ticks_between(loop_now_ms(n->loop), c->deadline);
     timer_arm(&n->loop->wheel, &c->timer, left > 0 ? (uint32_t)left : 1);
 }
 

@@ -103,8 +103,8 @@ static inline void connection_queue(struct net *n, struct connection *c)
 void connection_deadline_slow(struct net *n, struct connection *c);
 static inline void connection_deadline(struct net *n, struct connection *c, uint32_t ms)
 {
-    c->deadline = loop_now_ms(n->loop) + loop_delay(ms);
-    if (unlikely(!timer_armed(&c->timer) || (int32_t)(c->timer.expires - c->deadline) > 0))
+    c->deadline = tick_after(loop_now_ms(n->loop), loop_delay(ms));
+    if (unlikely(!timer_armed(&c->timer) || ticks_between(c->deadline, c->timer.expires) > 0))
         connection_deadline_slow(n, c);
 }
 

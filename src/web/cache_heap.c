@@ -70,7 +70,7 @@ static struct cache_block *bin_find(struct cache_heap *h, size_t size)
     for (unsigned word = bin / 64; word < sizeof h->bitmap / sizeof h->bitmap[0]; word++) {
         uint64_t bits = h->bitmap[word];
         if (word == bin / 64)
-            bits &= ~0ull << (bin % 64);
+            bits = bits >> (bin % 64) << (bin % 64);
         if (bits)
             return container_of(h->bins[word * 64 + (unsigned)__builtin_ctzll(bits)].next, struct cache_block, link);
     }

@@ -83,8 +83,12 @@ int query_parse(struct slice raw, struct arena *arena, struct query *out)
 
 const char *query_find(const struct query *query, const char *name, size_t nth)
 {
-    for (size_t i = 0; i < query->count; i++)
-        if (strcmp(query->pairs[i].name, name) == 0 && nth-- == 0)
+    for (size_t i = 0; i < query->count; i++) {
+        if (strcmp(query->pairs[i].name, name) != 0)
+            continue;
+        if (nth == 0)
             return query->pairs[i].value;
+        nth--;
+    }
     return NULL;
 }

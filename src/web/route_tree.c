@@ -125,8 +125,8 @@ uint32_t route_tree_find_long(const struct route_tree *tree, uint32_t parent, co
 {
     struct route_key key = route_key_long(parent, text, len);
     uint32_t hash = route_hash(&key);
-    for (uint32_t at = hash;; at++) {
-        struct route_slot slot = tree->slots[at & tree->slot_mask];
+    for (uint32_t at = hash & tree->slot_mask;; at = (at + 1) & tree->slot_mask) {
+        struct route_slot slot = tree->slots[at];
         const struct route_node *node = &tree->nodes[slot.node];
         if (slot.node == NODE_NONE)
             return NODE_NONE;

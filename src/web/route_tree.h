@@ -145,8 +145,8 @@ static inline __attribute__((always_inline)) uint32_t route_tree_find(const stru
         return route_tree_find_long(tree, parent, text, len);
     struct route_key key = route_key_short(parent, text, len);
     uint32_t hash = route_hash(&key);
-    for (uint32_t at = hash;; at++) {
-        const struct route_slot *slot = &tree->slots[at & tree->slot_mask];
+    for (uint32_t at = hash & tree->slot_mask;; at = (at + 1) & tree->slot_mask) {
+        const struct route_slot *slot = &tree->slots[at];
         const struct route_node *node = &tree->nodes[slot->node];
         if (slot->hash == hash && node->place == key.place && node->word[0] == key.word[0] &&
             node->word[1] == key.word[1])

@@ -97,7 +97,8 @@ static __attribute__((noinline)) const struct router_route *choose(struct walk *
     return route;
 }
 
-static inline uint64_t slashes_in(uint64_t word)
+/* A borrow may run out of the top: only what is below it counts. */
+static inline WRAPS uint64_t slashes_in(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101u;
     uint64_t x = word ^ (ones * '/');

@@ -60,8 +60,8 @@ static inline char *fuzz_copy(const uint8_t *data, size_t size, size_t slack)
     return copy;
 }
 
-/* The length of the next piece, from 1 to most, by a small generator. */
-static inline size_t fuzz_cut(uint32_t *seed, size_t most)
+/* The length of the next piece, from 1 to most, by a linear congruence modulo 2^32. */
+static inline WRAPS size_t fuzz_cut(uint32_t *seed, size_t most)
 {
     *seed = *seed * 1664525u + 1013904223u;
     uint32_t range = *seed >> 28 < 8 ? 4 : 64;

@@ -116,10 +116,12 @@ static bool list_member(struct slice list, size_t n, struct slice *member)
     for (;;) {
         size_t comma = find(list, ',');
         *member = trim(part(list, 0, comma));
-        if (member->len > 0 && n-- == 0)
+        if (member->len > 0 && n == 0)
             return true;
         if (comma == list.len)
             return false;
+        if (member->len > 0)
+            n--;
         list = part(list, comma + 1, list.len);
     }
 }

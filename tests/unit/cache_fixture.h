@@ -28,7 +28,8 @@ struct fixture {
     bool fail;        /* memory refuses everything */
 };
 
-static inline uint64_t test_random(uint64_t *seed)
+/* Of a linear congruence, modulo 2^64. */
+static inline WRAPS uint64_t test_random(uint64_t *seed)
 {
     *seed = *seed * 6364136223846793005u + 1442695040888963407u;
     return *seed >> 33;

@@ -147,7 +147,8 @@ static void yield_from(void *arg)
     fiber_yield(arg);
 }
 
-static void registers_body(struct world *w)
+/* The patterns are products modulo 2^64. */
+static WRAPS void registers_body(struct world *w)
 {
     uint64_t id = (uint64_t)w->count++, before[REGISTERS], after[REGISTERS];
     for (uint64_t round = 0; round < 200; round++) {

@@ -314,14 +314,19 @@ static void wrapped_task(struct stage *s, int number)
     CHECK(counter_read(&s->loop.turns) - turns < 50);
 }
 
+/* The loop has been running for uptime_ms, longer than the machine may have been: its start may wrap. */
+static WRAPS void loop_age(struct loop *l, uint64_t uptime_ms)
+{
+    loop_update_time(l);
+    l->start_ns = l->now_ns - uptime_ms * 1000000;
+    l->wheel.now = (uint32_t)uptime_ms;
+}
+
 static void test_tick_wrap(struct stage *s)
 {
     const int64_t before_wrap_ms[] = {-1000, -50, -20, 0, 20, 1000000};
     for (size_t i = 0; i < sizeof before_wrap_ms / sizeof before_wrap_ms[0]; i++) {
-        uint64_t uptime_ms = (uint64_t)(((int64_t)1 << 32) + before_wrap_ms[i]);
-        loop_update_time(&s->loop);
-        s->loop.start_ns = s->loop.now_ns - uptime_ms * 1000000;
-        s->loop.wheel.now = (uint32_t)uptime_ms;
+        loop_age(&s->loop, (uint64_t)(((int64_t)1 << 32) + before_wrap_ms[i]));
         struct task tasks[4];
         stage_run(s, tasks, 4, wrapped_task);
     }

@@ -208,7 +208,7 @@ static enum h1_chunked_event repeat(const char *first, const char *text, size_t 
     size_t used;
     h1_chunked_begin(&d, CHUNK_EXTENSION_MAX, CHUNK_TRAILER_MAX);
     enum h1_chunked_event event = h1_chunked_next(&d, slice_from(first), &used, &data, trailer);
-    while (event == CHUNKED_MORE && count-- > 0) {
+    for (; event == CHUNKED_MORE && count > 0; count--) {
         struct slice input = slice_from(text);
         do {
             event = h1_chunked_next(&d, input, &used, &data, trailer);

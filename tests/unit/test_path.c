@@ -253,9 +253,9 @@ static void test_random_against_reference(void **state)
         char raw[64] = "/";
         char expected[128];
         struct path path;
-        seed ^= seed << 13;
+        seed ^= (seed & UINT64_MAX >> 13) << 13;
         seed ^= seed >> 7;
-        seed ^= seed << 17;
+        seed ^= (seed & UINT64_MAX >> 17) << 17;
         uint64_t bits = seed;
         for (size_t i = bits % 10; i > 0; i--) {
             bits /= 11;

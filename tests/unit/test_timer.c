@@ -32,7 +32,8 @@ struct model {
     struct entry entries[TIMERS];
 };
 
-static uint32_t model_random(struct model *m)
+/* Of a linear congruence, modulo 2^64. */
+static WRAPS uint32_t model_random(struct model *m)
 {
     m->seed = m->seed * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(m->seed >> 32);
@@ -48,7 +49,7 @@ static uint32_t model_span(struct model *m, uint32_t bits)
 /* The wheel's time in 64 bits, while it may be ahead of what the model knows. */
 static uint64_t model_time(const struct model *m)
 {
-    return m->now + (uint32_t)(m->wheel.now - (uint32_t)m->now);
+    return m->now + (uint32_t)ticks_between((uint32_t)m->now, m->wheel.now);
 }
 
 static void model_arm(struct model *m, struct entry *e, uint32_t delay)

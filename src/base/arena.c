@@ -15,6 +15,8 @@ void *arena_alloc_slow(struct arena *a, size_t size)
     a->block = block;
     a->pos = block + ((size + 15) & ~(size_t)15);
     a->end = block + a->blocks->object_size;
+    memory_poison(block, a->blocks->object_size);
+    memory_unpoison(block, size);
     return block;
 }
 
@@ -27,8 +29,11 @@ void arena_done_block(struct arena *a)
 void arena_shrink(struct arena *a, void *p, size_t size, size_t keep)
 {
     char *start = p;
-    if (start + ((size + 15) & ~(size_t)15) == a->pos)
-        a->pos = start + ((keep + 15) & ~(size_t)15);
+    if (start + ((size + 15) & ~(size_t)15) != a->pos)
+        return;
+    a->pos = start + ((keep + 15) & ~(size_t)15);
+    memory_poison(start, size);
+    memory_unpoison(start, keep);
 }
 
 size_t arena_room(const struct arena *a)

@@ -1,7 +1,7 @@
 /*
  * The memory of one request: a pointer that moves. The first bytes lie in the request's own record, so that a small
  * request touches nothing else; the rest is one pooled block, so that the most a request can take is one number.
- * Everything dies at once.
+ * Everything dies at once, and is poisoned then; so is what has not been handed out yet.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,7 +21,7 @@ struct arena {
 /* inline_memory (16-byte aligned) is the caller's and outlives the arena. */
 static inline void arena_init(struct arena *a, struct pool *blocks, char *inline_memory, size_t size)
 {
-    memory_unpoison(inline_memory, size);
+    memory_poison(inline_memory, size);
     a->pos = inline_memory;
     a->end = inline_memory + size;
     a->blocks = blocks;
@@ -30,9 +30,10 @@ static inline void arena_init(struct arena *a, struct pool *blocks, char *inline
 
 COLD void arena_done_block(struct arena *a);
 
-/* Gives everything back. */
-static inline void arena_done(struct arena *a)
+/* Gives everything back. inline_memory and size: as given to arena_init(). */
+static inline void arena_done(struct arena *a, char *inline_memory, size_t size)
 {
+    memory_forget(inline_memory, size);
     if (unlikely(a->block != NULL))
         arena_done_block(a);
 }
@@ -47,6 +48,7 @@ static inline void *arena_alloc(struct arena *a, size_t size)
         return arena_alloc_slow(a, size);
     void *p = a->pos;
     a->pos += (size + 15) & ~(size_t)15;
+    memory_unpoison(p, size);
     return p;
 }
 

@@ -1,6 +1,5 @@
 /*
- * What the rest of the house says to the compiler and to the tools that watch it run: assertions, branch hints, and the
- * poisoning of memory that has been given back.
+ * What the rest of the house says to the compiler and to the tools that watch it run: assertions and branch hints.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,15 +23,6 @@
 #if __has_feature(thread_sanitizer)
 #define WEIR_TSAN 1
 #endif
-#endif
-
-#ifdef WEIR_ASAN
-#include <sanitizer/asan_interface.h>
-#define memory_poison(p, size)   ASAN_POISON_MEMORY_REGION((p), (size))
-#define memory_unpoison(p, size) ASAN_UNPOISON_MEMORY_REGION((p), (size))
-#else
-#define memory_poison(p, size)   ((void)(p), (void)(size))
-#define memory_unpoison(p, size) ((void)(p), (void)(size))
 #endif
 
 #define likely(x)   __builtin_expect(!!(x), 1)

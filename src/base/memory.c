@@ -173,12 +173,16 @@ void *memory_map(struct account *a, size_t size, size_t align)
     if (!memory_grant(a, size))
         return NULL;
     void *p = map_aligned(size, align);
-    return p ? p : grant_failed(a, size);
+    if (!p)
+        return grant_failed(a, size);
+    poison_register(p, size, a->name);
+    return p;
 }
 
 void memory_unmap(struct account *a, void *p, size_t size)
 {
     memory_unpoison(p, size);
+    poison_unregister(p);
     munmap(p, size);
     memory_return(a, size);
 }

@@ -16,6 +16,7 @@
 
 #include "base/debug.h"
 #include "base/lock.h"
+#include "base/poison.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -34,6 +34,61 @@ void pool_init(struct pool *p, struct account *account, size_t object_size, size
     list_init(&p->full);
 }
 
+#ifdef WEIR_POISON
+/* The link of an object that rests; it is poisoned with the rest of it. */
+static struct pool_free *link_read(const struct pool *p, struct pool_free *f)
+{
+    memory_unpoison(f, sizeof *f);
+    struct pool_free *next = f->next;
+    if (!p->plain)
+        memory_poison(f, sizeof *f);
+    return next;
+}
+
+void *slab_take(struct pool *p, struct pool_slab *s)
+{
+    if (s->fresh < p->per_slab) {
+        char *fresh = (char *)s + p->first + p->stride * s->fresh++;
+        memory_unpoison(fresh, p->object_size);
+        return fresh;
+    }
+    struct pool_free *f = s->free;
+    s->free = link_read(p, f);
+    if (!s->free)
+        s->last = NULL;
+    memory_unpoison(f, p->object_size);
+    if (!p->plain)
+        poison_check(f + 1, p->object_size - sizeof *f, p->account->name);
+    return f;
+}
+
+void slab_give(struct pool *p, struct pool_slab *s, void *object)
+{
+    struct pool_free *f = object;
+    if (!p->plain)
+        memory_forget(object, p->object_size);
+    memory_unpoison(f, sizeof *f);
+    f->next = NULL;
+    if (s->last) {
+        memory_unpoison(s->last, sizeof *f);
+        s->last->next = f;
+        if (!p->plain)
+            memory_poison(s->last, sizeof *f);
+    } else {
+        s->free = f;
+    }
+    s->last = f;
+    if (!p->plain)
+        memory_poison(f, sizeof *f);
+}
+#else
+static struct pool_free *link_read(const struct pool *p, const struct pool_free *f)
+{
+    (void)p;
+    return f->next;
+}
+#endif
+
 static void slab_unmap(struct pool *p, struct pool_slab *s)
 {
     list_remove(&s->link);
@@ -85,7 +140,7 @@ static void slab_clean(const struct pool *p, struct pool_slab *s)
     if (s->used > 0 || s->fresh <= SLAB_TOUCHED_KEEP || from >= p->slab_size)
         return;
     madvise((char *)s + from, p->slab_size - from, MADV_DONTNEED);
-    s->free = NULL;
+    s->free = s->last = NULL;
     s->fresh = 0;
 }
 
@@ -112,7 +167,7 @@ void pool_trim(struct pool *p, bool all)
 static void slab_each(struct pool *p, struct pool_slab *s, void (*each)(void *, void *), void *arg)
 {
     uint64_t idle[POOL_OBJECTS_MAX / 64] = {0};
-    for (const struct pool_free *f = s->free; f; f = f->next) {
+    for (struct pool_free *f = s->free; f; f = link_read(p, f)) {
         size_t i = ((size_t)((const char *)f - (const char *)s) - p->first) / p->stride;
         idle[i / 64] |= 1ull << (i % 64);
     }

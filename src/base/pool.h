@@ -4,7 +4,7 @@
  * are taken in address order, so that a slab costs only the pages it has used; a slab whose objects are all free can be
  * given back, so that memory falls after a peak.
  *
- * One thread uses a pool. Taking the object given last first keeps it warm in the cache.
+ * One thread uses a pool. Taking the object given last first keeps it warm in the cache; builds that poison do the opposite.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,7 +25,8 @@ struct pool_slab {
     struct pool_free *free; /* objects given back */
     uint32_t used;          /* objects handed out */
     uint32_t fresh;         /* objects from here on were never handed out */
-    uint64_t padding;       /* so that objects of any usual alignment start right behind */
+    struct pool_free *last; /* in builds that poison: the object given back last. The size is one that objects of any
+                             * usual alignment start right behind */
 };
 
 struct pool {
@@ -66,26 +67,44 @@ static inline struct pool_slab *pool_slab_of(const struct pool *p, const void *o
     return (struct pool_slab *)((uintptr_t)object & ~(uintptr_t)(p->slab_size - 1));
 }
 
+#ifdef WEIR_POISON
+/* The order of builds that look for pointers kept too long: objects that were never used first, then the one that has
+ * rested longest. slab_take() unpoisons what it returns, slab_give() poisons what it gets. */
+void *slab_take(struct pool *p, struct pool_slab *s);
+void slab_give(struct pool *p, struct pool_slab *s, void *object);
+#else
+static inline void *slab_take(struct pool *p, struct pool_slab *s)
+{
+    void *object = s->free;
+    if (likely(object != NULL))
+        s->free = s->free->next;
+    else
+        object = (char *)s + p->first + p->stride * s->fresh++;
+    return object;
+}
+
+static inline void slab_give(struct pool *p, struct pool_slab *s, void *object)
+{
+    (void)p;
+    struct pool_free *f = object;
+    f->next = s->free;
+    s->free = f;
+}
+#endif
+
 /* An object, not cleared; NULL when refused. */
 static inline void *pool_take(struct pool *p)
 {
     if (unlikely(list_empty(&p->partial)) && !pool_grow(p))
         return NULL;
     struct pool_slab *s = container_of(p->partial.next, struct pool_slab, link);
-    void *object;
-    if (likely(s->free != NULL)) {
-        object = s->free;
-        s->free = s->free->next;
-    } else {
-        object = (char *)s + p->first + p->stride * s->fresh++;
-    }
+    void *object = slab_take(p, s);
     if (s->used++ == 0 && --p->empty < p->low)
         p->low = p->empty;
     if (unlikely(s->used == p->per_slab)) {
         list_remove(&s->link);
         list_push_front(&p->full, &s->link);
     }
-    memory_unpoison(object, p->object_size);
     account_take(p->account, p->stride);
     return object;
 }
@@ -94,15 +113,7 @@ static inline void *pool_take(struct pool *p)
 static inline void pool_give(struct pool *p, void *object)
 {
     struct pool_slab *s = pool_slab_of(p, object);
-    struct pool_free *f = object;
-#ifdef WEIR_DEBUG
-    if (!p->plain)
-        __builtin_memset(object, 0xdd, p->object_size);
-#endif
-    f->next = s->free;
-    s->free = f;
-    if (!p->plain)
-        memory_poison((char *)object + sizeof *f, p->object_size - sizeof *f);
+    slab_give(p, s, object);
     if (unlikely(s->used == p->per_slab)) {
         list_remove(&s->link);
         list_push_front(&p->partial, &s->link);

@@ -29,6 +29,7 @@ void h1_body_announced(struct h1 *h)
 
 void h1_body_end(struct h1 *h)
 {
+    memory_unpoison(h->in, h->in_pos);
     if (h->window == h->in) {
         h->in_pos = h->window_pos;
         h->in_len = h->window_len;

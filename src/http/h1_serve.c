@@ -110,9 +110,11 @@ void h1_finish_exchange(struct h1 *h)
             h->close = h->linger = true;
         h1_body_end(h);
     }
-    arena_done(&x->arena);
+    arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
     if (unlikely(x->head.fields != x->fields))
         fields_shrink(h);
+    if (h->in)
+        memory_forget(h->in, h->in_pos); /* the head, and what was read of the body in the same buffer */
     counter_add(&x->http->requests, 1);
     h->served++;
     x->conn->state = H1_ACTIVE;
@@ -272,6 +274,7 @@ bool h1_receive(struct h1 *h)
     struct connection *c = h->x.conn;
     uint32_t size = h->x.http->settings->buffer_size;
     uint32_t most = size < HEAD_SIZE_MAX ? size : HEAD_SIZE_MAX;
+    memory_unpoison(h->in, h->in_pos);
     if (h->in_pos == h->in_len)
         h->in_pos = h->in_len = 0;
     if (h->in_pos > 0 && h->in_len > most / 2) {

@@ -10,6 +10,7 @@
 #include "io/fiber_switch.h"
 #include "weir.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -109,6 +110,27 @@ static void fiber_run(void *arg)
     }
 }
 
+/* The part of an idle fiber's stack where frames of handlers were. */
+static size_t fiber_unused(const struct fiber *fiber)
+{
+    return (size_t)((char *)fiber->stack_pointer - fiber->stack);
+}
+
+#if defined(WEIR_POISON) && !defined(WEIR_ASAN) && !defined(WEIR_TSAN)
+#define FORGOTTEN_MOST ((size_t)8 * 1024) /* of a stack that is overwritten: where the frames of handlers are */
+#endif
+
+/* A stack that has been given back: the address of a local variable of a handler has no meaning any more. */
+static void fiber_forget(struct fiber *fiber)
+{
+    size_t unused = fiber_unused(fiber);
+#ifdef FORGOTTEN_MOST
+    size_t most = unused < FORGOTTEN_MOST ? unused : FORGOTTEN_MOST;
+    memset(fiber->stack + unused - most, POISON_BYTE, most);
+#endif
+    memory_poison(fiber->stack, unused);
+}
+
 static void fiber_reset(struct fiber *fiber)
 {
     memory_unpoison(fiber->stack, (size_t)((char *)fiber - fiber->stack));
@@ -155,6 +177,7 @@ static struct fiber *fiber_new(struct fibers *f)
 #ifdef WEIR_ASAN
     __lsan_register_root_region(stack, f->stack_size);
 #endif
+    poison_register(stack, f->stack_size, f->account->name);
     fiber_reset(fiber);
     f->total++;
     return fiber;
@@ -172,6 +195,7 @@ static void fiber_free(struct fiber *fiber)
 #endif
     VALGRIND_STACK_DEREGISTER(fiber->valgrind);
     memory_unpoison(stack, f->stack_size);
+    poison_unregister(stack);
     munmap(stack - f->guard_size, f->guard_size + f->stack_size);
     memory_return(f->account, f->stack_size);
     f->total--;
@@ -192,6 +216,7 @@ static void fiber_make_lean(struct fiber *fiber)
 /* Puts a fiber first in the idle list; beyond the mark the least recently used warm one gives back its pages. */
 static void fibers_insert(struct fibers *f, struct fiber *fiber)
 {
+    fiber_forget(fiber);
     list_push_front(&f->idle, &fiber->link);
     f->idle_count++;
     if (f->idle_count - f->lean_count <= f->keep)
@@ -208,6 +233,7 @@ static struct fiber *fibers_extract(struct fibers *f, struct list *l)
     if (l == f->lean)
         f->lean = l->next;
     list_remove(l);
+    memory_unpoison(fiber->stack, fiber_unused(fiber));
     f->idle_count--;
     f->lean_count -= fiber->lean;
     fiber->lean = false;

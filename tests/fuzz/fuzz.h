@@ -42,7 +42,7 @@ static inline void fuzz_memory_open(struct fuzz_memory *m)
 
 static inline void fuzz_memory_clear(struct fuzz_memory *m)
 {
-    arena_done(&m->arena);
+    arena_done(&m->arena, m->first, sizeof m->first);
     arena_init(&m->arena, &m->blocks, m->first, sizeof m->first);
 }
 

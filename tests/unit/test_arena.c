@@ -34,7 +34,8 @@ static void open_arena(struct fixture *f, size_t block)
 
 static void close_arena(struct fixture *f)
 {
-    arena_done(&f->arena);
+    arena_done(&f->arena, f->first, sizeof f->first);
+    memory_unpoison(f->first, sizeof f->first);
     assert_int_equal(counter_read(&f->account.in_use), 0);
     pool_done(&f->blocks);
     account_close(&f->account);

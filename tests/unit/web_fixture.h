@@ -56,13 +56,14 @@ static inline void fixture_open(struct fixture *f)
 /* Everything taken from the arena is gone. */
 static inline void fixture_clear_arena(struct fixture *f)
 {
-    arena_done(&f->arena);
+    arena_done(&f->arena, f->first, sizeof f->first);
     arena_init(&f->arena, &f->blocks, f->first, sizeof f->first);
 }
 
 static inline void fixture_close(struct fixture *f)
 {
-    arena_done(&f->arena);
+    arena_done(&f->arena, f->first, sizeof f->first);
+    memory_unpoison(f->first, sizeof f->first); /* it is the test's again */
     pool_done(&f->blocks);
     assert_int_equal(counter_read(&f->account.in_use), 0);
     assert_int_equal(counter_read(&f->account.reserved), 0);
@@ -73,7 +74,7 @@ static inline void fixture_close(struct fixture *f)
 /* Makes the arena give nothing, until it is cleared. */
 static inline void fixture_starve(struct fixture *f)
 {
-    arena_done(&f->arena);
+    arena_done(&f->arena, f->first, sizeof f->first);
     arena_init(&f->arena, &f->nothing, f->first, 0);
 }
 

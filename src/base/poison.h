@@ -1,0 +1,68 @@
+/*
+ * Memory that has been given back, in the builds that look for pointers kept too long.
+ *
+ * With AddressSanitizer it is poisoned: whoever touches it is reported at once, and the report is followed by a line that
+ * names the rule. In other debug builds it is overwritten with POISON_BYTE, and a pool looks whether that is still there
+ * when it hands the object out again. Both kinds let memory rest as long as possible before it is used anew. Otherwise
+ * all of this is nothing.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_BASE_POISON_H
+#define WEIR_BASE_POISON_H
+
+#include "base/debug.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#ifdef WEIR_ASAN
+#include <sanitizer/asan_interface.h>
+#define memory_poison(p, size)   ASAN_POISON_MEMORY_REGION((p), (size))
+#define memory_unpoison(p, size) ASAN_UNPOISON_MEMORY_REGION((p), (size))
+
+/* Tells the reports what kind of memory [p, p + size) is: name lives as long. Any thread. */
+void poison_register(const void *p, size_t size, const char *name);
+void poison_unregister(const void *p);
+#else
+#define memory_poison(p, size)   ((void)(p), (void)(size))
+#define memory_unpoison(p, size) ((void)(p), (void)(size))
+static inline void poison_register(const void *p, size_t size, const char *name)
+{
+    (void)p;
+    (void)size;
+    (void)name;
+}
+static inline void poison_unregister(const void *p)
+{
+    (void)p;
+}
+#endif
+
+#if defined(WEIR_ASAN) || defined(WEIR_DEBUG)
+#define WEIR_POISON 1
+#endif
+
+#define POISON_BYTE 0xdd
+
+/* Overwrites memory that nobody has a right to any more, and poisons it. */
+static inline void memory_forget(void *p, size_t size)
+{
+#ifdef WEIR_POISON
+    memory_unpoison(p, size); /* parts of it may be poisoned already */
+    memset(p, POISON_BYTE, size);
+#endif
+    memory_poison(p, size);
+}
+
+/* What is broken when a pointer is used too late; a sentence for people. */
+#define POISON_RULE                                                                                                    \
+    "a pointer into a request, or to a local variable of its handler, was used after the request's end: see "          \
+    "docs/handlers.md, \"Memory and who owns it\""
+
+#ifdef WEIR_POISON
+/* Ends the process if [p, p + size) is not as memory_forget() left it. name: of its account. */
+void poison_check(const void *p, size_t size, const char *name);
+#endif
+
+#endif

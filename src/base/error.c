@@ -56,6 +56,10 @@ int error_from_errno(int number)
     case ECONNRESET:
     case ECONNABORTED:
     case ENOTCONN:
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ENETDOWN:
         return WEIR_ECLOSED;
     case ETIMEDOUT:
         return WEIR_ETIMEDOUT;

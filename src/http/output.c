@@ -4,10 +4,16 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/output.h"
+#include "base/log.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#ifndef SYS_cachestat
+#define SYS_cachestat 451 /* Linux 6.5 */
+#endif
 
 static void segment_release(struct segment *s, int error, output_release_fn release)
 {
@@ -94,14 +100,29 @@ static ssize_t send_memory(struct output *o, struct net *n, struct connection *c
     return sent;
 }
 
-/* Whether reading a byte would wait for a disk. A file system that cannot tell is taken to be fast. */
-static bool byte_is_cold(int fd, int64_t offset)
+/* Whether a part of a file is not all in memory, by the kernel's count of its pages. False where the kernel cannot or may not tell. */
+static bool pages_are_missing(int fd, int64_t offset, size_t len)
+{
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t range[2] = {(uint64_t)offset, len};
+    uint64_t found[5]; /* the first is the number of pages that are there */
+    uint64_t wanted = ((uint64_t)offset + len - 1) / page - (uint64_t)offset / page + 1;
+    return syscall(SYS_cachestat, fd, range, found, 0) == 0 && found[0] < wanted;
+}
+
+enum { BYTE_WARM, BYTE_COLD, BYTE_UNKNOWN };
+
+/* Whether reading a byte would wait for a disk. */
+static int byte_look(int fd, int64_t offset)
 {
     char byte;
     struct iovec part = {.iov_base = &byte, .iov_len = 1};
-    return preadv2(fd, &part, 1, offset, RWF_NOWAIT) < 0 && errno == EAGAIN;
+    if (preadv2(fd, &part, 1, offset, RWF_NOWAIT) >= 0)
+        return BYTE_WARM;
+    return errno == EAGAIN ? BYTE_COLD : errno == EOPNOTSUPP ? BYTE_UNKNOWN : BYTE_WARM;
 }
 
+/* A file system that knows no reading without waiting is memory, or on another machine, which may not answer for long. */
 static bool file_is_cold(struct output *o, size_t most)
 {
     const struct segment *s = &o->segments[o->first];
@@ -110,7 +131,10 @@ static bool file_is_cold(struct output *o, size_t most)
         o->warm = false;
         return false;
     }
-    return byte_is_cold(s->fd, s->offset) || (len > 4096 && byte_is_cold(s->fd, s->offset + (int64_t)len - 1));
+    int look = byte_look(s->fd, s->offset);
+    if (look == BYTE_WARM && len > 4096)
+        look = byte_look(s->fd, s->offset + (int64_t)len - 1);
+    return look == BYTE_COLD || (look == BYTE_UNKNOWN && pages_are_missing(s->fd, s->offset, len));
 }
 
 static ssize_t send_file(struct output *o, struct net *n, struct connection *c, size_t most, output_release_fn release)
@@ -120,7 +144,9 @@ static ssize_t send_file(struct output *o, struct net *n, struct connection *c, 
     int64_t offset = s->offset;
     ssize_t sent = len ? n->transport->send_file(c, s->fd, &offset, len) : 0;
     if (sent == 0 && len > 0)
-        return WEIR_EIO; /* the file has become shorter than was announced */
+        sent = WEIR_EIO; /* the file has become shorter than was announced */
+    if (sent < 0 && sent != TRANSPORT_AGAIN && sent != WEIR_ECLOSED && sent != WEIR_ETIMEDOUT)
+        log_warn(n->loop->log, "a file could not be sent to its end: %s", weir_strerror((int)sent));
     if (sent > 0) {
         s->offset = offset;
         s->len = (s->len - (uint64_t)sent) & SEGMENT_LEN_MASK;

@@ -51,9 +51,9 @@ bool spill_ripe(const struct spill *s, size_t before)
 {
     for (size_t i = before; i < s->len; i++) {
         char c = s->data[i];
-        if (c == '\n' && (i == 0 || s->data[i - 1] != '\r' || (i >= 3 && s->data[i - 2] == '\n')))
-            return true;
-        if (c != '\n' && c != '\r' && !scan_is(c, SCAN_VALUE))
+        bool after_cr = i > 0 && s->data[i - 1] == '\r';
+        if (c == '\n' ? !after_cr || (i >= 3 && s->data[i - 2] == '\n')
+                      : after_cr || (c != '\r' && !scan_is(c, SCAN_VALUE)))
             return true;
     }
     return s->len == s->capacity;

@@ -116,8 +116,14 @@ static void ripeness(void **state)
     struct fixture *f = *state;
     static const char *const waiting[] = {"G",  "GET / HTTP/1.1\r\n",     "GET / HTTP/1.1\r\nA: b\r\n",  "\r\n",
                                           "\r", "\r\nGET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nA: b\r\n\r"};
-    static const char *const due[] = {"GET / HTTP/1.1\r\nA: b\r\n\r\n", "GET / HTTP/1.1\n", "\n", "\r\n\r\n",
-                                      "GET / HTTP/1.1\r\nA: \x01",      "\x16\x03"};
+    static const char *const due[] = {"GET / HTTP/1.1\r\nA: b\r\n\r\n",
+                                      "GET / HTTP/1.1\n",
+                                      "\n",
+                                      "\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nA: \x01",
+                                      "\x16\x03",
+                                      "GET / HTTP/1.1\rA",
+                                      "\r\r"};
     for (size_t i = 0; i < sizeof waiting / sizeof waiting[0]; i++)
         assert_false(ripe(f, waiting[i], 0));
     for (size_t i = 0; i < sizeof due / sizeof due[0]; i++)
@@ -127,6 +133,7 @@ static void ripeness(void **state)
     for (size_t before = 0; before < strlen(head); before++)
         assert_true(ripe(f, head, before));
     assert_false(ripe(f, "GET\nxyz", 4));
+    assert_true(ripe(f, "GET / HTTP/1.1\rA", 15)); /* a CR that came before, and turns out to be bare */
 
     struct spill *s = spill_take(&f->http, "GET", 3);
     memset(s->data, 'G', s->capacity);

@@ -4,10 +4,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include "reference.h"
-#include "http/h1_chunked.h"
 
+#include <stddef.h>
 #include <string.h>
-#include <strings.h>
 
 #define LENGTH_DIGITS_MAX 18 /* weir's own bound, also on leading zeros */
 #define CHUNK_DIGITS_MAX  15
@@ -27,6 +26,11 @@ static bool is_hex(char c)
 static bool is_letter(char c)
 {
     return strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", c) && c;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
 }
 
 static bool is_tchar(char c)
@@ -59,7 +63,12 @@ static bool all(struct slice text, bool (*is)(char))
 
 static bool is_word(struct slice text, const char *word)
 {
-    return text.len == strlen(word) && strncasecmp(text.data, word, text.len) == 0;
+    if (text.len != strlen(word))
+        return false;
+    for (size_t i = 0; i < text.len; i++)
+        if (lower(text.data[i]) != lower(word[i]))
+            return false;
+    return true;
 }
 
 /* Where byte is in text, or text.len. */
@@ -74,10 +83,13 @@ static size_t find(struct slice text, char byte)
 /* Where string is in text, or text.len. */
 static size_t find_string(struct slice text, const char *string)
 {
-    size_t len = strlen(string);
-    for (size_t at = 0; at + len <= text.len; at++)
-        if (memcmp(text.data + at, string, len) == 0)
+    for (size_t at = 0; at < text.len; at++) {
+        size_t len = 0;
+        while (string[len] && at + len < text.len && text.data[at + len] == string[len])
+            len++;
+        if (!string[len])
             return at;
+    }
     return text.len;
 }
 
@@ -247,16 +259,16 @@ static void read_field_line(struct reference_head *h, struct slice line, bool cl
         h->faults |= FAULT_400;
     if (!whole)
         return;
-    if (h->field_count < REFERENCE_FIELDS && colon < line.len)
-        h->fields[h->field_count] =
-            (struct reference_field){.name = name, .value = trim(part(line, colon + 1, line.len))};
+    if (h->field_count < REFERENCE_FIELDS)
+        h->fields[h->field_count] = (struct reference_field){
+            .name = name, .value = trim(part(line, colon < line.len ? colon + 1 : line.len, line.len))};
     if (++h->field_count > max_fields)
         h->faults |= FAULT_431;
 }
 
 void reference_head_read(struct reference_head *h, struct slice text, size_t max_fields)
 {
-    memset(h, 0, sizeof *h);
+    memset(h, 0, offsetof(struct reference_head, fields));
     if (slice_equal(text, SLICE("\r")))
         return; /* half of an empty line */
     if (text.len >= 2 && memcmp(text.data, "\r\n", 2) == 0)
@@ -405,11 +417,9 @@ static bool size_line_is_good(struct slice line, bool closed, uint64_t *size, si
     *size = 0;
     while (digits < line.len && is_hex(line.data[digits])) {
         static const char values[] = "0123456789abcdef";
-        char lower =
-            line.data[digits] >= 'A' && line.data[digits] <= 'F' ? (char)(line.data[digits] + 32) : line.data[digits];
+        *size = *size * 16 + (uint64_t)(strchr(values, lower(line.data[digits])) - values);
         if (++digits > CHUNK_DIGITS_MAX)
             return false;
-        *size = *size * 16 + (uint64_t)(strchr(values, lower) - values);
     }
     if (digits == line.len)
         return digits > 0 || !closed;
@@ -460,37 +470,46 @@ static bool is_forbidden_in_trailers(struct slice name)
     return found && !is_word(name, "content-digest");
 }
 
-static bool trailer_line_is_good(struct slice line, bool closed)
+/* A field line, or a part of it. */
+static bool trailer_line_is_good(struct reference_chunked *out, struct slice line, bool closed)
 {
     size_t colon = find(line, ':');
     struct slice name = part(line, 0, colon);
-    if (colon < line.len && is_forbidden_in_trailers(name))
+    if (!all(name, is_tchar))
         return false;
-    return all(name, is_tchar) && (name.len > 0 || colon == line.len) && (!closed || colon < line.len);
+    if (colon == line.len)
+        return !closed;
+    if (out->trailer_count < REFERENCE_FIELDS)
+        out->trailer[out->trailer_count] =
+            (struct reference_field){.name = name, .value = trim(part(line, colon + 1, line.len))};
+    out->trailer_count += closed;
+    return name.len > 0 && !is_forbidden_in_trailers(name);
 }
 
-static enum reference_body read_trailer(struct reference_chunked *out, struct slice text, size_t at)
+static enum reference_body read_trailer(struct reference_chunked *out, struct slice text, size_t at, size_t max)
 {
     size_t start = at;
     for (;;) {
         struct slice line;
         bool closed;
         enum reference_body result = take_line(text, &at, &line, &closed);
-        out->too_long |= (result == BODY_END ? at : text.len) - start > CHUNK_TRAILER_MAX;
+        out->long_trailer |= (result == BODY_END ? at : text.len) - start > max;
         if (result == BODY_END && line.len == 0) {
             out->end = at;
-            return out->too_long ? BODY_BAD : BODY_END;
+            return out->long_trailer ? BODY_BAD : BODY_END;
         }
-        if (!trailer_line_is_good(line, closed && line.len > 0) || out->too_long)
+        if (!trailer_line_is_good(out, line, closed && line.len > 0) || out->long_trailer)
             return BODY_BAD;
         if (result != BODY_END)
             return result;
     }
 }
 
-void reference_chunked_read(struct reference_chunked *out, struct slice text, char *data)
+void reference_chunked_read(struct reference_chunked *out, struct slice text, size_t extension_max, size_t trailer_max,
+                            char *data)
 {
-    *out = (struct reference_chunked){.result = BODY_MORE};
+    memset(out, 0, offsetof(struct reference_chunked, trailer));
+    out->trailer_count = 0;
     size_t extensions = 0, at = 0;
     for (;;) {
         struct slice line;
@@ -498,19 +517,18 @@ void reference_chunked_read(struct reference_chunked *out, struct slice text, ch
         bool closed;
         enum reference_body result = take_line(text, &at, &line, &closed);
         bool good = size_line_is_good(line, closed, &size, &extensions);
-        out->too_long = extensions > CHUNK_EXTENSION_MAX;
-        out->result = good && !out->too_long ? result : BODY_BAD;
+        out->long_extension = extensions > extension_max;
+        out->result = good && !out->long_extension ? result : BODY_BAD;
         if (out->result != BODY_END)
             return;
         if (size == 0) {
-            out->result = read_trailer(out, text, at);
+            out->result = read_trailer(out, text, at, trailer_max);
             return;
         }
         out->result = BODY_MORE;
         uint64_t left = text.len - at;
         size_t take = size < left ? (size_t)size : (size_t)left;
-        if (data)
-            memcpy(data + out->len, text.data + at, take);
+        memcpy(data + out->len, text.data + at, take);
         out->len += take;
         at += take;
         for (size_t i = 0; i < 2; i++) { /* CRLF */

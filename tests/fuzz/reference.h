@@ -27,7 +27,7 @@ enum reference_fault {
 /* The bit of a status, or 0 for one that is no refusal of a head. */
 unsigned reference_fault_of(int status);
 
-#define REFERENCE_FIELDS 1100
+#define REFERENCE_FIELDS 512
 
 struct reference_field {
     struct slice name, value;
@@ -42,12 +42,12 @@ struct reference_head {
     size_t end;   /* behind the empty line; the text's length while there is none */
     struct slice method, target;
     int minor; /* of the version: 0 or 1 */
-    struct reference_field fields[REFERENCE_FIELDS];
-    size_t field_count; /* also those for which there was no room */
     size_t host_count;
     struct slice host;
     bool has_length, chunked, close, keep_alive, upgrade, expects_continue;
     uint64_t length;
+    size_t field_count; /* also those for which there was no room */
+    struct reference_field fields[REFERENCE_FIELDS];
 };
 
 /* Reads text from its beginning. max_fields: more are FAULT_431. Slices refer to text. */
@@ -71,12 +71,15 @@ enum reference_body { BODY_MORE, BODY_END, BODY_BAD };
 
 struct reference_chunked {
     enum reference_body result;
-    bool too_long; /* its extensions or its trailer are longer than they may be */
-    size_t end;    /* behind the body, of BODY_END */
-    size_t len;    /* bytes of data */
+    bool long_extension, long_trailer; /* of BODY_BAD: it has more than it may have, which may be why */
+    size_t end;                        /* behind the body, of BODY_END */
+    size_t len;                        /* bytes of data */
+    struct reference_field trailer[REFERENCE_FIELDS];
+    size_t trailer_count;
 };
 
-/* Reads text from the body's first byte; data takes its decoded bytes and has room for text.len. NULL: they are only counted. */
-void reference_chunked_read(struct reference_chunked *out, struct slice text, char *data);
+/* Reads text from the body's first byte; data takes its decoded bytes and has room for text.len. The fields refer to text. */
+void reference_chunked_read(struct reference_chunked *out, struct slice text, size_t extension_max, size_t trailer_max,
+                            char *data);
 
 #endif

@@ -219,6 +219,7 @@ static void put_attributes(struct writer *w, const weir_set_cookie_options *cook
         put(w, SLICE("; Partitioned"));
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the writer that points to buf writes to it
 ssize_t cookie_compose(const weir_set_cookie_options *cookie, char *buf, size_t size)
 {
     if (!cookie_is_valid(cookie))

@@ -99,13 +99,14 @@ typedef struct weir_config {
     int workers;         /* threads; default: the processors this process may use, its cgroup's quota included */
     int offload_threads; /* threads for weir_offload(), started at its first use; default 4 */
 
-    size_t http_buffer_size;   /* a receive or send buffer; the head of a request must fit; 1024..65536, default 8192 */
-    size_t ws_buffer_size;     /* a WebSocket message buffer; 256..16 MiB, default 4096 */
-    int http_buffers;          /* buffers of each kind made before the start, each worker; default 8 */
-    size_t stack_size;         /* a handler's stack; 16 KiB..8 MiB, default 64 KiB */
-    size_t request_memory;     /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
-    size_t memory_limit;       /* bound on the server's user-space memory; default none */
-    int request_memory_blocks; /* request arenas' blocks made before the start, each worker; default 4 */
+    size_t http_buffer_size; /* a receive or send buffer; the head of a request must fit; 1024..65536, default 8192 */
+    size_t ws_buffer_size;   /* a WebSocket message buffer; 256..16 MiB, default 4096 */
+    int http_buffers;        /* buffers of each kind made before the start, each worker; default 8 */
+    size_t stack_size;       /* a handler's stack; 16 KiB..8 MiB, default 64 KiB */
+    size_t request_memory;   /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
+    size_t memory_limit;     /* bound on the server's user-space memory; default none */
+    size_t kernel_memory_limit; /* soft bound on the kernel's memory for the sockets; 1 MiB and more, default none */
+    int request_memory_blocks;  /* request arenas' blocks made before the start, each worker; default 4 */
 
     int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */
     int so_linger;      /* seconds for SO_LINGER; default WEIR_OFF: the system's own behaviour */
@@ -193,6 +194,8 @@ typedef struct weir_listen_config {
     int backlog;
     int shared_listener;
     int notsent_lowat;
+    int send_buffer;
+    int receive_buffer;
     int unix_mode; /* permission bits of the socket file; default 0666 */
 } weir_listen_config;
 
@@ -609,9 +612,14 @@ typedef struct weir_ledger_account {
 typedef struct weir_ledger {
     uint64_t memory_limit; /* 0: none */
     uint64_t reserved;     /* sum over the accounts */
-    uint64_t connections;  /* open now */
-    uint64_t accepted;     /* connections ever */
-    uint64_t requests;     /* requests ever */
+    /* What the kernel holds in the sockets' queues, sampled once a second; in no account, and not under memory_limit. */
+    uint64_t kernel_memory_limit; /* 0: none */
+    uint64_t kernel_memory;       /* now */
+    uint64_t kernel_memory_peak;  /* most at any sample */
+    uint64_t kernel_memory_cut;   /* connections that were cut because of kernel_memory_limit, ever */
+    uint64_t connections;         /* open now */
+    uint64_t accepted;            /* connections ever */
+    uint64_t requests;            /* requests ever */
     uint64_t bytes_in, bytes_out;
     uint64_t fibers; /* handlers suspended or running */
     size_t account_count;

@@ -342,11 +342,7 @@ static void active_expired(struct net *n, struct h1 *h)
             connection_deadline(n, x->conn, next);
             return;
         }
-        http_refused(x->http, cause, NULL);
-        x->gone = h->reset = true;
-        output_discard(&h->out, WEIR_ETIMEDOUT, x->http->release_value);
-        if (x->fiber)
-            fiber_wake(x->fiber, WEIR_ETIMEDOUT);
+        h1_cut_stalled(h, cause);
         return;
     }
     if (x->waiting != WAIT_INPUT || !x->fiber)
@@ -423,4 +419,6 @@ const struct protocol http_protocol_h1 = {
     .run = h1_run,
     .drain = h1_drain_connection,
     .cut = h1_cut,
+    .stalled = h1_stalled,
+    .give_up = h1_give_up,
 };

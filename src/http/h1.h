@@ -98,6 +98,14 @@ void h1_idle(struct h1 *h);
 /* The handler has ended, in one way or another: completes the exchange. */
 void h1_finish_exchange(struct h1 *h);
 
+/* ---- h1_stalled.c: clients that take nothing ---- */
+
+/* Resets the connection because of cause when its handler has ended, which is told if it waits. Without a handler the caller closes it. */
+void h1_cut_stalled(struct h1 *h, enum refusal cause);
+/* struct protocol's stalled and give_up */
+uint32_t h1_stalled(struct net *n, struct connection *c);
+void h1_give_up(struct net *n, struct connection *c);
+
 /* ---- h1_reply.c: composing heads ---- */
 
 /* A length that the head has at most, whatever the body. */
@@ -130,6 +138,8 @@ unsigned h1_hex_digits(uint64_t n);
 
 /* What an unsent output's timer has to say: how long until the next look, in ms, or 0 when the client takes it too slowly and *cause says which limit is met. */
 uint32_t h1_output_check(struct h1 *h, enum refusal *cause);
+/* Asks the kernel what the client has taken, and keeps when it last took something. */
+void h1_output_progress(struct h1 *h);
 
 /* Chooses a region where none is. False: no memory. */
 bool h1_choose_region(struct h1 *h);

@@ -132,17 +132,22 @@ static bool output_slow(struct h1 *h, uint32_t now)
     return slow;
 }
 
-uint32_t h1_output_check(struct h1 *h, enum refusal *cause)
+void h1_output_progress(struct h1 *h)
 {
-    const struct http_settings *settings = h->x.http->settings;
-    struct net *n = h1_net(h);
-    uint32_t now = loop_now_ms(n->loop);
+    const struct net *n = h1_net(h);
     uint64_t waiting = n->transport->unacknowledged(h->x.conn);
     uint64_t delivered = h->out.sent > waiting ? h->out.sent - waiting : 0;
     if (delivered > h->delivered) {
         h->delivered = delivered;
-        h->progress = now;
+        h->progress = loop_now_ms(n->loop);
     }
+}
+
+uint32_t h1_output_check(struct h1 *h, enum refusal *cause)
+{
+    const struct http_settings *settings = h->x.http->settings;
+    uint32_t now = loop_now_ms(h1_net(h)->loop);
+    h1_output_progress(h);
     *cause = REFUSAL_WRITE_TIMEOUT;
     if ((uint32_t)ticks_between(h->progress, now) >= settings->write_timeout_ms)
         return 0;

@@ -185,8 +185,9 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
             (sent >= 0 && (size_t)sent < gave && o->segments[o->first].kind != SEGMENT_FILE)) {
             if (sent > 0)
                 output_count(o, n, (size_t)sent);
+            if (connection_blocked(n, c))
+                continue;
             o->blocked = true;
-            connection_watch_write(n, c);
             return TRANSPORT_AGAIN;
         }
         if (sent < 0)

@@ -4,9 +4,13 @@
  * SPDX-License-Identifier: MIT
  */
 #include "net/connection.h"
+#include "net/listener.h"
+#include "net/socket_memory.h"
 #include "weir.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -172,12 +176,28 @@ ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t l
     return got;
 }
 
-void connection_watch_write(struct net *n, struct connection *c)
+/* Lets the kernel hold as much as this connection's packet buffers allow. True: that is more than before. */
+static bool connection_widen(const struct net *n, struct connection *c)
 {
+    c->ready |= READY_LOWAT;
+    int setting = n->listeners[c->timer.owner_bits].notsent_lowat, segment = 0;
+    socklen_t len = sizeof segment;
+    if (setting <= 0 || getsockopt(c->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &len) != 0)
+        return false; /* not bounded, or no TCP */
+    int lowat = socket_lowat_final(setting, segment);
+    return lowat > socket_lowat_first(setting) &&
+           setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat) == 0;
+}
+
+bool connection_blocked(struct net *n, struct connection *c)
+{
+    if (!(c->ready & READY_LOWAT) && connection_widen(n, c))
+        return true;
     c->ready &= (uint8_t)~READY_WRITE;
     if (c->ready & READY_WATCH_WRITE)
-        return;
+        return false;
     c->ready |= READY_WATCH_WRITE;
     if (poller_modify(&n->loop->poller, c->fd, CONNECTION_EVENTS | POLLER_WRITE, connection_mark(c)) != 0)
         c->ready |= READY_GONE;
+    return false;
 }

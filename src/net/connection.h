@@ -16,6 +16,7 @@
 #include "net/transport.h"
 
 struct net;
+struct listen_spec;
 
 enum connection_ready {
     READY_READ = 1,         /* reading may give something */
@@ -24,6 +25,7 @@ enum connection_ready {
     READY_GONE = 8,         /* reset, hung up, or failed */
     READY_WATCH_WRITE = 16, /* the poller watches for writing as well */
     READY_QUEUED = 32,      /* in the loop's queue for a fiber; must not be closed */
+    READY_LOWAT = 64,       /* its TCP_NOTSENT_LOWAT is the final one, see socket_memory.h */
 };
 
 struct connection {
@@ -52,6 +54,9 @@ struct protocol {
     void (*run)(struct net *n, struct connection *c);                    /* was queued by connection_queue() */
     void (*drain)(struct net *n, struct connection *c); /* the server stops: close if idle, else after what runs */
     void (*cut)(struct net *n, struct connection *c);   /* end it now */
+    /* Milliseconds since the peer last took some of the output that waits for it, about; 0: none waits, or it cannot be given up now. */
+    uint32_t (*stalled)(struct net *n, struct connection *c);
+    void (*give_up)(struct net *n, struct connection *c); /* resets such a connection, its output is lost */
 };
 
 enum { PROTOCOL_HTTP1, PROTOCOL_COUNT };
@@ -63,10 +68,11 @@ struct net {
     struct account account;
     const struct protocol *protocols[PROTOCOL_COUNT];
     const struct transport *transport;
-    void *owner;                     /* the protocols' state */
-    _Atomic uint64_t *shared_open;   /* connections open in all workers */
-    struct address_table *addresses; /* of all workers; NULL: addresses are not counted */
-    _Atomic uint64_t open;           /* connections open in this worker */
+    const struct listen_spec *listeners; /* by number */
+    void *owner;                         /* the protocols' state */
+    _Atomic uint64_t *shared_open;       /* connections open in all workers */
+    struct address_table *addresses;     /* of all workers; NULL: addresses are not counted */
+    _Atomic uint64_t open;               /* connections open in this worker */
     _Atomic uint64_t accepted, bytes_in, bytes_out;
     bool draining;                  /* the server is stopping */
     bool cutting;                   /* the time for that is over: every connection ends now */
@@ -111,7 +117,7 @@ static inline void connection_deadline(struct net *n, struct connection *c, uint
 /* As the transport's read, kept in step with c->ready: a short read means drained. */
 ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len);
 
-/* Watches for writing from now on, after the first TRANSPORT_AGAIN. */
-void connection_watch_write(struct net *n, struct connection *c);
+/* Writing gave TRANSPORT_AGAIN: watches for writing from now on. True: the kernel takes more after all, write again. */
+bool connection_blocked(struct net *n, struct connection *c);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "net/listener.h"
 #include "base/error.h"
+#include "net/socket_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -59,7 +60,7 @@ static void listen_set_options(int fd, const struct listen_spec *spec)
         return;
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, spec->nodelay);
     if (spec->notsent_lowat > 0)
-        set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, spec->notsent_lowat);
+        set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, socket_lowat_first(spec->notsent_lowat));
     if (spec->user_timeout_ms > 0)
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, spec->user_timeout_ms);
 }

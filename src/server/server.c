@@ -43,6 +43,7 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     const weir_config *c = &s->settings.config;
     s->log = (struct log){.level = c->log_level, .fn = c->log, .data = c->log_data};
     s->memory.limit = c->memory_limit;
+    s->sockets.limit = c->kernel_memory_limit;
     offload_init(&s->offload, &s->memory, c->offload_threads);
     return s;
 }
@@ -436,7 +437,7 @@ static weir_ledger_account *ledger_row(weir_ledger *ledger, const char *name)
 
 void weir_ledger_read(weir_server *s, weir_ledger *ledger)
 {
-    *ledger = (weir_ledger){.memory_limit = s->memory.limit};
+    *ledger = (weir_ledger){.memory_limit = s->memory.limit, .kernel_memory_limit = s->sockets.limit};
     lock_acquire(&s->memory.lock);
     for (struct account *a = s->memory.accounts; a; a = a->next) {
         weir_ledger_account *sum = ledger_row(ledger, a->name);
@@ -450,6 +451,9 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
     }
     lock_release(&s->memory.lock);
     ledger->connections = counter_read(&s->open);
+    ledger->kernel_memory = counter_read(&s->sockets.held);
+    ledger->kernel_memory_peak = counter_read(&s->sockets.peak);
+    ledger->kernel_memory_cut = counter_read(&s->sockets.cut);
     if (!server_is_running(s))
         return;
     for (int i = 0; i < s->settings.config.workers; i++) {

@@ -8,6 +8,7 @@
 
 #include "base/lock.h"
 #include "base/thread.h"
+#include "net/socket_memory.h"
 #include "server/settings.h"
 #include "web/context.h"
 
@@ -46,7 +47,8 @@ struct worker {
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
     int fds[LISTENERS_MAX]; /* opened for it before it started */
-    struct timer maintenance, stop_deadline;
+    struct timer maintenance, stop_deadline, sample;
+    struct socket_memory sockets;
     struct order stop, cut;
     struct handover handovers[HANDOVERS];
     struct handover *free_handovers;
@@ -76,6 +78,7 @@ struct weir_server {
     size_t workers_size;
     _Atomic uint64_t open; /* connections, all workers */
     struct address_table addresses;
+    struct socket_memory_total sockets;
     _Atomic bool stopping;
     _Atomic int port;
     int end_fd; /* written to when the last worker has ended; -1: nobody asks */

@@ -34,6 +34,10 @@ struct setting {
 
 #define WRITE_WINDOW_MS 30000 /* over which a client's rate is measured, where write_timeout_ms is off */
 
+/* Of the settings that are bytes in a socket. */
+#define SOCKET_BYTES_MIN 1024
+#define SOCKET_BYTES_MAX (1 << 30)
+
 static const struct setting table[] = {
     SETTING(port, 1, 65535, 8080, MAY_BE_OFF),
     SETTING(backlog, 1, 65535, 1024, 0),
@@ -46,12 +50,13 @@ static const struct setting table[] = {
     SETTING(stack_size, 16 << 10, 8 << 20, 64 << 10, 0),
     SETTING(request_memory, 4 << 10, 1 << 20, 16 << 10, 0),
     SETTING(memory_limit, 1, INT64_MAX, 0, 0),
+    SETTING(kernel_memory_limit, 1 << 20, INT64_MAX, 0, 0),
     SETTING(request_memory_blocks, 1, 1 << 20, 4, 0),
     SETTING(tcp_nodelay, 1, 1, WEIR_ON, MAY_BE_OFF),
     SETTING(so_linger, 1, 65535, WEIR_OFF, MAY_BE_OFF),
-    SETTING(notsent_lowat, 1024, 1 << 30, 32768, MAY_BE_OFF),
-    SETTING(send_buffer, 1024, 1 << 30, WEIR_OFF, MAY_BE_OFF),
-    SETTING(receive_buffer, 1024, 1 << 30, WEIR_OFF, MAY_BE_OFF),
+    SETTING(notsent_lowat, SOCKET_BYTES_MIN, SOCKET_BYTES_MAX, 32768, MAY_BE_OFF),
+    SETTING(send_buffer, SOCKET_BYTES_MIN, SOCKET_BYTES_MAX, WEIR_OFF, MAY_BE_OFF),
+    SETTING(receive_buffer, SOCKET_BYTES_MIN, SOCKET_BYTES_MAX, WEIR_OFF, MAY_BE_OFF),
     SETTING(max_connections, 1, INT32_MAX, 0, 0),
     SETTING(max_connections_per_address, 1, INT32_MAX, 0, MAY_BE_OFF),
     SETTING(max_requests_per_connection, 1, INT32_MAX, WEIR_OFF, MAY_BE_OFF),
@@ -207,6 +212,19 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
     out->http = http_settings_of(c);
 }
 
+/* Zero: as the server's settings say. */
+static bool socket_bytes_valid(int bytes)
+{
+    return bytes == 0 || bytes == WEIR_OFF || (bytes >= SOCKET_BYTES_MIN && bytes <= SOCKET_BYTES_MAX);
+}
+
+static bool listener_in_range(const weir_listen_config *given, int port)
+{
+    return given->fd >= 0 && given->backlog >= 0 && port >= WEIR_ANY && port <= 65535 && given->unix_mode >= 0 &&
+           given->unix_mode <= 0777 && socket_bytes_valid(given->notsent_lowat) &&
+           socket_bytes_valid(given->send_buffer) && socket_bytes_valid(given->receive_buffer);
+}
+
 int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors)
 {
     if (!given || s->listener_count == LISTENERS_MAX) {
@@ -216,8 +234,7 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
     struct listen_spec spec = spec_of(&s->config);
     int port = given->port ? given->port : s->config.port;
     const char *host = given->host ? given->host : "without a host";
-    if (given->fd < 0 || given->backlog < 0 || port < WEIR_ANY || port > 65535 || given->unix_mode < 0 ||
-        given->unix_mode > 0777) {
+    if (!listener_in_range(given, port)) {
         site_error(errors, "listener %.120s: a number is out of range", host);
         return WEIR_EINVAL;
     }
@@ -237,6 +254,10 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
         spec.backlog = given->backlog;
     if (given->notsent_lowat)
         spec.notsent_lowat = given->notsent_lowat;
+    if (given->send_buffer)
+        spec.send_buffer = given->send_buffer;
+    if (given->receive_buffer)
+        spec.receive_buffer = given->receive_buffer;
     if (given->unix_mode)
         spec.unix_mode = given->unix_mode;
     s->listeners[s->listener_count++] = spec;

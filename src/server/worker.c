@@ -14,7 +14,7 @@
 
 #define MAINTENANCE_MS 1000
 
-enum { TIMER_MAINTENANCE = TIMER_WORKER, TIMER_STOP_DEADLINE };
+enum { TIMER_MAINTENANCE = TIMER_WORKER, TIMER_STOP_DEADLINE, TIMER_SOCKETS };
 
 static struct worker *worker_of(const struct net *n)
 {
@@ -28,6 +28,8 @@ static bool worker_may_accept(void *owner)
 {
     const struct worker *w = container_of((struct http *)owner, struct worker, http);
     uint64_t open = counter_read(&w->server->open);
+    if (w->sockets.over)
+        return false;
     if (open < (uint64_t)w->server->settings.config.max_connections)
         return true;
     http_refused(owner, REFUSAL_CONNECTIONS, NULL);
@@ -136,6 +138,13 @@ static void worker_maintain(void *owner, struct timer *t)
     struct worker *w = worker_of(owner);
     w->trim_due = true;
     timer_arm(&w->loop.wheel, t, MAINTENANCE_MS);
+}
+
+/* Looks after the kernel's memory for this worker's sockets. */
+static void worker_sample(void *owner, struct timer *t)
+{
+    struct worker *w = worker_of(owner);
+    timer_arm(&w->loop.wheel, t, socket_memory_sample(&w->sockets));
 }
 
 static void worker_stop_expired(void *owner, struct timer *t)
@@ -248,11 +257,14 @@ static int worker_set_up(struct worker *w)
     w->loop.wheel.handlers[TIMER_WAIT] = wait_timer_fired;
     w->loop.wheel.handlers[TIMER_MAINTENANCE] = worker_maintain;
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
+    w->loop.wheel.handlers[TIMER_SOCKETS] = worker_sample;
     w->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
     net_init(&w->net, &w->loop, &s->memory, &transport_plain, &w->http);
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
     w->net.closed_fn = worker_connection_closed;
+    w->net.listeners = s->settings.listeners;
+    socket_memory_init(&w->sockets, &w->net, &s->sockets);
     error = http_init(&w->http, &w->net, &s->memory, &web_host, &s->settings.http);
     if (error)
         return error;
@@ -270,7 +282,9 @@ static int worker_set_up(struct worker *w)
         return WEIR_ENOMEM;
     w->maintenance.kind = TIMER_MAINTENANCE;
     w->stop_deadline.kind = TIMER_STOP_DEADLINE;
+    w->sample.kind = TIMER_SOCKETS;
     timer_arm(&w->loop.wheel, &w->maintenance, MAINTENANCE_MS);
+    timer_arm(&w->loop.wheel, &w->sample, MAINTENANCE_MS);
     error = worker_preallocate(w);
     return error ? error : worker_make_listeners(w);
 }
@@ -280,6 +294,7 @@ static void worker_clean_up(struct worker *w)
     regex_context_free(w->web.regex);
     if (w->http.net)
         http_done(&w->http);
+    socket_memory_done(&w->sockets);
     if (w->net.loop)
         net_done(&w->net);
     if (w->loop.fibers.entry) {

@@ -51,6 +51,7 @@ static const struct setting settings[] = {
     SETTING(stack_size, SETTING_SIZE),
     SETTING(request_memory, SETTING_SIZE),
     SETTING(memory_limit, SETTING_SIZE),
+    SETTING(kernel_memory_limit, SETTING_SIZE),
     SETTING(request_memory_blocks, SETTING_INT),
     SETTING(tcp_nodelay, SETTING_INT),
     SETTING(so_linger, SETTING_INT),
@@ -247,6 +248,14 @@ static void file_by_hand(weir_ctx *c)
         weir_fail(c, 500, "%s", weir_strerror((int)len));
 }
 
+/* The same bytes, by a call that waits until the kernel has them. */
+static void large_write(weir_ctx *c)
+{
+    struct counts *counts = begin_count(c);
+    static char text[10 << 20]; /* as above */
+    atomic_store(&counts->last_error, weir_write(c, text, sizeof(text)));
+}
+
 static int sleep_in_thread(void *arg)
 {
     usleep(*(useconds_t *)arg);
@@ -323,8 +332,10 @@ static void show_ledger(weir_ctx *c)
     weir_set_header(c, "Content-Type", "application/json");
     weir_printf(c,
                 "{\"connections\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"fibers\":%" PRIu64
-                ",\"reserved\":%" PRIu64 ",\"accounts\":{",
-                ledger.connections, ledger.accepted, ledger.requests, ledger.fibers, ledger.reserved);
+                ",\"reserved\":%" PRIu64 ",\"kernel_memory\":%" PRIu64 ",\"kernel_memory_peak\":%" PRIu64
+                ",\"kernel_memory_cut\":%" PRIu64 ",\"accounts\":{",
+                ledger.connections, ledger.accepted, ledger.requests, ledger.fibers, ledger.reserved,
+                ledger.kernel_memory, ledger.kernel_memory_peak, ledger.kernel_memory_cut);
     for (size_t i = 0; i < ledger.account_count; i++) {
         const weir_ledger_account *a = &ledger.accounts[i];
         weir_printf(c,
@@ -377,6 +388,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/large-static", large_static);
     weir_get(s, "/file/{path:.*}", file);
     weir_get(s, "/by-hand/{path:.*}", file_by_hand);
+    weir_get(s, "/large-write", large_write);
     weir_get(s, "/offload/{ms:[0-9]+}", offload);
     weir_post(s, "/echo", echo);
     weir_post(s, "/read-some", read_some);

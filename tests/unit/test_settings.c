@@ -76,6 +76,7 @@ static void defaults(void **state)
     assert_int_equal(c->max_headers, 100);
     assert_int_equal(c->offload_threads, 4);
     assert_int_equal(c->memory_limit, 0);
+    assert_int_equal(c->kernel_memory_limit, 0);
     assert_int_equal(c->tcp_nodelay, WEIR_ON);
     assert_int_equal(c->so_linger, WEIR_OFF);
     assert_int_equal(c->shared_listener, WEIR_OFF);
@@ -152,6 +153,7 @@ static const char *const names[] = {
     "stack_size",
     "request_memory",
     "memory_limit",
+    "kernel_memory_limit",
     "request_memory_blocks",
     "tcp_nodelay",
     "so_linger",
@@ -188,6 +190,7 @@ static void all_wrong(void **state)
                           .stack_size = 16383,
                           .request_memory = (1 << 20) + 1,
                           .memory_limit = SIZE_MAX,
+                          .kernel_memory_limit = (1 << 20) - 1,
                           .request_memory_blocks = -1,
                           .tcp_nodelay = 2,
                           .so_linger = 65536,
@@ -252,8 +255,18 @@ static void listeners(void **state)
     assert_int_equal(f->settings.listener_count, 2); /* the default address was not asked for */
     assert_int_equal(address_port(&f->settings.listeners[0].address), 81);
 
-    const weir_listen_config wrong[] = {{.fd = -1},           {.backlog = -1}, {.port = -2},     {.port = 65536},
-                                        {.unix_mode = 01000}, {.host = "x.y"}, {.host = "unix:"}};
+    config.send_buffer = 50000;
+    read_settings(f, &config);
+    const weir_listen_config lean = {.port = 81, .notsent_lowat = 16384, .receive_buffer = WEIR_OFF};
+    assert_int_equal(settings_add_listener(&f->settings, &lean, &f->site), 0);
+    assert_int_equal(f->settings.listeners[1].notsent_lowat, 16384);
+    assert_int_equal(f->settings.listeners[1].send_buffer, 50000);
+    assert_int_equal(f->settings.listeners[1].receive_buffer, WEIR_OFF);
+
+    const weir_listen_config wrong[] = {{.fd = -1},           {.backlog = -1},         {.port = -2},
+                                        {.port = 65536},      {.unix_mode = 01000},    {.host = "x.y"},
+                                        {.host = "unix:"},    {.notsent_lowat = 1023}, {.send_buffer = -2},
+                                        {.receive_buffer = 1}};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         f->site.errors_len = 0;
         f->site.errors[0] = '\0';

@@ -305,8 +305,8 @@ TCP_NOTSENT_LOWAT = 25
     ("tcp_nodelay=-1", socket.IPPROTO_TCP, socket.TCP_NODELAY, 0),
     ("so_linger=-1", socket.SOL_SOCKET, socket.SO_LINGER, (0, 0)),
     ("so_linger=3", socket.SOL_SOCKET, socket.SO_LINGER, (1, 3)),
-    ("notsent_lowat=0", socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, 32768),
-    ("notsent_lowat=16384", socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, 16384),
+    ("notsent_lowat=0", socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, 1024),
+    ("notsent_lowat=-1", socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0),
     ("send_buffer=50000", socket.SOL_SOCKET, socket.SO_SNDBUF, 100000),
     ("receive_buffer=60000", socket.SOL_SOCKET, socket.SO_RCVBUF, 120000),
 ])
@@ -322,6 +322,23 @@ def test_socket_settings(start_probe, setting, level, name, expected):
             found = borrowed.getsockopt(level, name)
         borrowed.close()
         assert found == expected
+
+
+@pytest.mark.parametrize("setting, receive_buffer, most", [(0, None, 30720), (16384, None, 10240), (4096, None, 2048),
+                                                           (0, 1024, 18000), (16384, 1024, 9000)])
+def test_notsent_lowat_when_output_blocks(start_probe, setting, receive_buffer, most):
+    """The final value is set when a client first takes less than there is, and is less for one with a tiny window."""
+    server = start_probe("workers=1", f"notsent_lowat={setting}")
+    with server.connect(receive_buffer=receive_buffer) as connection:
+        connection.ask()  # it has been accepted
+        borrowed = borrow(server, connection)
+        connection.send(request(path="/large-static"), "GET")
+        deadline = time.monotonic() + 10
+        while (found := borrowed.getsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT)) == 1024:
+            assert time.monotonic() < deadline, "its value stays the first one"
+            time.sleep(0.01)
+        borrowed.close()
+        assert found == most if receive_buffer is None else most // 2 < found <= most
 
 
 def test_max_connections_setting(start_probe):

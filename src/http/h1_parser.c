@@ -6,6 +6,7 @@
  */
 #include "http/h1_parser.h"
 #include "base/debug.h"
+#include "http/authority.h"
 #include "http/scan.h"
 
 enum phase {
@@ -20,11 +21,12 @@ enum phase {
     PHASE_LINE_END
 };
 
-#define VERSION_LEN 10 /* "HTTP/1.1\r\n" */
+#define VERSION_LEN       10 /* "HTTP/1.1\r\n" */
+#define LENGTH_DIGITS_MAX 19 /* of a length that fits 63 bits; more leading zeros than that are nobody's */
 
 int h1_too_long(const struct h1_parser *p)
 {
-    return p->phase <= PHASE_VERSION ? 414 : 431;
+    return p->phase <= PHASE_METHOD ? 501 : p->phase <= PHASE_VERSION ? 414 : 431;
 }
 
 static COLD int refuse(struct h1_parser *p, int status, const char *reason)
@@ -91,13 +93,13 @@ static COLD int field_content_length(struct h1_parser *p, struct http_head *head
 {
     if (head->flags & HEAD_HAS_LENGTH)
         return refuse(p, 400, "repeated Content-Length");
-    if (value.len == 0 || value.len > 18)
+    if (value.len == 0 || value.len > LENGTH_DIGITS_MAX)
         return refuse(p, 400, "malformed Content-Length");
     int64_t length = 0;
     for (size_t i = 0; i < value.len; i++) {
-        if (value.data[i] < '0' || value.data[i] > '9')
+        if (value.data[i] < '0' || value.data[i] > '9' || __builtin_mul_overflow(length, 10, &length) ||
+            __builtin_add_overflow(length, value.data[i] - '0', &length))
             return refuse(p, 400, "malformed Content-Length");
-        length = length * 10 + (value.data[i] - '0');
     }
     head->content_length = length;
     head->flags |= HEAD_HAS_LENGTH;
@@ -107,25 +109,46 @@ static COLD int field_content_length(struct h1_parser *p, struct http_head *head
 static COLD int field_transfer_encoding(struct h1_parser *p, struct http_head *head, struct slice value)
 {
     struct slice coding;
-    uint8_t before = p->codings;
+    size_t left = 1; /* members, were none empty */
+    for (size_t i = 0; i < value.len; i++)
+        left += value.data[i] == ',';
     while (list_next(&value, &coding)) {
         if (head->flags & HEAD_CHUNKED)
             return refuse(p, 400, "a transfer coding after chunked");
         if (p->codings == UINT8_MAX)
             return refuse(p, 400, "too many transfer codings");
         p->codings++;
+        left--;
         if (slice_equal_nocase(coding, SLICE("chunked")))
             head->flags |= HEAD_CHUNKED;
     }
-    return p->codings == before ? refuse(p, 400, "empty Transfer-Encoding") : 0;
+    return left > 0 ? refuse(p, 400, "an empty transfer coding") : 0;
 }
 
-static inline int field_host(struct h1_parser *p, struct http_head *head, struct slice value)
+/* A plain name and perhaps a port, which nearly every Host is. False: it takes a closer look. */
+static inline __attribute__((always_inline)) bool host_is_usual(struct slice value)
+{
+    const char *end = value.data + value.len, *colon = scan_host(value.data);
+    if (colon == value.data)
+        return false;
+    return colon == end || (*colon == ':' && authority_port_is_valid(colon + 1, (size_t)(end - colon - 1)));
+}
+
+static COLD int host_check(struct h1_parser *p, const struct http_head *head, struct slice value)
 {
     if (head->flags & HEAD_HAS_HOST)
         return refuse(p, 400, "repeated Host");
-    if (scan_host(value.data) < value.data + value.len)
-        return refuse(p, 400, "malformed Host");
+    return authority_is_valid(value) ? 0 : refuse(p, 400, "malformed Host");
+}
+
+static inline __attribute__((always_inline)) int field_host(struct h1_parser *p, struct http_head *head,
+                                                            struct slice value)
+{
+    if (unlikely((head->flags & HEAD_HAS_HOST) || !host_is_usual(value))) {
+        int status = host_check(p, head, value);
+        if (status != 0)
+            return status;
+    }
     head->host = (uint16_t)(value.data - head->base);
     head->host_len = (uint16_t)value.len;
     head->flags |= HEAD_HAS_HOST;
@@ -153,7 +176,14 @@ static int field_connection(struct h1_parser *p, struct http_head *head, struct 
 
 static COLD int field_expect(struct h1_parser *p, struct http_head *head, struct slice value)
 {
-    if (!slice_equal_nocase(value, SLICE("100-continue")))
+    struct slice expectation;
+    bool known = false;
+    while (list_next(&value, &expectation)) {
+        known = slice_equal_nocase(expectation, SLICE("100-continue"));
+        if (!known)
+            break;
+    }
+    if (!known)
         return refuse(p, 417, "unknown expectation");
     head->flags |= HEAD_EXPECT_CONTINUE;
     return 0;
@@ -317,8 +347,9 @@ static int parse_request_line(struct h1_parser *p, struct http_head *head, const
 static inline int parse_lines(struct h1_parser *p, struct http_head *head, const char *base)
 {
     const char *line = base + p->pos;
+    /* Host comes first from most clients (RFC 9112 section 3.2): its name need not be scanned. */
+    const char *colon = (load_4(line) | 0x20202020u) == load_4("host") ? line + 4 : scan_token(line);
     while (*line != '\r') {
-        const char *colon = scan_token(line);
         if (*colon != ':' || colon == line)
             break;
         const char *value = colon + 1;
@@ -333,6 +364,8 @@ static inline int parse_lines(struct h1_parser *p, struct http_head *head, const
         if (unlikely(status != 0))
             return status;
         line = end + 2;
+        if (*line != '\r')
+            colon = scan_token(line);
     }
     bool empty = line[0] == '\r' && line[1] == '\n';
     p->pos = (uint16_t)(line - base + (empty ? 2 : 0));

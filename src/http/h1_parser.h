@@ -42,7 +42,7 @@ static inline void h1_parse_begin(struct h1_parser *p, struct http_head *head)
  */
 int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len);
 
-/* The status that fits a head that is too long: 414 while in the request line, else 431. */
+/* The status that fits a head that is too long: 501 while in the method, 414 while in the request line, else 431. */
 int h1_too_long(const struct h1_parser *p);
 
 #endif

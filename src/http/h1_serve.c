@@ -232,10 +232,11 @@ static COLD int head_limits(struct h1 *h, int status)
     const struct http_settings *settings = h->x.http->settings;
     const struct http_head *head = &h->x.head;
     uint32_t seen = status == H1_COMPLETE ? head->size : h->in_len - h->in_pos, line = seen;
-    if (status == H1_COMPLETE || h1_too_long(&h->parser) != 414)
+    int place = status == H1_COMPLETE ? 431 : h1_too_long(&h->parser);
+    if (place == 431)
         line = head->target + head->target_len + (uint32_t)sizeof " HTTP/1.1\r\n" - 1;
     if (line > settings->max_request_line)
-        return 414;
+        return place == 431 ? 414 : place;
     return seen > line && seen - line > settings->max_header_block ? 431 : status;
 }
 

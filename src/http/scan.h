@@ -14,10 +14,11 @@
 #define SCAN_SLACK 17
 
 enum scan_class {
-    SCAN_TOKEN = 1,  /* tchar */
-    SCAN_TARGET = 2, /* visible ASCII: which of it makes sense is for the path's decoder to say */
-    SCAN_VALUE = 4,  /* field-vchar, obs-text, space, tab */
-    SCAN_HOST = 8,   /* what an authority may hold */
+    SCAN_TOKEN = 1, /* tchar */
+    SCAN_TARGET =
+        2, /* visible ASCII but for " # < >, which no part of a target may hold: the rest is for the path's decoder to judge */
+    SCAN_VALUE = 4, /* field-vchar, obs-text, space, tab */
+    SCAN_HOST = 8,  /* what the name of a host may hold */
     SCAN_HEX = 16,
 };
 
@@ -60,19 +61,19 @@ static inline const char *scan_token(const char *p)
     }
 }
 
-/* The first byte that no authority holds. As scan_token(). */
+/* The first byte that is no letter, digit, "-" or ".": where most hosts' names end. */
 static inline const char *scan_host(const char *p)
 {
     for (;;) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* '-' to ':' but for '/': digits, dots, the port's colon */
+        /* '-' to '9' but for '/' */
         __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '-')));
-        __m128i marks = _mm_cmplt_epi8(moved, _mm_set1_epi8((char)(0x80 + ':' - '-' + 1)));
+        __m128i marks = _mm_cmplt_epi8(moved, _mm_set1_epi8((char)(0x80 + '9' - '-' + 1)));
         __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'));
         __m128i good = _mm_or_si128(scan_letters(bytes), _mm_andnot_si128(slash, marks));
         unsigned stops = (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
         if (stops)
-            return scan_while(p + (unsigned)__builtin_ctz(stops), SCAN_HOST);
+            return p + (unsigned)__builtin_ctz(stops);
         p += 16;
     }
 }
@@ -96,14 +97,17 @@ static inline const char *scan_value(const char *p)
     }
 }
 
-/* The first byte that is not in a request target: anything but visible ASCII. */
+/* The first byte that is not in a request target. */
 static inline const char *scan_target(const char *p)
 {
     for (;;) {
         __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
         /* Moved so that visible ASCII, 0x21 to 0x7e, becomes the smallest of the signed bytes. */
         __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - 0x21)));
-        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_cmpgt_epi8(moved, _mm_set1_epi8((char)(0x80 + 0x7e - 0x21))));
+        __m128i bad = _mm_cmpgt_epi8(moved, _mm_set1_epi8((char)(0x80 + 0x7e - 0x21)));
+        __m128i quote_hash = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(1)), _mm_set1_epi8('#'));
+        __m128i angles = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(2)), _mm_set1_epi8('>'));
+        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_or_si128(bad, _mm_or_si128(quote_hash, angles)));
         if (stops)
             return p + (unsigned)__builtin_ctz(stops);
         p += 16;

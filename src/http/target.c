@@ -5,7 +5,7 @@
  */
 #include "http/target.h"
 #include "base/debug.h"
-#include "http/scan.h"
+#include "http/authority.h"
 
 static void split_query(struct target *t, const char *at, size_t len)
 {
@@ -26,14 +26,11 @@ static COLD int split_absolute(struct slice text, struct target *t, const char *
     if (scheme == 0)
         return 400;
     const char *at = text.data + scheme, *end = text.data + text.len, *p = at;
-    while (p < end && *p != '/' && *p != '?') {
-        if (!scan_is(*p, SCAN_HOST))
-            return 400;
+    while (p < end && *p != '/' && *p != '?')
         p++;
-    }
-    if (p == at)
-        return 400;
     t->authority = slice_of(at, (size_t)(p - at));
+    if (!authority_is_valid(t->authority))
+        return 400;
     split_query(t, p, (size_t)(end - p));
     if (t->path.len == 0)
         t->path = SLICE("/");

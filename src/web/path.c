@@ -49,6 +49,7 @@ static inline block block_of(uint64_t low, uint64_t high)
 static inline bool block_is_plain(block b)
 {
     block bad = _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('%')), _mm_cmpeq_epi8(b, _mm_setzero_si128()));
+    bad = _mm_or_si128(bad, _mm_cmpeq_epi8(b, _mm_set1_epi8('\\')));
     unsigned dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(b, _mm_set1_epi8('.')));
     unsigned slashes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(b, _mm_set1_epi8('/')));
     return ((unsigned)_mm_movemask_epi8(bad) | (dots & (slashes << 1 | 1))) == 0;
@@ -82,7 +83,8 @@ static inline uint64_t bytes_equal(uint64_t word, unsigned char byte)
 static inline uint64_t word_suspicious(uint64_t word)
 {
     uint64_t after_slash = bytes_equal(word, '/') << 8 | 0x80;
-    return bytes_equal(word, '%') | bytes_equal(word, '\0') | (bytes_equal(word, '.') & after_slash);
+    return bytes_equal(word, '%') | bytes_equal(word, '\0') | bytes_equal(word, '\\') |
+           (bytes_equal(word, '.') & after_slash);
 }
 
 static inline bool block_is_plain(block b)
@@ -92,7 +94,7 @@ static inline bool block_is_plain(block b)
 
 #endif
 
-/* False if there may be an escape, a NUL or a dot segment. */
+/* False if there may be an escape, a NUL, a backslash or a dot segment. */
 static inline bool path_looks_plain(const char *p, size_t len)
 {
     if (len >= 16) {
@@ -107,7 +109,7 @@ static inline bool path_looks_plain(const char *p, size_t len)
     if (len >= 4)
         return block_is_plain(block_of(load_4(p) | load_4(p + len - 4) << 32, UINT64_MAX));
     for (size_t i = 1; i < len; i++)
-        if (p[i] == '%' || p[i] == '\0' || p[i] == '.')
+        if (p[i] == '%' || p[i] == '\0' || p[i] == '\\' || p[i] == '.')
             return false;
     return true;
 }
@@ -125,7 +127,7 @@ static inline bool is_dot_dot(const char *p, size_t len)
 /* Whether anything has to be decoded, resolved or refused. */
 static COLD bool path_needs_change(struct slice raw)
 {
-    if (memchr(raw.data, '%', raw.len) || memchr(raw.data, '\0', raw.len))
+    if (memchr(raw.data, '%', raw.len) || memchr(raw.data, '\0', raw.len) || memchr(raw.data, '\\', raw.len))
         return true;
     const char *end = raw.data + raw.len;
     for (const char *p = raw.data + 1; p <= end;) {
@@ -146,6 +148,8 @@ static const char *decode_segment(const char *p, const char *end, char *out, siz
 {
     for (; p < end && *p != '/'; p++) {
         int c = (unsigned char)*p;
+        if (c == '\\')
+            return NULL;
         if (c == '%')
             c = percent_value(p, end);
         if (c <= 0)

@@ -33,8 +33,8 @@ struct path {
 
 /*
  * Normalizes raw, the path part of a request target; "" counts as "/". The arena is used only if the path has to
- * change. Returns 0; WEIR_EPROTO (to be answered by 400) if it does not begin with a slash, holds a bad escape, or a
- * NUL byte, encoded or not; WEIR_ENOMEM. out is set only on success and refers to raw or to the arena.
+ * change. Returns 0; WEIR_EPROTO (to be answered by 400) if it does not begin with a slash, holds a bad escape, a
+ * NUL byte, encoded or not, or a backslash that is not (others take it for a slash); WEIR_ENOMEM. out is set only on success and refers to raw or to the arena.
  */
 int path_normalize(struct slice raw, struct arena *arena, struct path *out);
 

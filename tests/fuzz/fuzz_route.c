@@ -204,6 +204,8 @@ static bool segment_decode(struct segments *s, struct slice raw, char *to, size_
     *len = 0;
     for (size_t i = 0; i < raw.len; i++) {
         int c = (unsigned char)raw.data[i];
+        if (c == '\\')
+            return false;
         if (c == '%') {
             if (i + 2 >= raw.len || hex(raw.data[i + 1]) < 0 || hex(raw.data[i + 2]) < 0)
                 return false;

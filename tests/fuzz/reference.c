@@ -5,10 +5,11 @@
  */
 #include "reference.h"
 
+#include <arpa/inet.h>
 #include <stddef.h>
 #include <string.h>
 
-#define LENGTH_DIGITS_MAX 18 /* weir's own bound, also on leading zeros */
+#define LENGTH_DIGITS_MAX 19 /* weir's own bound, also on leading zeros */
 #define CHUNK_DIGITS_MAX  15
 
 /* ---- Characters (RFC 5234 appendix B.1, RFC 9110 section 5.6.2) ---- */
@@ -41,6 +42,12 @@ static bool is_tchar(char c)
 static bool is_vchar(char c)
 {
     return c > ' ' && c < 0x7f;
+}
+
+/* weir takes more than RFC 3986 allows, but not what no browser sends either. */
+static bool is_target_char(char c)
+{
+    return is_vchar(c) && !strchr("\"#<>", c);
 }
 
 static bool is_control(char c)
@@ -120,6 +127,8 @@ static void read_length(struct reference_head *h, struct slice value)
     h->length = 0;
     for (size_t i = 0; i < value.len; i++)
         h->length = h->length * 10 + (uint64_t)(value.data[i] - '0');
+    if (h->length > INT64_MAX)
+        h->faults |= FAULT_400;
 }
 
 /* The n-th member of a list that is not empty (RFC 9110 section 5.6.1.2). False: there is none. */
@@ -142,9 +151,10 @@ static bool list_member(struct slice list, size_t n, struct slice *member)
 static void read_coding(struct reference_head *h, struct slice value, size_t *codings, size_t *unknown)
 {
     struct slice coding;
-    if (!list_member(value, 0, &coding))
-        h->faults |= FAULT_400;
-    for (size_t n = 0; list_member(value, n, &coding); n++) {
+    size_t n = 0, commas = 0;
+    for (size_t i = 0; i < value.len; i++)
+        commas += value.data[i] == ',';
+    for (; list_member(value, n, &coding); n++) {
         ++*codings;
         if (h->chunked || *codings > UINT8_MAX)
             h->faults |= FAULT_400; /* chunked is the last, and is applied once */
@@ -153,6 +163,8 @@ static void read_coding(struct reference_head *h, struct slice value, size_t *co
         else
             ++*unknown;
     }
+    if (n != commas + 1)
+        h->faults |= FAULT_400; /* an empty member: the RFC would have it ignored, weir not */
 }
 
 static void read_connection(struct reference_head *h, struct slice value)
@@ -165,9 +177,38 @@ static void read_connection(struct reference_head *h, struct slice value)
     }
 }
 
-static bool is_authority(char c)
+static bool is_name_char(char c)
 {
-    return is_digit(c) || is_letter(c) || (strchr("-._~!$&'()*+,;=:[]%", c) && c);
+    return is_digit(c) || is_letter(c) || (strchr("-._~", c) && c);
+}
+
+static bool is_address(struct slice text)
+{
+    char address[INET6_ADDRSTRLEN + 1] = "";
+    struct in6_addr binary;
+    if (text.len >= INET6_ADDRSTRLEN || find(text, '\0') < text.len)
+        return false;
+    memcpy(address, text.data, text.len);
+    return inet_pton(AF_INET6, address, &binary) == 1;
+}
+
+/* uri-host [ ":" port ], with a name of fewer characters than RFC 3986 allows it, a port there can be, and no other literal than IPv6 addresses. */
+static bool is_authority(struct slice text)
+{
+    bool literal = text.len > 0 && text.data[0] == '[';
+    size_t close = find(text, ']');
+    if (literal && (close == text.len || !is_address(part(text, 1, close))))
+        return false;
+    size_t colon = literal ? close + 1 : find(text, ':');
+    struct slice port = part(text, colon < text.len ? colon + 1 : colon, text.len);
+    if (colon < text.len && text.data[colon] != ':')
+        return false;
+    unsigned number = 0;
+    for (size_t i = 0; i < port.len && i < 5; i++)
+        number = number * 10 + (unsigned)(port.data[i] - '0');
+    if (!all(port, is_digit) || port.len > 5 || number > 65535)
+        return false;
+    return literal || (colon > 0 && all(part(text, 0, colon), is_name_char));
 }
 
 static void read_meaning(struct reference_head *h)
@@ -182,12 +223,15 @@ static void read_meaning(struct reference_head *h)
         if (is_word(name, "Connection"))
             read_connection(h, value);
         if (is_word(name, "Expect")) {
-            h->expects_continue = is_word(value, "100-continue");
+            struct slice expectation;
+            h->expects_continue = list_member(value, 0, &expectation);
+            for (size_t n = 0; list_member(value, n, &expectation); n++)
+                h->expects_continue &= is_word(expectation, "100-continue");
             h->faults |= h->expects_continue ? 0 : FAULT_417;
         }
         if (is_word(name, "Host")) {
             h->host = value;
-            if (++h->host_count > 1 || !all(value, is_authority))
+            if (++h->host_count > 1 || !is_authority(value))
                 h->faults |= FAULT_400;
         }
     }
@@ -239,7 +283,7 @@ static void read_request_line(struct reference_head *h, struct slice line, bool 
     struct slice rest = part(line, first < line.len ? first + 1 : line.len, line.len);
     size_t second = find(rest, ' ');
     h->target = part(rest, 0, second);
-    if (!all(h->target, is_vchar) || (h->target.len == 0 && (closed || second < rest.len)))
+    if (!all(h->target, is_target_char) || (h->target.len == 0 && (closed || second < rest.len)))
         h->faults |= FAULT_400;
     struct slice version = part(rest, second < rest.len ? second + 1 : rest.len, rest.len);
     if (!is_version(version) || (closed && version.len != strlen("HTTP/1.1")))
@@ -342,7 +386,7 @@ void reference_target_read(struct reference_target *t, const struct reference_he
         size_t slash = find(rest, '/'), mark = find(rest, '?');
         size_t end = slash < mark ? slash : mark;
         t->authority = part(rest, 0, end);
-        t->valid = end > 0 && all(t->authority, is_authority);
+        t->valid = is_authority(t->authority);
         split_query(t, part(rest, end, rest.len));
         if (t->path.len == 0)
             t->path = SLICE("/");

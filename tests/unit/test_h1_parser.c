@@ -42,7 +42,7 @@ static const struct head_case cases[] = {
     {SLICE("GET / HTTP/1.0\r\n\r\n"), H1_COMPLETE, 0, 0},
     {SLICE("GET / HTTP/1.2\r\nHost: a\r\n\r\n"), GOOD(0)},
     {SLICE("M-SEARCH!#$%&'*+.^_`|~0 * HTTP/1.1\r\nhOST: a\r\n\r\n"), GOOD(0)},
-    {SLICE("get http://a/b?c#d HTTP/1.1\r\nHost:\r\n\r\n"), GOOD(0)},
+    {SLICE("get http://a/b?c|d HTTP/1.1\r\nHost: ~a_b-C.9\r\n\r\n"), GOOD(0)},
     {SLICE(GET "Host:\t [::1]:80 \t\r\nX:\r\nY:  \t \r\nZ: \xff\x80\ta\r\n\r\n"), GOOD(0)},
     {SLICE(GET HOST "\r\nGET /next HTTP/1.1\r\n"), GOOD(0)},
     {SLICE(GET HOST "Long: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789\r\n\r\n"), GOOD(0)},
@@ -58,7 +58,15 @@ static const struct head_case cases[] = {
     {WITH("Content-Length: \t007 \t\r\n"), LENGTH(7)},
     {WITH("Content-Length: 999999999999999999\r\n"), LENGTH(999999999999999999)},
     {WITH("Transfer-Encoding: chunked\r\n"), GOOD(HEAD_CHUNKED)},
-    {WITH("Transfer-Encoding: ,CHUNKED ,\r\n"), GOOD(HEAD_CHUNKED)},
+    {WITH("Transfer-Encoding: \tCHUNKED \r\n"), GOOD(HEAD_CHUNKED)},
+    {WITH("Content-Length: 9223372036854775807\r\n"), LENGTH(INT64_MAX)},
+    {WITH("Content-Length: 0000000000000000007\r\n"), LENGTH(7)},
+    {WITH("Expect: 100-continue,, 100-CONTINUE\r\n"), GOOD(HEAD_EXPECT_CONTINUE)},
+    {SLICE(GET "Host: a:\r\n\r\n"), GOOD(0)},
+    {SLICE(GET "Host: 0.a.:0\r\n\r\n"), GOOD(0)},
+    {SLICE(GET "Host: example.org:65535\r\n\r\n"), GOOD(0)},
+    {SLICE(GET "Host: [2001:db8::1]\r\n\r\n"), GOOD(0)},
+    {SLICE(GET "Host: [::ffff:192.0.2.1]:00080\r\n\r\n"), GOOD(0)},
     /* incomplete ones */
     {SLICE(""), MORE},
     {SLICE("\r"), MORE},
@@ -144,6 +152,35 @@ static const struct head_case cases[] = {
     {SLICE(GET "Host: a#\r\n\r\n"), BAD(400)},
     {SLICE(GET "Host: \"a\"\r\n\r\n"), BAD(400)},
     {SLICE(GET "Host: a\x80\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host:\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: \t\r\n\r\n"), BAD(400)},
+    {SLICE("GET / HTTP/1.0\r\nHost:\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: :80\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a,b\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a%41\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a:b\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a:8:0\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a:+80\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a:80/\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a:/:;\x80\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a:65536\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a:70000\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a:000080\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: a:123456789\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: [::1\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: ::1]\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: [::1]a\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: [::1]]:80\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: []\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: [::12345]\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: [1:2:3:4:5:6:7:8:9]\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: [fe80::1%25eth0]\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: [v1.a]\r\n\r\n"), BAD(400)},
+    {SLICE(GET "Host: [::1]:x\r\n\r\n"), BAD(400)},
+    {SLICE("GET /a#b HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
+    {SLICE("GET /\"a\" HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
+    {SLICE("GET /a?<b> HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
+    {SLICE("GET /0123456789abcdef> HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
     {SLICE("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"), BAD(400)},
     /* framing */
     {WITH("Content-Length:\r\n"), BAD(400)},
@@ -161,6 +198,14 @@ static const struct head_case cases[] = {
     {WITH("Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), BAD(400)},
     {WITH("Transfer-Encoding: chunked\r\nContent-Length: 1\r\n"), BAD(400)},
     {WITH("Transfer-Encoding:\r\n"), BAD(400)},
+    {WITH("Transfer-Encoding: ,chunked\r\n"), BAD(400)},
+    {WITH("Transfer-Encoding: chunked,\r\n"), BAD(400)},
+    {WITH("Transfer-Encoding: gzip,,chunked\r\n"), BAD(400)},
+    {WITH("Transfer-Encoding: \x0b"
+          "chunked\r\n"),
+     BAD(400)},
+    {WITH("Content-Length: 00000000000000000007\r\n"), BAD(400)},
+    {WITH("Content-Length: 9999999999999999999\r\n"), BAD(400)},
     {WITH("Transfer-Encoding: ,\r\n"), BAD(400)},
     {WITH("Transfer-Encoding: , ,\t\r\nContent-Length: 1\r\n"), BAD(400)},
     {WITH("Transfer-Encoding: gzip\r\n"), BAD(400)},
@@ -178,6 +223,8 @@ static const struct head_case cases[] = {
     {SLICE("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), BAD(400)},
     {WITH("Expect: 200-ok\r\n"), BAD(417)},
     {WITH("Expect:\r\n"), BAD(417)},
+    {WITH("Expect: ,\r\n"), BAD(417)},
+    {WITH("Expect: x, 100-continue\r\n"), BAD(417)},
     {WITH("Expect: 100-continue, x\r\n"), BAD(417)},
 };
 
@@ -314,9 +361,15 @@ static void without_fields(void **state)
 static void too_long(void **state)
 {
     (void)state;
-    const struct slice line[] = {SLICE(""), SLICE("GE"), SLICE("GET /aaaa"), SLICE("GET / HTTP/1.")};
+    const struct slice method[] = {SLICE("\r\n"), SLICE("GE")};
+    const struct slice line[] = {SLICE("GET "), SLICE("GET /aaaa"), SLICE("GET / HTTP/1.")};
     const struct slice block[] = {SLICE(GET), SLICE(GET "X: yyy"), SLICE(GET HOST "\r")};
     struct parsed p;
+    for (size_t i = 0; i < sizeof method / sizeof method[0]; i++) {
+        parsed_begin(&p);
+        parsed_go_on(&p, method[i], method[i].len);
+        assert_int_equal(h1_too_long(&p.parser), 501);
+    }
     for (size_t i = 0; i < sizeof line / sizeof line[0]; i++) {
         parsed_begin(&p);
         parsed_go_on(&p, line[i], line[i].len);
@@ -360,7 +413,7 @@ static void classes(void **state)
     static const char tchar[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     for (unsigned byte = 0; byte < 256; byte++) {
         bool token = byte && strchr(tchar, (int)byte);
-        bool target = byte > 0x20 && byte < 0x7f;
+        bool target = byte > 0x20 && byte < 0x7f && !strchr("\"#<>", (int)byte);
         bool value = byte == '\t' || (byte >= 0x20 && byte != 0x7f);
         char method[] = "G_T / HTTP/1.0\r\n\r\n", path[] = "GET /_ HTTP/1.0\r\n\r\n";
         char name[] = "GET / HTTP/1.0\r\nX_: y\r\n\r\n", field[] = "GET / HTTP/1.0\r\nX: y_z\r\n\r\n";

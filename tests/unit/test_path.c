@@ -35,6 +35,7 @@ static const struct path_case cases[] = {
     {"/a%20b", "/a b", NULL, false},
     {"/a+b%2B", "/a+b+", NULL, false},
     {"/%25", "/%", NULL, false},
+    {"/%5C..%5ca", "/\\..\\a", NULL, false},
     {"/%2541", "/%41", NULL, false},
     {"/%3F%23", "/?#", NULL, false},
     {"/%0d%0A", "/\r\n", NULL, false},
@@ -89,6 +90,10 @@ static const struct path_case cases[] = {
     {"/%00", NULL, NULL, false},
     {"/a%00b", NULL, NULL, false},
     {"/%00/../a", NULL, NULL, false},
+    {"/\\", NULL, NULL, false},
+    {"/a\\b", NULL, NULL, false},
+    {"/..\\..\\a", NULL, NULL, false},
+    {"/0123456789abcdef0123\\", NULL, NULL, false},
     {"/a/%u0041", NULL, NULL, false},
     {"/%-1", NULL, NULL, false},
     {"/% 1", NULL, NULL, false},
@@ -210,6 +215,8 @@ static bool reference(const char *raw, char *out)
         size_t len = 0;
         for (p++; *p && *p != '/'; p++) {
             char c = *p;
+            if (c == '\\')
+                return false;
             if (c == '%') {
                 char digits[3] = {p[1], p[1] ? p[2] : '\0', '\0'};
                 char *end;
@@ -244,7 +251,8 @@ static bool reference(const char *raw, char *out)
 
 static void test_random_against_reference(void **state)
 {
-    static const char *const pieces[] = {"/", "/", ".", "..", "%2e", "%2F", "a", "b", "%41", "%", "%00", "/.", "/.."};
+    static const char *const pieces[] = {"/", "/",   ".", "..",  "%2e", "%2F", "a",
+                                         "b", "%41", "%", "%00", "/.",  "/..", "\\"};
     struct fixture f;
     uint64_t seed = 88172645463325252u;
     (void)state;

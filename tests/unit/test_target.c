@@ -50,6 +50,16 @@ static const struct target_case cases[] = {
     {"GET", "http://user@other/", NULL, NULL, NULL},
     {"GET", "http://a\"b/", NULL, NULL, NULL},
     {"GET", "ftp://other/", NULL, NULL, NULL},
+    {"GET", "http://other:0080", "/", NULL, "other:0080"},
+    {"GET", "http://other:", "/", NULL, "other:"},
+    {"GET", "http://other:65536", NULL, NULL, NULL},
+    {"GET", "http://other:8x/", NULL, NULL, NULL},
+    {"GET", "http://other:80:80/", NULL, NULL, NULL},
+    {"GET", "http://:80/", NULL, NULL, NULL},
+    {"GET", "http://a,b/", NULL, NULL, NULL},
+    {"GET", "http://a%41/", NULL, NULL, NULL},
+    {"GET", "http://[::1/", NULL, NULL, NULL},
+    {"GET", "http://[::g]/", NULL, NULL, NULL},
 };
 
 /* The head's bytes, and nothing behind them. */

@@ -1,0 +1,38 @@
+/*
+ * The authority of a request, as in the Host field or an absolute target: a host and perhaps a port (RFC 3986 section 3.2, RFC 9110 section 7.2).
+ *
+ * The grammar allows more in a name than any name has: percent-encoding, "," and other delimiters. weir takes letters, digits, "-", ".", "_" and "~"; what is more
+ * has been read differently by two servers in a row. User information is no part of a request's authority (RFC 9110 section 4.2.4).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_HTTP_AUTHORITY_H
+#define WEIR_HTTP_AUTHORITY_H
+
+#include "base/slice.h"
+
+#include <stdint.h>
+
+/* Whether the first len bytes of four are digits. */
+static inline bool authority_digits(const char *text, size_t len)
+{
+    uint32_t digits;
+    memcpy(&digits, text, sizeof digits);
+    digits = (digits ^ 0x30303030u) << (32 - 8 * len); /* the processors that weir runs on are little-endian */
+    return (((digits + 0x76767676u) | digits) & 0x80808080u) == 0; /* no byte is beyond 9 */
+}
+
+/* Whether len bytes, of which 8 can be read whatever len is, are a port: no digits, or up to five that are no more than 65535. */
+static inline bool authority_port_is_valid(const char *port, size_t len)
+{
+    if (len - 1 < 4)
+        return authority_digits(port, len);
+    if (len != 5)
+        return len == 0;
+    return authority_digits(port, 4) && authority_digits(port + 4, 1) && memcmp(port, "65535", 5) <= 0;
+}
+
+/* Whether all of text is a host and perhaps a port. */
+bool authority_is_valid(struct slice text);
+
+#endif

@@ -19,7 +19,7 @@ const char *site_big(void)
     return big;
 }
 
-uint32_t site_hash(uint32_t hash, const char *data, size_t len)
+WRAPS uint32_t site_hash(uint32_t hash, const char *data, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         hash = (hash ^ (unsigned char)data[i]) * 16777619u;

@@ -1,7 +1,8 @@
 /*
  * Opens many connections to a server, sends the same bytes on each, optionally reads a reply of known length on each,
- * prints `ready`, and holds them all until its standard input ends. script/memory measures the server meanwhile. What is
- * read is thrown away inside the kernel, so that a hundred downloads cost this client nothing but system calls.
+ * prints `ready`, and holds them all until its standard input ends, reading slowly if it is told to. script/memory and the
+ * tables of bench/tables measure the server meanwhile. What is read is thrown away inside the kernel, so that a hundred
+ * downloads cost this client nothing but system calls.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,13 +20,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { TICK_MS = 100 };
+
 struct options {
     struct sockaddr_in server;
     struct sockaddr_in from;
     long connections;
-    const char *send; /* may be empty */
-    long long reply;  /* bytes to read on each; 0: nothing is read */
-    bool lockstep;    /* each reply is read before the next connection is opened */
+    const char *send;  /* may be empty */
+    long long reply;   /* bytes to read on each; 0: nothing is read */
+    bool lockstep;     /* each reply is read before the next connection is opened */
+    long long trickle; /* bytes a second to read on each once all have asked; 0: nothing is read */
     int receive_buffer;
 };
 
@@ -96,10 +101,27 @@ static void drain_all(const int *fds, long count, long long reply)
     free(left);
 }
 
+/* Reads on every connection at a fixed rate until standard input ends. A connection that the server closes is left. */
+static void trickle(int *fds, long count, long long rate)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (poll(&input, 1, TICK_MS) == 0) {
+        for (long i = 0; i < count; i++) {
+            if (fds[i] < 0)
+                continue;
+            ssize_t len = recv(fds[i], NULL, (size_t)(rate * TICK_MS / 1000), MSG_TRUNC | MSG_DONTWAIT);
+            if (len == 0 || (len < 0 && errno != EAGAIN)) {
+                close(fds[i]);
+                fds[i] = -1;
+            }
+        }
+    }
+}
+
 static int usage(void)
 {
     fprintf(stderr, "usage: connect --port N [--host ADDRESS] [--from ADDRESS] [--connections N] [--send BYTES]\n"
-                    "               [--reply LENGTH] [--lockstep 1] [--rcvbuf BYTES]\n");
+                    "               [--reply LENGTH] [--lockstep 1] [--rcvbuf BYTES] [--trickle BYTES_A_SECOND]\n");
     return 2;
 }
 
@@ -124,6 +146,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->reply = number;
         else if (strcmp(name, "--lockstep") == 0)
             o->lockstep = number != 0;
+        else if (strcmp(name, "--trickle") == 0 && number >= 0)
+            o->trickle = number;
         else if (strcmp(name, "--rcvbuf") == 0)
             o->receive_buffer = (int)number;
         else
@@ -152,6 +176,8 @@ int main(int argc, char **argv)
         drain_all(fds, o.connections, o.reply);
     puts("ready");
     fflush(stdout);
+    if (o.trickle > 0)
+        trickle(fds, o.connections, o.trickle);
     char byte;
     while (read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR)
         errno = 0;

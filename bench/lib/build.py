@@ -44,6 +44,12 @@ def tour(args):
     return TOUR
 
 
+def target(args, name):
+    """Builds one more program of the release build, unless args (see add_options) ask for nothing to be built."""
+    if not args.no_build and not args.tour:
+        _run([os.path.join("script", "build"), "release", name])
+
+
 def program(source, *more, flags=()):
     """Compiles bench/SOURCE (and more sources, relative to the root) into build/bench/ and returns the program's path."""
     sources = [os.path.join(ROOT, "bench", source)] + [os.path.join(ROOT, path) for path in more]

@@ -19,7 +19,7 @@ PER_PROCESS = 9000
 class Clients:
     """Connections that are open until the block is left. options go to bench/connect.c."""
 
-    def __init__(self, server, count, send="", reply=0, lockstep=False, rcvbuf=0, first_address=2, ready_seconds=120):
+    def __init__(self, server, count, send="", reply=0, lockstep=False, rcvbuf=0, trickle=0, first_address=2, ready_seconds=120):
         program = build.program("connect.c")
         self.processes = []
         self.addresses = 0
@@ -28,7 +28,7 @@ class Clients:
                 share = min(count, PER_PROCESS)
                 command = [program, "--host", server.host, "--port", str(server.port), "--connections", str(share)]
                 command += ["--from", f"127.0.0.{first_address + self.addresses}", "--send", send]
-                command += ["--reply", str(reply), "--lockstep", str(int(lockstep)), "--rcvbuf", str(rcvbuf)]
+                command += ["--reply", str(reply), "--lockstep", str(int(lockstep)), "--rcvbuf", str(rcvbuf), "--trickle", str(trickle)]
                 self.processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
                 self.addresses += 1
                 count -= share

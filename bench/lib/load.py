@@ -5,8 +5,10 @@ SPDX-License-Identifier: MIT
 
 import os
 import shlex
+import socket
 
 from . import build, h2load, proc, steady, wrk
+from .server import reply_length
 from .sockets import server_socket_memory
 from .watch import Watch, run
 
@@ -62,7 +64,7 @@ def fixed(instance, program, connections, rate, seconds):
         output = run(command, seconds + 60)
     found = steady.parse(output)
     # A server that cannot keep the rate has no latency at it: the queue only grows.
-    kept = found["unanswered"] == 0 and found["seconds"] < seconds * 1.1
+    kept = found["unanswered"] == 0 and found["seconds"] < seconds + 1
     figures = {name: found[name] for name in ("p50_us", "p90_us", "p99_us", "p999_us", "max_us", "unanswered")}
     return Result(command, watch, requests=found["done"], kept=int(kept), rate=found["done"] / max(found["seconds"], 1e-9), **figures)
 
@@ -84,6 +86,30 @@ def download(instance, program, connections, requests, timeout=DOWNLOAD_SECONDS)
         max_us=found["max_us"],
         cpu_share=watch.server_cpu / watch.wall,
     )
+
+
+def whole_reply_length(instance, program):
+    """The length of a reply with its head, as a client that knows it in advance has to be told."""
+    with socket.create_connection((instance.host, instance.port), timeout=30) as connection:
+        connection.sendall(request(instance, program).encode())
+        reply = b""
+        while b"\r\n\r\n" not in reply:
+            more = connection.recv(65536)
+            if not more:
+                raise OSError("the connection ended within a head")
+            reply += more
+    return reply_length(reply)
+
+
+def is_answered(instance, program):
+    """One request on a connection of its own; whether it got a reply of status 200."""
+    return instance.is_ready(program.path)
+
+
+def request(instance, program):
+    """The bytes of a request, as text."""
+    lines = "".join(f"{line}\r\n" for line in program.request_headers)
+    return f"GET {program.path} HTTP/1.1\r\nHost: {instance.host}:{instance.port}\r\n{lines}\r\n"
 
 
 def warm(instance, program, seconds):

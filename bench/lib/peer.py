@@ -119,11 +119,11 @@ class Peer:
         paths = [self.expand(path) for path in self.manifest.get("size", {}).get("paths", [])]
         return sum(_bytes_beneath(path) for path in paths) if paths else None
 
-    def start(self, options=()):
-        """A running Instance. RuntimeError when it does not come up."""
+    def start(self, visit=None):
+        """A running Instance. RuntimeError when it does not come up. visit: the table.Visit that it is started for."""
         for attempt in range(TRIES):
             try:
-                return Instance(self, options)
+                return Instance(self, visit)
             except OSError as error:  # the port was taken meanwhile, perhaps
                 if attempt == TRIES - 1:
                     raise RuntimeError(str(error)) from None
@@ -152,7 +152,9 @@ def _bytes_beneath(path):
 class Instance:
     """A peer that runs. Use it as a context manager: leaving the block stops it with all its processes."""
 
-    def __init__(self, peer, options=()):
+    host = "127.0.0.1"
+
+    def __init__(self, peer, visit=None):
         self.peer = peer
         self.port = free_port()
         self.run = tempfile.mkdtemp(prefix="weir-bench-")
@@ -163,8 +165,9 @@ class Instance:
                 text = peer.expand(source.read(), self.port, self.run)
             with open(os.path.join(self.run, name), "w", encoding="utf-8") as target:
                 target.write(text)
-        self.command = [peer.expand(word, self.port, self.run) for word in run["command"]] + list(options)
-        environment = {**os.environ, **peer._environment("run", self.port, self.run)}
+        words = [*(visit and visit.command or run["command"]), *(visit.options if visit else ())]
+        self.command = [peer.expand(word, self.port, self.run) for word in words]
+        environment = {**os.environ, **peer._environment("run", self.port, self.run), **(visit.environment if visit else {})}
         folder = peer.expand(run.get("folder", "@RUN@"), self.port, self.run)
         self.began = time.monotonic()
         self.process = None

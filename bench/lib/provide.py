@@ -21,9 +21,12 @@ class Unavailable(RuntimeError):
     """A peer cannot be had on this machine; the text says why."""
 
 
-def digest_of(folder):
-    """A digest of a peer's files, its README left out."""
+def digest_of(folder, more=()):
+    """A digest of a peer's files, its README left out, and of more files."""
     digest = hashlib.sha256()
+    for path in more:
+        with open(path, "rb") as file:
+            digest.update(file.read())
     for top, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
@@ -98,7 +101,8 @@ def provide(name, source, need, steps, environment, expand, fetch=True):
         if not fetch:
             raise Unavailable(f"not installed: {', '.join(packages)}")
         _install(packages, log)
-    digest = digest_of(source)
+    steps = [[expand(word) for word in step] for step in steps]
+    digest = digest_of(source, [word for step in steps for word in step if word.startswith(build.ROOT) and os.path.isfile(word) and FOLDER not in word])
     if steps and os.path.exists(stamp):
         with open(stamp, encoding="utf-8") as file:
             if file.read() == digest:
@@ -109,7 +113,7 @@ def provide(name, source, need, steps, environment, expand, fetch=True):
     if os.path.exists(log):
         os.unlink(log)
     for step in steps:
-        _run([expand(word) for word in step], target, log, {**os.environ, **environment})
+        _run(step, target, log, {**os.environ, **environment})
     if steps:
         with open(stamp, "w", encoding="utf-8") as file:
             file.write(digest)

@@ -40,7 +40,7 @@ def check(peer, samples, quick=False):
                     programs.check(instance.port, PROGRAMS[name], samples, expects.get(name))
                 except WrongReply as error:
                     peer.wrong[name] = str(error)
-            if "file" in peer.manifest["programs"]:
+            if "file" in peer.manifest["programs"] and peer.kind != "floor":
                 try:
                     programs.check_missing(instance.port, peer.kind != "file server")
                 except WrongReply as error:
@@ -76,7 +76,7 @@ class Runner:
     def total_seconds(self):
         """How long the whole plan takes, about."""
         return sum(
-            self._rounds(table) * self._seconds(peer, visit)
+            (1 if visit.once else self._rounds(table)) * self._seconds(peer, visit)
             for _, table, visits in self.plan
             for peer in self.peers
             for visit in visits.get(peer.name, ())
@@ -100,6 +100,8 @@ class Runner:
         order = self.peers if number % 2 == 0 else self.peers[::-1]
         for peer in order:
             for visit in visits.get(peer.name, ()):
+                if visit.once and number > 0:
+                    continue
                 progress.say(f"table {name}, round {number + 1} of {rounds}: {peer.name}")
                 self._visit(name, number, peer, visit)
                 progress.done(self._seconds(peer, visit))
@@ -110,7 +112,7 @@ class Runner:
         if not scenarios:
             return
         try:
-            with peer.start(visit.options) as instance:
+            with peer.start(visit) as instance:
                 self.starts.append((peer.name, instance.start_seconds))
                 if visit.warm and peer.has(visit.program):
                     load.warm(instance, PROGRAMS[visit.program], peer.warm_up if not self.options.quick else min(1, peer.warm_up))

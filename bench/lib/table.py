@@ -28,12 +28,15 @@ class Scenario:
 
 @dataclass
 class Visit:
-    """Scenarios that one start of a peer is measured in. start_figures: how the start itself is recorded, if it is."""
+    """Scenarios that one start of a peer is measured in."""
 
     scenarios: list
     program: str = "hello"  # what warms it up
     warm: bool = True
     options: tuple = ()  # more words for the peer's command
+    environment: dict = field(default_factory=dict)
+    command: list = None  # in place of the manifest's
+    once: bool = False  # in the first round only
 
 
 @dataclass

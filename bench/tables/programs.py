@@ -1,0 +1,85 @@
+"""Table 2: each of the article's programs: throughput, latency, processor time, peak memory.
+
+SPDX-License-Identifier: MIT
+"""
+
+from lib import load
+from lib.programs import PROGRAMS
+from lib.table import Scenario, Section, Visit, bytes_text, rate_text, seconds_text, us_text
+
+TITLE = "2. The ten programs"
+ABOUT = """Programs with small replies: wrk with 64 connections for throughput and processor time; then latency at the same fixed rate
+for all, each reply timed from the moment at which its request was due. Programs with large replies: eight clients at once, each
+to the end of one reply. Each program has a fresh server, so that peak memory is the program's. P3 and P6 are settings and not
+programs: all programs here run with those of P3, and what those of P6 preallocate is in the ledger's tests."""
+
+CONNECTIONS = 64
+DOWNLOADS = 8
+CLOSED, FIXED, WHOLE = "closed", "fixed", "whole"
+
+
+def visits(peer, options):
+    """A start for each program."""
+    found = []
+    for name, program in PROGRAMS.items():
+        if not peer.has(name) or name == "file":  # table 1 has it
+            continue
+        if program.small:
+            closed = lambda instance, program=program: load.closed(instance, program, CONNECTIONS, options.seconds)  # noqa: E731
+            fixed = lambda instance, program=program: load.fixed(  # noqa: E731
+                instance, program, CONNECTIONS, options.rate, options.seconds
+            )
+            scenarios = [Scenario(f"{name}, {CLOSED}", options.seconds, closed), Scenario(f"{name}, {FIXED}", options.seconds, fixed)]
+        else:
+            whole = lambda instance, program=program: load.download(instance, program, DOWNLOADS, DOWNLOADS)  # noqa: E731
+            scenarios = [Scenario(f"{name}, {WHOLE}", 10, whole)]
+        found.append(Visit(scenarios, program=name))
+    return found
+
+
+def _small_row(book, peers, peer, name, rate):
+    closed, fixed = f"{name}, {CLOSED}", f"{name}, {FIXED}"
+    kept = book.middle("programs", fixed, peer, "kept")
+    latency = [
+        book.cell("programs", fixed, peer, figure, us_text, figure == "p99_us") if kept != 0 else f"over {rate:,}/s"
+        for figure in ("p50_us", "p99_us", "p999_us")
+    ]
+    return [
+        book.title("programs", closed, peer, peers[peer]["title"]),
+        book.cell("programs", closed, peer, "cpu_us", lambda value: f"{value:.2f}"),
+        book.cell("programs", closed, peer, "rate", rate_text, False),
+        *latency,
+        book.cell("programs", closed, peer, "peak", bytes_text, False),
+    ]
+
+
+def _large_row(book, peers, peer, name):
+    whole = f"{name}, {WHOLE}"
+    cell = lambda figure, form, spread=False: book.cell("programs", whole, peer, figure, form, spread)  # noqa: E731
+    return [
+        book.title("programs", whole, peer, peers[peer]["title"]),
+        cell("cpu_us", lambda value: seconds_text(value / 1e6), True),
+        cell("bytes_rate", lambda value: f"{value / 1e6:,.0f} MB/s"),
+        cell("p50_us", us_text),
+        cell("max_us", us_text),
+        cell("peak", bytes_text),
+    ]
+
+
+def sections(book, peers, options):
+    """A section for each program, the one that needs least processor time first."""
+    found = []
+    for name, program in PROGRAMS.items():
+        key = f"{name}, {CLOSED if program.small else WHOLE}"
+        names = [peer for peer in book.peers("programs") if book.of("programs", key, peer)]
+        names.sort(key=lambda peer: book.middle("programs", key, peer, "cpu_us") or float("inf"))  # noqa: B023
+        if not names:
+            continue
+        if program.small:
+            header = ["peer", "CPU us/request", "requests/s", f"50 % at {options.rate:,}/s", "99 %", "99.9 %", "peak"]
+            rows = [_small_row(book, peers, peer, name, options.rate) for peer in names]
+        else:
+            header = ["peer", "CPU a reply", "rate in all", "reply, 50 %", "slowest", "peak"]
+            rows = [_large_row(book, peers, peer, name) for peer in names]
+        found.append(Section(f"{program.article}: {program.about}", header, rows))
+    return found

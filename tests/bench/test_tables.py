@@ -1,0 +1,78 @@
+"""Every table plans its measurements for every peer, and shows whatever came of them.
+
+SPDX-License-Identifier: MIT
+"""
+
+import argparse
+import importlib
+import os
+
+import pytest
+from lib import build, output, peer
+from lib.book import Book
+
+TABLES = sorted(name[:-3] for name in os.listdir(os.path.join(build.ROOT, "bench", "tables")) if name.endswith(".py"))
+PEERS = [peer.Peer(name, "/samples") for name in peer.names()]
+FIGURES = """rate requests seconds timeouts cpu_us cpu_share bytes_rate p50_us p99_us p999_us max_us kept busy foreign private proportional resident
+    peak processes each kernel_each private_before private_early private_late requests_early requests_all start_s size reached
+    instructions commitment private_0 private_1000 private_4000 private_10000""".split()
+
+
+def options(**more):
+    return argparse.Namespace(
+        **{"quick": False, "seconds": 2, "rounds": 2, "rate": 1000, "connections_most": 10000, "leak_seconds": 600, "leak_requests": 10_000_000, **more}
+    )
+
+
+def planned(name, table, each):
+    """The scenarios of a peer, as a run would measure them."""
+    visits = table.visits(each, options()) if hasattr(table, "visits") else []
+    return [scenario for visit in visits for scenario in visit.scenarios]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_plan_names_every_scenario_once(name):
+    table = importlib.import_module(f"tables.{name}")
+    for each in PEERS:
+        names = [scenario.name for scenario in planned(name, table, each)]
+        assert len(names) == len(set(names))
+        assert all(scenario.seconds > 0 for scenario in planned(name, table, each))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("name", TABLES)
+def test_sections_show_what_was_measured(name, fails):
+    table = importlib.import_module(f"tables.{name}")
+    book = Book()
+    for number in range(2):
+        for at, each in enumerate(PEERS):
+            for scenario in planned(name, table, each):
+                if fails and at % 2:
+                    book.add(name, scenario.name, each.name, number, error="it ended")
+                else:
+                    book.add(name, scenario.name, each.name, number, {figure: 1.0 + at + number for figure in FIGURES}, "client")
+    if hasattr(table, "collect"):
+        table.collect(book, options(quick=True))
+    peers = {each.name: {"title": each.title, "kind": each.kind} for each in PEERS}
+    sections = table.sections(book, peers, options())
+    assert sections and all(len(row) == len(section.header) for section in sections for row in section.rows)
+    text = "\n".join(output.markdown_table(section.header, section.rows) for section in sections)
+    assert "weir" in text or name == "instructions"
+    assert ("failed" in text) == fails or name in ("instructions", "growth")
+    assert all("<svg" in plot.svg for section in sections for plot in section.plots)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_without_records_is_no_fault(name):
+    table = importlib.import_module(f"tables.{name}")
+    table.sections(Book(), {}, options())
+
+
+def test_the_articles_claims_stand_beside_what_was_measured():
+    table = importlib.import_module("tables.article")
+    book = Book()
+    book.add("article", "file, 1 client", "express", 0, {"peak": 50e6, "seconds": 1, "cpu_share": 0.5, "cpu_us": 1e5})
+    section = table.sections(book, {"express": {"title": "Express"}}, options())[0]
+    row = dict(zip(section.header, section.rows[0]))
+    assert row["peak"] == "50.00 MB" and section.rows[0][2] == "156.00 MB"
+    assert row["time a file"] == "100.0 ms" and section.rows[0][4] == "4.10 s"

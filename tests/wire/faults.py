@@ -46,7 +46,7 @@ def holdings(server):
     found = ledger(server)
     accounts = {name: (account["in_use"], account["objects"]) for name, account in found["accounts"].items()
                 if name != LASTING}
-    return {"connections": found["connections"], "fibers": found["fibers"], **accounts}
+    return {"open connections": found["connections"], "fibers": found["fibers"], **accounts}
 
 
 class Held:

@@ -609,25 +609,94 @@ typedef struct weir_ledger_account {
     uint64_t objects;  /* things handed out */
 } weir_ledger_account;
 
+/* One class of handler times: handlers that took no longer than this, and longer than the class before. */
+typedef struct weir_handler_time {
+    uint64_t most_ns; /* UINT64_MAX in the last class */
+    uint64_t count;
+} weir_handler_time;
+
+/* How often a limit or a timeout was met. */
+typedef struct weir_ledger_refusal {
+    const char *cause; /* the setting's name where there is one, such as "max_body"; static */
+    uint64_t count;
+} weir_ledger_refusal;
+
+#define WEIR_LEDGER_CACHE_NAME_SIZE 32
+typedef struct weir_ledger_cache {
+    char name[WEIR_LEDGER_CACHE_NAME_SIZE]; /* of weir_cache_config, cut; caches of the same name are summed */
+    weir_cache_stats stats;
+} weir_ledger_cache;
+
+#define WEIR_LEDGER_ACCOUNTS 48
+#define WEIR_LEDGER_TIMES    16
+#define WEIR_LEDGER_REFUSALS 40
+#define WEIR_LEDGER_CACHES   16
+
+/* docs/ledger.md says of every figure what it means. */
 typedef struct weir_ledger {
+    uint64_t uptime_ms; /* since the server started */
+
     uint64_t memory_limit; /* 0: none */
+    uint64_t in_use;       /* sum over the accounts */
     uint64_t reserved;     /* sum over the accounts */
+
     /* What the kernel holds in the sockets' queues, sampled once a second; in no account, and not under memory_limit. */
     uint64_t kernel_memory_limit; /* 0: none */
     uint64_t kernel_memory;       /* now */
     uint64_t kernel_memory_peak;  /* most at any sample */
     uint64_t kernel_memory_cut;   /* connections that were cut because of kernel_memory_limit, ever */
-    uint64_t connections;         /* open now */
-    uint64_t accepted;            /* connections ever */
-    uint64_t requests;            /* requests ever */
+
+    /* The process, as the kernel counts it, by the last weir_ledger_sample(). */
+    int64_t process_age_ms;     /* how old that is; -1: it was never called, or failed */
+    uint64_t process_resident;  /* memory that is there, shared with others or not */
+    uint64_t process_private;   /* memory that was written to and is shared with nobody */
+    uint64_t process_remainder; /* what of the private memory no pool and no allocation of weir's explains */
+
+    uint64_t accepted;    /* connections ever */
+    uint64_t connections; /* open now: the sum of the five below */
+    uint64_t connections_idle, connections_head, connections_active, connections_draining, connections_lingering;
+
+    uint64_t requests; /* ended or refused ever: the sum of responses but for [1] */
+    /* By the class of their status; [1]: interim ones; [0]: the client had gone before there was one. */
+    uint64_t responses[6];
     uint64_t bytes_in, bytes_out;
-    uint64_t fibers; /* handlers suspended or running */
+
+    size_t refusal_count;
+    weir_ledger_refusal refusals[WEIR_LEDGER_REFUSALS];
+
+    uint64_t handler_ns; /* sum of the times that were measured */
+    weir_handler_time handler_times[WEIR_LEDGER_TIMES];
+
+    int workers;
+    uint64_t fibers;         /* handlers suspended or running */
+    uint64_t fibers_running; /* workers that are in a turn and have a fiber: at most one of theirs runs */
+
+    int offload_threads, offload_busy, offload_queued; /* threads now, what of them works, jobs that wait for one */
+    uint64_t offload_jobs;                             /* ever */
+
     size_t account_count;
-    weir_ledger_account accounts[48]; /* when there are more, the last is of all the others */
+    weir_ledger_account accounts[WEIR_LEDGER_ACCOUNTS]; /* when there are more, the last is of all the others */
+    size_t cache_count;
+    weir_ledger_cache caches[WEIR_LEDGER_CACHES];
 } weir_ledger;
 
-/* Reads the ledger of a server; figures of several workers are not of one instant. Any thread. */
+/* Reads the ledger of a server: short locks, no system call, about 8 KB. Figures of several workers are not of one instant, and after the
+ * server's end they are the last ones. Any thread. */
 WEIR_API void weir_ledger_read(weir_server *s, weir_ledger *ledger);
+
+/*
+ * Has the kernel count the process's memory, for the process_ figures of weir_ledger_read(). That may take milliseconds, so a handler calls it
+ * by weir_offload(). Does nothing if that was done less than a second ago, or twenty times as long ago as it took. Returns 0, or WEIR_EIO
+ * when /proc/self/smaps cannot be read. Blocks. Any thread.
+ */
+WEIR_API int weir_ledger_sample(weir_server *s);
+
+/*
+ * Handlers for routes: the ledger as JSON, and as Prometheus metrics (text format 0.0.4). They sample the process's memory by weir_offload(),
+ * and write as they go, in the memory of one buffer. They ask nobody who is allowed to see it. May suspend.
+ */
+WEIR_API void weir_ledger_json(weir_ctx *c);
+WEIR_API void weir_ledger_metrics(weir_ctx *c);
 
 #ifdef __cplusplus
 }

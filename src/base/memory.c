@@ -195,6 +195,7 @@ void *memory_alloc(struct account *a, size_t size)
     if (!p)
         return grant_failed(a, size);
     account_take_any(a, size);
+    atomic_fetch_add_explicit(&a->memory->allocated, size, memory_order_relaxed);
     return p;
 }
 

@@ -40,8 +40,9 @@ struct account {
 };
 
 struct memory {
-    uint64_t limit;           /* bound on the sum of reserved; 0: none */
-    _Atomic uint64_t granted; /* sum of reserved over the accounts */
+    uint64_t limit;             /* bound on the sum of reserved; 0: none */
+    _Atomic uint64_t granted;   /* sum of reserved over the accounts */
+    _Atomic uint64_t allocated; /* what of that is from memory_alloc() */
     struct lock lock;
     struct account *accounts GUARDED_BY(lock);
     /* For tests: returns true to make this allocation fail. NULL: none. */

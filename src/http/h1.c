@@ -34,11 +34,22 @@ void h1_shed(struct h1 *h)
     }
 }
 
+void h1_shrink_fields(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    pool_give(&x->http->fields, x->head.fields);
+    counter_add(&x->http->counters.field_tables, (uint64_t)0 - 1);
+    x->head.fields = x->fields;
+    x->head.field_max = HEAD_FIELDS_INLINE;
+}
+
 void h1_release(struct h1 *h)
 {
     struct http *http = h->x.http;
     if (unlikely(h->x.head.fields != h->x.fields))
-        pool_give(&http->fields, h->x.head.fields);
+        h1_shrink_fields(h);
+    if (unlikely(h->x.conn->state == H1_DRAINING))
+        counter_add(&http->counters.draining, (uint64_t)0 - 1);
     output_discard(&h->out, WEIR_ECLOSED, http->release_value);
     if (h->second)
         pool_give(&http->buffers, h->second);
@@ -94,10 +105,19 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
 
 static void linger_begin(struct net *n, struct connection *c)
 {
+    struct http *http = n->owner;
     c->state = H1_LINGER;
+    counter_add(&http->counters.lingering, 1);
     n->transport->shutdown(c);
     connection_deadline(n, c, LINGER_MS);
     connection_queue(n, c); /* what has arrived already makes no further event */
+}
+
+static void linger_end(struct net *n, struct connection *c, bool reset)
+{
+    struct http *http = n->owner;
+    counter_add(&http->counters.lingering, (uint64_t)0 - 1);
+    connection_close(n, c, reset);
 }
 
 void h1_close(struct h1 *h)
@@ -127,7 +147,7 @@ static void linger_read(struct net *n, struct connection *c)
     if (buf)
         pool_give(&http->buffers, buf);
     if (got == 0 || (got < 0 && got != TRANSPORT_AGAIN))
-        connection_close(n, c, false);
+        linger_end(n, c, false);
     else if (got > 0)
         connection_queue(n, c); /* there is more: others get a turn first */
 }
@@ -214,10 +234,11 @@ static void h1_run(struct net *n, struct connection *c)
             return;
         }
         c->state = H1_ACTIVE;
+        counter_add(&http->counters.draining, (uint64_t)0 - 1);
         break;
     case H1_LINGER:
         if (n->cutting)
-            connection_close(n, c, true);
+            linger_end(n, c, true);
         else
             linger_read(n, c);
         return;
@@ -367,7 +388,7 @@ static void h1_expired(struct net *n, struct connection *c)
         connection_close(n, c, false);
         break;
     case H1_LINGER:
-        connection_close(n, c, false);
+        linger_end(n, c, false);
         break;
     case H1_HEAD:
         head_expired(n, c);
@@ -398,7 +419,7 @@ static void h1_cut(struct net *n, struct connection *c)
         break;
     case H1_LINGER:
         if (!(c->ready & READY_QUEUED))
-            connection_close(n, c, true);
+            linger_end(n, c, true);
         break;
     case H1_DRAINING:
     case H1_ACTIVE:

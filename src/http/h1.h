@@ -82,6 +82,8 @@ static inline struct net *h1_net(const struct h1 *h)
 
 /* Gives back the buffers that hold nothing any more: while only a file or static bytes are left, a stalled client costs its records. */
 void h1_shed(struct h1 *h);
+/* Gives back a longer table of fields. */
+COLD void h1_shrink_fields(struct h1 *h);
 /* Gives back everything that a live request had. */
 void h1_release(struct h1 *h);
 /* The last reply is out, or there will be none: ends the connection. */

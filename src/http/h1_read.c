@@ -130,6 +130,7 @@ static int body_receive(struct h1 *h)
         if (error)
             return error;
         output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = sizeof proceed - 1, .data = proceed});
+        counter_add(&x->http->counters.replies[1], 1);
     }
     h->continue_due = false;
     int error = x->ops->push(x);

@@ -64,6 +64,7 @@ static void exchange_begin(struct h1 *h)
     r->last = &r->fields;
     r->on_sent = NULL;
     r->body = (struct segment){.kind = SEGMENT_STATIC};
+    x->begin_ns = counter_read(&x->http->counters.turn_ns);
     x->body_sent = 0;
     x->budget = 8 * 1024;
     x->moved = 0;
@@ -73,13 +74,20 @@ static void exchange_begin(struct h1 *h)
     h->finishing = false;
 }
 
-/* Gives back a longer table of fields. */
-static COLD void fields_shrink(struct h1 *h)
+static void exchange_count_class(struct exchange *x)
 {
-    struct exchange *x = &h->x;
-    pool_give(&x->http->fields, x->head.fields);
-    x->head.fields = x->fields;
-    x->head.field_max = HEAD_FIELDS_INLINE;
+    unsigned class = x->committed ? (unsigned)x->reply.status / 100 : 0;
+    counter_add(&x->http->counters.replies[class], 1);
+}
+
+static inline void exchange_count(struct exchange *x)
+{
+    struct http_counters *counters = &x->http->counters;
+    counter_add(&counters->requests, 1);
+    if (unlikely(x->reply.status != 200 || !x->committed))
+        exchange_count_class(x);
+    if (unlikely(counter_read(&counters->turn_ns) != x->begin_ns))
+        http_count_time(x->http, x->begin_ns);
 }
 
 /* The request was refused while its handler ran, or is over its time: the client is told so if it still can be, whatever the handler made of it. */
@@ -112,10 +120,10 @@ void h1_finish_exchange(struct h1 *h)
     }
     arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
     if (unlikely(x->head.fields != x->fields))
-        fields_shrink(h);
+        h1_shrink_fields(h);
     if (h->in)
         memory_forget(h->in, h->in_pos); /* the head, and what was read of the body in the same buffer */
-    counter_add(&x->http->requests, 1);
+    exchange_count(x);
     h->served++;
     x->conn->state = H1_ACTIVE;
     x->conn->flags = 0;
@@ -221,6 +229,7 @@ static COLD int parse_long(struct h1 *h)
     struct http_field *fields = pool_take(&x->http->fields);
     if (!fields)
         return 503;
+    counter_add(&x->http->counters.field_tables, 1);
     x->head.fields = fields;
     x->head.field_max = x->http->settings->max_headers;
     return parse_anew(h);
@@ -264,6 +273,7 @@ static void h1_leave(struct h1 *h, int result)
     struct net *n = h1_net(h);
     struct connection *c = h->x.conn;
     c->state = H1_DRAINING;
+    counter_add(&h->x.http->counters.draining, 1);
     h1_shed(h);
     if (result == OUTPUT_TURN)
         connection_queue(n, c);

@@ -87,12 +87,15 @@ void http_refuse_connection(struct http *h, struct connection *c, enum refusal c
                        info->status == 503 ? "Retry-After: 1\r\n" : "");
     struct iovec part = {.iov_base = head, .iov_len = (size_t)len};
     http_refused(h, cause, NULL);
+    counter_add(&h->counters.requests, 1);
+    counter_add(&h->counters.replies[info->status / 100], 1);
     (void)h->net->transport->write(c, &part, 1, 0);
 }
 
 void http_tick(struct http *h)
 {
     uint64_t now_ns = h->net->loop->now_ns;
+    atomic_store_explicit(&h->counters.turn_ns, now_ns & ~TURN_OVERDUE, memory_order_relaxed);
     if (likely(now_ns < h->date_due_ns))
         return;
     struct timespec wall;
@@ -101,4 +104,20 @@ void http_tick(struct http *h)
     memcpy(h->ok_head, "HTTP/1.1 200 OK\r\nDate: ", HTTP_DATE_AT);
     date_format(h->ok_head + HTTP_DATE_AT, wall.tv_sec);
     memcpy(h->ok_head + HTTP_DATE_AT + DATE_LEN, "\r\n", 2);
+}
+
+const uint64_t http_times_ns[HTTP_TIMES] = {
+    1000000,   2500000,    5000000,    10000000,   25000000,    50000000,    100000000,   250000000,
+    500000000, 1000000000, 2500000000, 5000000000, 10000000000, 30000000000, 60000000000, UINT64_MAX,
+};
+
+void http_count_time(struct http *h, uint64_t begin_ns)
+{
+    uint64_t turn_ns = counter_read(&h->counters.turn_ns);
+    uint64_t took_ns = (turn_ns & TURN_OVERDUE ? clock_monotonic_ns() : turn_ns) - (begin_ns & ~TURN_OVERDUE);
+    size_t class = 0;
+    while (took_ns > http_times_ns[class])
+        class ++;
+    counter_add(&h->counters.times[class], 1);
+    counter_add(&h->counters.measured_ns, took_ns);
 }

@@ -31,6 +31,28 @@ struct http_settings {
 };
 
 /*
+ * How long handlers ran, in classes. The loop reads the clock once a turn, so that is how exactly it is known: a handler that ends in the turn in which it began is not
+ * measured, and belongs to the first class. Only where the watchdog has found the worker overdue is the clock read for it.
+ */
+#define HTTP_TIMES 16
+extern const uint64_t http_times_ns[HTTP_TIMES]; /* upper bounds, the last one without end */
+
+/* What a worker counts of its requests. What is most common is left to be told by the others: replies of class 2 are the requests that are in no other class, and
+ * handlers of the first class those that were not measured. */
+struct http_counters {
+    _Atomic uint64_t requests; /* that have ended */
+    /* By the class of their status, but for 200; [1]: interim ones; [0]: requests whose client had gone before there was one. */
+    _Atomic uint64_t replies[6];
+    _Atomic uint64_t times[HTTP_TIMES];   /* handlers that were measured, by their class */
+    _Atomic uint64_t measured_ns;         /* their sum */
+    _Atomic uint64_t draining, lingering; /* connections in these states */
+    _Atomic uint64_t field_tables;        /* in use: objects of the account of requests that are none */
+    _Atomic uint64_t turn_ns;             /* the loop's time of this turn, and TURN_OVERDUE */
+};
+
+#define TURN_OVERDUE ((uint64_t)1) /* in turn_ns, set by the watchdog: the turn has lasted too long */
+
+/*
  * A head that has begun to arrive and waits for the rest, in a block of the smallest class that fits. Reading goes on in the block, and each new byte is looked at
  * once, for the head's end or for what no head may hold; either moves it to a buffer, where it is parsed.
  */
@@ -60,8 +82,8 @@ struct http {
     struct pool fields;  /* tables of settings->max_headers fields, for heads with many */
     struct pool arenas;  /* blocks of settings->request_memory */
     struct pool spills[SPILL_CLASSES];
-    _Atomic uint64_t requests;
     _Atomic uint64_t refusals[REFUSAL_COUNT];
+    struct http_counters counters;
     uint64_t date_due_ns; /* the loop's time at which the second has changed, or the clock may have been set */
     char ok_head[64];     /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
 };
@@ -82,8 +104,11 @@ void http_refused(struct http *h, enum refusal cause, const char *why);
 /* Tells a connection on which no request is alive why it will be closed, as far as it can be told at once, and counts it. The caller closes it. */
 void http_refuse_connection(struct http *h, struct connection *c, enum refusal cause);
 
-/* Renews the date when the second has changed. Once a turn. */
+/* Begins a turn: renews the date when the second has changed. */
 void http_tick(struct http *h);
+
+/* A handler has ended in another turn than it began, or in one that is overdue. begin_ns: turn_ns at its begin. */
+void http_count_time(struct http *h, uint64_t begin_ns);
 
 /* A block that holds a copy of data[0..len), len > 0, with a little room behind it, or NULL. */
 struct spill *spill_take(struct http *h, const char *data, size_t len);

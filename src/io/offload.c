@@ -100,10 +100,20 @@ int offload_submit(struct offload *o, struct offload_job *job)
         *o->last = job;
         o->last = &job->next;
         o->queued++;
+        o->jobs++;
         pthread_cond_signal(&o->wanted);
     }
     lock_release(&o->lock);
     return error;
+}
+
+struct offload_counts offload_count(struct offload *o)
+{
+    lock_acquire(&o->lock);
+    struct offload_counts counts = {
+        .threads = o->threads, .busy = o->threads - o->idle, .queued = o->queued, .jobs = o->jobs};
+    lock_release(&o->lock);
+    return counts;
 }
 
 struct offload_wait {

@@ -25,7 +25,8 @@ struct offload {
     struct offload_job *first GUARDED_BY(lock);
     struct offload_job **last GUARDED_BY(lock);
     int threads GUARDED_BY(lock), idle GUARDED_BY(lock);
-    int queued GUARDED_BY(lock); /* jobs that no thread has taken yet */
+    int queued GUARDED_BY(lock);    /* jobs that no thread has taken yet */
+    uint64_t jobs GUARDED_BY(lock); /* that were ever queued */
     int threads_max;
     bool stopping GUARDED_BY(lock);
     struct account account; /* the threads' stacks */
@@ -37,6 +38,14 @@ void offload_done(struct offload *o);
 
 /* Queues job (fn, arg, loop, node.fn set; the caller's until node.fn has been called). 0, or WEIR_ENOMEM when no thread can be had. */
 int offload_submit(struct offload *o, struct offload_job *job) MUST_CHECK;
+
+struct offload_counts {
+    int threads; /* that there are */
+    int busy;    /* what of them runs a job */
+    int queued;  /* jobs that wait for a thread */
+    uint64_t jobs;
+};
+struct offload_counts offload_count(struct offload *o);
 
 /* Runs fn(arg) on another thread and parks the fiber meanwhile; what it returns, or WEIR_ENOMEM. A wait that nothing cuts short. */
 int offload_run(struct offload *o, struct loop *l, int (*fn)(void *arg), void *arg);

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/server.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "web/cache.h"
@@ -251,8 +252,10 @@ bool server_worker_ready(weir_server *s, int error)
     s->ready++;
     if (error)
         s->state = SERVER_FAILED;
-    if (s->ready == s->settings.config.workers && s->state == SERVER_STARTING)
+    if (s->ready == s->settings.config.workers && s->state == SERVER_STARTING) {
         s->state = SERVER_RUNNING;
+        s->start_ns = clock_monotonic_ns();
+    }
     pthread_cond_broadcast(&s->changed);
     while (s->state == SERVER_STARTING)
         pthread_cond_wait(&s->changed, &s->lock.mutex);
@@ -371,6 +374,14 @@ int weir_server_start(weir_server *s)
     return 0;
 }
 
+bool server_has_started(weir_server *s)
+{
+    lock_acquire(&s->lock);
+    bool started = s->state == SERVER_RUNNING || s->state == SERVER_ENDED;
+    lock_release(&s->lock);
+    return started;
+}
+
 /* ---- Stopping ---- */
 
 static bool server_is_running(weir_server *s)
@@ -416,52 +427,4 @@ int weir_server_wait(weir_server *s)
         server_close_listeners(s, false);
     }
     return started ? 0 : WEIR_EINVAL;
-}
-
-/* ---- The ledger ---- */
-
-#define LEDGER_ROWS (sizeof((weir_ledger *)0)->accounts / sizeof((weir_ledger *)0)->accounts[0])
-
-/* The row of that name; the last row is of all that found none, so that the rows always add up. */
-static weir_ledger_account *ledger_row(weir_ledger *ledger, const char *name)
-{
-    for (size_t i = 0; i < ledger->account_count; i++)
-        if (strcmp(ledger->accounts[i].name, name) == 0)
-            return &ledger->accounts[i];
-    if (ledger->account_count == LEDGER_ROWS)
-        return &ledger->accounts[LEDGER_ROWS - 1];
-    weir_ledger_account *a = &ledger->accounts[ledger->account_count++];
-    snprintf(a->name, sizeof a->name, "%s", ledger->account_count == LEDGER_ROWS ? "others" : name);
-    return a;
-}
-
-void weir_ledger_read(weir_server *s, weir_ledger *ledger)
-{
-    *ledger = (weir_ledger){.memory_limit = s->memory.limit, .kernel_memory_limit = s->sockets.limit};
-    lock_acquire(&s->memory.lock);
-    for (struct account *a = s->memory.accounts; a; a = a->next) {
-        weir_ledger_account *sum = ledger_row(ledger, a->name);
-        ledger->reserved += counter_read(&a->reserved);
-        sum->limit += a->limit;
-        sum->in_use += counter_read(&a->in_use);
-        sum->reserved += counter_read(&a->reserved);
-        sum->peak += counter_read(&a->peak);
-        sum->refused += counter_read(&a->refused);
-        sum->objects += counter_read(&a->objects);
-    }
-    lock_release(&s->memory.lock);
-    ledger->connections = counter_read(&s->open);
-    ledger->kernel_memory = counter_read(&s->sockets.held);
-    ledger->kernel_memory_peak = counter_read(&s->sockets.peak);
-    ledger->kernel_memory_cut = counter_read(&s->sockets.cut);
-    if (!server_is_running(s))
-        return;
-    for (int i = 0; i < s->settings.config.workers; i++) {
-        const struct worker *w = &s->workers[i];
-        ledger->accepted += counter_read(&w->net.accepted);
-        ledger->requests += counter_read(&w->http.requests);
-        ledger->bytes_in += counter_read(&w->net.bytes_in);
-        ledger->bytes_out += counter_read(&w->net.bytes_out);
-        ledger->fibers += counter_read(&w->loop.fiber_count);
-    }
 }

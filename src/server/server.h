@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/thread.h"
 #include "net/socket_memory.h"
+#include "server/process_memory.h"
 #include "server/settings.h"
 #include "web/context.h"
 
@@ -79,6 +80,8 @@ struct weir_server {
     _Atomic uint64_t open; /* connections, all workers */
     struct address_table addresses;
     struct socket_memory_total sockets;
+    struct process_memory process_memory;
+    uint64_t start_ns; /* CLOCK_MONOTONIC when the workers began to serve */
     _Atomic bool stopping;
     _Atomic int port;
     int end_fd; /* written to when the last worker has ended; -1: nobody asks */
@@ -114,6 +117,8 @@ void worker_drop_inbox(struct worker *w);
 /* A worker tells that it has set up, and waits until all have. True: serve. */
 bool server_worker_ready(struct weir_server *s, int error);
 void server_worker_ended(struct weir_server *s);
+/* Whether the workers' figures can be read: they serve, or have served. Any thread. */
+bool server_has_started(weir_server *s);
 /* Ends what a graceful stop still waits for. Any thread. */
 void server_cut(struct weir_server *s);
 

@@ -42,6 +42,7 @@ static void watchdog_look(struct worker *w, struct watched *seen, int ms)
         *seen = (struct watched){.turn = turn};
         return;
     }
+    atomic_fetch_or_explicit(&w->http.counters.turn_ns, TURN_OVERDUE, memory_order_relaxed);
     if (seen->told)
         return;
     seen->told = true;

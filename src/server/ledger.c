@@ -1,0 +1,223 @@
+/*
+ * Adding up the ledger.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "server/ledger.h"
+#include "base/clock.h"
+#include "server/server.h"
+#include "web/cache.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* The row of that name; the last row is of all that found none, so that the rows always add up. */
+static weir_ledger_account *account_row(weir_ledger *ledger, const char *name)
+{
+    for (size_t i = 0; i < ledger->account_count; i++)
+        if (strcmp(ledger->accounts[i].name, name) == 0)
+            return &ledger->accounts[i];
+    if (ledger->account_count == WEIR_LEDGER_ACCOUNTS)
+        return &ledger->accounts[WEIR_LEDGER_ACCOUNTS - 1];
+    weir_ledger_account *a = &ledger->accounts[ledger->account_count++];
+    snprintf(a->name, sizeof a->name, "%s", ledger->account_count == WEIR_LEDGER_ACCOUNTS ? "others" : name);
+    return a;
+}
+
+static void read_accounts(weir_server *s, weir_ledger *ledger)
+{
+    ledger->memory_limit = s->memory.limit;
+    ledger->kernel_memory_limit = s->sockets.limit;
+    ledger->kernel_memory = counter_read(&s->sockets.held);
+    ledger->kernel_memory_peak = counter_read(&s->sockets.peak);
+    ledger->kernel_memory_cut = counter_read(&s->sockets.cut);
+    lock_acquire(&s->memory.lock);
+    for (struct account *a = s->memory.accounts; a; a = a->next) {
+        weir_ledger_account *sum = account_row(ledger, a->name);
+        uint64_t in_use = counter_read(&a->in_use), reserved = counter_read(&a->reserved);
+        ledger->in_use += in_use;
+        ledger->reserved += reserved;
+        sum->limit += a->limit;
+        sum->in_use += in_use;
+        sum->reserved += reserved;
+        sum->peak += counter_read(&a->peak);
+        sum->refused += counter_read(&a->refused);
+        sum->objects += counter_read(&a->objects);
+    }
+    lock_release(&s->memory.lock);
+}
+
+static void read_process(const weir_server *s, weir_ledger *ledger)
+{
+    const struct process_memory *p = &s->process_memory;
+    uint64_t taken_ns = counter_read(&p->taken_ns);
+    ledger->process_age_ms = -1;
+    if (taken_ns == 0)
+        return;
+    ledger->process_age_ms = (int64_t)((clock_monotonic_ns() - taken_ns) / 1000000);
+    ledger->process_resident = counter_read(&p->resident);
+    ledger->process_private = counter_read(&p->private_bytes);
+    ledger->process_remainder = counter_read(&p->remainder);
+}
+
+static void cache_stats_add(weir_cache_stats *sum, const weir_cache_stats *more)
+{
+    sum->hits += more->hits;
+    sum->misses += more->misses;
+    sum->waits += more->waits;
+    sum->evictions += more->evictions;
+    sum->expirations += more->expirations;
+    sum->failures += more->failures;
+    sum->entries += more->entries;
+    sum->bytes += more->bytes;
+}
+
+static weir_ledger_cache *cache_row(weir_ledger *ledger, const char *name)
+{
+    for (size_t i = 0; i < ledger->cache_count; i++)
+        if (strcmp(ledger->caches[i].name, name) == 0)
+            return &ledger->caches[i];
+    if (ledger->cache_count == WEIR_LEDGER_CACHES)
+        return &ledger->caches[WEIR_LEDGER_CACHES - 1];
+    weir_ledger_cache *cache = &ledger->caches[ledger->cache_count++];
+    snprintf(cache->name, sizeof cache->name, "%s", ledger->cache_count == WEIR_LEDGER_CACHES ? "others" : name);
+    return cache;
+}
+
+static void read_caches(const weir_server *s, weir_ledger *ledger)
+{
+    list_for_each (l, &s->caches) {
+        struct weir_cache *cache = container_of(l, struct server_cache, link)->cache;
+        weir_cache_stats stats;
+        cache_stats_read(cache, &stats);
+        cache_stats_add(&cache_row(ledger, cache->name)->stats, &stats);
+    }
+}
+
+/* A difference of figures that are not of one instant. */
+static uint64_t less(uint64_t all, uint64_t part)
+{
+    return all > part ? all - part : 0;
+}
+
+static void read_connections(const struct worker *w, weir_ledger *ledger)
+{
+    const struct http_counters *counters = &w->http.counters;
+    uint64_t open = counter_read(&w->net.open);
+    uint64_t heads = counter_read(&w->http.spill_account.objects);
+    uint64_t draining = counter_read(&counters->draining), lingering = counter_read(&counters->lingering);
+    uint64_t live = less(counter_read(&w->http.record_account.objects), counter_read(&counters->field_tables));
+    ledger->accepted += counter_read(&w->net.accepted);
+    ledger->connections += open;
+    ledger->connections_head += heads;
+    ledger->connections_draining += draining;
+    ledger->connections_active += less(live, draining);
+    ledger->connections_lingering += lingering;
+    ledger->connections_idle += less(open, heads + live + lingering);
+    ledger->bytes_in += counter_read(&w->net.bytes_in);
+    ledger->bytes_out += counter_read(&w->net.bytes_out);
+}
+
+static void read_requests(const struct http_counters *counters, weir_ledger *ledger)
+{
+    uint64_t requests = counter_read(&counters->requests), others = 0, measured = 0;
+    for (size_t i = 0; i < COUNT(counters->replies); i++) {
+        uint64_t replies = counter_read(&counters->replies[i]);
+        ledger->responses[i] += replies;
+        others += i == 1 ? 0 : replies;
+    }
+    for (size_t i = 0; i < HTTP_TIMES; i++) {
+        uint64_t count = counter_read(&counters->times[i]);
+        ledger->handler_times[i].count += count;
+        measured += count;
+    }
+    ledger->requests += requests;
+    ledger->responses[2] += less(requests, others);
+    ledger->handler_times[0].count += less(requests, measured);
+    ledger->handler_ns += counter_read(&counters->measured_ns);
+}
+
+static void read_refusals(const struct http *http, weir_ledger *ledger)
+{
+    for (size_t i = 0; i < ledger->refusal_count; i++)
+        ledger->refusals[i].count += counter_read(&http->refusals[i + 1]); /* the first cause is none */
+}
+
+static void read_fibers(const struct worker *w, weir_ledger *ledger)
+{
+    uint64_t fibers = counter_read(&w->stack_account.objects);
+    ledger->fibers += fibers;
+    ledger->fibers_running += fibers > 0 && counter_read(&w->loop.turns) % 2 == 1;
+}
+
+_Static_assert(HTTP_TIMES == WEIR_LEDGER_TIMES, "the classes of handler times");
+_Static_assert(REFUSAL_COUNT - 1 <= WEIR_LEDGER_REFUSALS, "there is a place for each cause");
+
+void weir_ledger_read(weir_server *s, weir_ledger *ledger)
+{
+    *ledger = (weir_ledger){.workers = s->settings.config.workers};
+    read_accounts(s, ledger);
+    read_process(s, ledger);
+    read_caches(s, ledger);
+    struct offload_counts offload = offload_count(&s->offload);
+    ledger->offload_threads = offload.threads;
+    ledger->offload_busy = offload.busy;
+    ledger->offload_queued = offload.queued;
+    ledger->offload_jobs = offload.jobs;
+    for (size_t i = 0; i < WEIR_LEDGER_TIMES; i++)
+        ledger->handler_times[i].most_ns = http_times_ns[i];
+    for (size_t i = 1; i < REFUSAL_COUNT; i++)
+        ledger->refusals[ledger->refusal_count++].cause = refusal_infos[i].name;
+    if (!server_has_started(s))
+        return;
+    ledger->uptime_ms = (clock_monotonic_ns() - s->start_ns) / 1000000;
+    for (int i = 0; i < s->settings.config.workers; i++) {
+        read_connections(&s->workers[i], ledger);
+        read_requests(&s->workers[i].http.counters, ledger);
+        read_refusals(&s->workers[i].http, ledger);
+        read_fibers(&s->workers[i], ledger);
+    }
+}
+
+int weir_ledger_sample(weir_server *s)
+{
+    return process_memory_sample(&s->process_memory, &s->memory.allocated);
+}
+
+/* ---- From a handler ---- */
+
+static int sample_job(void *arg)
+{
+    return weir_ledger_sample(arg);
+}
+
+void ledger_read_fresh(weir_ctx *c, weir_ledger *ledger)
+{
+    weir_server *s = weir_ctx_server(c);
+    if (process_memory_due(&s->process_memory, context_loop(c)->now_ns))
+        (void)weir_offload(c, sample_job, s); /* without a thread for it the last sample is shown */
+    weir_ledger_read(s, ledger);
+}
+
+void ledger_put(struct ledger_writer *w, const char *fmt, ...)
+{
+    if (w->error)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    w->error = weir_vprintf(w->c, fmt, args);
+    va_end(args);
+}
+
+const char *ledger_seconds(uint64_t ns, char *buf)
+{
+    int len = snprintf(buf, LEDGER_SECONDS_SIZE, "%" PRIu64 ".%06u", ns / 1000000000, (unsigned)(ns / 1000 % 1000000));
+    while (buf[len - 1] == '0')
+        len--;
+    if (buf[len - 1] == '.')
+        len--;
+    buf[len] = '\0';
+    return buf;
+}

@@ -1,0 +1,34 @@
+/*
+ * The ledger's forms: what weir_ledger_read() gives, as text for programs.
+ *
+ * Both are written piece by piece into the reply, so that they take no memory of their own. After the first failed write nothing more is written.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_SERVER_LEDGER_H
+#define WEIR_SERVER_LEDGER_H
+
+#include "weir.h"
+
+struct ledger_writer {
+    weir_ctx *c;
+    int error; /* of the first write that failed */
+};
+
+void ledger_put(struct ledger_writer *w, const char *fmt, ...) WEIR_PRINTF(2, 3);
+
+/* text as a JSON string; what is longer than LEDGER_TEXT_MAX is cut. */
+#define LEDGER_TEXT_MAX 240
+void ledger_put_string(struct ledger_writer *w, const char *text);
+
+/* ns as seconds in decimal, by as many digits as it takes, to the microsecond: "0.001", "2.5", "30". What printf makes of a double depends on the program's locale. */
+#define LEDGER_SECONDS_SIZE 32
+const char *ledger_seconds(uint64_t ns, char *buf);
+
+/* The ledger as one line of JSON, without a newline. */
+void ledger_put_json(struct ledger_writer *w, const weir_ledger *ledger);
+
+/* Takes a sample of the process's memory if one is due, and reads the ledger. May suspend. */
+void ledger_read_fresh(weir_ctx *c, weir_ledger *ledger);
+
+#endif

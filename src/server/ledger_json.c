@@ -1,0 +1,117 @@
+/*
+ * The ledger as JSON.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "server/ledger.h"
+#include "web/json.h"
+
+#include <inttypes.h>
+
+void ledger_put_string(struct ledger_writer *w, const char *text)
+{
+    char quoted[LEDGER_TEXT_MAX * 6 + 2]; /* a byte takes six at most: \u001f */
+    struct slice cut = slice_of(text, strnlen(text, LEDGER_TEXT_MAX));
+    size_t len = json_string_write(cut, quoted);
+    ledger_put(w, "%.*s", (int)len, quoted);
+}
+
+static void put_memory(struct ledger_writer *w, const weir_ledger *l)
+{
+    char buf[LEDGER_SECONDS_SIZE];
+    ledger_put(w, ",\"memory\":{\"limit\":%" PRIu64 ",\"in_use\":%" PRIu64 ",\"reserved\":%" PRIu64 ",\"accounts\":[",
+               l->memory_limit, l->in_use, l->reserved);
+    for (size_t i = 0; i < l->account_count; i++) {
+        const weir_ledger_account *a = &l->accounts[i];
+        ledger_put(w, i ? ",{\"name\":" : "{\"name\":");
+        ledger_put_string(w, a->name);
+        ledger_put(w,
+                   ",\"limit\":%" PRIu64 ",\"in_use\":%" PRIu64 ",\"reserved\":%" PRIu64 ",\"peak\":%" PRIu64
+                   ",\"refused\":%" PRIu64 ",\"objects\":%" PRIu64 "}",
+                   a->limit, a->in_use, a->reserved, a->peak, a->refused, a->objects);
+    }
+    ledger_put(w,
+               "]},\"kernel\":{\"limit\":%" PRIu64 ",\"held\":%" PRIu64 ",\"peak\":%" PRIu64 ",\"cut\":%" PRIu64
+               "},\"process\":",
+               l->kernel_memory_limit, l->kernel_memory, l->kernel_memory_peak, l->kernel_memory_cut);
+    if (l->process_age_ms < 0)
+        ledger_put(w, "null");
+    else
+        ledger_put(w, "{\"resident\":%" PRIu64 ",\"private\":%" PRIu64 ",\"remainder\":%" PRIu64 ",\"age_seconds\":%s}",
+                   l->process_resident, l->process_private, l->process_remainder,
+                   ledger_seconds((uint64_t)l->process_age_ms * 1000000, buf));
+}
+
+static void put_traffic(struct ledger_writer *w, const weir_ledger *l)
+{
+    ledger_put(w,
+               ",\"connections\":{\"accepted\":%" PRIu64 ",\"open\":%" PRIu64 ",\"idle\":%" PRIu64 ",\"head\":%" PRIu64
+               ",\"active\":%" PRIu64 ",\"draining\":%" PRIu64 ",\"lingering\":%" PRIu64 "}",
+               l->accepted, l->connections, l->connections_idle, l->connections_head, l->connections_active,
+               l->connections_draining, l->connections_lingering);
+    ledger_put(w, ",\"requests\":%" PRIu64 ",\"responses\":{", l->requests);
+    for (int i = 1; i <= 5; i++)
+        ledger_put(w, "\"%dxx\":%" PRIu64 ",", i, l->responses[i]);
+    ledger_put(w, "\"none\":%" PRIu64 "},\"bytes\":{\"in\":%" PRIu64 ",\"out\":%" PRIu64 "}", l->responses[0],
+               l->bytes_in, l->bytes_out);
+    ledger_put(w, ",\"refusals\":{");
+    for (size_t i = 0; i < l->refusal_count; i++)
+        ledger_put(w, "%s\"%s\":%" PRIu64, i ? "," : "", l->refusals[i].cause, l->refusals[i].count);
+    ledger_put(w, "}");
+}
+
+static void put_handlers(struct ledger_writer *w, const weir_ledger *l)
+{
+    char buf[LEDGER_SECONDS_SIZE];
+    ledger_put(w, ",\"handlers\":{\"seconds\":%s,\"times\":[", ledger_seconds(l->handler_ns, buf));
+    for (size_t i = 0; i < WEIR_LEDGER_TIMES; i++) {
+        const weir_handler_time *t = &l->handler_times[i];
+        if (t->most_ns == UINT64_MAX)
+            ledger_put(w, "{\"most\":null,\"count\":%" PRIu64 "}", t->count);
+        else
+            ledger_put(w, "{\"most\":%s,\"count\":%" PRIu64 "},", ledger_seconds(t->most_ns, buf), t->count);
+    }
+    ledger_put(w, "]},\"fibers\":{\"running\":%" PRIu64 ",\"waiting\":%" PRIu64 "}", l->fibers_running,
+               l->fibers - l->fibers_running);
+    ledger_put(w, ",\"offload\":{\"threads\":%d,\"busy\":%d,\"queued\":%d,\"jobs\":%" PRIu64 "}", l->offload_threads,
+               l->offload_busy, l->offload_queued, l->offload_jobs);
+}
+
+static void put_caches(struct ledger_writer *w, const weir_ledger *l)
+{
+    ledger_put(w, ",\"caches\":[");
+    for (size_t i = 0; i < l->cache_count; i++) {
+        const weir_cache_stats *s = &l->caches[i].stats;
+        ledger_put(w, i ? ",{\"name\":" : "{\"name\":");
+        ledger_put_string(w, l->caches[i].name);
+        ledger_put(w,
+                   ",\"hits\":%" PRIu64 ",\"misses\":%" PRIu64 ",\"waits\":%" PRIu64 ",\"evictions\":%" PRIu64
+                   ",\"expirations\":%" PRIu64 ",\"failures\":%" PRIu64 ",\"entries\":%" PRIu64 ",\"bytes\":%" PRIu64
+                   "}",
+                   s->hits, s->misses, s->waits, s->evictions, s->expirations, s->failures, s->entries, s->bytes);
+    }
+    ledger_put(w, "]");
+}
+
+void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
+{
+    char buf[LEDGER_SECONDS_SIZE];
+    ledger_put(w, "{\"version\":\"%s\",\"uptime_seconds\":%s,\"workers\":%d", weir_version_string(),
+               ledger_seconds(l->uptime_ms * 1000000, buf), l->workers);
+    put_memory(w, l);
+    put_traffic(w, l);
+    put_handlers(w, l);
+    put_caches(w, l);
+    ledger_put(w, "}");
+}
+
+void weir_ledger_json(weir_ctx *c)
+{
+    weir_ledger ledger;
+    ledger_read_fresh(c, &ledger);
+    weir_set_header(c, "Content-Type", "application/json");
+    weir_set_header(c, "Cache-Control", "no-store");
+    struct ledger_writer w = {.c = c};
+    ledger_put_json(&w, &ledger);
+    ledger_put(&w, "\n");
+}

@@ -1,0 +1,210 @@
+/*
+ * The ledger as Prometheus metrics, in the text format 0.0.4.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "server/ledger.h"
+#include "web/json.h"
+
+#include <inttypes.h>
+
+/* The lines that go before a metric's samples. type: "counter", "gauge" or "histogram". */
+static void put_metric(struct ledger_writer *w, const char *name, const char *type, const char *help)
+{
+    ledger_put(w, "# HELP weir_%s %s\n# TYPE weir_%s %s\n", name, help, name, type);
+}
+
+static void put_single(struct ledger_writer *w, const char *name, const char *type, const char *help, uint64_t value)
+{
+    put_metric(w, name, type, help);
+    ledger_put(w, "weir_%s %" PRIu64 "\n", name, value);
+}
+
+/* Like a JSON string, which is valid UTF-8 whatever text is; but only three characters may be escaped here. */
+static void label_write(const char *text, char *out)
+{
+    char quoted[LEDGER_TEXT_MAX * 6 + 2];
+    size_t len = json_string_write(slice_of(text, strnlen(text, LEDGER_TEXT_MAX)), quoted);
+    for (size_t i = 1; i + 1 < len; i++) {
+        if (quoted[i] != '\\') {
+            *out++ = quoted[i];
+            continue;
+        }
+        char escaped = quoted[++i];
+        if (escaped == '"' || escaped == '\\' || escaped == 'n') {
+            *out++ = '\\';
+            *out++ = escaped;
+        } else {
+            *out++ = '?';
+            i += escaped == 'u' ? 4 : 0;
+        }
+    }
+    *out = '\0';
+}
+
+static void put_labelled(struct ledger_writer *w, const char *name, const char *label, const char *text, uint64_t value)
+{
+    char escaped[LEDGER_TEXT_MAX * 3 + 1]; /* a byte that is wrong becomes the three of U+FFFD */
+    label_write(text, escaped);
+    ledger_put(w, "weir_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, escaped, value);
+}
+
+/* ---- Tables of what there is for each account and each cache ---- */
+
+struct member {
+    const char *name, *type, *help;
+    size_t offset; /* of a uint64_t in a row */
+};
+
+/* One metric for each member, with a sample for each row. A row begins with its name. */
+static void put_rows(struct ledger_writer *w, const struct member *members, size_t member_count, const char *label,
+                     const void *rows, size_t row_size, size_t row_count)
+{
+    for (size_t m = 0; m < member_count && row_count > 0; m++) {
+        put_metric(w, members[m].name, members[m].type, members[m].help);
+        for (size_t i = 0; i < row_count; i++) {
+            const char *row = (const char *)rows + i * row_size;
+            uint64_t value;
+            memcpy(&value, row + members[m].offset, sizeof value);
+            put_labelled(w, members[m].name, label, row, value);
+        }
+    }
+}
+
+_Static_assert(offsetof(weir_ledger_account, name) == 0 && offsetof(weir_ledger_cache, name) == 0, "see put_rows()");
+
+static void put_accounts(struct ledger_writer *w, const weir_ledger *l)
+{
+#define ACCOUNT(member) offsetof(weir_ledger_account, member)
+    static const struct member members[] = {
+        {"account_limit_bytes", "gauge", "Bound of an account's own, on it and all below it; 0: none.", ACCOUNT(limit)},
+        {"account_in_use_bytes", "gauge", "Bytes that an account has handed out.", ACCOUNT(in_use)},
+        {"account_reserved_bytes", "gauge", "Bytes that an account has taken from the system.", ACCOUNT(reserved)},
+        {"account_peak_bytes", "gauge", "Most bytes that an account had handed out, each worker at its own time.",
+         ACCOUNT(peak)},
+        {"account_refused_total", "counter", "Times that an account was refused memory.", ACCOUNT(refused)},
+        {"account_objects", "gauge", "Objects that an account has handed out.", ACCOUNT(objects)},
+    };
+    put_rows(w, members, sizeof members / sizeof members[0], "account", l->accounts, sizeof l->accounts[0],
+             l->account_count);
+}
+
+static void put_caches(struct ledger_writer *w, const weir_ledger *l)
+{
+#define CACHE(member) offsetof(weir_ledger_cache, stats) + offsetof(weir_cache_stats, member)
+    static const struct member members[] = {
+        {"cache_hits_total", "counter", "Values that were found.", CACHE(hits)},
+        {"cache_misses_total", "counter", "Values that had to be computed.", CACHE(misses)},
+        {"cache_waits_total", "counter", "Requests that waited for another's computation.", CACHE(waits)},
+        {"cache_evictions_total", "counter", "Values that made room for others.", CACHE(evictions)},
+        {"cache_expirations_total", "counter", "Values that were too old.", CACHE(expirations)},
+        {"cache_failures_total", "counter", "Computations that failed.", CACHE(failures)},
+        {"cache_entries", "gauge", "Values that are there.", CACHE(entries)},
+        {"cache_bytes", "gauge", "Bytes that a cache has taken from the system.", CACHE(bytes)},
+    };
+    put_rows(w, members, sizeof members / sizeof members[0], "cache", l->caches, sizeof l->caches[0], l->cache_count);
+}
+
+/* ---- The rest ---- */
+
+static void put_memory(struct ledger_writer *w, const weir_ledger *l)
+{
+    if (l->memory_limit)
+        put_single(w, "memory_limit_bytes", "gauge", "Bound on what the accounts take from the system.",
+                   l->memory_limit);
+    put_single(w, "memory_in_use_bytes", "gauge", "Bytes that all accounts have handed out.", l->in_use);
+    put_single(w, "memory_reserved_bytes", "gauge", "Bytes that all accounts have taken from the system.", l->reserved);
+    put_accounts(w, l);
+    if (l->kernel_memory_limit)
+        put_single(w, "kernel_memory_limit_bytes", "gauge", "Soft bound on what the kernel holds for connections.",
+                   l->kernel_memory_limit);
+    put_single(w, "kernel_memory_bytes", "gauge", "What the kernel holds in the queues of connections.",
+               l->kernel_memory);
+    put_single(w, "kernel_memory_peak_bytes", "gauge", "Most that it held when it was asked.", l->kernel_memory_peak);
+    put_single(w, "kernel_memory_cut_total", "counter", "Connections that were cut because of that bound.",
+               l->kernel_memory_cut);
+    if (l->process_age_ms < 0)
+        return;
+    put_single(w, "process_resident_bytes", "gauge", "Memory of the process that is there, shared or not.",
+               l->process_resident);
+    put_single(w, "process_private_bytes", "gauge",
+               "Memory of the process that was written to and is shared with nobody.", l->process_private);
+    put_single(w, "process_remainder_bytes", "gauge", "What of the private memory is in no account.",
+               l->process_remainder);
+}
+
+static void put_connections(struct ledger_writer *w, const weir_ledger *l)
+{
+    const struct {
+        const char *state;
+        uint64_t count;
+    } states[] = {
+        {"idle", l->connections_idle},           {"head", l->connections_head},
+        {"active", l->connections_active},       {"draining", l->connections_draining},
+        {"lingering", l->connections_lingering},
+    };
+    put_single(w, "connections_accepted_total", "counter", "Connections ever.", l->accepted);
+    put_metric(w, "connections", "gauge", "Connections that are open, by what they do.");
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+        put_labelled(w, "connections", "state", states[i].state, states[i].count);
+    put_single(w, "received_bytes_total", "counter", "Bytes read from clients.", l->bytes_in);
+    put_single(w, "sent_bytes_total", "counter", "Bytes handed to the kernel for clients.", l->bytes_out);
+}
+
+static void put_requests(struct ledger_writer *w, const weir_ledger *l)
+{
+    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    put_single(w, "requests_total", "counter", "Requests that have ended, whatever their answer.", l->requests);
+    put_metric(w, "responses_total", "counter",
+               "Replies by the class of their status; none: the client had gone before there was one.");
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
+        put_labelled(w, "responses_total", "class", classes[i], l->responses[i]);
+    put_metric(w, "refusals_total", "counter", "Times that a limit or a timeout was met, by its setting.");
+    for (size_t i = 0; i < l->refusal_count; i++)
+        put_labelled(w, "refusals_total", "cause", l->refusals[i].cause, l->refusals[i].count);
+}
+
+static void put_handlers(struct ledger_writer *w, const weir_ledger *l)
+{
+    char buf[LEDGER_SECONDS_SIZE];
+    uint64_t count = 0;
+    put_metric(w, "handler_duration_seconds", "histogram",
+               "How long handlers ran and waited, in turns of the loop: within one turn is within the first class.");
+    for (size_t i = 0; i < WEIR_LEDGER_TIMES; i++) {
+        count += l->handler_times[i].count;
+        if (l->handler_times[i].most_ns != UINT64_MAX)
+            ledger_put(w, "weir_handler_duration_seconds_bucket{le=\"%s\"} %" PRIu64 "\n",
+                       ledger_seconds(l->handler_times[i].most_ns, buf), count);
+    }
+    ledger_put(w,
+               "weir_handler_duration_seconds_bucket{le=\"+Inf\"} %" PRIu64
+               "\nweir_handler_duration_seconds_sum %s\nweir_handler_duration_seconds_count %" PRIu64 "\n",
+               count, ledger_seconds(l->handler_ns, buf), count);
+    put_metric(w, "fibers", "gauge", "Handlers that run, and that wait.");
+    put_labelled(w, "fibers", "state", "running", l->fibers_running);
+    put_labelled(w, "fibers", "state", "waiting", l->fibers - l->fibers_running);
+    put_single(w, "offload_threads", "gauge", "Threads for work that blocks.", (uint64_t)l->offload_threads);
+    put_single(w, "offload_threads_busy", "gauge", "What of them works.", (uint64_t)l->offload_busy);
+    put_single(w, "offload_jobs_queued", "gauge", "Jobs that wait for a thread.", (uint64_t)l->offload_queued);
+    put_single(w, "offload_jobs_total", "counter", "Jobs ever.", l->offload_jobs);
+}
+
+void weir_ledger_metrics(weir_ctx *c)
+{
+    weir_ledger ledger;
+    ledger_read_fresh(c, &ledger);
+    weir_set_header(c, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+    weir_set_header(c, "Cache-Control", "no-store");
+    struct ledger_writer w = {.c = c};
+    char buf[LEDGER_SECONDS_SIZE];
+    put_metric(&w, "build_info", "gauge", "Always 1; the version is its label.");
+    ledger_put(&w, "weir_build_info{version=\"%s\"} 1\n", weir_version_string());
+    put_metric(&w, "uptime_seconds", "gauge", "Since the server started.");
+    ledger_put(&w, "weir_uptime_seconds %s\n", ledger_seconds(ledger.uptime_ms * 1000000, buf));
+    put_single(&w, "workers", "gauge", "Threads that serve.", (uint64_t)ledger.workers);
+    put_memory(&w, &ledger);
+    put_connections(&w, &ledger);
+    put_requests(&w, &ledger);
+    put_handlers(&w, &ledger);
+    put_caches(&w, &ledger);
+}

@@ -6,6 +6,7 @@
  */
 #include "web/pattern.h"
 
+#include "base/debug.h"
 #include "web/percent.h"
 #include "weir.h"
 
@@ -15,7 +16,8 @@
 int pattern_fail(struct pattern_error *error, const char *source, size_t at, int code, const char *fmt, ...)
 {
     int len = snprintf(error->message, error->size, "pattern \"%.200s\": byte %zu: ", source, at);
-    if (len < 0 || (size_t)len >= error->size)
+    weir_assert(len >= 0);
+    if ((size_t)len >= error->size)
         return code;
     va_list args;
     va_start(args, fmt);

@@ -29,7 +29,8 @@ static struct slice method_name(unsigned number, const struct method_extensions 
     if (number < METHOD_STANDARD_COUNT)
         return standard_names[number];
     number -= METHOD_STANDARD_COUNT;
-    return number < extensions->count ? slice_from(extensions->names[number]) : SLICE("");
+    debug_assert(number < extensions->count);
+    return slice_from(extensions->names[number]);
 }
 
 const char *method_list(uint64_t methods, const struct method_extensions *extensions, struct arena *arena)
@@ -43,9 +44,9 @@ const char *method_list(uint64_t methods, const struct method_extensions *extens
         return NULL;
     size_t len = 0;
     for (unsigned i = 0; i < METHOD_UNKNOWN; i++) {
-        struct slice name = method_name(i, extensions);
-        if (!(methods & METHOD_BIT(i)) || name.len == 0)
+        if (!(methods & METHOD_BIT(i)))
             continue;
+        struct slice name = method_name(i, extensions);
         if (len > 0) {
             memcpy(list + len, ", ", 2);
             len += 2;

@@ -68,8 +68,7 @@ static uint32_t node_new(struct route_tree *tree)
 {
     if (tree->node_count == tree->node_room) {
         uint32_t room = tree->node_room * 2;
-        if (room < tree->node_room)
-            return NODE_NONE;
+        weir_assert(room > tree->node_room); /* 2^31 nodes are more than memory holds */
         struct route_node *nodes = memory_alloc(tree->account, room * sizeof *nodes);
         if (!nodes)
             return NODE_NONE;
@@ -97,8 +96,7 @@ static bool slots_grow(struct route_tree *tree)
     if ((tree->slots_taken + 1) * (uint64_t)2 <= room)
         return true;
     uint32_t new_room = room ? room * 2 : SLOTS_FIRST;
-    if (new_room < room)
-        return false;
+    weir_assert(new_room > room); /* as for nodes */
     struct route_slot *slots = memory_alloc(tree->account, new_room * sizeof *slots);
     if (!slots)
         return false;

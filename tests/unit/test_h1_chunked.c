@@ -36,6 +36,7 @@ static const struct body_case cases[] = {
     {SLICE("5;a=b;c=\"d e\"\r\nhello\r\n0;x\r\n\r\n"), END("hello")},
     {SLICE("5;a;b=c;d=\"\";e=\"\\\"\r\nhello\r\n"), BAD("")},
     {SLICE("5;a;b=c;d=\"\";e=\"\\\"\";f\r\nhello\r\n0\r\n\r\n"), END("hello")},
+    {SLICE("5;name=value;other=\"quoted\"\r\nhello\r\n0\r\n\r\n"), END("hello")},
     {SLICE("5;a=\"\t;\x80,\\\\\"\r\nhello\r\n0\r\n\r\n"), END("hello")},
     {SLICE("0\r\nA: b\r\nC-D:\r\nE: \xff \t\r\n\r\n"), END("")},
     {SLICE("0\r\n\r\nGET / HTTP/1.1\r\n"), CHUNKED_END, "", 16},

@@ -52,6 +52,16 @@ static const struct head_case cases[] = {
     {WITH("Connection: , upgrade ,\tclose,,x\r\n"), GOOD(HEAD_UPGRADE | HEAD_CLOSE)},
     {WITH("Connection: closed\r\n"), GOOD(0)},
     {WITH("CONNECTION: keep-alive\r\nconnection: close\r\n"), GOOD(HEAD_KEEP_ALIVE | HEAD_CLOSE)},
+    {WITH("Connection: upgrade \t , \tkeep-alive\t\r\n"), GOOD(HEAD_UPGRADE | HEAD_KEEP_ALIVE)},
+    /* fields whose names are as long as those that framing depends on, and differ in the first or in the last byte */
+    {WITH("Accept: 100-continue\r\nExpecs: x\r\nxxpect: x\r\n"), GOOD(0)},
+    {WITH("Connectiox: close\r\nXonnection: close\r\nUser-Agent: close\r\n"), GOOD(0)},
+    {WITH("Content-Lengtx: 1\r\nXontent-Length: 2\r\nAccept-Charset: 3\r\n"), GOOD(0)},
+    {WITH("Transfer-Encodinx: gzip\r\nXransfer-Encoding: gzip\r\nIf-Modified-Since: x\r\n"), GOOD(0)},
+    {WITH("Conn-ction: close\r\nContent_Length: 1\r\nTransfer_Encoding: gzip\r\nExpe-t: x\r\n"), GOOD(0)},
+    {WITH("Connection-xxxxxxxxxxxxxxxxxxxxxxxxxxx: close\r\n"), GOOD(0)}, /* 6 bytes and 32 */
+    {SLICE("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), GOOD(0)},
+    {SLICE(GET "Host: a-name-of-more-than-sixteen-bytes.example.org:80\r\n\r\n"), GOOD(0)},
     {WITH("Expect: 100-Continue\r\n"), GOOD(HEAD_EXPECT_CONTINUE)},
     {WITH("Content-Length: 0\r\n"), LENGTH(0)},
     {WITH("content-length:42\r\n"), LENGTH(42)},
@@ -108,6 +118,8 @@ static const struct head_case cases[] = {
     {SLICE("GET / HTTP/11.1\r\n" HOST "\r\n"), BAD(400)},
     {SLICE("GET / HTTP/1,1\r\n" HOST "\r\n"), BAD(400)},
     {SLICE("GET / HTTP/x.1\r\n" HOST "\r\n"), BAD(400)},
+    {SLICE("GET / HTTP/1.:\r\n" HOST "\r\n"), BAD(400)},
+    {SLICE("GET / HTTP/1./\r\n" HOST "\r\n"), BAD(400)},
     {SLICE("GET / ICAP/1.1\r\n" HOST "\r\n"), BAD(400)},
     {SLICE("GET / HTTP/2.0\r\n" HOST "\r\n"), BAD(505)},
     {SLICE("GET / HTTP/0.9\r\n" HOST "\r\n"), BAD(505)},
@@ -335,6 +347,7 @@ static void parts(void **state)
     assert_int_equal(p.head.minor, 1);
     assert_int_equal(p.head.field_count, 4);
     assert_null(head_find(&p.head, SLICE("x-thre"), 0));
+    assert_null(head_find(&p.head, SLICE("x-twi"), 0));
     assert_null(head_find(&p.head, SLICE("x-two"), 2));
     const struct http_field *second = head_find(&p.head, SLICE("X-TWO"), 1);
     const struct http_field *empty = head_find(&p.head, SLICE("x-empty"), 0);
@@ -379,6 +392,23 @@ static void too_long(void **state)
         parsed_begin(&p);
         parsed_go_on(&p, block[i], block[i].len);
         assert_int_equal(h1_too_long(&p.parser), 431);
+    }
+}
+
+/* A count of transfer codings that does not wrap: one that is not supported, until there are too many to count. */
+static void many_codings(void **state)
+{
+    (void)state;
+    for (int count = 2; count <= 600; count++) {
+        char text[2048] = GET HOST "Transfer-Encoding: ";
+        size_t len = strlen(text);
+        for (int i = 1; i < count; i++, len += 2)
+            memcpy(text + len, "a,", 2);
+        len += (size_t)snprintf(text + len, sizeof text - len, "chunked\r\n\r\n");
+        struct parsed p;
+        parsed_begin(&p);
+        parsed_go_on(&p, slice_of(text, len), len);
+        assert_int_equal(p.result, count <= UINT8_MAX ? 501 : 400);
     }
 }
 
@@ -442,9 +472,9 @@ static void classes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table),          cmocka_unit_test(every_cut), cmocka_unit_test(parts),
-        cmocka_unit_test(without_fields), cmocka_unit_test(too_long),  cmocka_unit_test(longest),
-        cmocka_unit_test(classes),
+        cmocka_unit_test(table),          cmocka_unit_test(every_cut),    cmocka_unit_test(parts),
+        cmocka_unit_test(without_fields), cmocka_unit_test(too_long),     cmocka_unit_test(longest),
+        cmocka_unit_test(classes),        cmocka_unit_test(many_codings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -300,6 +300,8 @@ static void test_hosts(void **state)
     assert_int_equal(add_to(&t, "GET", "*.example.org", "/{below}"), 0);
     assert_int_equal(add_to(&t, "GET", "*.b.example.org", "/{deeper}"), 0);
     assert_int_equal(add_to(&t, "POST", "[::1]", "/a"), 0);
+    assert_int_equal(add_to(&t, "GET", "[fe80::AB:10.0.0.1]", "/{address}"), 0);
+    assert_int_equal(add_to(&t, "GET", "a_b-C9.org", "/{bytes}"), 0);
     assert_int_equal(add_to(&t, "PUT", "10.0.0.1", "/a"), 0);
     assert_int_equal(add_to(&t, "GET", NULL, "/any/{x}"), 0);
     static const char *const expected[][2] = {
@@ -320,6 +322,15 @@ static void test_hosts(void **state)
         {"exa mple.org", "/a"},
         {"[::1]", "/a"},
         {"[::1", "/a"},
+        {"[]", "/a"},
+        {"[::1!]", "/a"},
+        {"[::~]", "/a"},
+        {"[::_]", "/a"},
+        {"[FE80::ab:10.0.0.1]", "/{address} address=a"},
+        {"[fe80::ab:10.0.0.1]:80", "/{address} address=a"},
+        {"A_b-c9.org", "/{bytes} bytes=a"},
+        {"example~.org", "/a"},
+        {"example,org", "/a"},
         {"[", "/a"},
         {":80", "/a"},
         {".", "/a"},
@@ -341,6 +352,54 @@ static void test_hosts(void **state)
     long_host[sizeof long_host - 1] = '\0';
     assert_string_equal(look_host(&t, "GET", long_host, "/a"), "/a");
     close_test(&t);
+}
+
+/* Without a host that begins with "*.", what lies below a host is another one. */
+static void test_exact_hosts(void **state)
+{
+    struct test t;
+    (void)state;
+    open_test(&t);
+    assert_int_equal(add_to(&t, "GET", "example.org", "/{exact}"), 0);
+    assert_int_equal(add_to(&t, "GET", NULL, "/{any}/x"), 0);
+    assert_string_equal(look_host(&t, "GET", "example.org", "/a"), "/{exact} exact=a");
+    assert_string_equal(look_host(&t, "GET", "x.example.org", "/a"), "404");
+    assert_string_equal(look_host(&t, "GET", "x.example.org", "/a/x"), "/{any}/x any=a");
+    close_test(&t);
+}
+
+/* A value that an expression gives up on ends the search, whatever else would take it. */
+static void test_refusal_is_final(void **state)
+{
+    static const char hard[] = "{v:(a+)+[bc]}";
+    static const char *const others[] = {"/{e:[a-z]+}/{w}", "/{e:[a-z]+}/{w:.*}", "/{p}/{w}", "/{f:^.*$}", "/{f:.+}"};
+    char pattern[64], target[80] = "/t/";
+    (void)state;
+    memset(target + 3, 'a', sizeof target - 4);
+    for (size_t i = 0; i <= sizeof others / sizeof *others; i++) {
+        struct test t;
+        open_test(&t);
+        for (size_t other = 0; other < sizeof others / sizeof *others; other++)
+            if (i == other || i == sizeof others / sizeof *others)
+                assert_int_equal(add_to(&t, "GET", NULL, others[other]), 0);
+        assert_string_not_equal(look(&t, target), "404");
+        assert_string_not_equal(look(&t, target), "400");
+        /* a router context is of the routes that there were */
+        regex_context_free(t.context);
+        t.context = NULL;
+        snprintf(pattern, sizeof pattern, "/t/%s", hard);
+        assert_int_equal(add_to(&t, "GET", NULL, pattern), 0);
+        assert_string_equal(look(&t, target), "400");
+        close_test(&t);
+
+        /* and the same for a host, before the routes for any */
+        open_test(&t);
+        assert_int_equal(add_to(&t, "GET", "*.org", pattern), 0);
+        assert_int_equal(add_to(&t, "GET", NULL, "/t/{v}"), 0);
+        assert_string_equal(look_host(&t, "GET", "a.b.org", target), "400");
+        assert_string_equal(look_host(&t, "GET", "a.net", "/t/x"), "/t/{v} v=x");
+        close_test(&t);
+    }
 }
 
 /* Expressions that explode, and values that are too long. */
@@ -469,6 +528,8 @@ int main(void)
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_head_prefers_its_own),
         cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_exact_hosts),
+        cmocka_unit_test(test_refusal_is_final),
         cmocka_unit_test(test_hostile_values),
         cmocka_unit_test(test_interpreted),
         cmocka_unit_test(test_hostile_tree),

@@ -43,6 +43,16 @@ static const struct bad_case bad_cases[] = {
     {"/%2e%2E", WEIR_EINVAL, "byte 1: dot segments"},
     {"/{a:(}", WEIR_EINVAL, "byte 5: bad expression: missing closing parenthesis"},
     {"/x/{id:[0-9]++*}", WEIR_EINVAL, "byte 14: bad expression: quantifier does not follow a repeatable item"},
+    /* what looks like a brace within a class is none, and the class ends where PCRE2 ends it */
+    {"/{a:[[:digit:]}]+}/{a}", WEIR_EINVAL, "byte 20: the parameter \"a\" occurs twice"},
+    {"/{a:[[:^digit:]}]+}}", WEIR_EINVAL, "byte 19: "},
+    {"/{a:[[.}.]]}", WEIR_EINVAL, "bad expression: POSIX collating elements are not supported"},
+    {"/{a:[[=}=]]}", WEIR_EINVAL, "bad expression: POSIX collating elements are not supported"},
+    {"/{a:[[x}]}}", WEIR_EINVAL, "byte 10: "},
+    {"/{a:[[:}]}}", WEIR_EINVAL, "byte 10: "},
+    {"/{a:[[:}:x]}}", WEIR_EINVAL, "byte 12: "},
+    {"/{a:[\\]}]}}", WEIR_EINVAL, "byte 10: a parameter takes a whole segment"},
+    {"/{a:[\\", WEIR_EINVAL, "byte 1: this brace is not closed"},
     {"/{a:(*UTF)x}", WEIR_EINVAL, "bad expression"},
     {"/{a:x{2,1}}", WEIR_EINVAL, "bad expression: numbers out of order"},
 };
@@ -72,7 +82,16 @@ static void test_bad_patterns(void **state)
                                             "a*", ".a", "a/b", "http://a", "[::1", "[]"};
     for (size_t i = 0; i < sizeof bad_hosts / sizeof *bad_hosts; i++)
         assert_int_equal(add_to(&t, "GET", bad_hosts[i], "/"), WEIR_EINVAL);
+    /* the longest host, and "*." before it, which is one byte too many */
+    char host[259] = "*.";
+    memset(host + 2, 'a', 255);
+    assert_int_equal(add_to(&t, "GET", host, "/"), WEIR_EINVAL);
+    assert_int_equal(add_to(&t, "GET", host + 2, "/long"), 0);
+    host[256] = '\0';
+    assert_int_equal(add_to(&t, "GET", host, "/long"), 0);
     assert_string_equal(look(&t, "/"), "404");
+    add(&t, "GET", "/{a_b-c.D9}");
+    assert_string_equal(look(&t, "/x"), "/{a_b-c.D9} a_b-c.D9=x");
     close_test(&t);
 }
 
@@ -284,6 +303,48 @@ static void test_every_allocation_fails(void **state)
     }
 }
 
+/* The same for each text and node: what was registered before moves the places at which a block or the nodes are full. */
+static void test_every_store_fails(void **state)
+{
+    static const char pattern[] = "/a-segment-of-some-length/{first}/{second:[0-9]+}/{third}";
+    static const char found[] = "/a-segment-of-some-length/{first}/{second:[0-9]+}/{third} first=1 second=2 third=3";
+    (void)state;
+    for (size_t len = 1; len < 520; len++) {
+        bool over = false;
+        size_t failures = 0;
+        for (long n = 0; !over; n++) {
+            struct test t;
+            char filler[1024], message[128];
+            size_t at = 0;
+            for (char c = 'A'; c < (char)('A' + len % 20); c++, at += 2)
+                memcpy(filler + at, (char[]){'/', c}, 2);
+            filler[at] = '/';
+            memset(filler + at + 1, 'f', len);
+            filler[at + 1 + len] = '\0';
+            open_test(&t);
+            add(&t, "GET", filler);
+            t.f.fail_after = n;
+            int error = router_add(t.router, "OWN", "*.example.org", pattern, (void *)(uintptr_t)pattern, message,
+                                   sizeof message);
+            over = t.f.fail_after >= 0;
+            t.f.fail_after = -1;
+            /* without memory for machine code an expression is interpreted */
+            assert_true(error == 0 || (error == WEIR_ENOMEM && !over));
+            if (error) {
+                assert_non_null(strstr(message, "no memory for this route"));
+                assert_string_equal(look_host(&t, "OWN", "a.example.org", "/a-segment-of-some-length/1/2/3"), "404");
+                regex_context_free(t.context);
+                t.context = NULL;
+                assert_int_equal(add_to(&t, "OWN", "*.example.org", pattern), 0);
+                failures++;
+            }
+            assert_string_equal(look_host(&t, "OWN", "a.example.org", "/a-segment-of-some-length/1/2/3"), found);
+            close_test(&t);
+        }
+        assert_true(failures > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_listing),
         cmocka_unit_test(test_ownership),
         cmocka_unit_test(test_every_allocation_fails),
+        cmocka_unit_test(test_every_store_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

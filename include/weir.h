@@ -287,11 +287,13 @@ WEIR_API void weir_routes(weir_server *s, void (*each)(void *arg, const weir_rou
 
 /* ---- The request -------------------------------------------------------------------------------------------- */
 
-WEIR_API const char *weir_method(weir_ctx *c);        /* "GET"; as sent, case-sensitive (RFC 9110 section 9.1) */
-WEIR_API const char *weir_target(weir_ctx *c);        /* the raw request target (RFC 9112 section 3.2) */
-WEIR_API const char *weir_path(weir_ctx *c);          /* decoded by segment, dot segments resolved; "%2F" stays "%2F" */
-WEIR_API const char *weir_query_string(weir_ctx *c);  /* raw, without "?"; "" if there is none */
-WEIR_API const char *weir_host(weir_ctx *c);          /* the authority asked for, with its port; "" if unknown */
+WEIR_API const char *weir_method(weir_ctx *c);       /* "GET"; as sent, case-sensitive (RFC 9110 section 9.1) */
+WEIR_API const char *weir_target(weir_ctx *c);       /* the raw request target (RFC 9112 section 3.2) */
+WEIR_API const char *weir_path(weir_ctx *c);         /* decoded by segment, dot segments resolved; "%2F" stays "%2F" */
+WEIR_API const char *weir_query_string(weir_ctx *c); /* raw, without "?"; "" if there is none */
+WEIR_API const char *weir_host(
+    weir_ctx *
+        c); /* the authority asked for, with its port; "" if unknown. That of an absolute target also replaces the Host header */
 WEIR_API int weir_http_version(weir_ctx *c);          /* 10 for HTTP/1.0, 11 for HTTP/1.1 */
 WEIR_API const char *weir_peer(weir_ctx *c);          /* "127.0.0.1:4711", "[::1]:4711" or "unix:" */
 WEIR_API const char *weir_local(weir_ctx *c);         /* this end's address in the same form */
@@ -329,7 +331,7 @@ WEIR_API int64_t weir_body_length(weir_ctx *c);
 
 /*
  * Reads up to len bytes of the body into buf. Returns how many (at least 1), 0 at its end, or WEIR_ECLOSED,
- * WEIR_EPROTO, WEIR_ETIMEDOUT. Sends "100 Continue" first if the client waits for it. May suspend.
+ * WEIR_EPROTO, WEIR_ETIMEDOUT. Sends "100 Continue" first if the client waits for it; after a final reply that is WEIR_EDONE. May suspend.
  */
 WEIR_API ssize_t weir_read(weir_ctx *c, void *buf, size_t len);
 

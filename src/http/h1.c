@@ -125,7 +125,9 @@ void h1_close(struct h1 *h)
     struct net *n = h1_net(h);
     struct connection *c = h->x.conn;
     bool reset = h->reset;
-    bool linger = h->linger && !reset && !h->x.gone && !(c->ready & (READY_GONE | READY_HALF_CLOSED));
+    /* What has come and is not read would make the close a reset, which may overtake the reply. */
+    bool unread = c->ready & READY_READ, over = (c->ready & READY_HALF_CLOSED) && !unread;
+    bool linger = (h->linger || unread) && !reset && !over && !h->x.gone && !(c->ready & READY_GONE);
     h1_release(h);
     if (linger)
         linger_begin(n, c);

@@ -189,6 +189,8 @@ static inline void h1_body_begin(struct h1 *h)
 }
 ssize_t h1_body_read(struct exchange *x, const char **data);
 bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, const char **value);
+/* Whether there is nothing yet that keeps the rest of the body from being dropped. */
+bool h1_body_can_drop(const struct h1 *h);
 /* Reads and drops the rest of the body, within the limit. False: the connection cannot be kept. */
 bool h1_body_drop(struct h1 *h);
 /* What lies behind the body is the next request's. */

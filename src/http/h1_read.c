@@ -124,6 +124,8 @@ static int body_receive(struct h1 *h)
 {
     struct exchange *x = &h->x;
     struct net *n = h1_net(h);
+    if (h->continue_due && x->reply.ended)
+        return WEIR_EDONE; /* answered: the client is not asked for what it has held back */
     if (h->continue_due && !x->committed) {
         static const char proceed[] = "HTTP/1.1 100 Continue\r\n\r\n";
         int error = output_full(&h->out) ? h1_drain(h) : 0;
@@ -240,13 +242,20 @@ bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, cons
     return x->body_length < 0 && x->body_read && h1_chunked_trailer(&h->chunks, window_begin(h), i, name, value);
 }
 
+bool h1_body_can_drop(const struct h1 *h)
+{
+    const struct exchange *x = &h->x;
+    if (x->body_read)
+        return true;
+    /* A client that waits for 100 Continue may send the body or not: nobody knows where the next request begins. */
+    return !h->continue_due && !h->close && (x->body_length < 0 || h->body_left <= x->http->settings->drain_limit);
+}
+
 bool h1_body_drop(struct h1 *h)
 {
     struct exchange *x = &h->x;
     int64_t limit = x->http->settings->drain_limit;
-    if (x->body_read)
-        return true;
-    if (h->continue_due || h->close || (x->body_length >= 0 && h->body_left > limit))
+    if (!h1_body_can_drop(h))
         return false;
     const char *data;
     ssize_t n;

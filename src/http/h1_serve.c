@@ -111,7 +111,9 @@ void h1_finish_exchange(struct h1 *h)
     h->finishing = true; /* from here on a cut lets the waits fail, and ends nothing */
     if (unlikely(x->special))
         exchange_settle(h);
-    (void)h1_finish_reply(h); /* its failure is x->gone */
+    if (unlikely(x->body_length != 0) && !h1_body_can_drop(h))
+        h->close = h->linger = true; /* the reply's head says so, if it is not out */
+    (void)h1_finish_reply(h);        /* its failure is x->gone */
     x->http->host->ended(x);
     if (unlikely(x->body_length != 0)) {
         if (!x->gone && !h1_body_drop(h))
@@ -140,7 +142,7 @@ static COLD void request_special(struct h1 *h)
     const struct http_settings *settings = x->http->settings;
     if (++h->requests == settings->max_requests) {
         http_refused(x->http, REFUSAL_CONNECTION_REQUESTS, NULL);
-        h->close = true;
+        h->close = h->linger = true; /* the client may have sent more */
     }
     if (settings->handler_timeout_ms > 0) {
         x->special = true;

@@ -16,16 +16,22 @@
 
 /* ---- The head ---- */
 
-static void reply_decide(struct h1 *h, int64_t length)
+/* Settles how the reply is framed; returns the length that its head is to tell. */
+static int64_t reply_decide(struct h1 *h, int64_t length)
 {
     struct exchange *x = &h->x;
     if (status_bodyless(x->reply.status))
         x->bodyless = true;
+    if (x->reply.status == 205)
+        length = 0; /* has no body, and has to say so (RFC 9110 section 15.3.6) */
     x->chunked = length < 0 && x->head.minor >= 1;
     bool until_close = length < 0 && x->head.minor == 0 && !x->bodyless;
     if (x->reply.close || until_close || h1_net(h)->draining)
         h->close = true;
+    if (x->reply.close)
+        h->linger = true; /* it is not the client's wish: it may have sent more */
     x->reply.length = length;
+    return length;
 }
 
 /* A body that will not be sent, of a HEAD reply or to a client that has gone, is let go of. */
@@ -119,7 +125,7 @@ static inline char *join_body(struct h1 *h, char *end)
 static int head_commit(struct h1 *h, int64_t length)
 {
     struct exchange *x = &h->x;
-    reply_decide(h, length);
+    length = reply_decide(h, length);
     x->committed = true;
     h->announced_left = length - (int64_t)x->body_sent;
     if (h->open && x->bodyless) {

@@ -11,10 +11,10 @@
 /* The reason phrase; empty for a status without a name. */
 struct slice status_reason(int status);
 
-/* Whether a reply of this status never has a body: 1xx, 204, 304. */
+/* Whether a reply of this status never has a body: 1xx, 204, 205, 304. */
 static inline bool status_bodyless(int status)
 {
-    return status < 200 || status == 204 || status == 304;
+    return status < 200 || status == 204 || status == 205 || status == 304;
 }
 
 #endif

@@ -174,6 +174,13 @@ static inline int reply_allowed(const struct exchange *x)
     return 0;
 }
 
+/* There is no reply yet: if the handler makes no other, the client gets the error's page. */
+static COLD int reply_failed(weir_ctx *c, int error)
+{
+    c->reply_error = error;
+    return error;
+}
+
 /* Whether a final reply may be made; sets its type. */
 static int reply_begin(weir_ctx *c, const char *type)
 {
@@ -183,12 +190,12 @@ static int reply_begin(weir_ctx *c, const char *type)
         return error;
     struct slice text = slice_from(type);
     if (!all_of(text, SCAN_VALUE))
-        return WEIR_EINVAL;
+        return reply_failed(c, WEIR_EINVAL);
     if (x->reply.fields)
         reply_remove(&x->reply, SLICE("Content-Type"));
     x->reply.type.data = arena_copy(&x->arena, text);
     if (!x->reply.type.data)
-        return WEIR_ENOMEM;
+        return reply_failed(c, WEIR_ENOMEM);
     x->reply.type.len = text.len;
     return 0;
 }
@@ -212,7 +219,7 @@ static inline int reply_begin_static(weir_ctx *c, const char *type)
     uintptr_t place = (uintptr_t)type >> 3 ^ (uintptr_t)type;
     struct known_type *known = &c->web->types[place & (KNOWN_TYPES - 1)];
     if (unlikely(known->text != type) && known_type_make(known, type) != 0)
-        return WEIR_EINVAL;
+        return reply_failed(c, WEIR_EINVAL);
     if (x->reply.fields)
         reply_remove(&x->reply, SLICE("Content-Type"));
     x->reply.type = slice_of(type, known->len);
@@ -304,13 +311,14 @@ int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
 
 int weir_redirect(weir_ctx *c, int status, const char *location)
 {
-    if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
-        return WEIR_EINVAL;
     int error = reply_begin(c, NULL);
-    if (!error)
-        error = weir_set_header(c, "Location", location);
     if (error)
         return error;
+    if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
+        return reply_failed(c, WEIR_EINVAL);
+    error = weir_set_header(c, "Location", location);
+    if (error)
+        return reply_failed(c, error);
     c->x->reply.status = status;
     c->x->reply.length = 0;
     c->x->reply.ended = true;

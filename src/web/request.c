@@ -143,8 +143,16 @@ bool weir_query_item(weir_ctx *c, size_t i, const char **name, const char **valu
 
 /* ---- Fields ---- */
 
+/* Whether the authority of an absolute target stands for what the Host field says (RFC 9112 section 3.2.2). */
+static bool host_is_replaced(const weir_ctx *c)
+{
+    return c->x->target.authority.data != c->x->head.base + c->x->head.host;
+}
+
 const char *weir_header_nth(weir_ctx *c, const char *name, size_t i)
 {
+    if (unlikely(host_is_replaced(c)) && slice_equal_nocase(slice_from(name), SLICE("Host")))
+        return i == 0 ? weir_host(c) : NULL;
     const struct http_field *f = head_find(&c->x->head, slice_from(name), i);
     return f ? head_string(&c->x->head, f->value, f->value_len) : NULL;
 }
@@ -170,6 +178,8 @@ bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **val
     if (i >= head->field_count)
         return false;
     const struct http_field *f = &head->fields[i];
+    if (unlikely(host_is_replaced(c)) && slice_equal_nocase(head_slice(head, f->name, f->name_len), SLICE("Host")))
+        return item(name, value, head_string(head, f->name, f->name_len), weir_host(c));
     return item(name, value, head_string(head, f->name, f->name_len), head_string(head, f->value, f->value_len));
 }
 

@@ -1,0 +1,230 @@
+/*
+ * A server that says what it has understood of each request and counts how many it has executed, for the tests of what HTTP/1.1 demands. Most
+ * of its handlers are naive on purpose: they look at no error and reply 200 whatever happened, so that what a client gets to know is the library's doing.
+ * Its arguments are sizes by name: `conform max_body=1000`.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir.h>
+
+#define KEPT 200 /* bytes of a body that are told */
+
+/* Requests executed on the connection from each port. */
+static atomic_int executed[65536];
+
+static void count(weir_ctx *c)
+{
+    const char *colon = strrchr(weir_peer(c), ':');
+    if (colon)
+        atomic_fetch_add(&executed[strtoul(colon + 1, NULL, 10) & 0xffff], 1);
+}
+
+static void show_executed(weir_ctx *c)
+{
+    unsigned long port = strtoul(weir_param(c, "port"), NULL, 10) & 0xffff;
+    weir_reply_printf(c, "text/plain", "%d", atomic_load(&executed[port]));
+}
+
+/* Method, target, Host, body and trailer fields: what an execution is told by. */
+static void tell(weir_ctx *c)
+{
+    char body[KEPT + 1], buf[512];
+    size_t len = 0;
+    ssize_t n;
+    count(c);
+    while ((n = weir_read(c, buf, sizeof buf)) > 0) {
+        size_t take = (size_t)n < KEPT - len ? (size_t)n : KEPT - len;
+        memcpy(body + len, buf, take);
+        len += take;
+    }
+    body[len] = '\0';
+    weir_printf(c, "%s %s host=%s body=%s", weir_method(c), weir_target(c), weir_host(c), body);
+    const char *name, *value;
+    for (size_t i = 0; weir_trailer_item(c, i, &name, &value); i++)
+        weir_printf(c, " %s=%s", name, value);
+}
+
+/* Host as a header, and as weir_host() gives it. */
+static void host(weir_ctx *c)
+{
+    const char *name, *value, *item = "";
+    for (size_t i = 0; weir_header_item(c, i, &name, &value); i++)
+        if (strcmp(name, "Host") == 0)
+            item = value;
+    const char *header = weir_header(c, "host");
+    weir_reply_printf(c, "text/plain", "%s %s %s %s", weir_host(c), header ? header : "none", item, weir_target(c));
+}
+
+static void unread(weir_ctx *c)
+{
+    count(c);
+    weir_reply_text(c, "unread");
+}
+
+/* Reads when it has replied: result, which is told in the next reply. */
+static atomic_int late_result;
+
+static void late(weir_ctx *c)
+{
+    char buf[16];
+    weir_reply_text(c, "late");
+    atomic_store(&late_result, (int)weir_read(c, buf, sizeof buf));
+}
+
+static void show_late(weir_ctx *c)
+{
+    weir_reply_printf(c, "text/plain", "%d", atomic_load(&late_result));
+}
+
+/* Sends its head, then reads. */
+static void head_first(weir_ctx *c)
+{
+    char buf[16];
+    weir_write(c, "head ", 5);
+    weir_flush(c);
+    ssize_t n = weir_read(c, buf, sizeof buf);
+    if (n > 0)
+        weir_write(c, buf, (size_t)n);
+}
+
+/* Trailer fields before and after the end of the body. */
+static void trailer(weir_ctx *c)
+{
+    const char *early = weir_trailer(c, "X-Sum");
+    const char *body;
+    size_t len;
+    int error = weir_body(c, 0, &body, &len);
+    const char *sum = weir_trailer(c, "x-sum"), *none = weir_trailer(c, "Host");
+    weir_reply_printf(c, "text/plain", "%s %d %zu %s %s", early ? early : "none", error, error ? 0 : len,
+                      sum ? sum : "none", none ? none : "none");
+}
+
+/* Announces a length, writes another, in one of several ways. */
+static void announce(weir_ctx *c)
+{
+    static char text[100000];
+    size_t written = strtoul(weir_param(c, "written"), NULL, 10);
+    const char *how = weir_param(c, "how");
+    memset(text, 'x', sizeof text);
+    weir_set_length(c, strtol(weir_param(c, "announced"), NULL, 10));
+    if (written > sizeof text)
+        written = sizeof text;
+    if (strcmp(how, "whole") == 0) {
+        weir_write(c, text, written);
+    } else if (strcmp(how, "bytes") == 0) {
+        for (size_t i = 0; i < written; i++)
+            weir_write(c, text, 1);
+    } else if (strcmp(how, "flushed") == 0) {
+        weir_write(c, text, written / 2);
+        weir_flush(c);
+        weir_write(c, text, written - written / 2);
+    } else if (strcmp(how, "print") == 0) {
+        for (size_t i = 0; i < written; i++)
+            weir_printf(c, "%c", 'x');
+    } else {
+        weir_reply(c, "text/plain", text, written);
+    }
+}
+
+static const char *query(weir_ctx *c, const char *name)
+{
+    const char *value = weir_query(c, name);
+    return value ? value : "";
+}
+
+/* Puts a client's text where heads of replies are made of; the result of each call is the body. */
+static void inject(weir_ctx *c)
+{
+    const char *name = query(c, "name"), *value = query(c, "value");
+    int set = weir_set_header(c, name, value), add = weir_add_header(c, name, value);
+    int cookie = weir_set_cookie(c, &(weir_set_cookie_options){.name = name, .value = "v"});
+    int cookie_value = weir_set_cookie(c, &(weir_set_cookie_options){.name = "n", .value = value});
+    int path = weir_set_cookie(c, &(weir_set_cookie_options){.name = "n", .value = "v", .path = value});
+    int domain = weir_set_cookie(c, &(weir_set_cookie_options){.name = "n", .value = "v", .domain = value});
+    weir_printf(c, "%d %d %d %d %d %d", set, add, cookie, cookie_value, path, domain);
+}
+
+static void inject_type(weir_ctx *c)
+{
+    weir_reply(c, query(c, "value"), "body", 4);
+}
+
+static void inject_location(weir_ctx *c)
+{
+    weir_redirect(c, 302, query(c, "value"));
+}
+
+static void inject_status(weir_ctx *c)
+{
+    int status = (int)strtol(query(c, "value"), NULL, 10);
+    weir_reply_printf(c, "text/plain", "%d", weir_set_status(c, status));
+}
+
+static void inject_error(weir_ctx *c)
+{
+    weir_reply_error(c, 400, query(c, "value"));
+}
+
+static void inject_fail(weir_ctx *c)
+{
+    weir_fail(c, 400, "%s", query(c, "value"));
+}
+
+static void set(weir_config *config, const char *argument)
+{
+    long long value = strtoll(strchr(argument, '=') + 1, NULL, 10);
+    if (strncmp(argument, "max_body=", 9) == 0)
+        config->max_body = value;
+    else if (strncmp(argument, "http_buffer_size=", 17) == 0)
+        config->http_buffer_size = (size_t)value;
+    else if (strncmp(argument, "drain_limit=", 12) == 0)
+        config->drain_limit = value;
+    else
+        abort();
+}
+
+int main(int argc, char **argv)
+{
+    weir_config config = {.host = "127.0.0.1", .port = WEIR_ANY, .log_level = WEIR_OFF};
+    for (int i = 1; i < argc; i++)
+        set(&config, argv[i]);
+    weir_server *s = weir_server_new(&config);
+    weir_any(s, "/{rest:.*}", tell);
+    weir_any(s, "/host", host);
+    weir_any(s, "/unread", unread);
+    weir_any(s, "/late", late);
+    weir_get(s, "/late/result", show_late);
+    weir_any(s, "/head-first", head_first);
+    weir_any(s, "/trailer", trailer);
+    weir_get(s, "/announce/{announced}/{written}/{how}", announce);
+    weir_get(s, "/inject", inject);
+    weir_get(s, "/inject/type", inject_type);
+    weir_get(s, "/inject/location", inject_location);
+    weir_get(s, "/inject/status", inject_status);
+    weir_get(s, "/inject/error", inject_error);
+    weir_get(s, "/inject/fail", inject_fail);
+    weir_get(s, "/executed/{port}", show_executed);
+    sigset_t signals;
+    int number, error;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    error = weir_server_start(s);
+    if (error) {
+        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(s));
+        return 1;
+    }
+    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
+    fflush(stdout);
+    sigwait(&signals, &number);
+    weir_server_stop(s);
+    error = weir_server_wait(s);
+    weir_server_free(s);
+    return error ? 1 : 0;
+}

@@ -15,7 +15,7 @@ void h1_cut_stalled(struct h1 *h, enum refusal cause)
         fiber_wake(x->fiber, WEIR_ETIMEDOUT);
 }
 
-uint32_t h1_stalled(struct net *n, struct connection *c)
+WRAPS uint32_t h1_stalled(struct net *n, struct connection *c)
 {
     const struct http *http = n->owner;
     struct h1 *h = c->active;

@@ -17,18 +17,20 @@
 
 #define CUT_MOST       128              /* connections in a round */
 #define CUT_STALLED_MS 1000             /* who has taken something since is not cut */
-#define CUT_BYTES      ((uint64_t)2048) /* nor who holds less */
+#define CUT_BYTES      ((uint64_t)2048) /* nor who has less to take */
 
-uint64_t socket_memory_of(int fd)
+uint64_t socket_memory_of(int fd, uint64_t *output)
 {
+    *output = 0;
     uint32_t info[SK_MEMINFO_VARS] = {0};
     socklen_t len = sizeof info;
     if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) != 0)
         return 0;
     /* TCP counts what is sent and not acknowledged as queued; a Unix socket counts what the peer has not read as allocated. */
     uint32_t queued = info[SK_MEMINFO_WMEM_QUEUED], allocated = info[SK_MEMINFO_WMEM_ALLOC];
-    return (uint64_t)info[SK_MEMINFO_RMEM_ALLOC] + (queued > allocated ? queued : allocated) +
-           info[SK_MEMINFO_FWD_ALLOC] + info[SK_MEMINFO_OPTMEM] + info[SK_MEMINFO_BACKLOG];
+    *output = queued > allocated ? queued : allocated;
+    return *output + info[SK_MEMINFO_RMEM_ALLOC] + info[SK_MEMINFO_FWD_ALLOC] + info[SK_MEMINFO_OPTMEM] +
+           info[SK_MEMINFO_BACKLOG];
 }
 
 /* ---- TCP_NOTSENT_LOWAT ---- */
@@ -99,15 +101,13 @@ static bool is_pressed(const struct connection *c)
     return (c->ready & READY_READ) || (c->ready & (READY_WATCH_WRITE | READY_WRITE)) == READY_WATCH_WRITE;
 }
 
-/* Bytes that c holds, or 0 if it is not its turn. */
-static uint64_t kind_sample(struct kind *k, uint32_t round, const struct connection *c)
+/* Bytes of output that c holds; it is its turn. */
+static uint64_t kind_sample(struct kind *k, const struct connection *c)
 {
-    if ((k->count++ + round) % k->step != 0)
-        return 0;
-    uint64_t bytes = socket_memory_of(c->fd);
+    uint64_t output;
+    k->sum += socket_memory_of(c->fd, &output);
     k->samples++;
-    k->sum += bytes;
-    return bytes;
+    return output;
 }
 
 static uint64_t kind_mean(const struct kind *k)
@@ -115,11 +115,9 @@ static uint64_t kind_mean(const struct kind *k)
     return k->samples ? k->sum / k->samples : 0;
 }
 
-/* Keeps c if it is among the longest stalled. */
-static void keep_stalled(struct round *r, struct connection *c)
+/* Keeps c, which has been stalled for ms, if it is among the longest stalled. */
+static void keep_stalled(struct round *r, struct connection *c, uint32_t ms)
 {
-    struct net *n = r->m->net;
-    uint32_t ms = n->protocols[c->protocol]->stalled(n, c);
     if (ms < CUT_STALLED_MS)
         return;
     uint32_t at = r->stalled_count;
@@ -138,10 +136,18 @@ static void look_at(void *arg, void *object)
 {
     struct round *r = arg;
     struct connection *c = object;
+    const struct socket_memory *m = r->m;
+    struct net *n = m->net;
     bool pressed = is_pressed(c);
-    uint64_t bytes = kind_sample(pressed ? &r->pressed : &r->quiet, r->m->round, c);
-    if (unlikely(r->m->over) && (pressed || bytes >= CUT_BYTES))
-        keep_stalled(r, c);
+    struct kind *kind = pressed ? &r->pressed : &r->quiet;
+    bool turn = (kind->count++ + m->round) % kind->step == 0;
+    uint64_t output = turn ? kind_sample(kind, c) : 0;
+    /* Those that would be cut are looked after before it comes to that: the protocol learns then when they last took something. */
+    if (m->total->limit == 0 || !(pressed ? turn || m->over : output >= CUT_BYTES))
+        return;
+    uint32_t ms = n->protocols[c->protocol]->stalled(n, c);
+    if (m->over)
+        keep_stalled(r, c, ms);
 }
 
 static uint32_t step_for(uint32_t count, uint32_t samples)
@@ -163,7 +169,7 @@ static uint64_t infer(struct socket_memory *m, const struct round *r)
 }
 
 /* Enters this worker's figure in the total, which is returned. */
-static uint64_t publish(struct socket_memory *m, uint64_t held)
+static WRAPS uint64_t publish(struct socket_memory *m, uint64_t held)
 {
     struct socket_memory_total *t = m->total;
     uint64_t change = held - m->held;
@@ -183,8 +189,8 @@ static void cut_stalled(struct socket_memory *m, const struct round *r, uint64_t
     uint64_t freed = 0;
     for (uint32_t i = 0; i < r->stalled_count && freed < excess; i++) {
         struct connection *c = r->stalled[i].connection;
-        uint64_t bytes = socket_memory_of(c->fd);
-        if (bytes < CUT_BYTES)
+        uint64_t output, bytes = socket_memory_of(c->fd, &output);
+        if (output < CUT_BYTES)
             continue;
         n->protocols[c->protocol]->give_up(n, c);
         freed += bytes;

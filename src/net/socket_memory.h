@@ -39,8 +39,9 @@ void socket_memory_done(struct socket_memory *m);
 /* A round: samples, and while the total is over the limit cuts connections. Milliseconds until the next is due. Worker's thread, on no fiber, between two events. */
 uint32_t socket_memory_sample(struct socket_memory *m);
 
-/* Bytes in the queues of a socket, with the kernel's overhead, and reserved for them. 0 if the kernel does not tell. */
-uint64_t socket_memory_of(int fd);
+/* Bytes in the queues of a socket, with the kernel's overhead, and reserved for them; *output: of what was written and is not acknowledged. Both
+ * 0 if the kernel does not tell. */
+uint64_t socket_memory_of(int fd, uint64_t *output);
 
 /*
  * TCP_NOTSENT_LOWAT. setting: most that the kernel is to hold unsent for a client that stops reading, <= 0: not bounded. A connection begins with a value that is enough to

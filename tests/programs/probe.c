@@ -214,12 +214,20 @@ static void note_sent(void *arg, int error, uint64_t bytes)
     atomic_fetch_add(&counts->sent, 1);
 }
 
+static char large[10 << 20]; /* zeros, never written; not const, so that the program does not hold them */
+
 /* A large static reply whose end is reported. */
 static void large_static(weir_ctx *c)
 {
-    static char text[1 << 22]; /* zeros, never written; not const, so that the program does not hold them */
     weir_on_sent(c, note_sent, weir_server_data(c));
-    weir_reply_static(c, "application/octet-stream", text, sizeof(text));
+    weir_reply_static(c, "application/octet-stream", large, sizeof(large));
+}
+
+/* The same bytes, by a call that waits until the kernel has them. */
+static void large_write(weir_ctx *c)
+{
+    struct counts *counts = begin_count(c);
+    atomic_store(&counts->last_error, weir_write(c, large, sizeof(large)));
 }
 
 /* A file by the kernel. Errors are left to the framework. */
@@ -246,14 +254,6 @@ static void file_by_hand(weir_ctx *c)
             return;
     if (len < 0)
         weir_fail(c, 500, "%s", weir_strerror((int)len));
-}
-
-/* The same bytes, by a call that waits until the kernel has them. */
-static void large_write(weir_ctx *c)
-{
-    struct counts *counts = begin_count(c);
-    static char text[10 << 20]; /* as above */
-    atomic_store(&counts->last_error, weir_write(c, text, sizeof(text)));
 }
 
 static int sleep_in_thread(void *arg)
@@ -376,6 +376,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/flood", flood);
     weir_get(s, "/deaf", deaf);
     weir_get(s, "/sleep/{ms:[0-9]+}", sleep_and_reply);
+    weir_post(s, "/sleep/{ms:[0-9]+}", sleep_and_reply);
     weir_get(s, "/live/{ms:[0-9]+}", live);
     weir_get(s, "/pieces/{count:[0-9]+}/{size:[0-9]+}", pieces);
     weir_get(s, "/status/{status:[0-9]+}", status);

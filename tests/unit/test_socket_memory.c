@@ -63,16 +63,20 @@ static void tells_of_a_socket(void **state)
 {
     (void)state;
     int pair[2];
+    uint64_t output;
     char bytes[10000] = {0};
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    assert_int_equal(socket_memory_of(pair[0]), 0);
+    assert_int_equal(socket_memory_of(pair[0], &output), 0);
     assert_int_equal(send(pair[0], bytes, sizeof bytes, 0), sizeof bytes);
-    assert_in_range(socket_memory_of(pair[0]), sizeof bytes, 4 * sizeof bytes);
+    assert_in_range(socket_memory_of(pair[0], &output), sizeof bytes, 4 * sizeof bytes);
+    assert_in_range(output, sizeof bytes, 4 * sizeof bytes);
     assert_int_equal(recv(pair[1], bytes, sizeof bytes, MSG_WAITALL), sizeof bytes);
-    assert_int_equal(socket_memory_of(pair[0]), 0);
+    assert_int_equal(socket_memory_of(pair[0], &output), 0);
     close(pair[0]);
     close(pair[1]);
-    assert_int_equal(socket_memory_of(pair[0]), 0);
+    output = 1;
+    assert_int_equal(socket_memory_of(pair[0], &output), 0);
+    assert_int_equal(output, 0);
 }
 
 int main(void)

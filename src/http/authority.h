@@ -9,12 +9,13 @@
 #ifndef WEIR_HTTP_AUTHORITY_H
 #define WEIR_HTTP_AUTHORITY_H
 
+#include "base/debug.h"
 #include "base/slice.h"
 
 #include <stdint.h>
 
-/* Whether the first len bytes of four are digits. */
-static inline bool authority_digits(const char *text, size_t len)
+/* Whether the first len bytes of four are digits. What is beyond them is shifted out, and a byte whose sum carries is none. */
+static inline WRAPS bool authority_digits(const char *text, size_t len)
 {
     uint32_t digits;
     memcpy(&digits, text, sizeof digits);
@@ -25,7 +26,7 @@ static inline bool authority_digits(const char *text, size_t len)
 /* Whether len bytes, of which 8 can be read whatever len is, are a port: no digits, or up to five that are no more than 65535. */
 static inline bool authority_port_is_valid(const char *port, size_t len)
 {
-    if (len - 1 < 4)
+    if (len >= 1 && len <= 4)
         return authority_digits(port, len);
     if (len != 5)
         return len == 0;

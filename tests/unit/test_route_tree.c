@@ -58,7 +58,8 @@ static void find_pair(struct kind kind, uint32_t pair[2])
     for (uint32_t i = 1; i < CANDIDATES; i++) {
         pair[0] = candidates[i - 1].number;
         pair[1] = candidates[i].number;
-        if (candidates[i - 1].hash == candidates[i].hash && (kind.lens == 1 || (pair[0] - pair[1]) % kind.lens != 0))
+        if (candidates[i - 1].hash == candidates[i].hash &&
+            (kind.lens == 1 || pair[0] % kind.lens != pair[1] % kind.lens))
             return;
     }
     fail_msg("no two hashes are equal");

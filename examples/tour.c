@@ -456,9 +456,13 @@ int main(int argc, char **argv)
         .so_linger = WEIR_OFF,
         .server_data = &tour,
     });
-    if (!s)
+    if (!s) {
+        fprintf(stderr, "tour: there is no memory for the server\n");
         return 1;
+    }
     tour.cache = weir_cache_new(s, &(weir_cache_config){.max_entries = CACHE_ENTRIES});
+    if (!tour.cache)
+        fprintf(stderr, "tour: there is no memory for the cache\n");
     add_routes(s);
     int status = tour.cache ? serve(s, &o) : 1;
     weir_server_free(s);

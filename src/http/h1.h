@@ -117,7 +117,7 @@ size_t h1_head_size(const struct h1 *h, int64_t length);
 char *h1_head_compose(const struct h1 *h, int64_t length, char *to);
 
 /* Copies a text that is mostly short, for which a call would cost more than the copy; returns behind it. */
-static inline char *h1_put_text(char *to, const char *text, size_t len)
+static inline WRAPS char *h1_put_text(char *to, const char *text, size_t len)
 {
     if (likely(len - 8 <= 8)) {
         uint64_t first, last;

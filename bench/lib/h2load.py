@@ -24,7 +24,7 @@ def parse(output):
     ended = re.search(r"finished in ([\d.]+)(us|ms|s), ([\d.]+) req/s", output)
     counts = re.search(r"requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored", output)
     if not ended or not counts or int(counts.group(2)) == 0:
-        raise LoadError(f"h2load reports no requests:\n{output[-1000:]}")
+        raise LoadError(f"h2load reports no replies: {' '.join(output.split())[-300:]}")
     if int(counts.group(3)) or int(counts.group(4)):
         raise LoadError(f"h2load saw errors: {counts.group(0)}")
     seconds = float(ended.group(1)) * _UNITS[ended.group(2)]

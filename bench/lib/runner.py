@@ -128,6 +128,8 @@ class Runner:
             if instance.process.poll() is not None:
                 raise RuntimeError(f"it had ended before, with status {instance.process.returncode}")
             figures = scenario.measure(instance)
+            if instance.process.poll() is not None:
+                raise RuntimeError(f"it ended while it was measured, with status {instance.process.returncode}")
         except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
             self.book.add(name, scenario.name, peer.name, number, error=str(error))
         else:

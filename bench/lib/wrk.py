@@ -48,8 +48,10 @@ class WrkError(LoadError):
 def parse(output):
     """(requests, seconds, timeouts) of wrk's report. Raises WrkError when there were other errors or no requests."""
     found = re.search(r"(\d+) requests in ([\d.]+)(ms|s|m)\b", output)
-    if not found or int(found.group(1)) == 0:
-        raise WrkError(f"wrk reports no requests:\n{output}")
+    if not found:
+        raise WrkError(f"wrk gave no report: {' '.join(output.split())[-300:]}")
+    if int(found.group(1)) == 0:
+        raise WrkError("wrk got no reply at all")
     refused = re.search(r"Non-2xx or 3xx responses: .*", output)
     wrong = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", output)
     counts = [int(count) for count in wrong.groups()] if wrong else [0] * 4

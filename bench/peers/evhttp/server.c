@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,6 +271,7 @@ int main(int argc, char **argv)
     if (argc != 3 || (root = realpath(argv[2], NULL)) == NULL)
         return fprintf(stderr, "usage: server PORT ROOT\n"), 2;
     port = (uint16_t)strtol(argv[1], NULL, 10);
+    signal(SIGPIPE, SIG_IGN); /* its manual asks for this */
     long threads = sysconf(_SC_NPROCESSORS_ONLN);
     for (long i = 1; i < threads; i++) {
         pthread_t thread;

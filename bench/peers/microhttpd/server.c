@@ -231,6 +231,7 @@ int main(int argc, char **argv)
     if (argc != 3 || (root = realpath(argv[2], NULL)) == NULL)
         return fprintf(stderr, "usage: server PORT ROOT\n"), 2;
     address.sin_port = htons((uint16_t)strtol(argv[1], NULL, 10));
+    signal(SIGPIPE, SIG_IGN); /* its manual asks for this */
     unsigned threads = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
     struct MHD_Daemon *daemon =
         MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO, 0, NULL, NULL, serve, NULL,

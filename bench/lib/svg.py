@@ -69,12 +69,12 @@ def short(value):
     return f"{value:.3g}"
 
 
-def bars(title, unit, rows, first=None, log=False, form=short):
+def bars(title, unit, rows, first=None, form=short):
     """Horizontal bars. rows: (label, value, claim or None); the bar of `first` stands out; claims are red marks."""
     rows = [row for row in rows if row[1] is not None]
     height = 70 + 24 * len(rows)
     values = [number for _, value, claim in rows for number in (value, claim) if number is not None]
-    scale = Scale(values, 170, WIDTH - 90, log)
+    scale = Scale(values, 170, WIDTH - 90)
     parts = []
     for tick in scale.ticks():
         x = scale.at(tick)
@@ -84,10 +84,12 @@ def bars(title, unit, rows, first=None, log=False, form=short):
         colour = FIRST if label == first else OTHER
         width = max(1.0, scale.at(value) - scale.start)
         parts.append(f'<rect x="{scale.start:.1f}" y="{y}" width="{width:.1f}" height="16" fill="{colour}"/>')
-        parts += [_text(162, y + 13, label, "end"), _text(scale.at(value) + 6, y + 13, form(value))]
+        beside = scale.at(value)
         if claim is not None:
             x = scale.at(claim)
             parts.append(_line(x, y - 3, x, y + 19, CLAIM, 3))
+            beside = x if 0 <= x - beside < 60 else beside  # the number does not lie under the mark
+        parts += [_text(162, y + 13, label, "end"), _text(beside + 6, y + 13, form(value))]
     parts.append(_text(WIDTH - 10, height - 16, unit, "end"))
     return _document(height, title, parts)
 

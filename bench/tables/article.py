@@ -102,7 +102,7 @@ def _file_section(book, peers, name, what):
         (peers[peer]["title"], book.middle("article", f"{name}, {ONE}", peer, "peak"), (FILE_CLAIMS.get(peer) or [None])[0])
         for peer in _ordered(book, f"{name}, {ONE}", "peak")
     ]
-    picture = svg.bars(f"100 MB file {what}, 1 client: peak memory (red: the article's claim)", "bytes", values, "weir", log=True)
+    picture = svg.bars(f"100 MB file {what}, 1 client: peak memory (red: the article's claim)", "bytes", values, "weir")
     plots = [Plot(f"article-{name}", f"peak memory of each peer, 100 MB file {what}", picture)] if rows else []
     return Section(f"100 MB file {what}", header, rows, plots=plots)
 
@@ -132,7 +132,7 @@ def _small_section(book, peers):
         )
         values.append((title, book.middle("article", SMALL, peer, "peak"), claim and claim[1]))
     header = ["peer", "memory a request", "claimed", "peak", "claimed", "private before", "private meanwhile", "requests/s"]
-    picture = svg.bars("1,000 concurrent small requests: peak memory (red: the article's claim)", "bytes", values, "weir", log=True)
+    picture = svg.bars("1,000 concurrent small requests: peak memory (red: the article's claim)", "bytes", values, "weir")
     plots = [Plot("article-small", "peak memory of each peer, 1,000 concurrent small requests", picture)] if rows else []
     return Section("1,000 concurrent small requests (P5)", header, rows, plots=plots)
 

@@ -125,7 +125,7 @@ def _connections_section(book, peers):
         ]
         for name in names
     }
-    picture = svg.lines("Private memory against idle connections", "connections", "bytes", lines, log_y=True)
+    picture = svg.lines("Private memory against idle connections", "connections (at 1: none)", "bytes", lines, log_y=True)
     return Section("Memory against connections", header, rows, plots=[Plot("growth-idle", "private memory against idle connections", picture)])
 
 

@@ -132,9 +132,10 @@ class Peer:
 
 def _stripped_bytes(path):
     """The size of a program without its debugging information, so that those that were built with it are not larger."""
-    with tempfile.NamedTemporaryFile() as target:
-        done = subprocess.run(["strip", "-o", target.name, path], capture_output=True, check=False)
-        return os.path.getsize(target.name if done.returncode == 0 else path)
+    with tempfile.TemporaryDirectory() as folder:
+        target = os.path.join(folder, "stripped")
+        done = subprocess.run(["strip", "-o", target, path], capture_output=True, check=False)
+        return os.path.getsize(target if done.returncode == 0 else path)
 
 
 def _bytes_beneath(path):

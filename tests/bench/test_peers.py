@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 
 import os
+import subprocess
 
 import pytest
 from lib import peer
@@ -43,3 +44,17 @@ def test_words_are_filled_in():
 def test_an_unknown_word_is_a_fault_of_the_manifest():
     with pytest.raises(KeyError):
         peer.Peer("floor", "/samples").expand("@NOTHING@")
+
+
+def test_sizes_leave_debugging_information_out(tmp_path):
+    found = peer.Peer("floor", "/samples")
+    source, program, text = tmp_path / "a.c", tmp_path / "a", tmp_path / "text"
+    source.write_text("int main(void) { return 0; }\n")
+    text.write_bytes(b"x" * 1000)
+    subprocess.run(["cc", "-g3", "-o", str(program), str(source)], check=True)
+    found.manifest["size"] = {"paths": [str(program)]}
+    assert 1000 < found.size() < program.stat().st_size
+    found.manifest["size"] = {"paths": [str(text)]}  # what is no program counts whole
+    assert found.size() == 1000
+    found.manifest["size"] = {"paths": []}
+    assert found.size() is None

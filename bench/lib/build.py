@@ -26,8 +26,8 @@ def add_options(parser):
     parser.add_argument("--no-build", action="store_true", help="measure what is in build/release as it is")
 
 
-def _run(command):
-    result = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+def _run(command, environment=None):
+    result = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if result.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{result.stdout[-8000:]}")
 
@@ -48,6 +48,13 @@ def target(args, name):
     """Builds one more program of the release build, unless args (see add_options) ask for nothing to be built."""
     if not args.no_build and not args.tour:
         _run([os.path.join("script", "build"), "release", name])
+
+
+def probe():
+    """The path of tests/programs/probe of the release build, brought up to date: a server that takes any setting."""
+    environment = dict(os.environ, WEIR_TESTS="ON")
+    _run([os.path.join("script", "build"), "release", "probe"], environment)
+    return os.path.join(ROOT, "build", "release", "tests", "programs", "probe")
 
 
 def program(source, *more, flags=()):

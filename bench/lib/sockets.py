@@ -28,12 +28,18 @@ def _attributes(data):
 
 
 def server_socket_memory(port):
-    """(sockets, bytes) of the connected TCP over IPv4 sockets whose local port is `port`: bytes in their receive and send
+    """(sockets, bytes), the number and the sum of each_server_socket(port). None when the kernel does not tell."""
+    each = each_server_socket(port)
+    return None if each is None else (len(each), sum(each))
+
+
+def each_server_socket(port):
+    """For each of the connected TCP over IPv4 sockets whose local port is `port`: bytes in its receive and send
     queues with the kernel's overhead, and what is reserved beyond. None when the kernel does not tell."""
     request = struct.pack("=BBBxI", socket.AF_INET, socket.IPPROTO_TCP, 1 << (_INET_DIAG_SKMEMINFO - 1), _ESTABLISHED_AND_CLOSING)
     request += struct.pack("!HH", port, 0) + bytes(44)  # any addresses, interface and cookie
     header = struct.pack("=IHHII", 16 + len(request), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 1, 0)
-    sockets = total = 0
+    each = []
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as netlink:
             netlink.settimeout(10)
@@ -44,13 +50,13 @@ def server_socket_memory(port):
                 while offset + 16 <= len(data):
                     length, kind = struct.unpack_from("=IH", data, offset)
                     if kind == _NLMSG_DONE:
-                        return sockets, total
+                        return each
                     if kind == _NLMSG_ERROR or length < 16:
                         return None
                     for attribute, value in _attributes(data[offset + 16 + _MESSAGE_SIZE : offset + length]):
                         if attribute == _INET_DIAG_SKMEMINFO:
                             received, _, _, _, ahead, queued = struct.unpack_from("=6I", value)
-                            sockets, total = sockets + 1, total + received + ahead + queued
+                            each.append(received + ahead + queued)
                     offset += (length + 3) & ~3
     except OSError:
         return None

@@ -7,6 +7,7 @@ SPDX-License-Identifier: MIT
 
 import contextlib
 import os
+import pathlib
 import re
 import socket
 import subprocess
@@ -188,6 +189,35 @@ def test_uploads_that_are_not_read(start_probe, receive_buffer, most):
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             client.close()
     wait_for(lambda: ledger(server)["kernel_memory"] <= 16384, "what was held is not given back")
+
+
+def test_the_ledger_says_what_the_kernel_charges(start_probe, folder):
+    """A memory cgroup of version 1 is charged for TCP's queues by the kernel itself, if that is asked for."""
+    group = pathlib.Path(f"/sys/fs/cgroup/memory/weir-test-kernel-{os.getpid()}")
+    try:
+        group.mkdir()
+        (group / "memory.kmem.tcp.limit_in_bytes").write_text(str(1 << 30))
+    except OSError:
+        with contextlib.suppress(OSError):
+            group.rmdir()
+        pytest.skip("there is no memory cgroup of version 1 to make one in")
+    server = None
+    try:
+        server = start_probe("workers=1", f"root={folder}", before=lambda: (group / "cgroup.procs").write_text(str(os.getpid())))
+        charged = group / "memory.kmem.tcp.usage_in_bytes"
+        with contextlib.ExitStack() as stack:
+            for path in KINDS.values():
+                stack.enter_context(readers(server.port, path, EACH // 5))
+            count = EACH // 5 * len(KINDS)
+            at_rest(server.port, count)
+            told = agree(server, count, 0.01)
+            print(f"the kernel charges {charged.read_text().strip()}")
+            assert abs(int(charged.read_text()) - told) <= 0.02 * told + 16384
+    finally:
+        if server:
+            server.stop()
+        wait_for(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
 
 
 # ---- The soft bound

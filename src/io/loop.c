@@ -148,6 +148,16 @@ static int loop_timeout(struct loop *l)
     return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 
+/* Moves the wheel to the present. It takes its ticks for the past when they are more than half of what 32 bits hold ahead, so that a clock that has
+ * jumped so far, as on a machine that was put aside for weeks, is followed in steps. */
+static void loop_advance(struct loop *l)
+{
+    uint32_t tick = (uint32_t)(loop_elapsed_ns(l, l->now_ns) / 1000000);
+    while (unlikely(ticks_between(l->wheel.now, tick) < 0))
+        wheel_advance(&l->wheel, tick_after(l->wheel.now, INT32_MAX));
+    wheel_advance(&l->wheel, tick);
+}
+
 static void loop_dispatch(struct loop *l, const struct epoll_event *events, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -174,7 +184,7 @@ void loop_run(struct loop *l)
         loop_update_time(l);
         if (l->begin_fn)
             l->begin_fn(l->owner);
-        wheel_advance(&l->wheel, (uint32_t)(loop_elapsed_ns(l, l->now_ns) / 1000000));
+        loop_advance(l);
         loop_dispatch(l, events, n);
         loop_take_inbox(l);
         loop_run_fibers(l);

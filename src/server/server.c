@@ -24,7 +24,12 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
         return NULL;
     memory_init(&s->memory, 0);
     lock_init(&s->lock);
-    pthread_cond_init(&s->changed, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(
+        &attributes, CLOCK_MONOTONIC); /* the watchdog does not sleep longer when the time of day is set back */
+    weir_assert(pthread_cond_init(&s->changed, &attributes) == 0);
+    pthread_condattr_destroy(&attributes);
     list_init(&s->caches);
     list_init(&s->accounts);
     account_open_shared(&s->account, &s->memory, "server", NULL, 0);

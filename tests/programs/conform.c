@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir.h>
 
@@ -132,6 +133,34 @@ static void announce(weir_ctx *c)
     }
 }
 
+/* Holds its worker up, as no handler should. */
+static void block(weir_ctx *c)
+{
+    usleep((useconds_t)strtoul(weir_param(c, "ms"), NULL, 10) * 1000);
+    weir_reply_text(c, "blocked");
+}
+
+/* Fails as soon as a piece of the body has come. */
+static void read_and_fail(weir_ctx *c)
+{
+    char buf[16];
+    count(c);
+    if (weir_read(c, buf, sizeof buf) > 0)
+        weir_fail(c, 400, "asked for");
+    weir_reply_text(c, "gone");
+}
+
+/* An endless stream out of the handler's own frame, whose bytes change as soon as it has ended. */
+static void stack_stream(weir_ctx *c)
+{
+    char piece[8192];
+    memset(piece, 'x', sizeof piece);
+    while (weir_write(c, piece, sizeof piece) == 0)
+        ;
+    memset(piece, '!', sizeof piece);
+    __asm__ volatile("" : : "r"(piece) : "memory");
+}
+
 static const char *query(weir_ctx *c, const char *name)
 {
     const char *value = weir_query(c, name);
@@ -185,6 +214,10 @@ static void set(weir_config *config, const char *argument)
         config->http_buffer_size = (size_t)value;
     else if (strncmp(argument, "drain_limit=", 12) == 0)
         config->drain_limit = value;
+    else if (strncmp(argument, "workers=", 8) == 0)
+        config->workers = (int)value;
+    else if (strncmp(argument, "stop_timeout_ms=", 16) == 0)
+        config->stop_timeout_ms = (int)value;
     else
         abort();
 }
@@ -210,6 +243,9 @@ int main(int argc, char **argv)
     weir_get(s, "/inject/error", inject_error);
     weir_get(s, "/inject/fail", inject_fail);
     weir_get(s, "/executed/{port}", show_executed);
+    weir_get(s, "/block/{ms}", block);
+    weir_post(s, "/read-and-fail", read_and_fail);
+    weir_get(s, "/stack-stream", stack_stream);
     sigset_t signals;
     int number, error;
     sigemptyset(&signals);

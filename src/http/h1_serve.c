@@ -111,11 +111,12 @@ void h1_finish_exchange(struct h1 *h)
     h->finishing = true; /* from here on a cut lets the waits fail, and ends nothing */
     if (unlikely(x->special))
         exchange_settle(h);
-    if (unlikely(x->body_length != 0) && !h1_body_can_drop(h))
+    bool body = x->body_length != 0;
+    if (unlikely(body) && !h1_body_can_drop(h))
         h->close = h->linger = true; /* the reply's head says so, if it is not out */
     (void)h1_finish_reply(h);        /* its failure is x->gone */
     x->http->host->ended(x);
-    if (unlikely(x->body_length != 0)) {
+    if (unlikely(body)) {
         if (!x->gone && !h1_body_drop(h))
             h->close = h->linger = true;
         h1_body_end(h);

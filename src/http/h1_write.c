@@ -20,16 +20,17 @@
 static int64_t reply_decide(struct h1 *h, int64_t length)
 {
     struct exchange *x = &h->x;
-    if (status_bodyless(x->reply.status))
+    if (status_bodyless(x->reply.status)) {
         x->bodyless = true;
-    if (x->reply.status == 205)
-        length = 0; /* has no body, and has to say so (RFC 9110 section 15.3.6) */
+        if (x->reply.status == 205)
+            length = 0; /* has no body, and has to say so (RFC 9110 section 15.3.6) */
+    }
     x->chunked = length < 0 && x->head.minor >= 1;
     bool until_close = length < 0 && x->head.minor == 0 && !x->bodyless;
-    if (x->reply.close || until_close || h1_net(h)->draining)
+    if (until_close || h1_net(h)->draining)
         h->close = true;
-    if (x->reply.close)
-        h->linger = true; /* it is not the client's wish: it may have sent more */
+    if (unlikely(x->reply.close))
+        h->close = h->linger = true; /* it is not the client's wish: it may have sent more */
     x->reply.length = length;
     return length;
 }
@@ -451,8 +452,7 @@ static int finish_uncommitted(struct h1 *h)
     int64_t written = h->open ? h->pos - h->open : 0;
     int64_t actual = written + (int64_t)x->reply.body.len;
     bool announced = x->reply.length >= 0 && !x->reply.body.len;
-    bool bodyless = x->bodyless || status_bodyless(x->reply.status);
-    if (announced && x->reply.length != actual && !bodyless) {
+    if (announced && x->reply.length != actual && !x->bodyless && !status_bodyless(x->reply.status)) {
         log_error(h1_net(h)->loop->log, "a handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
                   (long long)actual);
         h->reset = x->gone = true;

@@ -14,7 +14,7 @@ struct slice status_reason(int status);
 /* Whether a reply of this status never has a body: 1xx, 204, 205, 304. */
 static inline bool status_bodyless(int status)
 {
-    return status < 200 || status == 204 || status == 205 || status == 304;
+    return status != 200 && (status < 200 || status == 204 || status == 205 || status == 304);
 }
 
 #endif

@@ -200,11 +200,11 @@ static int reply_begin(weir_ctx *c, const char *type)
     return 0;
 }
 
-static COLD int known_type_make(struct known_type *known, const char *type)
+static COLD int known_type_make(weir_ctx *c, struct known_type *known, const char *type)
 {
     struct slice text = slice_from(type);
     if (!all_of(text, SCAN_VALUE))
-        return WEIR_EINVAL;
+        return reply_failed(c, WEIR_EINVAL);
     *known = (struct known_type){.text = type, .len = text.len};
     return 0;
 }
@@ -218,8 +218,8 @@ static inline int reply_begin_static(weir_ctx *c, const char *type)
         return error;
     uintptr_t place = (uintptr_t)type >> 3 ^ (uintptr_t)type;
     struct known_type *known = &c->web->types[place & (KNOWN_TYPES - 1)];
-    if (unlikely(known->text != type) && known_type_make(known, type) != 0)
-        return reply_failed(c, WEIR_EINVAL);
+    if (unlikely(known->text != type) && known_type_make(c, known, type) != 0)
+        return WEIR_EINVAL;
     if (x->reply.fields)
         reply_remove(&x->reply, SLICE("Content-Type"));
     x->reply.type = slice_of(type, known->len);

@@ -116,7 +116,7 @@ static void linger_begin(struct net *n, struct connection *c)
 static void linger_end(struct net *n, struct connection *c, bool reset)
 {
     struct http *http = n->owner;
-    counter_add(&http->counters.lingering, (uint64_t)0 - 1);
+    counter_subtract(&http->counters.lingering, 1);
     connection_close(n, c, reset);
 }
 

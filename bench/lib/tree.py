@@ -13,6 +13,10 @@ STEP = 0.25  # seconds between two looks
 GUARD = 6 << 30  # a server that takes more memory than this is ended, before the machine suffers
 
 
+class Overgrown(RuntimeError):
+    """A server was ended because it took too much memory."""
+
+
 @dataclass
 class Memory:
     """Bytes of a whole tree at one time."""
@@ -71,7 +75,8 @@ class Tree:
 
 
 class Sampler:
-    """Looks at a tree's memory until the block is left; keeps the largest figures. Ends a server that takes too much."""
+    """Looks at a tree's memory until the block is left; keeps the largest figures. Ends a server that takes too much: the
+    block then ends with Overgrown, whatever its clients made of it."""
 
     def __init__(self, tree, end, guard=GUARD, step=STEP):
         self.tree = tree
@@ -101,3 +106,5 @@ class Sampler:
     def __exit__(self, *_exception):
         self._over.set()
         self._thread.join()
+        if self.overgrown:
+            raise Overgrown(f"ended by the benchmark: it took more than {self._guard >> 30} GiB of memory") from None

@@ -79,10 +79,11 @@ static void file(struct evhttp_request *request, const char *name)
         not_found(request);
         return;
     }
+    evbuffer_set_flags(body(request), EVBUFFER_FLAG_DRAINS_TO_FD); /* sendfile instead of a mapping */
     if (size == 0)
         close(fd);
     else
-        evbuffer_add_file(body(request), fd, 0, size); /* closes it; by sendfile */
+        evbuffer_add_file(body(request), fd, 0, size); /* closes it */
     reply(request, 200, "OK", "application/octet-stream");
 }
 

@@ -7,6 +7,7 @@ is as valid as far as it goes.
 SPDX-License-Identifier: MIT
 """
 
+import re
 import statistics
 
 from .stats import spread
@@ -91,6 +92,15 @@ class Book:
     def title(self, table, scenario, peer, text):
         """A peer's name at the beginning of a row, marked when its figures were disturbed."""
         return text + (f" {MARK}" if self.disturbed(table, scenario, peer) else "")
+
+    def commands(self, table):
+        """{scenario: the command of its client}, the port left out."""
+        found = {}
+        for record in self.of(table):
+            if "command" in record:
+                command = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", record["command"])
+                found.setdefault(record["scenario"], re.sub(r"--port \d+", "--port PORT", command))
+        return found
 
     def failures(self, table):
         """`peer, scenario: why` for every measurement that failed, once each."""

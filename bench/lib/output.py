@@ -72,11 +72,12 @@ def _peer_lines(peers):
         remarks += [f"- {name}: `{program}` is not measured, its reply is wrong: {why}" for program, why in peer["wrong"].items()]
         remarks += [f"- {name}: {note}" for note in peer["notes"]]
         remarks += [f"- {name} has no `{program}`: {why}" for program, why in peer["absent"].items()]
-    return lines + remarks
+    commands = [f"- {name}: `{peer['command']}`" for name, peer in peers.items()]
+    return [*lines, *remarks, "", "Commands of the servers; what the words in @ stand for is in docs/benchmarks.md:", "", *commands]
 
 
 def write_markdown(path, report, chapters):
-    """The report for people. chapters: [(title, about, sections, failures)]; pictures are written beside it."""
+    """The report for people. chapters: [(title, about, sections, commands, failures)]; pictures are written beside it."""
     folder = os.path.dirname(path)
     lines = ["# Benchmark report", ""]
     if report["partial"]:
@@ -84,7 +85,7 @@ def write_markdown(path, report, chapters):
     lines += [INTRODUCTION, "", f"Made by `{report['command']}`.", ""]
     lines += [markdown_table(["machine", ""], list(report["machine"].items())), "", "## Peers", ""]
     lines += [*_peer_lines(report["peers"]), ""]
-    for title, about, sections, failures in chapters:
+    for title, about, sections, commands, failures in chapters:
         lines += [f"## {title}", "", about, ""]
         for section in sections:
             lines += [f"### {section.title}", ""] if section.title else []
@@ -94,6 +95,8 @@ def write_markdown(path, report, chapters):
                 with open(os.path.join(folder, f"{plot.name}.svg"), "w", encoding="utf-8") as file:
                     file.write(plot.svg)
                 lines += [f"![{plot.alt}]({plot.name}.svg)", ""]
+        if commands:
+            lines += ["Commands:", "", *[f"- {scenario}: `{command}`" for scenario, command in commands.items()], ""]
         if failures:
             lines += ["Failed:", "", *[f"- {_escape(failure)}" for failure in failures], ""]
     with open(path, "w", encoding="utf-8") as file:

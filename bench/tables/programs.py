@@ -15,6 +15,7 @@ programs: all programs here run with those of P3, and what those of P6 prealloca
 
 CONNECTIONS = 64
 DOWNLOADS = 8
+FLOOR = "floor"
 CLOSED, FIXED, WHOLE = "closed", "fixed", "whole"
 
 
@@ -37,7 +38,7 @@ def visits(peer, options):
     return found
 
 
-def _small_row(book, peers, peer, name, rate):
+def _small_row(book, title, peer, name, rate):
     closed, fixed = f"{name}, {CLOSED}", f"{name}, {FIXED}"
     kept = book.middle("programs", fixed, peer, "kept")
     latency = [
@@ -45,7 +46,7 @@ def _small_row(book, peers, peer, name, rate):
         for figure in ("p50_us", "p99_us", "p999_us")
     ]
     return [
-        book.title("programs", closed, peer, peers[peer]["title"]),
+        book.title("programs", closed, peer, title),
         book.cell("programs", closed, peer, "cpu_us", lambda value: f"{value:.2f}"),
         book.cell("programs", closed, peer, "rate", rate_text, False),
         *latency,
@@ -77,7 +78,9 @@ def sections(book, peers, options):
             continue
         if program.small:
             header = ["peer", "CPU us/request", "requests/s", f"50 % at {options.rate:,}/s", "99 %", "99.9 %", "peak"]
-            rows = [_small_row(book, peers, peer, name, options.rate) for peer in names]
+            rows = [_small_row(book, peers[peer]["title"], peer, name, options.rate) for peer in names]
+            if FLOOR not in names and book.of("programs", f"hello, {CLOSED}", FLOOR):  # the machine's own limit
+                rows.insert(0, _small_row(book, "the floor, for GET /", FLOOR, "hello", options.rate))
         else:
             header = ["peer", "CPU a reply", "rate in all", "reply, 50 %", "slowest", "peak"]
             rows = [_large_row(book, peers, peer, name) for peer in names]

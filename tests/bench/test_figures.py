@@ -64,3 +64,11 @@ def test_disturbed_rows_are_marked():
 @pytest.mark.parametrize("value, text", [(12.34, "12.3 us"), (640, "640 us"), (12345, "12.3 ms"), (2.5e6, "2.50 s")])
 def test_times_are_shown_in_fitting_units(value, text):
     assert us_text(value) == text
+
+
+def test_commands_are_told_once_for_each_scenario():
+    book = Book()
+    book.add("t", "64", "weir", 0, {"rate": 1}, "wrk -c64 http://127.0.0.1:4711/")
+    book.add("t", "64", "floor", 0, {"rate": 1}, "wrk -c64 http://127.0.0.1:4712/")
+    book.add("t", "fixed", "weir", 0, {"rate": 1}, "steady --port 4713 --rate 1")
+    assert book.commands("t") == {"64": "wrk -c64 http://127.0.0.1:PORT/", "fixed": "steady --port PORT --rate 1"}

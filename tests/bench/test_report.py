@@ -44,7 +44,7 @@ def test_short_numbers(value, text):
 
 
 def _report(**more):
-    peer = {"title": "weir", "version": "1", "about": "runs", "programs": ["hello"], "unavailable": None}
+    peer = {"title": "weir", "version": "1", "about": "runs", "command": "weir @PORT@", "programs": ["hello"], "unavailable": None}
     gone = {**peer, "title": "gone", "version": None, "unavailable": "not installed: gone"}
     peer.update(wrong={}, notes=["a | b"], absent={"csv": "it has none"})
     gone.update(wrong={}, notes=[], absent={})
@@ -66,9 +66,9 @@ def test_csv_has_a_column_for_each_figure(tmp_path):
 
 def test_markdown_holds_tables_notes_failures_and_pictures(tmp_path):
     section = Section("64 connections", ["peer", "rate"], [["weir", "1.5"]], ["a note"], [Plot("p", "alt", "<svg/>")])
-    output.write_markdown(str(tmp_path / "report.md"), _report(), [("Title", "About.", [section], ["gone, 64: no"])])
+    output.write_markdown(str(tmp_path / "report.md"), _report(), [("Title", "About.", [section], {"64": "wrk -c64"}, ["gone, 64: no"])])
     text = (tmp_path / "report.md").read_text()
-    for wanted in ("## Title", "| weir | 1.5 |", "a note", "![alt](p.svg)", "- gone, 64: no", "**not measured**: not installed: gone", "weir has no `csv`: it has none"):
+    for wanted in ("## Title", "| weir | 1.5 |", "a note", "![alt](p.svg)", "- gone, 64: no", "- weir: `weir @PORT@`", "- 64: `wrk -c64`", "**not measured**: not installed: gone", "weir has no `csv`: it has none"):
         assert wanted in text
     assert "broken off" not in text
     assert (tmp_path / "p.svg").read_text() == "<svg/>"

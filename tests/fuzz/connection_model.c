@@ -47,8 +47,14 @@ static void head_statuses(const struct reference_head *h, struct slice text, uin
     const char *line_end = memmem(text.data + h->start, text.len - h->start, "\r\n", 2);
     size_t line = line_end ? (size_t)(line_end + 2 - text.data) - h->start : text.len - h->start;
     bool full = !h->complete && text.len >= SITE_BUFFER;
-    if (line > SITE_MAX_LINE || (full && !line_end))
-        status_add(statuses, 414);
+    if (line > SITE_MAX_LINE || (full && !line_end)) {
+        /* It may have been refused before its method has ended. */
+        const char *space = memchr(text.data + h->start, ' ', text.len - h->start);
+        if (!space || (size_t)(space - text.data) > SITE_MAX_LINE)
+            status_add(statuses, 501);
+        if (space)
+            status_add(statuses, 414);
+    }
     if ((h->end - h->start > line + SITE_MAX_BLOCK || (full && line_end)) && !(h->faults & FAULT_431))
         status_add(statuses, 431);
 }

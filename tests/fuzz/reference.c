@@ -203,10 +203,12 @@ static bool is_authority(struct slice text)
     struct slice port = part(text, colon < text.len ? colon + 1 : colon, text.len);
     if (colon < text.len && text.data[colon] != ':')
         return false;
+    if (!all(port, is_digit) || port.len > 5)
+        return false;
     unsigned number = 0;
-    for (size_t i = 0; i < port.len && i < 5; i++)
+    for (size_t i = 0; i < port.len; i++)
         number = number * 10 + (unsigned)(port.data[i] - '0');
-    if (!all(port, is_digit) || port.len > 5 || number > 65535)
+    if (number > 65535)
         return false;
     return literal || (colon > 0 && all(part(text, 0, colon), is_name_char));
 }

@@ -420,6 +420,14 @@ static void queue_body(struct h1 *h)
     *body = (struct segment){.kind = SEGMENT_STATIC};
 }
 
+/* The reply cannot be made whole. What is queued still goes out, whole replies to earlier requests among it; then the connection is reset. */
+static COLD int reply_break(struct h1 *h)
+{
+    (void)h1_drain(h);
+    h->reset = h->x.gone = true;
+    return WEIR_EPROTO;
+}
+
 static int finish_stream(struct h1 *h)
 {
     struct exchange *x = &h->x;
@@ -429,8 +437,7 @@ static int finish_stream(struct h1 *h)
     if (x->reply.length >= 0 && h->announced_left > 0) {
         log_error(h1_net(h)->loop->log, "a handler wrote %lld bytes less than it announced",
                   (long long)h->announced_left);
-        h->reset = x->gone = true;
-        return WEIR_EPROTO;
+        return reply_break(h);
     }
     if (!x->chunked)
         return 0;
@@ -455,8 +462,7 @@ static int finish_uncommitted(struct h1 *h)
     if (announced && x->reply.length != actual && !x->bodyless && !status_bodyless(x->reply.status)) {
         log_error(h1_net(h)->loop->log, "a handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
                   (long long)actual);
-        h->reset = x->gone = true;
-        return WEIR_EPROTO;
+        return reply_break(h);
     }
     int error = head_commit(h, announced ? x->reply.length : actual);
     if (!error && x->reply.body.len && !x->bodyless)

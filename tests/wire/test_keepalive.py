@@ -142,6 +142,15 @@ def test_body_shorter_than_announced(probe):
             connection.ask(path="/short")
 
 
+def test_body_shorter_than_announced_behind_others(probe):
+    """The replies to the requests before it, which are whole, get out."""
+    with probe.connect() as connection:
+        connection.send(request() + request(path="/status/404") + request(path="/short"), "GET", "GET", "GET")
+        assert connection.reply().body == b"Hello, World!" and connection.reply().status == 404
+        with pytest.raises((ProtocolError, ConnectionResetError)):
+            connection.reply()
+
+
 def test_body_longer_than_announced(probe):
     with probe.connect() as connection:
         reply = connection.ask(path="/long")

@@ -132,7 +132,7 @@ static bool begins_with(struct slice text, struct slice beginning)
     return text.len >= beginning.len && (beginning.len == 0 || memcmp(text.data, beginning.data, beginning.len) == 0);
 }
 
-static void check_whole(const struct model_reply *r, const struct seen *s, bool half_closed)
+static void check_whole(const struct model_reply *r, const struct seen *s, enum model_side side)
 {
     FUZZ_CHECK(!(r->to_1_0 && s->chunked) && (r->to_1_0 || !s->until_end));
     if (!r->page && !r->to_head)
@@ -141,7 +141,7 @@ static void check_whole(const struct model_reply *r, const struct seen *s, bool 
         FUZZ_CHECK(s->length == r->body.len);
     if (r->end == MODEL_CLOSED_TOLD)
         FUZZ_CHECK(s->close);
-    if (r->end == MODEL_KEPT && !half_closed)
+    if (r->end == MODEL_KEPT && side == SIDE_OPEN)
         FUZZ_CHECK(!s->close && (!r->to_1_0 || s->keep_alive));
     FUZZ_CHECK(s->has_field == (r->field != NULL));
     if (r->field)
@@ -193,7 +193,7 @@ static void check_rest(const struct model *m, struct slice output, bool ended, b
     }
 }
 
-uint64_t model_compare(const struct model *m, struct slice output, bool ended, bool whole, bool half_closed)
+uint64_t model_compare(const struct model *m, struct slice output, bool ended, bool whole, enum model_side side)
 {
     static char data[(size_t)4 << 20];
     uint64_t handled = 0;
@@ -215,7 +215,7 @@ uint64_t model_compare(const struct model *m, struct slice output, bool ended, b
             check_part(r, &s, ended, whole);
             return handled;
         }
-        check_whole(r, &s, half_closed);
+        check_whole(r, &s, side);
         output = slice_of(output.data + s.end, output.len - s.end);
     }
     check_rest(m, output, ended, whole, data);

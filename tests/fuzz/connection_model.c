@@ -147,7 +147,7 @@ static void refuse_body(struct model_reply *r, const struct body *b)
 }
 
 /* A handler that wants `wanted` bytes of the body, or all of it, and replies then. True: it has them, and the reply is to be made. */
-static bool read_outcome(struct model_reply *r, const struct body *b, size_t wanted, bool half_closed)
+static bool read_outcome(struct model_reply *r, const struct body *b, size_t wanted, enum model_side side)
 {
     if (b->data.len >= wanted)
         return true;
@@ -155,10 +155,10 @@ static bool read_outcome(struct model_reply *r, const struct body *b, size_t wan
         return true;
     if (b->state == BODY_BAD || b->data.len > SITE_MAX_BODY) {
         refuse_body(r, b);
-    } else if (half_closed) {
+    } else if (side != SIDE_OPEN) {
         r->page = true;
         r->end = MODEL_CLOSED_TOLD;
-        status_add(r->statuses, 400);
+        status_add(r->statuses, side == SIDE_SILENT ? 408 : 400);
     } else {
         r->form = MODEL_WAITING;
     }
@@ -185,15 +185,15 @@ static void broken(struct model_reply *r, const char *beginning)
     status_add(r->statuses, 200);
 }
 
-static void outcome_echo(struct model_reply *r, const struct body *b, bool half_closed)
+static void outcome_echo(struct model_reply *r, const struct body *b, enum model_side side)
 {
     r->body = b->data;
     status_add(r->statuses, 200);
-    bool bad = b->state == BODY_BAD || b->data.len > SITE_MAX_BODY || (b->state == BODY_MORE && half_closed);
+    bool bad = b->state == BODY_BAD || b->data.len > SITE_MAX_BODY || (b->state == BODY_MORE && side != SIDE_OPEN);
     if (bad && b->data.len == 0) { /* nothing has been sent: there is a page */
         r->statuses[0] = 0;
         if (b->state == BODY_MORE)
-            status_add(r->statuses, 400);
+            status_add(r->statuses, side == SIDE_SILENT ? 408 : 400);
         else
             refuse_body(r, b);
         r->page = true;
@@ -261,19 +261,19 @@ static void outcome_field(struct model *m, struct model_reply *r, struct slice q
     r->field_len = len;
 }
 
-static void outcome_body(struct model_reply *r, const struct body *b, bool half_closed)
+static void outcome_body(struct model_reply *r, const struct body *b, enum model_side side)
 {
     bool long_one = b->chunked ? b->data.len > SITE_BODY : b->announced > SITE_BODY;
     if (long_one) {
         fails(r, 413);
         r->may_continue &= b->chunked;
-    } else if (read_outcome(r, b, SIZE_MAX, half_closed)) {
+    } else if (read_outcome(r, b, SIZE_MAX, side)) {
         whole(r, b->data);
     }
 }
 
 static void outcome(struct model *m, struct model_reply *r, enum site_kind kind, const struct body *b,
-                    struct slice query, bool half_closed)
+                    struct slice query, enum model_side side)
 {
     switch (kind) {
     case SITE_READS_NOTHING:
@@ -282,20 +282,20 @@ static void outcome(struct model *m, struct model_reply *r, enum site_kind kind,
         break;
     case SITE_READS_ALL:
     case SITE_READS_SLICES:
-        if (read_outcome(r, b, SIZE_MAX, half_closed)) {
+        if (read_outcome(r, b, SIZE_MAX, side)) {
             char *text = text_take(m, 64);
             whole(r, slice_of(text, site_digest(text, b->data.len, b->hash)));
         }
         break;
     case SITE_READS_PART:
-        if (read_outcome(r, b, SITE_PART, half_closed))
+        if (read_outcome(r, b, SITE_PART, side))
             whole(r, slice_of(b->data.data, b->data.len < SITE_PART ? b->data.len : SITE_PART));
         break;
     case SITE_READS_BODY:
-        outcome_body(r, b, half_closed);
+        outcome_body(r, b, side);
         break;
     case SITE_ECHOES:
-        outcome_echo(r, b, half_closed);
+        outcome_echo(r, b, side);
         break;
     case SITE_WRITES_LINES:
         whole(r, lines(m));
@@ -349,7 +349,7 @@ enum use { USE_NONE, USE_SOME, USE_ALL };
 
 /* Behind a whole reply: whether the server goes on behind the body, of which the handler has made this use. */
 static bool drain(struct model *m, struct model_reply *r, const struct body *b, enum use use, bool waits,
-                  bool half_closed)
+                  enum model_side side)
 {
     uint64_t left = b->chunked ? b->data.len : b->announced;
     if (b->exists && use != USE_ALL && r->end != MODEL_CLOSED_TOLD) {
@@ -359,14 +359,15 @@ static bool drain(struct model *m, struct model_reply *r, const struct body *b, 
         if (b->state == BODY_BAD || (use == USE_NONE && left > SITE_DRAIN))
             r->end = MODEL_CLOSED;
     }
-    m->ended = r->end == MODEL_CLOSED_TOLD || r->end == MODEL_CLOSED || (half_closed && b->state == BODY_MORE);
+    m->ended = r->end == MODEL_CLOSED_TOLD || r->end == MODEL_CLOSED || (side != SIDE_OPEN && b->state == BODY_MORE);
     return !m->ended && b->state == BODY_END;
 }
 
 /* ---- The connection ---- */
 
 /* One request, whose head has no fault. Returns where the next one begins, or 0 if there will be none. */
-static size_t request(struct model *m, const struct reference_head *h, struct slice input, size_t at, bool half_closed)
+static size_t request(struct model *m, const struct reference_head *h, struct slice input, size_t at,
+                      enum model_side side)
 {
     FUZZ_CHECK(m->count < MODEL_REPLIES);
     struct model_reply *r = &m->replies[m->count++];
@@ -390,7 +391,7 @@ static size_t request(struct model *m, const struct reference_head *h, struct sl
     case FOUND_KIND:
         r->handled = true;
         r->may_continue = waits && reads;
-        outcome(m, r, kind, &b, query, half_closed);
+        outcome(m, r, kind, &b, query, side);
         break;
     case FOUND_NOTHING:
         fails(r, 404);
@@ -409,7 +410,7 @@ static size_t request(struct model *m, const struct reference_head *h, struct sl
         r->end = MODEL_CLOSED_TOLD;
         break;
     }
-    r->must_continue = r->may_continue && at == input.len && !half_closed;
+    r->must_continue = r->may_continue && at == input.len && side == SIDE_OPEN;
     if (r->form != MODEL_WHOLE) {
         m->ended = r->form == MODEL_BROKEN;
         return 0;
@@ -417,10 +418,19 @@ static size_t request(struct model *m, const struct reference_head *h, struct sl
     enum use use = !reads || (kind == SITE_READS_BODY && !b.chunked && b.announced > SITE_BODY) ? USE_NONE
                    : kind == SITE_READS_PART || r->page                                         ? USE_SOME
                                                                                                 : USE_ALL;
-    return drain(m, r, &b, use, waits, half_closed) ? b.end : 0;
+    return drain(m, r, &b, use, waits, side) ? b.end : 0;
 }
 
-void model_run(struct model *m, struct slice input, bool half_closed)
+static void refuse_head(struct model *m, const uint32_t *statuses, size_t size)
+{
+    FUZZ_CHECK(m->count < MODEL_REPLIES);
+    struct model_reply *r = &m->replies[m->count++];
+    *r = (struct model_reply){.end = MODEL_CLOSED_TOLD, .page = true};
+    memcpy(r->statuses, statuses, size);
+    m->ended = true;
+}
+
+void model_run(struct model *m, struct slice input, enum model_side side)
 {
     static struct reference_head h;
     m->count = 0;
@@ -430,28 +440,25 @@ void model_run(struct model *m, struct slice input, bool half_closed)
     for (size_t at = 0;;) {
         size_t left = input.len - at;
         struct slice text = slice_of(input.data + at, left < SITE_BUFFER ? left : SITE_BUFFER);
-        uint32_t statuses[8] = {0};
+        uint32_t statuses[12] = {0};
         if (left == 0)
             break;
         reference_head_read(&h, text, SITE_MAX_HEADERS);
         head_statuses(&h, text, statuses);
-        if (!statuses[0] && !h.complete)
-            break;
-        if (statuses[0] && !h.complete && !h.illegal && left < SITE_BUFFER) {
+        bool known = h.complete || h.illegal || left >= SITE_BUFFER;
+        if (!known && side == SIDE_SILENT)
+            status_add(statuses, 408);
+        if (!known && side != SIDE_SILENT) {
             memcpy(m->may_refuse, statuses, sizeof statuses); /* it may wait for the end of the head */
             break;
         }
         if (statuses[0]) {
-            FUZZ_CHECK(m->count < MODEL_REPLIES);
-            struct model_reply *r = &m->replies[m->count++];
-            *r = (struct model_reply){.end = MODEL_CLOSED_TOLD, .page = true};
-            memcpy(r->statuses, statuses, sizeof statuses);
-            m->ended = true;
+            refuse_head(m, statuses, sizeof statuses);
             return;
         }
-        at = request(m, &h, input, at + h.end, half_closed);
+        at = request(m, &h, input, at + h.end, side);
         if (at == 0)
             break;
     }
-    m->ended |= half_closed && (m->count == 0 || m->replies[m->count - 1].form == MODEL_WHOLE);
+    m->ended |= side != SIDE_OPEN && (m->count == 0 || m->replies[m->count - 1].form == MODEL_WHOLE);
 }

@@ -33,7 +33,7 @@ enum model_end {
 struct model_reply {
     enum model_form form;
     enum model_end end;
-    uint32_t statuses[8];             /* any of them; 0 ends the list */
+    uint32_t statuses[12];            /* any of them; 0 ends the list */
     bool to_head;                     /* the request is HEAD: no body, whatever the head says */
     bool to_1_0;                      /* the request is HTTP/1.0: never chunked, and a kept connection is told */
     bool page;                        /* an error page: its text is the server's */
@@ -47,19 +47,22 @@ struct model_reply {
 struct model {
     struct model_reply replies[MODEL_REPLIES];
     size_t count;
-    bool ended;             /* the connection has to be closed by the server behind the last reply */
-    uint32_t may_refuse[8]; /* statuses with which the server may refuse what is behind it, which is no whole head */
+    bool ended;              /* the connection has to be closed by the server behind the last reply */
+    uint32_t may_refuse[12]; /* statuses with which the server may refuse what is behind it, which is no whole head */
     size_t text_len;
     char text[MODEL_TEXT]; /* of bodies */
 };
 
-/* input: all that was sent; half_closed: and the client has ended its side. */
-void model_run(struct model *m, struct slice input, bool half_closed);
+/* What follows the bytes that were sent: perhaps more; the end of the client's side; or nothing, until every time was over. */
+enum model_side { SIDE_OPEN, SIDE_HALF_CLOSED, SIDE_SILENT };
+
+/* input: all that was sent. */
+void model_run(struct model *m, struct slice input, enum model_side side);
 
 /*
  * Compares with what was received: output, and whether the end of the stream came behind it. whole: the client has read all that there is, and the server has nothing
- * left to do. half_closed: as above. Returns how many of the site's handlers may have run, and ends the program if a reply differs.
+ * left to do. Returns how many of the site's handlers may have run, and ends the program if a reply differs.
  */
-uint64_t model_compare(const struct model *m, struct slice output, bool ended, bool whole, bool half_closed);
+uint64_t model_compare(const struct model *m, struct slice output, bool ended, bool whole, enum model_side side);
 
 #endif

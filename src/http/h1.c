@@ -38,7 +38,7 @@ void h1_shrink_fields(struct h1 *h)
 {
     struct exchange *x = &h->x;
     pool_give(&x->http->fields, x->head.fields);
-    counter_add(&x->http->counters.field_tables, (uint64_t)0 - 1);
+    counter_subtract(&x->http->counters.field_tables, 1);
     x->head.fields = x->fields;
     x->head.field_max = HEAD_FIELDS_INLINE;
 }
@@ -49,7 +49,7 @@ void h1_release(struct h1 *h)
     if (unlikely(h->x.head.fields != h->x.fields))
         h1_shrink_fields(h);
     if (unlikely(h->x.conn->state == H1_DRAINING))
-        counter_add(&http->counters.draining, (uint64_t)0 - 1);
+        counter_subtract(&http->counters.draining, 1);
     output_discard(&h->out, WEIR_ECLOSED, http->release_value);
     if (h->second)
         pool_give(&http->buffers, h->second);
@@ -236,7 +236,7 @@ static void h1_run(struct net *n, struct connection *c)
             return;
         }
         c->state = H1_ACTIVE;
-        counter_add(&http->counters.draining, (uint64_t)0 - 1);
+        counter_subtract(&http->counters.draining, 1);
         break;
     case H1_LINGER:
         if (n->cutting)

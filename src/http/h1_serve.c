@@ -243,7 +243,10 @@ static COLD int head_limits(struct h1 *h, int status)
 {
     const struct http_settings *settings = h->x.http->settings;
     const struct http_head *head = &h->x.head;
-    uint32_t seen = status == H1_COMPLETE ? head->size : h->in_len - h->in_pos, line = seen;
+    uint32_t seen = h->in_len - h->in_pos - (h->parser.skipped_line ? 2 : 0), line;
+    if (status == H1_COMPLETE)
+        seen = head->size;
+    line = seen;
     int place = status == H1_COMPLETE ? 431 : h1_too_long(&h->parser);
     if (place == 431)
         line = head->target + head->target_len + (uint32_t)sizeof " HTTP/1.1\r\n" - 1;

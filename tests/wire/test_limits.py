@@ -75,6 +75,20 @@ def test_request_line(start_probe, cut):
     expect_refusal(server, "max_request_line")
 
 
+@pytest.mark.parametrize("rest", [1, 2, 3])
+def test_ignored_line_is_not_counted(start_probe, rest):
+    """The empty line that may come before a request counts neither as request line nor as header block, also while a part is missing."""
+    server = start_probe("max_request_line=100", "max_header_block=100", INFO)
+    line, block = line_of(100)[:100], b"Host: a\r\nX: " + b"x" * (100 - 16) + b"\r\n\r\n"
+    assert len(line) == len(block) == 100
+    for first, second in ((line[:-rest], line[-rest:] + block), (line + block[:-rest], block[-rest:])):
+        with server.connect() as connection:
+            connection.socket.sendall(b"\r\n" + first)
+            time.sleep(0.1)  # so that it is read as it is
+            connection.send(second, "GET")
+            assert connection.reply().status == 404
+
+
 def test_request_line_without_end(start_probe):
     """A line that never ends is refused when it is too long, not when it ends."""
     server = start_probe("max_request_line=100", INFO)

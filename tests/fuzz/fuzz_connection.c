@@ -119,7 +119,7 @@ struct client {
     bool half_closed; /* this side */
     bool reading;
     bool ended;   /* the server's side: the end, or an error, has been read */
-    bool refuses; /* writing fails: the server has closed */
+    bool refuses; /* writing fails: the server has closed, or does not read and the kernel holds no more */
     uint32_t seed;
     int pauses;
     size_t sent_len, output_len;
@@ -164,7 +164,7 @@ static void client_send(struct client *c, const char *data, size_t len)
 {
     while (len > 0 && !c->refuses && !c->half_closed) {
         ssize_t sent = send(c->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        FUZZ_CHECK(sent > 0 || errno == EPIPE || errno == ECONNRESET); /* the input fits what the kernel holds */
+        FUZZ_CHECK(sent > 0 || errno == EPIPE || errno == ECONNRESET || errno == EAGAIN);
         c->refuses = sent < 0;
         if (sent > 0) {
             memcpy(c->sent + c->sent_len, data, (size_t)sent);

@@ -19,7 +19,7 @@ function(weir_configure target)
     target_compile_options(${target} PRIVATE
         "$<${c_or_cxx}:${weir_warnings}>"
         "$<$<COMPILE_LANGUAGE:C>:${weir_warnings_c}>"
-        $<$<COMPILE_LANG_AND_ID:C,Clang>:-Wthread-safety>
+        "$<$<COMPILE_LANG_AND_ID:C,Clang>:-Wthread-safety;-Wthread-safety-beta>"
         $<${c_or_cxx}:-fstack-clash-protection>
         "$<$<COMPILE_LANGUAGE:C>:-fvisibility=hidden;-fno-semantic-interposition>"
         "$<$<CONFIG:Release,RelWithDebInfo>:$<${c_or_cxx}:-fno-plt>>"

@@ -61,13 +61,13 @@
 #else
 #define THREAD_ANNOTATION(x)
 #endif
-#define LOCKABLE THREAD_ANNOTATION(capability("mutex"))
-/* C cannot name a sibling member in an attribute before clang 20: the word is kept as documentation. */
-#define GUARDED_BY(x)
-#define ACQUIRES(...)   THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
-#define RELEASES(...)   THREAD_ANNOTATION(release_capability(__VA_ARGS__))
-#define REQUIRES(...)   THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
-#define EXCLUDES(...)   THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
-#define NO_THREAD_CHECK THREAD_ANNOTATION(no_thread_safety_analysis)
+#define LOCKABLE          THREAD_ANNOTATION(capability("mutex"))
+#define GUARDED_BY(x)     THREAD_ANNOTATION(guarded_by(x))
+#define ACQUIRED_AFTER(x) THREAD_ANNOTATION(acquired_after(x))
+#define ACQUIRES(...)     THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
+#define RELEASES(...)     THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+#define REQUIRES(...)     THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
+#define EXCLUDES(...)     THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
+#define NO_THREAD_CHECK   THREAD_ANNOTATION(no_thread_safety_analysis)
 
 #endif

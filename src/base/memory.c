@@ -22,10 +22,10 @@ void memory_done(struct memory *m)
 static void account_enter(struct account *a)
 {
     struct memory *m = a->memory;
-    lock_acquire(&m->lock);
+    memory_lock_acquire(&m->lock);
     a->next = m->accounts;
     m->accounts = a;
-    lock_release(&m->lock);
+    memory_lock_release(&m->lock);
 }
 
 void account_open(struct account *a, struct memory *m, const char *name)
@@ -47,14 +47,14 @@ void account_close(struct account *a)
     if (!m)
         return;
     weir_assert(counter_read(&a->granted) == 0);
-    lock_acquire(&m->lock);
+    memory_lock_acquire(&m->lock);
     for (struct account **at = &m->accounts; *at; at = &(*at)->next) {
         if (*at == a) {
             *at = a->next;
             break;
         }
     }
-    lock_release(&m->lock);
+    memory_lock_release(&m->lock);
     a->memory = NULL;
 }
 

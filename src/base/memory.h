@@ -24,10 +24,12 @@
 
 struct memory;
 
+LOCK_ROLE(memory_lock)
+
 struct account {
     struct memory *memory;
     const char *name; /* static, or alive as long as the account */
-    struct account *next;
+    struct account *next GUARDED_BY(memory_lock);
     struct account *parent;    /* NULL: none above it */
     uint64_t limit;            /* bound on granted; 0: none of its own */
     bool shared;               /* any thread may use it */
@@ -44,7 +46,7 @@ struct memory {
     _Atomic uint64_t granted;   /* sum of reserved over the accounts */
     _Atomic uint64_t allocated; /* what of that is from memory_alloc() */
     struct lock lock;
-    struct account *accounts GUARDED_BY(lock);
+    struct account *accounts GUARDED_BY(memory_lock);
     /* For tests: returns true to make this allocation fail. NULL: none. */
     bool (*fault)(void *arg, const struct account *a, size_t size);
     void *fault_arg;

@@ -37,7 +37,7 @@ struct work {
     struct work *next;
 };
 
-/* A message from another thread; intrusive, sent at most once until it has been taken. */
+/* A message from another thread; intrusive, sent at most once until it has been taken. Sending releases what was written before, taking acquires it. */
 struct inbox_node {
     struct inbox_node *next;
     void (*fn)(struct loop *l, struct inbox_node *node); /* runs on the loop's thread, not on a fiber */

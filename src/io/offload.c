@@ -15,9 +15,8 @@
 
 void offload_init(struct offload *o, struct memory *m, int threads_max)
 {
-    *o = (struct offload){.threads_max = threads_max};
+    *o = (struct offload){.threads_max = threads_max, .last = &o->first};
     lock_init(&o->lock);
-    o->last = &o->first;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -28,12 +27,12 @@ void offload_init(struct offload *o, struct memory *m, int threads_max)
 
 void offload_done(struct offload *o)
 {
-    lock_acquire(&o->lock);
+    offload_lock_acquire(&o->lock);
     o->stopping = true;
     pthread_cond_broadcast(&o->wanted);
     while (o->threads > 0)
         pthread_cond_wait(&o->ended, &o->lock.mutex);
-    lock_release(&o->lock);
+    offload_lock_release(&o->lock);
     account_close(&o->account);
     pthread_cond_destroy(&o->wanted);
     pthread_cond_destroy(&o->ended);
@@ -41,7 +40,7 @@ void offload_done(struct offload *o)
 }
 
 /* The next job, or NULL when the thread should end. */
-static struct offload_job *offload_next(struct offload *o) REQUIRES(o->lock)
+static struct offload_job *offload_next(struct offload *o) REQUIRES(offload_lock)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -65,21 +64,21 @@ static void *offload_thread(void *arg)
 {
     struct offload *o = arg;
     struct offload_job *job;
-    lock_acquire(&o->lock);
+    offload_lock_acquire(&o->lock);
     while ((job = offload_next(o))) {
-        lock_release(&o->lock);
+        offload_lock_release(&o->lock);
         job->result = job->fn(job->arg);
         loop_send(job->loop, &job->node);
-        lock_acquire(&o->lock);
+        offload_lock_acquire(&o->lock);
     }
     o->threads--;
     thread_leave(&o->account, OFFLOAD_STACK_SIZE);
     pthread_cond_signal(&o->ended);
-    lock_release(&o->lock);
+    offload_lock_release(&o->lock);
     return NULL;
 }
 
-static bool offload_start_thread(struct offload *o) REQUIRES(o->lock)
+static bool offload_start_thread(struct offload *o) REQUIRES(offload_lock)
 {
     struct thread thread;
     if (thread_start(&thread, &o->account, OFFLOAD_STACK_SIZE, THREAD_DETACHED, offload_thread, o) != 0)
@@ -91,8 +90,8 @@ static bool offload_start_thread(struct offload *o) REQUIRES(o->lock)
 int offload_submit(struct offload *o, struct offload_job *job)
 {
     int error = 0;
+    offload_lock_acquire(&o->lock);
     job->next = NULL;
-    lock_acquire(&o->lock);
     /* A thread that has been signalled still counts as idle until it runs. */
     if (o->idle <= o->queued && o->threads < o->threads_max && !offload_start_thread(o) && o->threads == 0)
         error = WEIR_ENOMEM;
@@ -103,16 +102,16 @@ int offload_submit(struct offload *o, struct offload_job *job)
         o->jobs++;
         pthread_cond_signal(&o->wanted);
     }
-    lock_release(&o->lock);
+    offload_lock_release(&o->lock);
     return error;
 }
 
 struct offload_counts offload_count(struct offload *o)
 {
-    lock_acquire(&o->lock);
+    offload_lock_acquire(&o->lock);
     struct offload_counts counts = {
         .threads = o->threads, .busy = o->threads - o->idle, .queued = o->queued, .jobs = o->jobs};
-    lock_release(&o->lock);
+    offload_lock_release(&o->lock);
     return counts;
 }
 

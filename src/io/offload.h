@@ -10,9 +10,11 @@
 #include "base/lock.h"
 #include "io/loop.h"
 
+LOCK_ROLE(offload_lock)
+
 struct offload_job {
     struct inbox_node node; /* how it comes back; node.fn runs on loop when the work is done */
-    struct offload_job *next;
+    struct offload_job *next GUARDED_BY(offload_lock);
     struct loop *loop;
     int (*fn)(void *arg);
     void *arg;
@@ -22,13 +24,13 @@ struct offload_job {
 struct offload {
     struct lock lock;
     pthread_cond_t wanted, ended;
-    struct offload_job *first GUARDED_BY(lock);
-    struct offload_job **last GUARDED_BY(lock);
-    int threads GUARDED_BY(lock), idle GUARDED_BY(lock);
-    int queued GUARDED_BY(lock);    /* jobs that no thread has taken yet */
-    uint64_t jobs GUARDED_BY(lock); /* that were ever queued */
+    struct offload_job *first GUARDED_BY(offload_lock);
+    struct offload_job **last GUARDED_BY(offload_lock);
+    int threads GUARDED_BY(offload_lock), idle GUARDED_BY(offload_lock);
+    int queued GUARDED_BY(offload_lock);    /* jobs that no thread has taken yet */
+    uint64_t jobs GUARDED_BY(offload_lock); /* that were ever queued */
     int threads_max;
-    bool stopping GUARDED_BY(lock);
+    bool stopping GUARDED_BY(offload_lock);
     struct account account; /* the threads' stacks */
 };
 

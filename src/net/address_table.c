@@ -35,9 +35,10 @@ int address_table_init(struct address_table *t, struct memory *m, uint32_t conne
     }
     for (size_t i = 0; i < ADDRESS_SHARDS; i++) {
         struct address_shard *s = &t->shards[i];
+        char *memory = t->memory + i * (entries + buckets);
+        *s = (struct address_shard){.entries = (struct address_entry *)(void *)memory,
+                                    .buckets = (uint32_t *)(void *)(memory + entries)};
         lock_init(&s->lock);
-        s->entries = (struct address_entry *)(void *)(t->memory + i * (entries + buckets));
-        s->buckets = (uint32_t *)(void *)(t->memory + i * (entries + buckets) + entries);
     }
     return 0;
 }
@@ -69,7 +70,7 @@ static bool address_bytes(const struct sockaddr *peer, struct slice *bytes)
     return true;
 }
 
-static uint32_t *shard_find(struct address_shard *s, uint32_t bucket, uint64_t hash) REQUIRES(&s->lock)
+static uint32_t *shard_find(struct address_shard *s, uint32_t bucket, uint64_t hash) REQUIRES(address_lock)
 {
     uint32_t *at = &s->buckets[bucket];
     while (*at && s->entries[*at - 1].hash != hash)
@@ -78,7 +79,7 @@ static uint32_t *shard_find(struct address_shard *s, uint32_t bucket, uint64_t h
 }
 
 /* An unused entry, index + 1; 0 when there is none. */
-static uint32_t shard_take(const struct address_table *t, struct address_shard *s) REQUIRES(&s->lock)
+static uint32_t shard_take(const struct address_table *t, struct address_shard *s) REQUIRES(address_lock)
 {
     uint32_t number = s->free;
     if (number)
@@ -103,7 +104,7 @@ bool address_table_enter(struct address_table *t, const struct sockaddr *peer, u
     uint32_t shard = (uint32_t)hash % ADDRESS_SHARDS;
     struct address_shard *s = &t->shards[shard];
     bool allowed = true;
-    lock_acquire(&s->lock);
+    address_lock_acquire(&s->lock);
     uint32_t *at = shard_find(s, table_bucket(t, hash), hash);
     uint32_t number = *at;
     if (number) {
@@ -113,7 +114,7 @@ bool address_table_enter(struct address_table *t, const struct sockaddr *peer, u
         s->entries[number - 1] = (struct address_entry){.hash = hash, .count = 1};
         *at = number;
     }
-    lock_release(&s->lock);
+    address_lock_release(&s->lock);
     /* A shard without room has more addresses than its share of all connections: those are not what the limit is for. */
     if (allowed && number)
         *slot = (number - 1) * ADDRESS_SHARDS + shard + 1;
@@ -126,7 +127,7 @@ void address_table_leave(struct address_table *t, uint32_t slot)
         return;
     struct address_shard *s = &t->shards[(slot - 1) % ADDRESS_SHARDS];
     uint32_t number = (slot - 1) / ADDRESS_SHARDS + 1;
-    lock_acquire(&s->lock);
+    address_lock_acquire(&s->lock);
     struct address_entry *e = &s->entries[number - 1];
     if (--e->count == 0) {
         uint32_t *at = shard_find(s, table_bucket(t, e->hash), e->hash);
@@ -134,5 +135,5 @@ void address_table_leave(struct address_table *t, uint32_t slot)
         e->next = s->free;
         s->free = number;
     }
-    lock_release(&s->lock);
+    address_lock_release(&s->lock);
 }

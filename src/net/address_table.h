@@ -21,12 +21,14 @@ struct address_entry {
     uint32_t next; /* in its bucket or the free list: index + 1, 0: none */
 };
 
+LOCK_ROLE(address_lock)
+
 struct address_shard {
     struct lock lock;
-    struct address_entry *entries GUARDED_BY(lock);
-    uint32_t *buckets GUARDED_BY(lock); /* index + 1 of the first entry */
-    uint32_t free GUARDED_BY(lock);     /* the first entry without connections, index + 1 */
-    uint32_t fresh GUARDED_BY(lock);    /* entries from here on were never used */
+    struct address_entry *entries GUARDED_BY(address_lock);
+    uint32_t *buckets GUARDED_BY(address_lock); /* index + 1 of the first entry */
+    uint32_t free GUARDED_BY(address_lock);     /* the first entry without connections, index + 1 */
+    uint32_t fresh GUARDED_BY(address_lock);    /* entries from here on were never used */
 } __attribute__((aligned(64)));
 
 struct address_table {

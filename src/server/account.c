@@ -13,11 +13,11 @@
 struct weir_account {
     struct account account;
     struct weir_server *server;
-    struct weir_account *parent; /* NULL: none */
-    struct list link;            /* in the server's accounts */
-    size_t below;                /* accounts below it that are open; under the server's lock */
-    size_t size;                 /* of this record */
-    char name[];                 /* PARENT/NAME */
+    struct weir_account *parent;          /* NULL: none */
+    struct list link;                     /* in the server's accounts */
+    size_t below GUARDED_BY(server_lock); /* accounts below it that are open */
+    size_t size;                          /* of this record */
+    char name[];                          /* PARENT/NAME */
 };
 
 struct block {
@@ -50,16 +50,15 @@ weir_account *weir_account_open(weir_server *s, weir_account *parent, const char
     *a = (weir_account){.server = s, .parent = parent, .size = sizeof *a + len + 1};
     snprintf(a->name, len + 1, "%s%s%s", parent ? parent->name : "", parent ? "/" : "", name);
     account_open_shared(&a->account, &s->memory, a->name, parent ? &parent->account : NULL, limit);
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     list_push_back(&s->accounts, &a->link);
     if (parent)
         parent->below++;
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     return a;
 }
 
-/* Under the server's lock, or when nobody else can know the account. */
-static void account_remove(weir_account *a)
+static void account_remove(weir_account *a) REQUIRES(server_lock)
 {
     list_remove(&a->link);
     if (a->parent)
@@ -77,24 +76,35 @@ int weir_account_close(weir_account *a)
     if (!a)
         return 0;
     weir_server *s = a->server;
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     bool busy = a->below > 0 || counter_read(&a->account.reserved) > 0;
     if (!busy)
         account_remove(a);
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     if (busy)
         return WEIR_EBUSY;
     account_free(a);
     return 0;
 }
 
+/* The account that was opened last, which is below nobody who is left; NULL: there is none. */
+static weir_account *account_remove_last(weir_server *s)
+{
+    weir_account *a = NULL;
+    server_lock_acquire(&s->lock);
+    if (!list_empty(&s->accounts)) {
+        a = container_of(s->accounts.prev, struct weir_account, link);
+        account_remove(a);
+    }
+    server_lock_release(&s->lock);
+    return a;
+}
+
 void server_close_accounts(weir_server *s)
 {
-    struct list *l;
-    while ((l = s->accounts.prev) != &s->accounts) { /* the last opened first: it is below nobody who is left */
-        weir_account *a = container_of(l, struct weir_account, link);
+    weir_account *a;
+    while ((a = account_remove_last(s))) {
         uint64_t left = counter_read(&a->account.reserved);
-        account_remove(a);
         if (left > 0) {
             log_error(&s->log, "account %s: the program has not given back %llu bytes", a->name,
                       (unsigned long long)left);

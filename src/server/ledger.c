@@ -33,7 +33,7 @@ static void read_accounts(weir_server *s, weir_ledger *ledger)
     ledger->kernel_memory = counter_read(&s->sockets.held);
     ledger->kernel_memory_peak = counter_read(&s->sockets.peak);
     ledger->kernel_memory_cut = counter_read(&s->sockets.cut);
-    lock_acquire(&s->memory.lock);
+    memory_lock_acquire(&s->memory.lock);
     for (struct account *a = s->memory.accounts; a; a = a->next) {
         weir_ledger_account *sum = account_row(ledger, a->name);
         uint64_t in_use = counter_read(&a->in_use), reserved = counter_read(&a->reserved);
@@ -46,7 +46,7 @@ static void read_accounts(weir_server *s, weir_ledger *ledger)
         sum->refused += counter_read(&a->refused);
         sum->objects += counter_read(&a->objects);
     }
-    lock_release(&s->memory.lock);
+    memory_lock_release(&s->memory.lock);
 }
 
 static void read_process(const weir_server *s, weir_ledger *ledger)

@@ -189,9 +189,9 @@ void weir_routes(weir_server *s, void (*each)(void *arg, const weir_route_info *
 
 static COLD int server_refuse(weir_server *s, int error)
 {
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     s->state = SERVER_FAILED;
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     return error;
 }
 
@@ -253,7 +253,7 @@ static void server_close_listeners(weir_server *s, bool all)
 
 bool server_worker_ready(weir_server *s, int error)
 {
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     s->ready++;
     if (error)
         s->state = SERVER_FAILED;
@@ -265,13 +265,13 @@ bool server_worker_ready(weir_server *s, int error)
     while (s->state == SERVER_STARTING)
         pthread_cond_wait(&s->changed, &s->lock.mutex);
     bool serve = s->state == SERVER_RUNNING;
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     return serve;
 }
 
 void server_worker_ended(weir_server *s)
 {
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     if (--s->running == 0) {
         s->state = SERVER_ENDED;
         if (s->end_fd >= 0) {
@@ -281,7 +281,7 @@ void server_worker_ended(weir_server *s)
         }
     }
     pthread_cond_broadcast(&s->changed);
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
 }
 
 /* Returns how many were started. */
@@ -293,9 +293,9 @@ static int server_start_threads(weir_server *s)
         if (thread_start(&w->thread, &s->thread_account, WORKER_STACK_SIZE, THREAD_FAULTS, worker_main, w) != 0)
             break;
         started++;
-        lock_acquire(&s->lock);
+        server_lock_acquire(&s->lock);
         s->running++;
-        lock_release(&s->lock);
+        server_lock_release(&s->lock);
     }
     return started;
 }
@@ -311,7 +311,7 @@ static int server_error(const weir_server *s, int started)
 /* Waits until every worker has set up. 0, or an error after which all have ended. */
 static int server_await_workers(weir_server *s, int started)
 {
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     if (started < s->settings.config.workers) {
         s->state = SERVER_FAILED;
         pthread_cond_broadcast(&s->changed);
@@ -319,7 +319,7 @@ static int server_await_workers(weir_server *s, int started)
     while (s->ready < started)
         pthread_cond_wait(&s->changed, &s->lock.mutex);
     bool failed = s->state == SERVER_FAILED || s->state == SERVER_ENDED;
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     if (!failed)
         return 0;
     for (int i = 0; i < started; i++)
@@ -346,11 +346,11 @@ static int server_count_addresses(weir_server *s)
 
 int weir_server_start(weir_server *s)
 {
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     bool fresh = s->state == SERVER_NEW;
     if (fresh)
         s->state = SERVER_STARTING;
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     if (!fresh)
         return WEIR_EINVAL;
     settings_complete(&s->settings, &s->site);
@@ -381,9 +381,9 @@ int weir_server_start(weir_server *s)
 
 bool server_has_started(weir_server *s)
 {
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     bool started = s->state == SERVER_RUNNING || s->state == SERVER_ENDED;
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     return started;
 }
 
@@ -391,9 +391,9 @@ bool server_has_started(weir_server *s)
 
 static bool server_is_running(weir_server *s)
 {
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     bool running = s->state == SERVER_RUNNING;
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     return running;
 }
 
@@ -416,13 +416,13 @@ void server_cut(weir_server *s)
 
 int weir_server_wait(weir_server *s)
 {
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     bool started = s->state == SERVER_RUNNING || s->state == SERVER_ENDED;
     while (s->state == SERVER_RUNNING)
         pthread_cond_wait(&s->changed, &s->lock.mutex);
     bool join = started && !s->joined;
     s->joined |= join;
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     if (join) {
         watchdog_stop(s);
         for (int i = 0; i < s->settings.config.workers; i++)

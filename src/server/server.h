@@ -18,7 +18,7 @@
 
 struct worker;
 
-/* A connection on its way to another worker. */
+/* A connection on its way to another worker. It is the business of the thread that it was sent to: the inbox carries it over, with all that was written. */
 struct handover {
     struct inbox_node node;
     struct handover *next; /* in its worker's free list */
@@ -35,6 +35,7 @@ struct order {
     _Atomic bool sent;
 };
 
+/* While it runs, its own thread alone touches it, but for what is atomic within and the inbox of its loop. */
 struct worker {
     struct weir_server *server;
     int index;
@@ -65,6 +66,8 @@ struct server_cache {
     struct weir_cache *cache;
 };
 
+LOCK_ROLE(server_lock)
+
 struct weir_server {
     struct memory memory;
     struct account account;        /* what lives as long as the server; shared */
@@ -74,7 +77,7 @@ struct weir_server {
     struct settings settings;
     struct offload offload;
     struct list caches;
-    struct list accounts GUARDED_BY(lock); /* the program's */
+    struct list accounts GUARDED_BY(server_lock); /* the program's */
     struct worker *workers;
     size_t workers_size;
     _Atomic uint64_t open; /* connections, all workers */
@@ -88,10 +91,10 @@ struct weir_server {
     struct thread watchdog;
     struct lock lock;
     pthread_cond_t changed;
-    enum server_state state GUARDED_BY(lock);
-    int ready GUARDED_BY(lock);   /* workers that have set up, well or not */
-    int running GUARDED_BY(lock); /* threads that have not ended */
-    bool joined GUARDED_BY(lock);
+    enum server_state state GUARDED_BY(server_lock);
+    int ready GUARDED_BY(server_lock);   /* workers that have set up, well or not */
+    int running GUARDED_BY(server_lock); /* threads that have not ended */
+    bool joined GUARDED_BY(server_lock);
 };
 
 /* ---- account.c ---- */

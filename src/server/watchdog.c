@@ -22,11 +22,11 @@ static bool watchdog_wait(weir_server *s, int ms)
         until.tv_sec++;
     }
     int late = 0;
-    lock_acquire(&s->lock);
+    server_lock_acquire(&s->lock);
     while (s->state == SERVER_RUNNING && late != ETIMEDOUT)
         late = pthread_cond_timedwait(&s->changed, &s->lock.mutex, &until);
     bool running = s->state == SERVER_RUNNING;
-    lock_release(&s->lock);
+    server_lock_release(&s->lock);
     return running;
 }
 

@@ -67,6 +67,7 @@ struct weir_cache *cache_new(struct memory *m, const weir_cache_config *config)
     if (!c)
         return NULL;
     c->max_entries = max_entries;
+    c->max_bytes = max_bytes;
     c->ttl_ns = (uint64_t)config->ttl_ms * 1000000;
     cache_heap_init(&c->heap, &c->account, max_bytes);
     size_t buckets = bucket_count(max_entries, max_bytes);
@@ -99,9 +100,9 @@ static void entry_release(struct weir_value *v)
 {
     struct cache_entry *e = entry_of_value(v);
     struct weir_cache *c = e->cache;
-    lock_acquire(&c->lock);
+    cache_lock_acquire(&c->lock);
     cache_heap_give(&c->heap, e);
-    lock_release(&c->lock);
+    cache_lock_release(&c->lock);
 }
 
 static struct cache_stripe *stripe_of(struct weir_cache *c, uint64_t hash)
@@ -110,15 +111,15 @@ static struct cache_stripe *stripe_of(struct weir_cache *c, uint64_t hash)
 }
 
 /* Takes an entry out of the table. */
-static void entry_detach(struct weir_cache *c, struct cache_entry *e) REQUIRES(&c->lock)
+static void entry_detach(struct weir_cache *c, struct cache_entry *e) REQUIRES(cache_lock)
 {
     struct cache_stripe *stripe = stripe_of(c, e->hash);
-    lock_acquire(&stripe->lock);
+    stripe_lock_acquire(&stripe->lock);
     struct cache_entry **at = &c->buckets[e->hash & c->bucket_mask];
     while (*at != e)
         at = &(*at)->next;
     *at = e->next;
-    lock_release(&stripe->lock);
+    stripe_lock_release(&stripe->lock);
     sieve_remove(&c->sieve, &e->node);
     if (value_drop(&e->value))
         cache_heap_give(&c->heap, e);
@@ -137,12 +138,12 @@ void cache_free(struct weir_cache *c)
 {
     if (!c)
         return;
-    lock_acquire(&c->lock);
+    cache_lock_acquire(&c->lock);
     while (c->sieve.count > 0)
         entry_detach(c, entry_of_node(sieve_choose(&c->sieve, NULL)));
     cache_heap_done(&c->heap);
     memory_free(&c->account, c->buckets, (c->bucket_mask + 1) * BUCKET_SIZE);
-    lock_release(&c->lock);
+    cache_lock_release(&c->lock);
     lock_done(&c->lock);
     for (int i = 0; i < CACHE_STRIPES; i++)
         lock_done(&c->stripes[i].lock);
@@ -161,7 +162,7 @@ static bool entry_pinned(const struct sieve_node *node)
 }
 
 /* Evicts one entry; false if there is none to evict. */
-static bool cache_evict(struct weir_cache *c, bool (*pinned)(const struct sieve_node *)) REQUIRES(&c->lock)
+static bool cache_evict(struct weir_cache *c, bool (*pinned)(const struct sieve_node *)) REQUIRES(cache_lock)
 {
     struct sieve_node *node = sieve_choose(&c->sieve, pinned);
     if (!node)
@@ -174,14 +175,14 @@ static bool cache_evict(struct weir_cache *c, bool (*pinned)(const struct sieve_
 struct cache_entry *cache_entry_new(struct weir_cache *c, struct slice key, uint64_t hash, const void *data, size_t len)
 {
     size_t head = (sizeof(struct cache_entry) + key.len + 15) & ~(size_t)15;
-    if (len > c->heap.bound || key.len > c->heap.bound)
+    if (len > c->max_bytes || key.len > c->max_bytes)
         return NULL;
     struct cache_entry *e = NULL;
     for (bool more = true; !e && more;) {
-        lock_acquire(&c->lock);
+        cache_lock_acquire(&c->lock);
         for (int i = 0; i < BATCH && more && !(e = cache_heap_take(&c->heap, head + len)); i++)
             more = cache_evict(c, entry_pinned);
-        lock_release(&c->lock);
+        cache_lock_release(&c->lock);
     }
     if (!e)
         return NULL;
@@ -231,13 +232,13 @@ struct weir_value *cache_find(struct weir_cache *c, struct slice key, uint64_t n
     uint64_t hash = cache_hash(c, key);
     struct cache_stripe *stripe = stripe_of(c, hash);
     struct weir_value *v = NULL;
-    lock_acquire(&stripe->lock);
+    stripe_lock_acquire(&stripe->lock);
     struct cache_entry *e = entry_find(c, key, hash);
     if (e && e->expires_ns > now_ns) {
         v = entry_hold(e);
         stripe->hits++;
     }
-    lock_release(&stripe->lock);
+    stripe_lock_release(&stripe->lock);
     return v;
 }
 
@@ -252,34 +253,34 @@ void cache_insert(struct weir_cache *c, struct cache_entry *e, uint64_t now_ns)
     value_ref(&e->value);
     sieve_insert(&c->sieve, &e->node);
     struct cache_stripe *stripe = stripe_of(c, e->hash);
-    lock_acquire(&stripe->lock);
+    stripe_lock_acquire(&stripe->lock);
     struct cache_entry **bucket = &c->buckets[e->hash & c->bucket_mask];
     e->next = *bucket;
     *bucket = e;
-    lock_release(&stripe->lock);
+    stripe_lock_release(&stripe->lock);
 }
 
 void cache_remove(struct weir_cache *c, struct slice key)
 {
     uint64_t hash = cache_hash(c, key);
-    lock_acquire(&c->lock);
+    cache_lock_acquire(&c->lock);
     struct cache_entry *e = entry_find(c, key, hash);
     if (e)
         entry_detach(c, e);
     cache_flight_forget(c, key, hash);
-    lock_release(&c->lock);
+    cache_lock_release(&c->lock);
 }
 
 void cache_stats_read(struct weir_cache *c, weir_cache_stats *stats)
 {
-    lock_acquire(&c->lock);
+    cache_lock_acquire(&c->lock);
     *stats = c->stats;
     for (int i = 0; i < CACHE_STRIPES; i++) {
-        lock_acquire(&c->stripes[i].lock);
+        stripe_lock_acquire(&c->stripes[i].lock);
         stats->hits += c->stripes[i].hits;
-        lock_release(&c->stripes[i].lock);
+        stripe_lock_release(&c->stripes[i].lock);
     }
     stats->entries = c->sieve.count;
     stats->bytes = counter_read(&c->account.reserved);
-    lock_release(&c->lock);
+    cache_lock_release(&c->lock);
 }

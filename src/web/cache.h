@@ -33,6 +33,9 @@
 #define CACHE_NAME_SIZE      32
 #define CACHE_BYTES_MIN      ((size_t)64 * 1024) /* least max_bytes */
 
+LOCK_ROLE(cache_lock)
+LOCK_ROLE_AFTER(stripe_lock, ACQUIRED_AFTER(cache_lock))
+
 /* A key with its value: one block of the cache's heap. Lives until it is out of the table and nobody holds its value. */
 struct cache_entry {
     struct cache_entry *next; /* in its bucket */
@@ -66,24 +69,24 @@ struct cache_waiter;
 /* A computation. Zeroed by its owner before cache_ask(); lives until cache_finish() has returned. */
 struct weir_cache_slot {
     struct weir_cache *cache;
-    struct weir_cache_slot *next; /* in its bucket of flights, under the lock */
-    struct slice key;             /* the asker's memory */
+    struct weir_cache_slot *next GUARDED_BY(cache_lock); /* in its bucket of flights */
+    struct slice key;                                    /* the asker's memory */
     uint64_t hash;
     struct cache_asker *asker;
-    struct weir_cache_slot *outer; /* the computation of the same request that this one is for */
-    struct list waiters;           /* under the lock, oldest first */
-    uint32_t nested;               /* waiters whose request computes something itself, under the lock */
-    struct cache_waiter *blocked;  /* what this slot's request waits for, under the lock */
-    struct cache_entry *entry;     /* made by cache_put(), not in the table yet */
-    enum cache_slot_state state;   /* the owner's; while it waits: whoever hands the computation to it */
-    bool forgotten;                /* the key was removed meanwhile: the value is not kept; under the lock */
+    struct weir_cache_slot *outer;                       /* the computation of the same request that this one is for */
+    struct list waiters GUARDED_BY(cache_lock);          /* oldest first */
+    uint32_t nested GUARDED_BY(cache_lock);              /* waiters whose request computes something itself */
+    struct cache_waiter *blocked GUARDED_BY(cache_lock); /* what this slot's request waits for */
+    struct cache_entry *entry;                           /* made by cache_put(), not in the table yet */
+    enum cache_slot_state state;           /* the owner's; while it waits: whoever hands the computation to it */
+    bool forgotten GUARDED_BY(cache_lock); /* the key was removed meanwhile: the value is not kept */
 };
 
 /* Buckets whose numbers are equal modulo CACHE_STRIPES. Who changes one of them holds the cache's lock and then this;
  * who reads one holds either. */
 struct cache_stripe {
     struct lock lock;
-    uint64_t hits GUARDED_BY(lock);
+    uint64_t hits GUARDED_BY(stripe_lock);
 } __attribute__((aligned(64)));
 
 struct weir_cache {
@@ -91,14 +94,14 @@ struct weir_cache {
     struct lock lock;
     struct account account;
     struct siphash_key seed;
-    size_t max_entries;
+    size_t max_entries, max_bytes;
     uint64_t ttl_ns; /* 0: none */
     size_t bucket_mask;
     struct cache_entry **buckets;
-    struct weir_cache_slot *flights[CACHE_FLIGHT_BUCKETS] GUARDED_BY(lock);
-    struct sieve sieve GUARDED_BY(lock);
-    struct cache_heap heap GUARDED_BY(lock);
-    weir_cache_stats stats GUARDED_BY(lock); /* hits: those that cache_lookup() found */
+    struct weir_cache_slot *flights[CACHE_FLIGHT_BUCKETS] GUARDED_BY(cache_lock);
+    struct sieve sieve GUARDED_BY(cache_lock);
+    struct cache_heap heap GUARDED_BY(cache_lock);
+    weir_cache_stats stats GUARDED_BY(cache_lock); /* hits: those that cache_lookup() found */
     char name[CACHE_NAME_SIZE];
 };
 
@@ -149,17 +152,17 @@ uint64_t cache_hash(const struct weir_cache *c, struct slice key);
 
 /* As cache_find(), and takes an entry that has expired out. */
 struct weir_value *cache_lookup(struct weir_cache *c, struct slice key, uint64_t hash, uint64_t now_ns)
-    REQUIRES(&c->lock);
+    REQUIRES(cache_lock);
 
 /* Puts an entry that was made for a key into the table, with a reference of the table's own, instead of an earlier one
  * of that key. Evicts if there are too many. */
-void cache_insert(struct weir_cache *c, struct cache_entry *e, uint64_t now_ns) REQUIRES(&c->lock);
+void cache_insert(struct weir_cache *c, struct cache_entry *e, uint64_t now_ns) REQUIRES(cache_lock);
 
 /* An entry for key with a copy of data, with one reference; NULL as cache_put(). */
 struct cache_entry *cache_entry_new(struct weir_cache *c, struct slice key, uint64_t hash, const void *data, size_t len)
-    EXCLUDES(&c->lock);
+    EXCLUDES(cache_lock);
 
 /* Takes the computation of key out of the flights, so that who asks next starts anew. */
-void cache_flight_forget(struct weir_cache *c, struct slice key, uint64_t hash) REQUIRES(&c->lock);
+void cache_flight_forget(struct weir_cache *c, struct slice key, uint64_t hash) REQUIRES(cache_lock);
 
 #endif

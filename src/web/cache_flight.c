@@ -14,22 +14,22 @@ struct cache_waiter {
     struct inbox_node message;
     struct loop *loop;
     struct fiber *fiber;
-    struct weir_cache_slot *mine;   /* the waiter's own, should it have to compute */
-    struct weir_cache_slot *target; /* what a nested waiter waits for; NULL once answered; under the lock */
-    bool nested;                    /* its request computes something itself; only then is target kept right */
-    bool answered;                  /* under the lock */
-    bool taken;                     /* the message has arrived; its worker's */
-    struct weir_value *value;       /* the answer, with a reference; NULL: compute it yourself */
+    struct weir_cache_slot *mine;                          /* the waiter's own, should it have to compute */
+    struct weir_cache_slot *target GUARDED_BY(cache_lock); /* what a nested waiter waits for; NULL once answered */
+    bool nested; /* its request computes something itself; only then is target kept right */
+    bool answered GUARDED_BY(cache_lock);
+    bool taken;               /* the message has arrived; its worker's */
+    struct weir_value *value; /* the answer, with a reference; NULL: compute it yourself */
 };
 
 /* ---- The table of flights ---- */
 
-static struct weir_cache_slot **flight_bucket(struct weir_cache *c, uint64_t hash)
+static struct weir_cache_slot **flight_bucket(struct weir_cache *c, uint64_t hash) REQUIRES(cache_lock)
 {
     return &c->flights[hash % CACHE_FLIGHT_BUCKETS];
 }
 
-static struct weir_cache_slot *flight_find(struct weir_cache *c, struct slice key, uint64_t hash) REQUIRES(&c->lock)
+static struct weir_cache_slot *flight_find(struct weir_cache *c, struct slice key, uint64_t hash) REQUIRES(cache_lock)
 {
     for (struct weir_cache_slot *s = *flight_bucket(c, hash); s; s = s->next)
         if (s->hash == hash && slice_equal(s->key, key))
@@ -37,7 +37,7 @@ static struct weir_cache_slot *flight_find(struct weir_cache *c, struct slice ke
     return NULL;
 }
 
-static void flight_insert(struct weir_cache_slot *slot)
+static void flight_insert(struct weir_cache_slot *slot) REQUIRES(cache_lock)
 {
     struct weir_cache_slot **bucket = flight_bucket(slot->cache, slot->hash);
     slot->next = *bucket;
@@ -45,7 +45,7 @@ static void flight_insert(struct weir_cache_slot *slot)
 }
 
 /* A slot that was forgotten is not in the table any more. */
-static void flight_remove(struct weir_cache_slot *slot)
+static void flight_remove(struct weir_cache_slot *slot) REQUIRES(cache_lock)
 {
     struct weir_cache_slot **at = flight_bucket(slot->cache, slot->hash);
     while (*at && *at != slot)
@@ -66,7 +66,7 @@ void cache_flight_forget(struct weir_cache *c, struct slice key, uint64_t hash)
 /* ---- Waiting ---- */
 
 /* Whether asker, if it waited for slot, would wait for itself: the chain of who waits for whom has no circle yet. */
-static bool flight_leads_to(const struct weir_cache_slot *slot, const struct cache_asker *asker)
+static bool flight_leads_to(const struct weir_cache_slot *slot, const struct cache_asker *asker) REQUIRES(cache_lock)
 {
     while (slot) {
         if (slot->asker == asker)
@@ -77,14 +77,14 @@ static bool flight_leads_to(const struct weir_cache_slot *slot, const struct cac
 }
 
 /* Says of every computation of asker in this cache what it is held up by. */
-static void asker_block(struct weir_cache *c, struct cache_asker *asker, struct cache_waiter *w) REQUIRES(&c->lock)
+static void asker_block(struct weir_cache *c, struct cache_asker *asker, struct cache_waiter *w) REQUIRES(cache_lock)
 {
     for (struct weir_cache_slot *s = asker->current; s; s = s->outer)
         if (s->cache == c)
             s->blocked = w;
 }
 
-static void waiter_link(struct cache_waiter *w, struct weir_cache_slot *target)
+static void waiter_link(struct cache_waiter *w, struct weir_cache_slot *target) REQUIRES(cache_lock)
 {
     w->target = target;
     target->nested += w->nested;
@@ -92,7 +92,7 @@ static void waiter_link(struct cache_waiter *w, struct weir_cache_slot *target)
 }
 
 /* Takes a waiter that leaves unanswered off its slot. Only nested ones know it, and only they are counted there. */
-static void waiter_unlink(struct cache_waiter *w)
+static void waiter_unlink(struct cache_waiter *w) REQUIRES(cache_lock)
 {
     list_remove(&w->link);
     if (w->nested)
@@ -108,7 +108,7 @@ static void waiter_take(struct loop *l, struct inbox_node *node)
 }
 
 /* Gives an answer: value with a reference, or NULL to compute. The waiter then belongs to the sender's list. */
-static void waiter_answer(struct cache_waiter *w, struct weir_value *value, struct list *answered)
+static void waiter_answer(struct cache_waiter *w, struct weir_value *value, struct list *answered) REQUIRES(cache_lock)
 {
     w->answered = true;
     w->value = value;
@@ -127,20 +127,20 @@ static void waiters_send(struct list *answered)
 }
 
 /* Parks until the answer has come, or the wait is cut before there was one. Returns 0, or what cut it, also if the
- * answer came all the same. */
-static int waiter_wait(struct weir_cache *c, struct cache_asker *asker, struct cache_waiter *w)
+ * answer came all the same, which *answered tells. */
+static int waiter_wait(struct weir_cache *c, struct cache_asker *asker, struct cache_waiter *w, bool *answered)
 {
     int cut = 0;
     while (!w->taken && cut >= 0)
         cut = asker->park(asker->arg);
-    lock_acquire(&c->lock);
-    bool answered = w->answered;
-    if (!answered)
+    cache_lock_acquire(&c->lock);
+    *answered = w->answered;
+    if (!*answered)
         waiter_unlink(w);
     asker_block(c, asker, NULL);
-    lock_release(&c->lock);
+    cache_lock_release(&c->lock);
     /* A message that has been sent is waited for whatever else happens: not by asker's park, which may be cut for good. */
-    while (answered && !w->taken)
+    while (*answered && !w->taken)
         fiber_park(&w->loop->fibers);
     return cut < 0 ? cut : 0;
 }
@@ -154,7 +154,7 @@ static void slot_prepare(struct weir_cache *c, struct weir_cache_slot *slot, str
     list_init(&slot->waiters);
 }
 
-static void slot_begin(struct weir_cache *c, struct weir_cache_slot *slot) REQUIRES(&c->lock)
+static void slot_begin(struct weir_cache *c, struct weir_cache_slot *slot) REQUIRES(cache_lock)
 {
     slot->state = SLOT_COMPUTING;
     if (!slot->forgotten)
@@ -171,7 +171,7 @@ static int slot_enter(struct weir_cache_slot *slot)
 
 /* What the cache says to slot's question at this moment, without waiting. CACHE_WAITED: *flight is to be waited for. */
 static int slot_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct weir_value **value,
-                    struct weir_cache_slot **flight) REQUIRES(&c->lock)
+                    struct weir_cache_slot **flight) REQUIRES(cache_lock)
 {
     *value = cache_lookup(c, slot->key, slot->hash, slot->asker->loop->now_ns);
     if (*value)
@@ -197,14 +197,14 @@ int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_a
     int answer;
     for (;;) {
         struct weir_cache_slot *flight;
-        lock_acquire(&c->lock);
+        cache_lock_acquire(&c->lock);
         answer = slot_ask(c, slot, value, &flight);
         if (answer == CACHE_WAITED && ready) {
             c->stats.waits++;
             waiter_link(&w, flight);
             asker_block(c, asker, &w);
         }
-        lock_release(&c->lock);
+        cache_lock_release(&c->lock);
         if (answer != CACHE_WAITED || ready)
             break;
         asker->before_wait(asker->arg); /* may end the handler, so nothing is linked yet */
@@ -215,11 +215,12 @@ int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_a
     if (answer != CACHE_WAITED)
         return answer;
 
-    int cut = waiter_wait(c, asker, &w);
+    bool answered;
+    int cut = waiter_wait(c, asker, &w, &answered);
     *value = w.value;
     if (w.value)
         return CACHE_WAITED;
-    if (!w.answered)
+    if (!answered)
         return cut;
     slot_enter(slot);
     return cut ? cache_finish(slot, cut, value) : CACHE_COMPUTE;
@@ -239,6 +240,7 @@ int cache_put(struct weir_cache_slot *slot, const void *data, size_t len)
 
 /* Hands the value to all who wait, with a reference each. */
 static void slot_share(struct weir_cache_slot *slot, struct weir_value *value, struct list *answered)
+    REQUIRES(cache_lock)
 {
     struct list *l;
     while ((l = list_pop_front(&slot->waiters))) {
@@ -248,7 +250,8 @@ static void slot_share(struct weir_cache_slot *slot, struct weir_value *value, s
 }
 
 /* Makes the first that waits the one that computes, with the others behind it. */
-static void slot_hand_over(struct weir_cache *c, struct weir_cache_slot *slot, struct list *answered) REQUIRES(&c->lock)
+static void slot_hand_over(struct weir_cache *c, struct weir_cache_slot *slot, struct list *answered)
+    REQUIRES(cache_lock)
 {
     struct list *l = list_pop_front(&slot->waiters);
     if (!l)
@@ -289,7 +292,7 @@ int cache_finish(struct weir_cache_slot *slot, int error, struct weir_value **va
     slot_leave(slot);
     if (!error && !e)
         error = WEIR_EINVAL;
-    lock_acquire(&c->lock);
+    cache_lock_acquire(&c->lock);
     slot->state = SLOT_DONE;
     slot->entry = NULL;
     flight_remove(slot);
@@ -302,7 +305,7 @@ int cache_finish(struct weir_cache_slot *slot, int error, struct weir_value **va
         *value = &e->value;
         slot_share(slot, &e->value, &answered);
     }
-    lock_release(&c->lock);
+    cache_lock_release(&c->lock);
     waiters_send(&answered);
     if (error && e)
         value_unref(&e->value);

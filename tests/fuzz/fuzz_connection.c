@@ -77,9 +77,9 @@ static void turn(void)
 
 static bool offload_is_busy(struct offload *o)
 {
-    lock_acquire(&o->lock);
+    offload_lock_acquire(&o->lock);
     bool busy = o->queued > 0 || o->threads > o->idle;
-    lock_release(&o->lock);
+    offload_lock_release(&o->lock);
     return busy;
 }
 

@@ -454,8 +454,10 @@ static void test_storm(void **state)
            atomic_load(&storm_cuts), (unsigned long long)stats.evictions, (unsigned long long)stats.failures);
     assert_true(atomic_load(&storm_cuts) > 0 && stats.hits > 0 && stats.waits > 0 && stats.failures > 0 &&
                 stats.evictions > 0);
+    cache_lock_acquire(&cache->lock);
     for (int i = 0; i < CACHE_FLIGHT_BUCKETS; i++)
-        assert_null(f->cache->flights[i]);
+        assert_null(cache->flights[i]);
+    cache_lock_release(&cache->lock);
 }
 
 #define FLIGHT_TEST(test) cmocka_unit_test_setup_teardown(test, workers_open, workers_close)

@@ -38,7 +38,9 @@ static void exact_limit(void **state)
     account_close(&a);
     account_close(&b);
     account_close(&b); /* a second time is harmless */
+    memory_lock_acquire(&m.lock);
     assert_null(m.accounts);
+    memory_lock_release(&m.lock);
     memory_done(&m);
 }
 

@@ -92,6 +92,7 @@ static struct pool_free *link_read(const struct pool *p, const struct pool_free 
 static void slab_unmap(struct pool *p, struct pool_slab *s)
 {
     list_remove(&s->link);
+    p->slabs--;
     memory_unmap(p->account, s, p->slab_size);
 }
 
@@ -114,7 +115,26 @@ bool pool_grow(struct pool *p)
     *s = (struct pool_slab){0};
     memory_poison((char *)s + p->first, p->slab_size - p->first);
     list_push_back(&p->partial, &s->link);
+    p->slabs++;
     p->empty++;
+    return true;
+}
+
+static uint32_t slabs_for(const struct pool *p, uint32_t objects)
+{
+    return objects / p->per_slab + (objects % p->per_slab != 0);
+}
+
+bool pool_promise(struct pool *p, uint32_t n)
+{
+    if (likely((uint64_t)p->slabs * p->per_slab >= n)) {
+        p->promised = n;
+        return true;
+    }
+    while (p->slabs < slabs_for(p, n))
+        if (!pool_grow(p))
+            return false;
+    p->promised = n;
     return true;
 }
 
@@ -148,7 +168,10 @@ void pool_trim(struct pool *p, bool all)
 {
     uint32_t spare = all ? p->empty : p->low;
     spare = spare > p->keep ? spare - p->keep : 0;
-    uint32_t release = all ? spare : (spare + 1) / 2;
+    uint32_t release = all ? spare : (spare + 1) / 2, promised = slabs_for(p, p->promised);
+    uint32_t most = p->slabs > promised ? p->slabs - promised : 0;
+    if (release > most)
+        release = most;
     for (struct list *l = p->partial.prev; release > 0 && l != &p->partial;) {
         struct pool_slab *s = container_of(l, struct pool_slab, link);
         l = l->prev;

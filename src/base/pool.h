@@ -36,6 +36,8 @@ struct pool {
     size_t slab_size; /* a power of two */
     size_t first;     /* offset of a slab's first object */
     uint32_t per_slab;
+    uint32_t slabs;      /* in both lists */
+    uint32_t promised;   /* objects that the slabs have to hold together, see pool_promise() */
     uint32_t empty;      /* slabs in partial that hold no object in use */
     uint32_t keep;       /* empty slabs that trimming leaves */
     bool plain;          /* objects given back are neither poisoned nor overwritten beyond their first word */
@@ -53,6 +55,10 @@ void pool_done(struct pool *p);
 
 /* Makes room for n objects beforehand and keeps it. 0, or WEIR_ENOMEM's value when refused. */
 int pool_preallocate(struct pool *p, size_t n);
+
+/* Sees to it that n objects could be in use at once, now and until it is called with another n: maps what is missing for that, and lets trimming leave it. False: refused, and
+ * the promise is what it was. */
+bool pool_promise(struct pool *p, uint32_t n) MUST_CHECK;
 
 /* Gives back half of the empty slabs that were not needed since the last call (at least one), or all of them. */
 void pool_trim(struct pool *p, bool all);

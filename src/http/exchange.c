@@ -13,11 +13,41 @@ bool exchange_is_cut(const struct exchange *x)
     return x->cut && !((const struct h1 *)(const void *)x)->finishing;
 }
 
+bool exchange_admit_slowly(struct exchange *x, struct admission_class *class)
+{
+    return admission_enter(x, class);
+}
+
+static inline bool exchange_may_suspend(struct exchange *x)
+{
+    return likely(!x->http->admission.limited) || admission_hold(x);
+}
+
+void exchange_before_wait(struct exchange *x)
+{
+    if (exchange_is_cut(x))
+        exchange_abandon(x);
+    if (exchange_may_suspend(x))
+        return;
+    exchange_refuse(x, REFUSAL_MEMORY, NULL);
+    exchange_abandon(x);
+}
+
+void exchange_yield(struct exchange *x)
+{
+    if (exchange_may_suspend(x))
+        fiber_yield(&x->http->net->loop->fibers);
+}
+
 int exchange_park(struct exchange *x, enum exchange_wait why)
 {
     struct fibers *f = &x->http->net->loop->fibers;
-    if (exchange_is_cut(x))
-        exchange_abandon(x);
+    if (!((const struct h1 *)(const void *)x)->finishing)
+        exchange_before_wait(x);
+    else if (!exchange_may_suspend(x)) {
+        http_refused(x->http, REFUSAL_MEMORY, "no memory to wait for the end of a reply or a body");
+        return WEIR_ENOMEM;
+    }
     x->waiting = (uint8_t)why;
     x->fiber = f->current;
     int result = fiber_park(f);
@@ -52,7 +82,7 @@ void exchange_abandon(struct exchange *x)
     x->failed = true;
     x->sealing = false;
     x->conn->state = H1_FAILED;
-    connection_queue(n, x->conn);
+    connection_queue_first(n, x->conn); /* it may run on the worker's own set: before anybody else does */
     fiber_abandon(&n->loop->fibers);
 }
 
@@ -73,7 +103,7 @@ static COLD void charge_slow(struct exchange *x)
         return;
     x->moved = 0;
     (void)x->ops->push(x);
-    fiber_yield(&l->fibers);
+    exchange_yield(x);
     if (exchange_is_cut(x))
         exchange_abandon(x);
 }
@@ -90,6 +120,6 @@ int exchange_dead_write(struct exchange *x, int error)
 {
     if (++x->dead_writes > EXCHANGE_DEAD_WRITES || exchange_is_cut(x))
         exchange_abandon(x);
-    fiber_yield(&x->http->net->loop->fibers);
+    exchange_yield(x);
     return error;
 }

@@ -73,12 +73,15 @@ void exchange_overdue(void *owner, struct timer *t);
 #define EXCHANGE_RESERVE_MAX   512
 #define EXCHANGE_INLINE_MEMORY 512
 
+struct admission_class;
+
 struct exchange {
     const struct exchange_ops *ops;
     struct http *http;
     struct connection *conn;
-    void *context;       /* the web floor's record of the request */
-    struct fiber *fiber; /* that the handler waits on; NULL while it runs or is not alive */
+    void *context;                 /* the web floor's record of the request */
+    struct admission_class *class; /* of the present request, or of the one before; see admission.h */
+    struct fiber *fiber;           /* that the handler waits on; NULL while it runs or is not alive */
     struct http_head head;
     struct target target;
     struct arena arena;
@@ -100,7 +103,9 @@ struct exchange {
     bool cut;              /* the server's stop has cut it: the next wait ends the handler */
     bool body_read;        /* the request's body has been read to its end */
     bool failed;           /* the handler was ended by exchange_abandon() */
-    bool special;          /* the deadline is armed, or there is a refusal */
+    bool suspended;        /* its fiber has been suspended, where memory is limited */
+    bool counted;          /* it is among its class's sets */
+    bool special;          /* limits beyond the usual apply to it, or it has been refused */
     uint8_t refusal;       /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */
     struct timer deadline; /* of the handler; armed only where there is such a limit */
     struct http_field fields[HEAD_FIELDS_INLINE];
@@ -110,8 +115,8 @@ struct exchange {
 /* What the web floor does for the HTTP floor. All on a fiber. */
 struct http_host {
     size_t context_size;
-    /* A request has arrived: route it and run its handler; returns when that has ended. */
-    void (*handle)(struct exchange *x);
+    /* A request has arrived: route it and run its handler; returns when that has ended. False: it was not admitted, and nothing was done. */
+    bool (*handle)(struct exchange *x);
     /* A head could not be parsed: make the reply for status. x knows no method and no target. */
     void (*refuse)(struct exchange *x, int status, const char *reason);
     /* The handler was ended by exchange_abandon(): make a page if nothing has been committed. */
@@ -128,6 +133,16 @@ static inline ssize_t exchange_read(struct exchange *x, const char **data)
 {
     return x->ops->read(x, data);
 }
+
+/* Before its handler starts: whether a request of that class (NULL: of none) is admitted. If not, the caller leaves it as it is and returns. */
+bool exchange_admit_slowly(struct exchange *x, struct admission_class *class);
+#define exchange_admit(x, class) (likely(!(x)->special) || exchange_admit_slowly((x), (class)))
+
+/* Before any wait: the fiber may be suspended from here on. Ends the handler if there is no memory for that, or it has been cut. */
+void exchange_before_wait(struct exchange *x);
+
+/* Lets others run, unless memory is too short for it. */
+void exchange_yield(struct exchange *x);
 
 /* Parks the handler until something wakes it; why tells what may. Returns the waker's result. */
 int exchange_park(struct exchange *x, enum exchange_wait why);

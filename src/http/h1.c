@@ -16,6 +16,11 @@ size_t http_record_size(const struct http_host *host)
     return sizeof(struct h1) + host->context_size;
 }
 
+bool http_connection_idle(const struct connection *c)
+{
+    return c->protocol == PROTOCOL_HTTP1 && c->state == H1_IDLE && !(c->ready & READY_QUEUED);
+}
+
 /* ---- The record of a live connection ---- */
 
 void h1_shed(struct h1 *h)
@@ -55,6 +60,8 @@ void h1_release(struct h1 *h)
         pool_give(&http->buffers, h->second);
     if (h->in)
         pool_give(&http->buffers, h->in);
+    if (unlikely(http->admission.limited))
+        admission_release(h);
     h->x.conn->active = NULL;
     pool_give(&http->records, h);
 }
@@ -71,6 +78,12 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
         return NULL;
     }
     h->second = NULL;
+    h->hold = HOLD_STANDING;
+    h->held_buffers = 0;
+    h->x.class = NULL;
+    h->x.counted = false;
+    if (unlikely(c->flags & H1_ADMITTED))
+        admission_arrive(h);
     h->in_pos = h->in_len = 0;
     h->region = h->region_end = h->pos = h->open = NULL;
     h->close = h->linger = h->reset = h->finishing = h->receiving = h->parsing = false;
@@ -103,7 +116,7 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
 
 /* ---- Ending a connection ---- */
 
-static void linger_begin(struct net *n, struct connection *c)
+void h1_linger(struct net *n, struct connection *c)
 {
     struct http *http = n->owner;
     c->state = H1_LINGER;
@@ -130,7 +143,7 @@ void h1_close(struct h1 *h)
     bool linger = (h->linger || unread) && !reset && !over && !h->x.gone && !(c->ready & READY_GONE);
     h1_release(h);
     if (linger)
-        linger_begin(n, c);
+        h1_linger(n, c);
     else
         connection_close(n, c, reset);
 }
@@ -188,6 +201,14 @@ static void h1_drained(struct h1 *h)
         h1_idle(h);
 }
 
+/* What is still to be sent keeps what it needs and no more. */
+static void h1_keep(struct h1 *h)
+{
+    h1_shed(h);
+    if (h->x.http->admission.limited)
+        (void)admission_keep_output(h, (h->in != NULL) + (uint32_t)(h->second != NULL)); /* not more than before */
+}
+
 static void h1_continue_draining(struct h1 *h)
 {
     struct connection *c = h->x.conn;
@@ -195,7 +216,7 @@ static void h1_continue_draining(struct h1 *h)
     if (sent == OUTPUT_TURN)
         connection_queue(h1_net(h), c);
     else if (sent == TRANSPORT_AGAIN)
-        h1_shed(h);
+        h1_keep(h);
     else
         h1_drained(h);
 }
@@ -207,6 +228,8 @@ static void h1_run(struct net *n, struct connection *c)
     switch ((enum h1_state)c->state) {
     case H1_IDLE:
     case H1_HEAD:
+        if (n->cutting && (c->flags & H1_ADMITTED))
+            admission_forget(http);
         if (n->cutting || !(h = h1_open(http, c))) {
             if (!n->cutting)
                 http_refused(http, REFUSAL_MEMORY, "no memory for a request");
@@ -238,6 +261,8 @@ static void h1_run(struct net *n, struct connection *c)
         c->state = H1_ACTIVE;
         counter_subtract(&http->counters.draining, 1);
         break;
+    case H1_WAITING: /* is not queued while it waits */
+        return;
     case H1_LINGER:
         if (n->cutting)
             linger_end(n, c, true);
@@ -324,6 +349,12 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
     case H1_HEAD:
         head_ready(n, c);
         break;
+    case H1_WAITING:
+        if (c->ready & READY_GONE) {
+            spill_give(n->owner, admission_unwait(n->owner, c));
+            connection_close(n, c, false);
+        }
+        break;
     case H1_ACTIVE:
         active_ready(c);
         break;
@@ -351,7 +382,7 @@ static void head_expired(struct net *n, struct connection *c)
     spill_give(http, c->active);
     c->active = NULL;
     http_refuse_connection(http, c, REFUSAL_HEADER_TIMEOUT); /* a client too slow to ask may well not read either */
-    linger_begin(n, c);
+    h1_linger(n, c);
 }
 
 /* What a live request waits for has not come in time, or the timer has no meaning now. */
@@ -376,6 +407,14 @@ static void active_expired(struct net *n, struct h1 *h)
         fiber_wake(x->fiber, WEIR_ETIMEDOUT);
 }
 
+/* There was no memory for too long. */
+static void waiting_expired(struct net *n, struct connection *c)
+{
+    spill_give(n->owner, admission_unwait(n->owner, c));
+    http_refuse_connection(n->owner, c, REFUSAL_MEMORY);
+    h1_linger(n, c);
+}
+
 static void h1_expired(struct net *n, struct connection *c)
 {
     const struct http *http = n->owner;
@@ -394,6 +433,9 @@ static void h1_expired(struct net *n, struct connection *c)
         break;
     case H1_HEAD:
         head_expired(n, c);
+        break;
+    case H1_WAITING:
+        waiting_expired(n, c);
         break;
     case H1_ACTIVE:
     case H1_FAILED:
@@ -417,6 +459,10 @@ static void h1_cut(struct net *n, struct connection *c)
             break; /* h1_run() closes it */
         if (c->state == H1_HEAD)
             spill_give(n->owner, c->active);
+        connection_close(n, c, true);
+        break;
+    case H1_WAITING:
+        spill_give(n->owner, admission_unwait(n->owner, c));
         connection_close(n, c, true);
         break;
     case H1_LINGER:

@@ -19,7 +19,14 @@ enum h1_state {
     H1_ACTIVE,   /* a fiber serves it; active is a struct h1 */
     H1_FAILED,   /* its handler was ended; queued to be finished */
     H1_DRAINING, /* no fiber; the output is being sent */
+    H1_WAITING,  /* a request that cannot be admitted yet; active is a struct waiting */
     H1_LINGER,   /* the reply is out and this side is shut; what still comes is dropped */
+};
+
+/* connection.flags */
+enum h1_flags {
+    H1_HEAD_TIMED = 1, /* the head's time runs */
+    H1_ADMITTED = 2,   /* it has been promised a set, and waits for a fiber */
 };
 
 struct h1 {
@@ -44,6 +51,8 @@ struct h1 {
     bool linger;            /* and the client may still be sending */
     bool reset;             /* and it ends by a reset: the reply is broken */
     bool finishing;         /* the handler has ended */
+    uint8_t hold;           /* enum hold */
+    uint8_t held_buffers;   /* where that is HOLD_OUTPUT */
     struct output out;
     char *region, *region_end; /* where output is composed; NULL: none chosen */
     char *pos;                 /* the next free byte of the region */
@@ -88,6 +97,9 @@ COLD void h1_shrink_fields(struct h1 *h);
 void h1_release(struct h1 *h);
 /* The last reply is out, or there will be none: ends the connection. */
 void h1_close(struct h1 *h);
+
+/* This side is shut; what still comes is dropped for a while, so that the reply can be read. */
+void h1_linger(struct net *n, struct connection *c);
 
 /* ---- h1_serve.c: from head to head ---- */
 

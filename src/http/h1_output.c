@@ -75,6 +75,9 @@ static int warm_file(void *arg)
 /* Fetches the next part of the file at the front into memory, on another thread. Meanwhile nothing else touches the output. */
 static void h1_warm(struct h1 *h)
 {
+    h->out.warm = true; /* if it cannot be fetched, it is sent all the same */
+    if (h->x.http->admission.limited && !admission_hold(&h->x))
+        return;
     const struct segment *s = &h->out.segments[h->out.first];
     struct warming w = {
         .fd = s->fd, .offset = s->offset, .len = s->len < OUTPUT_TURN_BYTES ? (size_t)s->len : OUTPUT_TURN_BYTES};
@@ -82,7 +85,6 @@ static void h1_warm(struct h1 *h)
     h->x.conn->state = H1_ACTIVE;
     h->out.blocked = false;
     (void)offload_run(h->x.http->offload, h1_net(h)->loop, warm_file, &w);
-    h->out.warm = true; /* if it could not be fetched, it is sent all the same */
     h->x.conn->state = state;
 }
 
@@ -188,7 +190,7 @@ int h1_drain(struct h1 *h)
     for (;;) {
         int result = h1_send(h);
         if (result == OUTPUT_TURN) {
-            fiber_yield(&h1_net(h)->loop->fibers);
+            exchange_yield(&h->x);
         } else if (result == TRANSPORT_AGAIN) {
             int woken = exchange_park(&h->x, WAIT_OUTPUT);
             if (woken < 0) {

@@ -9,6 +9,8 @@
 #include "http/h1.h"
 #include "http/scan.h"
 
+#define H1_POSTPONED 2 /* a status of parsing beside H1_INCOMPLETE and H1_COMPLETE */
+
 /* ---- From one request to the next ---- */
 
 void h1_idle(struct h1 *h)
@@ -32,13 +34,13 @@ static void h1_spill(struct h1 *h)
     struct net *n = h1_net(h);
     struct connection *c = h->x.conn;
     struct spill *s = spill_take(h->x.http, h->in + h->in_pos, h->in_len - h->in_pos);
-    bool first = c->flags == 0;
+    bool first = !(c->flags & H1_HEAD_TIMED);
     uint32_t header_timeout = h->x.http->settings->header_timeout_ms;
     uint32_t requests = h->requests;
     h1_release(h);
     if (!s) {
-        http_refused(n->owner, REFUSAL_MEMORY, "no memory for a half-received head");
-        connection_close(n, c, false);
+        http_refuse_connection(n->owner, c, REFUSAL_MEMORY);
+        h1_linger(n, c);
         return;
     }
     s->requests = requests;
@@ -46,7 +48,7 @@ static void h1_spill(struct h1 *h)
     c->state = H1_HEAD;
     /* Counted from the head's first byte: what drips in later does not extend it. */
     if (first) {
-        c->flags = 1;
+        c->flags |= H1_HEAD_TIMED;
         connection_deadline(n, c, header_timeout);
     }
 }
@@ -69,7 +71,7 @@ static void exchange_begin(struct h1 *h)
     x->budget = 8 * 1024;
     x->moved = 0;
     x->dead_writes = 0;
-    x->committed = x->sealing = x->bodyless = x->chunked = x->failed = x->special = false;
+    x->committed = x->suspended = x->sealing = x->bodyless = x->chunked = x->failed = x->special = false;
     x->refusal = REFUSAL_NONE;
     h->finishing = false;
 }
@@ -95,6 +97,8 @@ static COLD void exchange_settle(struct h1 *h)
 {
     struct exchange *x = &h->x;
     timer_cancel(&h1_net(h)->loop->wheel, &x->deadline);
+    if (x->http->admission.limited)
+        admission_learn(x);
     if (x->refusal == REFUSAL_NONE)
         return;
     h->close = h->linger = true;
@@ -145,15 +149,52 @@ static COLD void request_special(struct h1 *h)
         http_refused(x->http, REFUSAL_CONNECTION_REQUESTS, NULL);
         h->close = h->linger = true; /* the client may have sent more */
     }
+    x->special = true;
     if (settings->handler_timeout_ms > 0) {
-        x->special = true;
         timer_arm(&h1_net(h)->loop->wheel, &x->deadline, loop_delay(settings->handler_timeout_ms));
     }
 }
 
-static void h1_request(struct h1 *h)
+/* It cannot be admitted now: its head is unparsed input again. */
+static COLD void request_undo(struct h1 *h, uint32_t start)
 {
     struct exchange *x = &h->x;
+    h->requests--;
+    timer_cancel(&h1_net(h)->loop->wheel, &x->deadline);
+    arena_done(&x->arena);
+    if (x->head.fields != x->fields)
+        fields_shrink(h);
+    h->in_pos = start;
+    h->close = false;
+}
+
+/* Lets the connection wait until the request at in_pos can be admitted, or refuses it if there is no memory even for that. */
+static COLD void h1_wait(struct h1 *h)
+{
+    struct http *http = h->x.http;
+    struct net *n = http->net;
+    struct connection *c = h->x.conn;
+    struct admission_class *class = h->x.class;
+    uint32_t requests = h->requests;
+    struct spill *s = spill_take(http, h->in + h->in_pos, h->in_len - h->in_pos);
+    h1_release(h);
+    c->flags = 0;
+    if (s && admission_wait(http, c, s, class)) {
+        s->requests = requests;
+        connection_deadline(n, c, http->settings->memory_wait_ms);
+        return;
+    }
+    if (s)
+        spill_give(http, s);
+    http_refuse_connection(http, c, REFUSAL_MEMORY);
+    h1_linger(n, c);
+}
+
+/* Handles the request whose head has been parsed. H1_COMPLETE, or H1_POSTPONED: it cannot be admitted now. */
+static int h1_request(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    uint32_t start = h->in_pos;
     h->in_pos += (uint32_t)(x->head.base - (h->in + h->in_pos)) + x->head.size;
     h->head_end = h->in_pos;
     exchange_begin(h);
@@ -166,12 +207,16 @@ static void h1_request(struct h1 *h)
     const char *reason;
     int status = target_split(&x->head, &x->target, &reason);
     if (likely(status == 0)) {
-        x->http->host->handle(x);
+        if (unlikely(!x->http->host->handle(x))) {
+            request_undo(h, start);
+            return H1_POSTPONED;
+        }
     } else {
         h->close = h->linger = true;
         x->http->host->refuse(x, status, reason);
     }
     h1_finish_exchange(h);
+    return H1_COMPLETE;
 }
 
 /* The cause that fits the status with which a head is refused. */
@@ -281,6 +326,12 @@ static void h1_leave(struct h1 *h, int result)
     c->state = H1_DRAINING;
     counter_add(&h->x.http->counters.draining, 1);
     h1_shed(h);
+    if (h->x.http->admission.limited && !admission_keep_output(h, (h->in != NULL) + (uint32_t)(h->second != NULL))) {
+        http_refused(h->x.http, REFUSAL_MEMORY, "no memory to keep a reply that is not taken");
+        h->reset = h->x.gone = true;
+        h1_close(h);
+        return;
+    }
     if (result == OUTPUT_TURN)
         connection_queue(n, c);
 }
@@ -333,14 +384,15 @@ void h1_serve(struct h1 *h)
 {
     for (;;) {
         int status = h->close || h->x.gone ? H1_INCOMPLETE : parse_input(h);
-        if (status == H1_COMPLETE) {
-            h1_request(h);
+        if (status == H1_COMPLETE && (status = h1_request(h)) == H1_COMPLETE) {
             if (unlikely(h->served >= h->x.http->settings->pipeline_depth)) {
                 h->served = 0;
-                fiber_yield(&h1_net(h)->loop->fibers);
+                exchange_yield(&h->x);
             }
             if (likely(!h1_output_high(h)))
                 continue;
+        } else if (status == H1_POSTPONED) {
+            /* waits once the replies before it are out */
         } else if (status != H1_INCOMPLETE) {
             h1_refuse(h, status);
             continue;
@@ -352,6 +404,10 @@ void h1_serve(struct h1 *h)
         }
         if (h->close || h->x.gone) {
             h1_close(h);
+            return;
+        }
+        if (unlikely(status == H1_POSTPONED)) {
+            h1_wait(h);
             return;
         }
         if (status == H1_INCOMPLETE && !h1_receive(h))

@@ -374,7 +374,7 @@ static int h1_push(struct exchange *x)
     if (!error)
         error = h1_send(h);
     while (error == OUTPUT_TURN && !x->gone) { /* no event would tell that there is room */
-        fiber_yield(&h1_net(h)->loop->fibers);
+        exchange_yield(x);
         error = h1_send(h);
     }
     return error == TRANSPORT_AGAIN || error == OUTPUT_TURN ? 0 : error;

@@ -12,14 +12,14 @@
 #include <stdio.h>
 
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
-              const struct http_settings *settings)
+              const struct http_settings *settings, _Atomic uint64_t *shared_sets)
 {
     uint32_t line = settings->max_request_line, block = settings->max_header_block;
     *h = (struct http){.net = n,
                        .host = host,
                        .settings = settings,
                        .head_check = line < block ? line : block,
-                       .special = settings->max_requests > 0 || settings->handler_timeout_ms > 0};
+                       .special = settings->max_requests > 0 || settings->handler_timeout_ms > 0 || m->limit > 0};
     account_open(&h->record_account, m, "requests");
     account_open(&h->buffer_account, m, "http buffers");
     account_open(&h->arena_account, m, "request arenas");
@@ -30,12 +30,14 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     pool_init(&h->arenas, &h->arena_account, (settings->request_memory + 15) & ~(size_t)15, 64, 0);
     n->protocols[PROTOCOL_HTTP1] = &http_protocol_h1;
     n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
+    h->spill_account.limit = settings->spill_limit;
     http_tick(h);
-    return 0;
+    return admission_init(h, m, shared_sets);
 }
 
 void http_done(struct http *h)
 {
+    admission_done(h);
     pool_done(&h->records);
     pool_done(&h->buffers);
     pool_done(&h->arenas);

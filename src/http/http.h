@@ -6,6 +6,7 @@
 #ifndef WEIR_HTTP_HTTP_H
 #define WEIR_HTTP_HTTP_H
 
+#include "http/admission.h"
 #include "http/date.h"
 #include "http/exchange.h"
 #include "http/h1_parser.h"
@@ -28,6 +29,9 @@ struct http_settings {
     uint32_t write_min_rate,
         write_window_ms; /* bytes a second that a reply has to be taken with, 0: any; over such a time */
     int64_t max_body, drain_limit;
+    uint32_t memory_wait_ms; /* how long a request waits to be admitted */
+    uint64_t spill_limit;    /* bytes of half-received heads in a worker; 0: any number */
+    uint8_t memory_share;    /* percent of the sets that one route may hold */
 };
 
 /*
@@ -72,10 +76,13 @@ struct http {
     const struct http_host *host;
     const struct http_settings *settings;
     uint32_t head_check; /* a head of up to this many bytes is neither too long in its request line nor in its fields */
-    bool special;        /* settings that a request has to look at are set: max_requests, handler_timeout_ms */
+    bool
+        special; /* settings that a request has to look at are set: max_requests, handler_timeout_ms, a bound on memory */
     struct offload *offload;
     void *owner; /* the worker */
     output_release_fn release_value;
+    void (*starved)(struct http *h); /* memory that was asked for was refused: somebody may have some to spare */
+    struct admission admission;
     struct account record_account, buffer_account, arena_account, spill_account;
     struct pool records; /* struct h1 and the web floor's context */
     struct pool buffers; /* settings->buffer_size and the scan's slack */
@@ -93,7 +100,7 @@ struct http {
 
 /* n's protocols are filled. 0 or WEIR_ENOMEM. */
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
-              const struct http_settings *settings);
+              const struct http_settings *settings, _Atomic uint64_t *shared_sets);
 void http_done(struct http *h);
 int http_preallocate(struct http *h, size_t buffers, size_t arenas);
 void http_trim(struct http *h, bool all);
@@ -116,6 +123,9 @@ void spill_give(struct http *h, struct spill *s);
 
 /* Whether the bytes from before on, which have just arrived, end the head or break it: time to parse. */
 bool spill_ripe(const struct spill *s, size_t before);
+
+/* Whether no request of a connection is alive, not even in part, and nothing of it is about to be served. */
+bool http_connection_idle(const struct connection *c);
 
 extern const struct protocol http_protocol_h1;
 size_t http_record_size(const struct http_host *host);

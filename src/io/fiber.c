@@ -267,18 +267,31 @@ int fibers_preallocate(struct fibers *f, uint32_t n)
     return 0;
 }
 
+bool fibers_promise(struct fibers *f, uint32_t n)
+{
+    while (f->total < n) {
+        struct fiber *fiber = fiber_new(f);
+        if (!fiber)
+            return false;
+        fibers_insert(f, fiber);
+    }
+    f->promised = n;
+    return true;
+}
+
 void fibers_trim(struct fibers *f, bool all)
 {
     uint32_t spare = all ? f->idle_count : f->idle_low;
     if (!all)
         spare = spare > 1 ? (spare + 1) / 2 : 0; /* the last one stays: something always has to run */
-    for (; spare > 0; spare--)
+    for (; spare > 0 && f->total > f->promised; spare--)
         fiber_free(fibers_extract(f, f->idle.prev));
     f->idle_low = f->idle_count;
 }
 
 void fibers_done(struct fibers *f)
 {
+    f->promised = 0;
     fibers_trim(f, true);
 }
 

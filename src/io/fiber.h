@@ -53,6 +53,7 @@ struct fibers {
     struct fiber *current; /* NULL on the thread's own stack */
     void *main_stack_pointer;
     uint32_t total, idle_count, lean_count;
+    uint32_t promised;        /* fibers that there are at least, see fibers_promise() */
     uint32_t idle_low;        /* least idle since the last trim */
     uint32_t keep;            /* idle fibers that keep their pages */
     void (*entry)(void *arg); /* what a fiber runs, again and again */
@@ -77,6 +78,9 @@ bool fibers_resume_ready(struct fibers *f);
 
 /* Makes a fiber beforehand. 0 or WEIR_ENOMEM. */
 int fibers_preallocate(struct fibers *f, uint32_t n);
+
+/* Sees to it that n fibers could live at once, now and until it is called with another n. False: refused, and the promise is what it was. */
+bool fibers_promise(struct fibers *f, uint32_t n) MUST_CHECK;
 
 /* Gives back half of the stacks that were not needed since the last call, or all that are idle. From main only. */
 void fibers_trim(struct fibers *f, bool all);

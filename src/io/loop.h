@@ -83,6 +83,15 @@ static inline void loop_push_work(struct loop *l, struct work *w)
     l->work_last = &w->next;
 }
 
+/* The same, before all that is queued. */
+static inline void loop_push_work_first(struct loop *l, struct work *w)
+{
+    w->next = l->work_first;
+    if (!l->work_first)
+        l->work_last = &w->next;
+    l->work_first = w;
+}
+
 /* Sends node to l. Any thread. One wake-up covers all that is sent before it is taken. */
 void loop_send(struct loop *l, struct inbox_node *node);
 

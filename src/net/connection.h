@@ -79,7 +79,7 @@ struct net {
     void (*closed_fn)(void *owner); /* a connection was closed: there may be room to accept again */
 };
 
-enum timer_kind { TIMER_CONNECTION, TIMER_WAIT, TIMER_LISTENER, TIMER_HANDLER, TIMER_WORKER };
+enum timer_kind { TIMER_CONNECTION, TIMER_WAIT, TIMER_LISTENER, TIMER_HANDLER, TIMER_ADMISSION, TIMER_WORKER };
 
 void net_init(struct net *n, struct loop *loop, struct memory *memory, const struct transport *transport, void *owner);
 void net_done(struct net *n);
@@ -103,6 +103,14 @@ static inline void connection_queue(struct net *n, struct connection *c)
         return;
     c->ready |= READY_QUEUED;
     loop_push_work(n->loop, &c->work);
+}
+
+/* The same, before all that is queued. It must not be queued. */
+static inline void connection_queue_first(struct net *n, struct connection *c)
+{
+    debug_assert(!(c->ready & READY_QUEUED));
+    c->ready |= READY_QUEUED;
+    loop_push_work_first(n->loop, &c->work);
 }
 
 /* Sets the deadline ms from now; relinks the timer only if it would come too late. */

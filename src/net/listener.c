@@ -194,6 +194,7 @@ static bool listener_accept(struct listener *ls, int batch)
         if (net_adopt(n, fd, ls->number, slot) != 0) {
             log_warn(n->loop->log, "accepting is paused: no memory for a connection");
             listener_pause(ls, ACCEPT_PAUSE_MS);
+            ls->hooks->no_memory(n->owner); /* what it closes lets this go on */
             return true;
         }
     }

@@ -52,6 +52,8 @@ struct listener_hooks {
     bool (*may_accept)(void *owner); /* false: the connection limit is reached */
     /* The peer's address has too many connections: says so, and closes the socket. */
     void (*refuse)(void *owner, int fd);
+    /* There is no memory for a connection: may make room for the next one. */
+    void (*no_memory)(void *owner);
     /* True: another worker took the socket with its address's slot. */
     bool (*hand_over)(void *owner, int fd, uint8_t listener, uint32_t address_slot);
 };

@@ -117,6 +117,12 @@ weir_cache *weir_cache_new(weir_server *s, const weir_cache_config *config)
     return entry->cache;
 }
 
+void server_give_back(struct weir_server *s, uint64_t bytes)
+{
+    list_for_each (l, &s->caches) /* made before the start, all of them */
+        cache_give_back(container_of(l, struct server_cache, link)->cache, bytes);
+}
+
 /* ---- Routes, by the server's name ---- */
 
 int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler)

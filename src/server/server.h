@@ -51,12 +51,15 @@ struct worker {
     int fds[LISTENERS_MAX]; /* opened for it before it started */
     struct timer maintenance, stop_deadline, sample;
     struct socket_memory sockets;
-    struct order stop, cut;
+    struct order stop, cut, give_back;
+    uint32_t relief; /* tick at which memory was last sought */
     struct handover handovers[HANDOVERS];
     struct handover *free_handovers;
     bool stopping;
-    bool trim_due; /* memory is to be given back at the end of this turn */
-    int error;     /* of its start */
+    bool starved;       /* memory was refused in this turn */
+    bool give_back_due; /* all memory that can be spared is to be given back at the end of this turn */
+    bool trim_due;      /* memory is to be given back at the end of this turn */
+    int error;          /* of its start */
 };
 
 enum server_state { SERVER_NEW, SERVER_STARTING, SERVER_RUNNING, SERVER_FAILED, SERVER_ENDED };
@@ -85,6 +88,7 @@ struct weir_server {
     struct socket_memory_total sockets;
     struct process_memory process_memory;
     uint64_t start_ns; /* CLOCK_MONOTONIC when the workers began to serve */
+    _Atomic uint64_t sets; /* that are promised to requests, all workers; see admission.h */
     _Atomic bool stopping;
     _Atomic int port;
     int end_fd; /* written to when the last worker has ended; -1: nobody asks */
@@ -115,6 +119,20 @@ void worker_order_cut(struct worker *w);
 /* After all workers have ended: closes what this one was woken by, and sockets that were on their way to it. */
 void worker_drop_inbox(struct worker *w);
 
+/* Sends an order unless it is under way. Any thread. */
+void order_send(struct order *order);
+
+/* ---- relief.c ---- */
+
+/* Memory was refused: it is sought at the end of the turn. http.starved. */
+void worker_starved(struct http *http);
+void worker_seek_memory(struct worker *w);
+/* Gives back all that is not needed at this moment, at the end of a turn; and the order for it. */
+void worker_give_back(struct worker *w);
+void worker_asked_for_memory(struct loop *l, struct inbox_node *node);
+/* There is no memory for a connection: those that have been idle for longest make room. owner: struct http. */
+void worker_close_oldest(void *owner);
+
 /* ---- server.c ---- */
 
 /* A worker tells that it has set up, and waits until all have. True: serve. */
@@ -122,6 +140,8 @@ bool server_worker_ready(struct weir_server *s, int error);
 void server_worker_ended(struct weir_server *s);
 /* Whether the workers' figures can be read: they serve, or have served. Any thread. */
 bool server_has_started(weir_server *s);
+/* Lets the caches give back about so many bytes. Any thread. */
+void server_give_back(struct weir_server *s, uint64_t bytes);
 /* Ends what a graceful stop still waits for. Any thread. */
 void server_cut(struct weir_server *s);
 

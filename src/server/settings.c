@@ -51,6 +51,8 @@ static const struct setting table[] = {
     SETTING(request_memory, 4 << 10, 1 << 20, 16 << 10, 0),
     SETTING(memory_limit, 1, INT64_MAX, 0, 0),
     SETTING(kernel_memory_limit, 1 << 20, INT64_MAX, 0, 0),
+    SETTING(memory_wait_ms, 1, DAY_MS, 5000, 0),
+    SETTING(memory_share, 1, 100, 75, 0),
     SETTING(request_memory_blocks, 1, 1 << 20, 4, 0),
     SETTING(tcp_nodelay, 1, 1, WEIR_ON, MAY_BE_OFF),
     SETTING(so_linger, 1, 65535, WEIR_OFF, MAY_BE_OFF),
@@ -180,6 +182,9 @@ static struct http_settings http_settings_of(const weir_config *c)
         .write_window_ms = c->write_timeout_ms < 0 ? WRITE_WINDOW_MS : (uint32_t)c->write_timeout_ms,
         .handler_timeout_ms = c->handler_timeout_ms < 0 ? 0 : (uint32_t)c->handler_timeout_ms,
         .max_body = c->max_body < 0 ? INT64_MAX : c->max_body,
+        .memory_wait_ms = (uint32_t)c->memory_wait_ms,
+        .memory_share = (uint8_t)c->memory_share,
+        .spill_limit = c->memory_limit / 4 / (uint64_t)c->workers,
         .drain_limit = c->drain_limit < 0 ? 0 : c->drain_limit,
     };
 }

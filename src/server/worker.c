@@ -94,8 +94,10 @@ static bool worker_hand_over(void *owner, int fd, uint8_t listener, uint32_t add
     return true;
 }
 
-static const struct listener_hooks listener_hooks = {
-    .may_accept = worker_may_accept, .refuse = worker_refuse_address, .hand_over = worker_hand_over};
+static const struct listener_hooks listener_hooks = {.may_accept = worker_may_accept,
+                                                     .refuse = worker_refuse_address,
+                                                     .no_memory = worker_close_oldest,
+                                                     .hand_over = worker_hand_over};
 
 /* ---- Turns and timers ---- */
 
@@ -128,6 +130,12 @@ static void worker_turn(void *owner)
     struct worker *w = worker_of(owner);
     if (unlikely(w->trim_due))
         worker_trim(w);
+    if (unlikely(w->starved))
+        worker_seek_memory(w);
+    if (unlikely(w->give_back_due))
+        worker_give_back(w);
+    if (unlikely(admission_is_waited_for(&w->http.admission)))
+        admission_turn(&w->http);
     if (unlikely(w->stopping) && counter_read(&w->net.open) == 0)
         loop_stop(&w->loop);
 }
@@ -175,7 +183,7 @@ static void worker_cut(struct loop *l, struct inbox_node *node)
     net_cut(&w->net);
 }
 
-static void order_send(struct order *order)
+void order_send(struct order *order)
 {
     if (!atomic_exchange(&order->sent, true))
         loop_send(&order->worker->loop, &order->node);
@@ -214,6 +222,7 @@ void worker_init(struct worker *w, struct weir_server *s, int index)
     w->listener_count = s->settings.listener_count;
     w->stop = (struct order){.node.fn = worker_stop, .worker = w};
     w->cut = (struct order){.node.fn = worker_cut, .worker = w};
+    w->give_back = (struct order){.node.fn = worker_asked_for_memory, .worker = w};
     for (size_t i = 0; i < HANDOVERS; i++) {
         w->handovers[i] = (struct handover){.from = w, .fd = -1, .next = w->free_handovers};
         w->free_handovers = &w->handovers[i];
@@ -265,11 +274,12 @@ static int worker_set_up(struct worker *w)
     w->net.closed_fn = worker_connection_closed;
     w->net.listeners = s->settings.listeners;
     socket_memory_init(&w->sockets, &w->net, &s->sockets);
-    error = http_init(&w->http, &w->net, &s->memory, &web_host, &s->settings.http);
+    error = http_init(&w->http, &w->net, &s->memory, &web_host, &s->settings.http, &s->sets);
     if (error)
         return error;
     w->http.owner = &w->web;
     w->http.offload = &s->offload;
+    w->http.starved = worker_starved;
     w->http.release_value = value_unref;
     w->web = (struct web){.site = &s->site,
                           .regex = router_context_new(s->site.router, &w->regex_account),

@@ -8,11 +8,12 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#define ENTRIES_DEFAULT 1000
-#define BYTES_DEFAULT   ((size_t)16 * 1024 * 1024)
-#define BUCKETS_MIN     64
-#define BUCKET_SIZE     sizeof(void *)
-#define BATCH           64 /* evictions for one entry until others get the lock */
+#define ENTRIES_DEFAULT   1000
+#define BYTES_DEFAULT     ((size_t)16 * 1024 * 1024)
+#define BUCKETS_MIN       64
+#define BUCKET_SIZE       sizeof(void *)
+#define BATCH             64 /* evictions for one entry until others get the lock */
+#define GIVE_BACK_BATCHES 64 /* under the lock for a batch at a time */
 
 _Static_assert(BUCKETS_MIN % CACHE_STRIPES == 0, "a bucket has to belong to one stripe");
 
@@ -170,6 +171,19 @@ static bool cache_evict(struct weir_cache *c, bool (*pinned)(const struct sieve_
     entry_detach(c, entry_of_node(node));
     c->stats.evictions++;
     return true;
+}
+
+void cache_give_back(struct weir_cache *c, uint64_t bytes)
+{
+    uint64_t before = counter_read(&c->account.reserved);
+    bool more = true;
+    for (int i = 0; i < GIVE_BACK_BATCHES && more && counter_read(&c->account.reserved) + bytes > before; i++) {
+        lock_acquire(&c->lock);
+        for (int k = 0; k < BATCH && more; k++)
+            more = cache_evict(c, entry_pinned);
+        cache_heap_trim(&c->heap);
+        lock_release(&c->lock);
+    }
 }
 
 struct cache_entry *cache_entry_new(struct weir_cache *c, struct slice key, uint64_t hash, const void *data, size_t len)

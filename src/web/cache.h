@@ -112,6 +112,9 @@ struct weir_cache *cache_new(struct memory *m, const weir_cache_config *config) 
 /* After the last request and the last sender of a value. c may be NULL. */
 void cache_free(struct weir_cache *c);
 
+/* Evicts until about so many bytes have gone back to the system, or nothing more can be evicted now. Any thread. */
+void cache_give_back(struct weir_cache *c, uint64_t bytes);
+
 /* The value of key if there is one and it has not expired, with a reference for the caller; else NULL. Counts a hit. Any
  * thread. now_ns: CLOCK_MONOTONIC. */
 struct weir_value *cache_find(struct weir_cache *c, struct slice key, uint64_t now_ns) MUST_CHECK;

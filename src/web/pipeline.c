@@ -230,16 +230,26 @@ static void context_route(weir_ctx *c)
     }
 }
 
-static void web_handle(struct exchange *x)
+/* NULL where no route was found: such a request does not wait. */
+static struct admission_class *context_class(weir_ctx *c)
+{
+    struct route *route = c->match.pattern ? c->match.value : NULL;
+    return route ? &route->admission : NULL;
+}
+
+static bool web_handle(struct exchange *x)
 {
     weir_ctx *c = context_begin(x);
     context_route(c);
+    if (!exchange_admit(x, context_class(c)))
+        return false;
     if (likely(!c->chain))
         c->handler(c);
     else
         chain_run(c);
     if (unlikely(c->reply_error) && !x->reply.ended && !x->committed && x->body_sent == 0)
         answer_error(c);
+    return true;
 }
 
 static void web_refuse(struct exchange *x, int status, const char *reason)
@@ -275,6 +285,8 @@ static void web_replace(struct exchange *x)
     const struct refusal_info *info = &refusal_infos[x->refusal];
     reply_reset(c);
     x->reply.close = true;
+    if (info->status == 503)
+        (void)reply_add_field(c, SLICE("Retry-After"), SLICE("1"), true);
     context_error_page(c, info->status, info->text);
 }
 

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "http/admission.h"
 #include "web/router.h"
 #include "weir.h"
 
@@ -40,6 +41,7 @@ struct route {
     weir_handler handler;
     void *data;
     const weir_group *group;
+    struct admission_class admission; /* the only part that changes while the server runs */
 };
 
 /* Room for the messages of wrong routes and settings. */

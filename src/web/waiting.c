@@ -8,8 +8,7 @@
 void context_before_wait(weir_ctx *c)
 {
     (void)c->x->ops->push(c->x);
-    if (exchange_is_cut(c->x))
-        exchange_abandon(c->x);
+    exchange_before_wait(c->x);
 }
 
 int weir_sleep(weir_ctx *c, int ms)
@@ -32,7 +31,7 @@ int weir_sleep(weir_ctx *c, int ms)
 void weir_yield(weir_ctx *c)
 {
     (void)c->x->ops->push(c->x);
-    fiber_yield(&c->web->loop->fibers);
+    exchange_yield(c->x);
     if (exchange_is_cut(c->x))
         exchange_abandon(c->x);
 }

@@ -52,6 +52,8 @@ static const struct setting settings[] = {
     SETTING(request_memory, SETTING_SIZE),
     SETTING(memory_limit, SETTING_SIZE),
     SETTING(kernel_memory_limit, SETTING_SIZE),
+    SETTING(memory_wait_ms, SETTING_INT),
+    SETTING(memory_share, SETTING_INT),
     SETTING(request_memory_blocks, SETTING_INT),
     SETTING(tcp_nodelay, SETTING_INT),
     SETTING(so_linger, SETTING_INT),

@@ -1,0 +1,263 @@
+/*
+ * Promising memory, and the line of those who wait for it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "http/admission.h"
+#include "http/h1.h"
+
+#define RETRY_MS 50  /* memory may have been given back by another worker: nothing else would tell */
+#define SCAN_MAX 256 /* of those who wait are looked at in a turn */
+
+/* ---- Promises ---- */
+
+/* Makes the pools able to give what is promised. What was mapped stays so if not all can be: trimming takes it back. */
+static bool promise_cover(struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
+{
+    uint32_t all = sets + 1; /* and the standing one */
+    return pool_promise(&h->records, all + records) && pool_promise(&h->buffers, 2 * all + buffers) &&
+           pool_promise(&h->arenas, all) && pool_promise(&h->fields, all) && fibers_promise(&h->net->loop->fibers, all);
+}
+
+static bool promise_change(struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
+{
+    struct admission *a = &h->admission;
+    bool more = sets > a->sets || records > a->records || buffers > a->buffers;
+    bool covered = promise_cover(h, sets, records, buffers);
+    if (more && !covered) {
+        (void)promise_cover(h, a->sets, a->records, a->buffers);
+        return false;
+    }
+    a->freed |= !more;
+    if (sets != a->sets)
+        atomic_fetch_add_explicit(a->shared_sets, (uint64_t)sets - a->sets, memory_order_relaxed);
+    a->sets = sets;
+    a->records = records;
+    a->buffers = buffers;
+    return true;
+}
+
+static void class_leave(struct h1 *h)
+{
+    if (h->x.counted)
+        atomic_fetch_sub_explicit(&h->x.class->sets, 1, memory_order_relaxed);
+    h->x.counted = false;
+}
+
+static void class_join(struct h1 *h)
+{
+    if (h->x.class && !h->x.counted) {
+        atomic_fetch_add_explicit(&h->x.class->sets, 1, memory_order_relaxed);
+        h->x.counted = true;
+    }
+}
+
+/* Whether a class may have one more of the sets that there are and could be. */
+static bool class_has_room(const struct http *h, const struct admission_class *class)
+{
+    const struct admission *a = &h->admission;
+    uint64_t granted = atomic_load_explicit(&a->memory->granted, memory_order_relaxed);
+    uint64_t left = a->memory->limit > granted ? (a->memory->limit - granted) / a->set_size : 0;
+    uint64_t possible = atomic_load_explicit(a->shared_sets, memory_order_relaxed) + left;
+    uint64_t most = possible * a->share / 100;
+    return atomic_load_explicit(&class->sets, memory_order_relaxed) < (most > 0 ? most : 1);
+}
+
+/* Gives the request a set in place of what it holds. */
+static bool hold_set(struct h1 *h)
+{
+    struct http *http = h->x.http;
+    const struct admission *a = &http->admission;
+    uint32_t records = h->hold == HOLD_OUTPUT ? 1 : 0, buffers = h->hold == HOLD_OUTPUT ? h->held_buffers : 0;
+    if (!promise_change(http, a->sets + 1, a->records - records, a->buffers - buffers)) {
+        http->starved(http);
+        return false;
+    }
+    h->hold = HOLD_SET;
+    h->held_buffers = 0;
+    return true;
+}
+
+bool admission_enter(struct exchange *x, struct admission_class *class)
+{
+    struct h1 *h = h1_of(x);
+    if (!x->http->admission.limited)
+        return true;
+    class_leave(h);
+    x->class = class;
+    if (!class)
+        return true;
+    if (h->hold == HOLD_SET) {
+        class_join(h);
+        return true;
+    }
+    if (atomic_load_explicit(&class->waits, memory_order_relaxed) == 0)
+        return true;
+    /* Whoever has been waiting comes first. */
+    if (atomic_load_explicit(&class->waiting, memory_order_relaxed) > 0 || !class_has_room(x->http, class) ||
+        !hold_set(h))
+        return false;
+    class_join(h);
+    return true;
+}
+
+bool admission_hold(struct exchange *x)
+{
+    struct h1 *h = h1_of(x);
+    x->suspended = true;
+    if (x->class)
+        atomic_store_explicit(&x->class->waits, ADMISSION_WAITS, memory_order_relaxed);
+    if (h->hold == HOLD_SET)
+        return true;
+    if (!hold_set(h))
+        return false;
+    class_join(h);
+    return true;
+}
+
+void admission_learn(struct exchange *x)
+{
+    if (!x->class || x->suspended)
+        return;
+    uint8_t waits = atomic_load_explicit(&x->class->waits, memory_order_relaxed);
+    if (waits > 0)
+        atomic_store_explicit(&x->class->waits, (uint8_t)(waits - 1), memory_order_relaxed);
+}
+
+bool admission_keep_output(struct h1 *h, uint32_t buffers)
+{
+    struct http *http = h->x.http;
+    const struct admission *a = &http->admission;
+    bool had_set = h->hold == HOLD_SET;
+    uint32_t records = h->hold == HOLD_OUTPUT ? 0 : 1;
+    uint32_t before = h->hold == HOLD_OUTPUT ? h->held_buffers : 0;
+    if (h->hold == HOLD_OUTPUT && buffers == before)
+        return true;
+    /* From a set it is never more than was promised before. */
+    if (!promise_change(http, a->sets - had_set, a->records + records, a->buffers - before + buffers))
+        return false;
+    class_leave(h);
+    h->hold = HOLD_OUTPUT;
+    h->held_buffers = (uint8_t)buffers;
+    return true;
+}
+
+void admission_release(struct h1 *h)
+{
+    struct http *http = h->x.http;
+    const struct admission *a = &http->admission;
+    class_leave(h);
+    if (h->hold == HOLD_SET)
+        (void)promise_change(http, a->sets - 1, a->records, a->buffers);
+    else if (h->hold == HOLD_OUTPUT)
+        (void)promise_change(http, a->sets, a->records - 1, a->buffers - h->held_buffers);
+    h->hold = HOLD_STANDING;
+    h->held_buffers = 0;
+}
+
+/* ---- Waiting ---- */
+
+bool admission_wait(struct http *h, struct connection *c, struct spill *head, struct admission_class *class)
+{
+    struct admission *a = &h->admission;
+    struct waiting *w = pool_take(&a->pool);
+    if (!w)
+        return false;
+    *w = (struct waiting){.conn = c, .head = head, .class = class};
+    list_push_back(&a->waiting, &w->link);
+    a->count++;
+    atomic_fetch_add_explicit(&class->waiting, 1, memory_order_relaxed);
+    c->active = w;
+    c->state = H1_WAITING;
+    if (!timer_armed(&a->retry))
+        timer_arm(&h->net->loop->wheel, &a->retry, loop_delay(RETRY_MS));
+    return true;
+}
+
+struct spill *admission_unwait(struct http *h, struct connection *c)
+{
+    struct admission *a = &h->admission;
+    struct waiting *w = c->active;
+    struct spill *head = w->head;
+    list_remove(&w->link);
+    a->count--;
+    atomic_fetch_sub_explicit(&w->class->waiting, 1, memory_order_relaxed);
+    pool_give(&a->pool, w);
+    c->active = head;
+    c->state = H1_HEAD;
+    return head;
+}
+
+void admission_arrive(struct h1 *h)
+{
+    h->hold = HOLD_SET;
+}
+
+void admission_forget(struct http *h)
+{
+    const struct admission *a = &h->admission;
+    (void)promise_change(h, a->sets - 1, a->records, a->buffers);
+}
+
+void admission_turn(struct http *h)
+{
+    struct admission *a = &h->admission;
+    if (!a->freed)
+        return;
+    a->freed = false;
+    int left = SCAN_MAX;
+    list_for_each_safe (l, &a->waiting) {
+        struct waiting *w = container_of(l, struct waiting, link);
+        struct connection *c = w->conn;
+        if (left-- == 0)
+            break;
+        if (!class_has_room(h, w->class))
+            continue;
+        if (!promise_change(h, a->sets + 1, a->records, a->buffers)) {
+            h->starved(h);
+            break;
+        }
+        (void)admission_unwait(h, c);
+        c->flags |= H1_ADMITTED;
+        connection_queue(h->net, c);
+    }
+}
+
+static void admission_retry(void *owner, struct timer *t)
+{
+    struct net *n = owner;
+    struct http *h = n->owner;
+    h->admission.freed = true;
+    if (admission_is_waited_for(&h->admission))
+        timer_arm(&n->loop->wheel, t, loop_delay(RETRY_MS));
+}
+
+/* ---- Life ---- */
+
+int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_sets)
+{
+    struct admission *a = &h->admission;
+    list_init(&a->waiting);
+    if (m->limit == 0)
+        return 0;
+    a->limited = true;
+    a->memory = m;
+    a->shared_sets = shared_sets;
+    a->share = h->settings->memory_share;
+    a->set_size = h->records.stride + 2 * h->buffers.stride + h->arenas.stride + h->fields.stride +
+                  h->net->loop->fibers.stack_size;
+    a->retry.kind = TIMER_ADMISSION;
+    h->net->loop->wheel.handlers[TIMER_ADMISSION] = admission_retry;
+    account_open(&a->account, m, "waiting requests");
+    pool_init(&a->pool, &a->account, sizeof(struct waiting), 8, 0);
+    return promise_cover(h, 0, 0, 0) ? 0 : WEIR_ENOMEM;
+}
+
+void admission_done(struct http *h)
+{
+    struct admission *a = &h->admission;
+    if (!a->limited)
+        return;
+    pool_done(&a->pool);
+    account_close(&a->account);
+}

@@ -1,0 +1,111 @@
+/*
+ * Who may take memory when there is a bound on it. Without a bound none of this runs.
+ *
+ * A set is all that a request can hold at once: a record, two buffers, the block of its arena, a table of many fields, and a stack. A worker keeps one set standing, made before
+ * the start and never promised to anybody: whatever is parsed, routed and answered without waiting runs on it, one request after the other, so that short requests are served
+ * however little memory is left. A request that is suspended keeps its set, so it has to have one of its own: a promise that the pools can give that much, made good
+ * at once by mapping what is missing. Promises are counted, not objects: any free object serves. What was promised is never refused later, so an admitted
+ * request finishes, and one that holds a promise waits for no memory.
+ *
+ * A route whose handlers wait is known as such from its first wait on (struct admission_class), and its requests are admitted before their handlers start. If no set can be had, the
+ * connection waits in order of arrival, with its head in a block of its size and everything behind it unread, for a settable time; then it is told 503. No route holds more
+ * than a settable share of the sets that there can be, so that endless streams leave room for others.
+ *
+ * A reply that is being sent without a fiber keeps only its record and the buffers that hold unsent bytes; that is promised as well.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_HTTP_ADMISSION_H
+#define WEIR_HTTP_ADMISSION_H
+
+#include "base/list.h"
+#include "base/pool.h"
+#include "net/connection.h"
+
+#include <stdatomic.h>
+
+struct http;
+struct h1;
+struct spill;
+struct exchange;
+
+/* A kind of request, in all workers: what has been learned of a route's handlers. */
+struct admission_class {
+    _Atomic uint32_t sets;    /* promised to its requests */
+    _Atomic uint32_t waiting; /* its requests that wait for one */
+    _Atomic uint8_t waits;    /* its handlers wait, or may: not 0. One less for each that did not */
+};
+
+/* What a new class is taken for, and one whose handler has waited. */
+#define ADMISSION_UNKNOWN   1
+#define ADMISSION_WAITS     64
+#define ADMISSION_CLASS_NEW ((struct admission_class){.waits = ADMISSION_UNKNOWN})
+
+/* What a live request holds. */
+enum hold {
+    HOLD_STANDING, /* nothing of its own: it runs on the worker's set */
+    HOLD_SET,      /* a set */
+    HOLD_OUTPUT,   /* its record, and buffers that are being sent */
+};
+
+/* A request that waits for a set. */
+struct waiting {
+    struct list link;
+    struct connection *conn;
+    struct spill *head; /* what has been received of it */
+    struct admission_class *class;
+};
+
+struct admission {
+    bool limited;     /* there is a bound: nothing else here has a meaning without */
+    uint8_t share;    /* percent of the sets that one class may hold */
+    uint32_t sets;    /* promised as a whole */
+    uint32_t records; /* promised beside them */
+    uint32_t buffers; /* likewise */
+    uint32_t count;   /* of waiting */
+    size_t set_size;  /* bytes of a set */
+    struct list waiting;
+    struct pool pool; /* struct waiting */
+    struct account account;
+    struct timer retry;
+    bool freed;                    /* a promise was given back since the last look at who waits */
+    _Atomic uint64_t *shared_sets; /* promised in all workers */
+    struct memory *memory;
+};
+
+/* Makes the standing set. 0 or WEIR_ENOMEM. shared_sets: one for all workers. */
+int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_sets) MUST_CHECK;
+void admission_done(struct http *h);
+
+/* Whether the request's handler may start now; true also where it is not known to wait. False: the connection has to wait, or is one too many. */
+bool admission_enter(struct exchange *x, struct admission_class *class);
+
+/* Before the request's fiber is suspended: gives it a set of its own if it has none. False: it cannot be suspended. */
+bool admission_hold(struct exchange *x);
+
+/* Its handler has ended: what is learned of its class. */
+void admission_learn(struct exchange *x);
+
+/* The request goes on without a fiber, with so many buffers. False: there is no memory for that. */
+bool admission_keep_output(struct h1 *h, uint32_t buffers);
+
+/* It holds nothing of its own any more. */
+void admission_release(struct h1 *h);
+
+/* Lets the connection wait with its unparsed input. False: there is no memory for that. */
+bool admission_wait(struct http *h, struct connection *c, struct spill *head, struct admission_class *class);
+/* Takes it off the list; its head. */
+struct spill *admission_unwait(struct http *h, struct connection *c);
+/* A connection that was admitted while it waited has got its record. */
+void admission_arrive(struct h1 *h);
+/* It ends before that. */
+void admission_forget(struct http *h);
+
+/* Lets those go on for whom there is memory now. At the end of a turn. */
+void admission_turn(struct http *h);
+static inline bool admission_is_waited_for(const struct admission *a)
+{
+    return a->count > 0;
+}
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * What a worker does when memory under the bound is short: asks who has some to spare, gives back what others need, and closes what has been idle for longest.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "server/server.h"
+
+#define RELIEF_MS 100 /* others are not asked more often */
+
+/* Gives back all that is not needed at this moment: another worker has none. */
+void worker_give_back(struct worker *w)
+{
+    w->give_back_due = false;
+    http_trim(&w->http, true);
+    pool_trim(&w->net.connections, true);
+    pool_trim(&w->messages, true);
+    fibers_trim(&w->loop.fibers, true);
+    w->http.admission.freed = true;
+}
+
+void worker_asked_for_memory(struct loop *l, struct inbox_node *node)
+{
+    (void)l;
+    struct order *order = container_of(node, struct order, node);
+    atomic_store(&order->sent, false);
+    order->worker->give_back_due = true;
+}
+
+void worker_starved(struct http *http)
+{
+    container_of(http, struct worker, http)->starved = true;
+}
+
+/* The cache gives back first; then what other workers, and this one, hold in reserve. */
+void worker_seek_memory(struct worker *w)
+{
+    uint32_t now = loop_now_ms(&w->loop);
+    w->starved = false;
+    if (now - w->relief < RELIEF_MS)
+        return;
+    w->relief = now;
+    server_give_back(w->server, w->http.admission.set_size);
+    w->give_back_due = true;
+    for (int i = 0; i < w->server->settings.config.workers; i++)
+        if (i != w->index)
+            order_send(&w->server->workers[i].give_back);
+}
+
+struct oldest {
+    struct worker *worker;
+    uint32_t before; /* deadline up to which idle connections are closed */
+    uint32_t nearest, farthest;
+    uint64_t count;
+};
+
+static void oldest_measure(void *arg, void *object)
+{
+    struct oldest *o = arg;
+    const struct connection *c = object;
+    if (!http_connection_idle(c))
+        return;
+    uint32_t left = c->deadline - loop_now_ms(&o->worker->loop);
+    o->nearest = left < o->nearest ? left : o->nearest;
+    o->farthest = left > o->farthest ? left : o->farthest;
+    o->count++;
+}
+
+static void oldest_close(void *arg, void *object)
+{
+    struct oldest *o = arg;
+    struct connection *c = object;
+    if (!http_connection_idle(c) || c->deadline - loop_now_ms(&o->worker->loop) > o->before)
+        return;
+    http_refused(&o->worker->http, REFUSAL_MEMORY, "an idle connection makes room for a new one");
+    connection_close(&o->worker->net, c, false);
+}
+
+/* There is no memory for a connection: those that have been idle for longest make room. Their deadlines tell how long that is. */
+void worker_close_oldest(void *owner)
+{
+    struct worker *w = container_of((struct http *)owner, struct worker, http);
+    struct oldest o = {.worker = w, .nearest = UINT32_MAX};
+    w->starved = true;
+    pool_each(&w->net.connections, oldest_measure, &o);
+    if (o.count == 0)
+        return;
+    o.before = o.nearest + (o.farthest - o.nearest) / 8;
+    pool_each(&w->net.connections, oldest_close, &o);
+}

@@ -56,6 +56,13 @@ void pool_done(struct pool *p);
 /* Makes room for n objects beforehand and keeps it. 0, or WEIR_ENOMEM's value when refused. */
 int pool_preallocate(struct pool *p, size_t n);
 
+/* Bytes that pool_promise() would have to map for n objects. */
+static inline uint64_t pool_missing(const struct pool *p, uint32_t n)
+{
+    uint64_t slabs = n / p->per_slab + (n % p->per_slab != 0);
+    return slabs > p->slabs ? (slabs - p->slabs) * p->slab_size : 0;
+}
+
 /* Sees to it that n objects could be in use at once, now and until it is called with another n: maps what is missing for that, and lets trimming leave it. False: refused, and
  * the promise is what it was. */
 bool pool_promise(struct pool *p, uint32_t n) MUST_CHECK;

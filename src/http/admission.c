@@ -6,10 +6,18 @@
 #include "http/admission.h"
 #include "http/h1.h"
 
-#define RETRY_MS 50  /* memory may have been given back by another worker: nothing else would tell */
-#define SCAN_MAX 256 /* of those who wait are looked at in a turn */
+#define RETRY_MS       50  /* memory may have been given back by another worker: nothing else would tell */
+#define HEADROOM_SHARE 8   /* of the bound is left */
+#define SCAN_MAX       256 /* of those who wait are looked at in a turn */
 
 /* ---- Promises ---- */
+
+/* What sets may still take of the bound. */
+static uint64_t memory_left(const struct admission *a)
+{
+    uint64_t granted = atomic_load_explicit(&a->memory->granted, memory_order_relaxed) + a->headroom;
+    return a->memory->limit > granted ? a->memory->limit - granted : 0;
+}
 
 /* Makes the pools able to give what is promised. What was mapped stays so if not all can be: trimming takes it back. */
 static bool promise_cover(struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
@@ -19,18 +27,33 @@ static bool promise_cover(struct http *h, uint32_t sets, uint32_t records, uint3
            pool_promise(&h->arenas, all) && pool_promise(&h->fields, all) && fibers_promise(&h->net->loop->fibers, all);
 }
 
+/* Bytes that have to be mapped for that. */
+static uint64_t promise_missing(const struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
+{
+    uint32_t all = sets + 1;
+    const struct fibers *f = &h->net->loop->fibers;
+    return pool_missing(&h->records, all + records) + pool_missing(&h->buffers, 2 * all + buffers) +
+           pool_missing(&h->arenas, all) + pool_missing(&h->fields, all) +
+           (all > f->total ? (all - f->total) * (uint64_t)f->stack_size : 0);
+}
+
 static bool promise_change(struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
 {
     struct admission *a = &h->admission;
     bool more = sets > a->sets || records > a->records || buffers > a->buffers;
-    bool covered = promise_cover(h, sets, records, buffers);
-    if (more && !covered) {
+    uint64_t missing = more ? promise_missing(h, sets, records, buffers) : 0;
+    if (missing > 0 && missing > memory_left(a))
+        return false;
+    if (!promise_cover(h, sets, records, buffers)) {
+        /* Another worker was quicker. What has been mapped is trimmed away. */
         (void)promise_cover(h, a->sets, a->records, a->buffers);
         return false;
     }
     a->freed |= !more;
-    if (sets != a->sets)
-        atomic_fetch_add_explicit(a->shared_sets, (uint64_t)sets - a->sets, memory_order_relaxed);
+    if (sets > a->sets)
+        atomic_fetch_add_explicit(a->shared_sets, sets - a->sets, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(a->shared_sets, a->sets - sets, memory_order_relaxed);
     a->sets = sets;
     a->records = records;
     a->buffers = buffers;
@@ -56,9 +79,7 @@ static void class_join(struct h1 *h)
 static bool class_has_room(const struct http *h, const struct admission_class *class)
 {
     const struct admission *a = &h->admission;
-    uint64_t granted = atomic_load_explicit(&a->memory->granted, memory_order_relaxed);
-    uint64_t left = a->memory->limit > granted ? (a->memory->limit - granted) / a->set_size : 0;
-    uint64_t possible = atomic_load_explicit(a->shared_sets, memory_order_relaxed) + left;
+    uint64_t possible = atomic_load_explicit(a->shared_sets, memory_order_relaxed) + memory_left(a) / a->set_size;
     uint64_t most = possible * a->share / 100;
     return atomic_load_explicit(&class->sets, memory_order_relaxed) < (most > 0 ? most : 1);
 }
@@ -246,6 +267,7 @@ int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_se
     a->share = h->settings->memory_share;
     a->set_size = h->records.stride + 2 * h->buffers.stride + h->arenas.stride + h->fields.stride +
                   h->net->loop->fibers.stack_size;
+    a->headroom = m->limit / HEADROOM_SHARE;
     a->retry.kind = TIMER_ADMISSION;
     h->net->loop->wheel.handlers[TIMER_ADMISSION] = admission_retry;
     account_open(&a->account, m, "waiting requests");

@@ -33,13 +33,11 @@ struct exchange;
 struct admission_class {
     _Atomic uint32_t sets;    /* promised to its requests */
     _Atomic uint32_t waiting; /* its requests that wait for one */
-    _Atomic uint8_t waits;    /* its handlers wait, or may: not 0. One less for each that did not */
+    _Atomic uint8_t waits;    /* its handlers wait: not 0. One less for each that did not */
 };
 
-/* What a new class is taken for, and one whose handler has waited. */
-#define ADMISSION_UNKNOWN   1
-#define ADMISSION_WAITS     64
-#define ADMISSION_CLASS_NEW ((struct admission_class){.waits = ADMISSION_UNKNOWN})
+#define ADMISSION_WAITS                                                                                                \
+    64 /* after a wait: so many in a row have to do without until the class is taken for one that does not wait */
 
 /* What a live request holds. */
 enum hold {
@@ -57,13 +55,14 @@ struct waiting {
 };
 
 struct admission {
-    bool limited;     /* there is a bound: nothing else here has a meaning without */
-    uint8_t share;    /* percent of the sets that one class may hold */
-    uint32_t sets;    /* promised as a whole */
-    uint32_t records; /* promised beside them */
-    uint32_t buffers; /* likewise */
-    uint32_t count;   /* of waiting */
-    size_t set_size;  /* bytes of a set */
+    bool limited;      /* there is a bound: nothing else here has a meaning without */
+    uint8_t share;     /* percent of the sets that one class may hold */
+    uint32_t sets;     /* promised as a whole */
+    uint32_t records;  /* promised beside them */
+    uint32_t buffers;  /* likewise */
+    uint32_t count;    /* of waiting */
+    size_t set_size;   /* bytes of a set */
+    uint64_t headroom; /* of the bound, that no set takes: for connections, half-received heads, and those that wait */
     struct list waiting;
     struct pool pool; /* struct waiting */
     struct account account;

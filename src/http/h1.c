@@ -221,6 +221,19 @@ static void h1_continue_draining(struct h1 *h)
         h1_drained(h);
 }
 
+/* A connection that was queued for a fiber is not served: it is cut, the client has gone meanwhile, or there is no memory. */
+static COLD void h1_close_unopened(struct net *n, struct connection *c)
+{
+    struct http *http = n->owner;
+    if (!n->cutting && !(c->ready & READY_GONE))
+        http_refused(http, REFUSAL_MEMORY, "no memory for a request");
+    if (c->flags & H1_ADMITTED)
+        admission_forget(http);
+    if (c->state == H1_HEAD)
+        spill_give(http, c->active);
+    connection_close(n, c, false);
+}
+
 static void h1_run(struct net *n, struct connection *c)
 {
     struct http *http = n->owner;
@@ -228,14 +241,8 @@ static void h1_run(struct net *n, struct connection *c)
     switch ((enum h1_state)c->state) {
     case H1_IDLE:
     case H1_HEAD:
-        if (n->cutting && (c->flags & H1_ADMITTED))
-            admission_forget(http);
-        if (n->cutting || !(h = h1_open(http, c))) {
-            if (!n->cutting)
-                http_refused(http, REFUSAL_MEMORY, "no memory for a request");
-            if (c->state == H1_HEAD)
-                spill_give(http, c->active);
-            connection_close(n, c, false);
+        if (n->cutting || (c->ready & READY_GONE) || !(h = h1_open(http, c))) {
+            h1_close_unopened(n, c);
             return;
         }
         if (h->in_len == 0 && !h1_receive(h))

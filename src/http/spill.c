@@ -26,8 +26,8 @@ struct spill *spill_take(struct http *h, const char *data, size_t len)
 {
     size_t class_size;
     struct pool *pool = &h->spills[spill_class(sizeof(struct spill) + len + 1, &class_size)];
-    if (!pool->account)
-        pool_init(pool, &h->spill_account, class_size, 8, 0);
+    if (!pool->account) /* few of the long ones at a time, so that they take little where there is little */
+        pool_init(pool, &h->spill_account, class_size, 8, class_size <= 16384 ? 65536 : 0);
     struct spill *s = pool_take(pool);
     if (!s)
         return NULL;

@@ -36,7 +36,7 @@ void worker_seek_memory(struct worker *w)
 {
     uint32_t now = loop_now_ms(&w->loop);
     w->starved = false;
-    if (now - w->relief < RELIEF_MS)
+    if (ticks_between(w->relief, now) < RELIEF_MS)
         return;
     w->relief = now;
     server_give_back(w->server, w->http.admission.set_size);
@@ -48,8 +48,8 @@ void worker_seek_memory(struct worker *w)
 
 struct oldest {
     struct worker *worker;
-    uint32_t before; /* deadline up to which idle connections are closed */
-    uint32_t nearest, farthest;
+    int32_t before; /* connections that would be closed for idleness within so many ticks are closed now */
+    int32_t nearest, farthest;
     uint64_t count;
 };
 
@@ -59,7 +59,7 @@ static void oldest_measure(void *arg, void *object)
     const struct connection *c = object;
     if (!http_connection_idle(c))
         return;
-    uint32_t left = c->deadline - loop_now_ms(&o->worker->loop);
+    int32_t left = ticks_between(loop_now_ms(&o->worker->loop), c->deadline);
     o->nearest = left < o->nearest ? left : o->nearest;
     o->farthest = left > o->farthest ? left : o->farthest;
     o->count++;
@@ -69,7 +69,7 @@ static void oldest_close(void *arg, void *object)
 {
     struct oldest *o = arg;
     struct connection *c = object;
-    if (!http_connection_idle(c) || c->deadline - loop_now_ms(&o->worker->loop) > o->before)
+    if (!http_connection_idle(c) || ticks_between(loop_now_ms(&o->worker->loop), c->deadline) > o->before)
         return;
     http_refused(&o->worker->http, REFUSAL_MEMORY, "an idle connection makes room for a new one");
     connection_close(&o->worker->net, c, false);
@@ -79,7 +79,7 @@ static void oldest_close(void *arg, void *object)
 void worker_close_oldest(void *owner)
 {
     struct worker *w = container_of((struct http *)owner, struct worker, http);
-    struct oldest o = {.worker = w, .nearest = UINT32_MAX};
+    struct oldest o = {.worker = w, .nearest = INT32_MAX, .farthest = INT32_MIN};
     w->starved = true;
     pool_each(&w->net.connections, oldest_measure, &o);
     if (o.count == 0)

@@ -1,0 +1,401 @@
+"""memory_limit: who is admitted, who waits, who is told no, and that nothing is ever over it.
+
+SPDX-License-Identifier: MIT
+"""
+
+import collections
+import json
+import os
+import pathlib
+import resource
+import selectors
+import socket
+import struct
+import time
+
+import pytest
+
+from client import Connection, ProtocolError, open_socket, request
+from conftest import MIB, SANITIZE, SLOW
+
+LIMIT = 3 * MIB
+
+
+@pytest.fixture
+def limited(start_probe):
+    """One worker with room for a few dozen requests that wait."""
+    return lambda *more: start_probe("workers=1", f"memory_limit={LIMIT}", "log_level=3", *more)
+
+
+def ledger(server):
+    found = json.loads(server.ask(path="/ledger").text())
+    assert found["reserved"] <= LIMIT
+    return found
+
+
+def fill(server, path="/sleep/60000", count=100):
+    """Takes all memory that a route may have; returns the connections, admitted or waiting."""
+    held = []
+    for _ in range(count):
+        held.append(server.connect(timeout=60))
+        held[-1].send(request(path=path), "GET")
+    wait_for(lambda: waiting(server) > 0)
+    before = -1
+    while before != waiting(server):
+        before = waiting(server)
+        time.sleep(0.3)
+    return held
+
+
+def waiting(server):
+    return ledger(server)["accounts"]["waiting requests"]["in_use"]
+
+
+def wait_for(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def close_all(connections):
+    """Resets them: an orderly end would leave their handlers running, since the client might still read."""
+    for connection in connections:
+        sock = getattr(connection, "socket", connection)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sock.close()
+
+
+def test_those_that_wait_come_in_order(limited):
+    """Many more requests than there is memory for: each is answered, the first first, and nothing is over the limit."""
+    server = limited("memory_wait_ms=60000")
+    connections = [server.connect(timeout=60) for _ in range(150)]
+    for connection in connections:
+        connection.send(request(path="/sleep/200"), "GET")
+    ended = []
+    with selectors.DefaultSelector() as selector:
+        for i, connection in enumerate(connections):
+            selector.register(connection.socket, selectors.EVENT_READ, i)
+        while len(ended) < len(connections):
+            for key, _ in selector.select(30):
+                assert connections[key.data].reply().text() == "slept"
+                selector.unregister(key.fileobj)
+                ended.append(key.data)
+            ledger(server)
+    # Those of one turn may overtake each other; whole rounds may not.
+    together = server_sets(server)
+    assert all(abs(place - i) <= 2 * together for place, i in enumerate(ended)), ended
+    assert "refused" not in server.error_text()
+
+
+def server_sets(server):
+    """Requests that can wait at once, from the peak of the stacks."""
+    stacks = ledger(server)["accounts"]["stacks"]
+    return stacks["peak"] // 65536
+
+
+def test_too_long_a_wait_is_refused(limited):
+    """503 with Retry-After, readable, and the connection ends; short requests are served all the time."""
+    server = limited("memory_wait_ms=400")
+    held = fill(server)
+    late = server.connect(timeout=30)
+    late.send(request(path="/sleep/60000"), "GET")
+    for _ in range(50):
+        assert server.ask().text() == "Hello, World!"
+    found = late.reply()
+    assert found.status == 503 and found.closes and found.header("Retry-After")
+    late.expect_end(20)
+    close_all(held)
+    wait_for(lambda: ledger(server)["fibers"] <= 1)
+    assert server.ask(path="/sleep/1").text() == "slept"
+
+
+def test_waiting_ends_when_there_is_memory(limited):
+    server = limited("memory_wait_ms=60000")
+    held = fill(server)
+    late = server.connect(timeout=60)
+    late.send(request(path="/sleep/1"), "GET")
+    late.expect_open()
+    close_all(held)
+    assert late.reply().text() == "slept"
+    wait_for(lambda: waiting(server) == 0)
+
+
+def test_a_route_leaves_room_for_others(limited):
+    """However many ask for one route, another one's requests are admitted."""
+    server = limited("memory_wait_ms=60000")
+    held = fill(server)
+    with server.connect(timeout=30) as other:
+        other.send(request(path="/live/200"), "GET")
+        assert other.reply().text() == "before\nafter\n"
+    close_all(held)
+
+
+def test_whole_share(limited):
+    """memory_share=100: one route may have all but what short requests need."""
+    server = limited("memory_wait_ms=300", "memory_share=100")
+    assert server.ask(path="/live/1").status == 200  # it is known to wait
+    held = fill(server)
+    with server.connect(timeout=30) as other:
+        other.send(request(path="/live/200"), "GET")
+        assert other.reply().status == 503
+    assert server.ask().text() == "Hello, World!"
+    close_all(held)
+
+
+def test_client_that_leaves_while_waiting(limited):
+    server = limited("memory_wait_ms=60000")
+    held = fill(server)
+    before = waiting(server)
+    late = [server.connect() for _ in range(20)]
+    for connection in late:
+        connection.send(request(path="/sleep/1"), "GET")
+    wait_for(lambda: waiting(server) > before)
+    close_all(late)
+    wait_for(lambda: waiting(server) == before)
+    close_all(held)
+    wait_for(lambda: waiting(server) == 0 and ledger(server)["connections"] <= 2)
+
+
+def test_pipelined_behind_one_that_waits(limited):
+    """What came before is answered, what comes behind is answered after it, in order."""
+    server = limited("memory_wait_ms=60000")
+    held = fill(server)
+    with server.connect(timeout=60) as connection:
+        connection.send(request() + request(path="/sleep/1") + request(path="/worker"), "GET", "GET", "GET")
+        assert connection.reply().text() == "Hello, World!"
+        connection.expect_open()
+        close_all(held)
+        assert [connection.reply().text() for _ in range(2)] == ["slept", "0"]
+
+
+def test_upload_that_waits(limited):
+    """The body stays with the kernel and the client until the request is admitted, and is whole then."""
+    server = limited("memory_wait_ms=60000")
+    assert server.ask("POST", "/read-slowly/1", body=b"ab").text() == "2"
+    held = fill(server, "/sleep/60000") + fill(server, "/live/60000")
+    with server.connect(timeout=60) as connection:
+        body = b"u" * (2 * MIB)
+        connection.send(request("POST", "/read-slowly/1", {"Content-Length": str(len(body))}), "POST")
+        connection.socket.setblocking(False)
+        sent = 0
+        deadline = time.monotonic() + 60
+        freed = False
+        while sent < len(body):
+            try:
+                sent += connection.socket.send(body[sent : sent + 65536])
+            except BlockingIOError:
+                time.sleep(0.01)
+            if not freed and sent > 65536:
+                close_all(held)
+                freed = True
+            assert time.monotonic() < deadline
+        connection.socket.setblocking(True)
+        found = connection.reply()
+        assert found.status == 200 and found.text() == str(len(body)), found
+
+
+@pytest.mark.threaded
+def test_stop_while_some_wait(limited):
+    """They are served if memory comes in time, and cut at the end of the stop's time."""
+    server = limited("memory_wait_ms=60000", "stop_timeout_ms=500")
+    held = fill(server)
+    took = server.stop()
+    assert took < 20
+    close_all(held)
+
+
+def test_first_wait_without_memory(limited):
+    """A handler that was not known to wait is ended at its first wait when there is no memory, and says so."""
+    server = limited("memory_wait_ms=60000", "memory_share=100")
+    # The route has been seen not to wait.
+    for _ in range(5):
+        assert server.ask("POST", "/read-all", body=b"ab").text() == "2"
+    held = fill(server)
+    with server.connect(timeout=30) as connection:
+        connection.send(request("POST", "/read-all", {"Content-Length": "4"}) + b"ab", "POST")
+        found = connection.reply()
+        assert found.status == 503 and found.header("Retry-After") and found.closes
+    assert server.ask().text() == "Hello, World!"
+    close_all(held)
+
+
+def test_connections_without_memory(start_probe):
+    """When there is no memory for one more connection, those that have been idle for longest make room."""
+    server = start_probe("workers=1", "memory_limit=1300000", "log_level=3", "max_connections_per_address=-1")
+    connections = []
+    for _ in range(14000):
+        connections.append(open_socket(server.address))
+        if len(connections) % 500 == 0 and "idle connection makes room" in server.error_text():
+            break
+    else:
+        pytest.fail("the limit was not met")
+    with server.connect() as newest:
+        assert newest.ask().status == 200
+    first = connections[0]
+    first.settimeout(20)
+    assert first.recv(10) == b""
+    close_all(connections)
+
+
+def test_rss_of_the_standing_set(limited):
+    """Ten thousand short requests one after the other need no more than one."""
+    server = limited()
+    with server.connect() as connection:
+        connection.ask()
+        before = ledger(server)["reserved"]
+        for _ in range(2000):
+            assert connection.ask().status == 200
+        assert ledger(server)["reserved"] == before
+
+
+# ---- The whole of it
+
+
+class Load:
+    """Clients that ask for the endless stream and read it slowly, and clients that ask for the small JSON."""
+
+    def __init__(self, server, count):
+        self.server = server
+        self.streams = [self._open() for _ in range(count)]
+        self.askers = [self._open() for _ in range(count)]
+        self.selector = selectors.DefaultSelector()
+        for asker in self.askers:
+            self.selector.register(asker, selectors.EVENT_READ)
+        self.sent = {}
+        self.latencies = []
+        self.status = {}
+        self.received = collections.Counter()
+        self.next = 0
+        self.next_stream = 0
+
+    def _open(self):
+        sock = open_socket(self.server.address, receive_buffer=4096)
+        sock.setblocking(False)
+        return sock
+
+    def begin(self):
+        for stream in self.streams:
+            stream.send(request(path="/stream"))
+
+    def ask(self, count):
+        for _ in range(count):
+            asker = self.askers[self.next % len(self.askers)]
+            self.next += 1
+            if asker not in self.sent:
+                asker.send(request(path="/json", headers={"X-Request-ID": "7"}))
+                self.sent[asker] = time.monotonic()
+
+    def take(self):
+        for key, _ in self.selector.select(0.02):
+            data = key.fileobj.recv(4096)
+            assert data.startswith(b"HTTP/1.1 200 ") and data.endswith(b'"status":"ok"}'), data
+            self.latencies.append(time.monotonic() - self.sent.pop(key.fileobj))
+
+    def read_streams(self, count):
+        for _ in range(count):
+            stream = self.streams[self.next_stream % len(self.streams)]
+            self.next_stream += 1
+            try:
+                data = stream.recv(512)
+            except BlockingIOError:
+                continue
+            if stream not in self.status and data:
+                self.status[stream] = int(data[9:12])
+            self.received[stream] += len(data)
+
+    def close(self):
+        self.selector.close()
+        close_all(self.streams + self.askers)
+
+
+def run_load(server, limit, seconds, count):
+    load = Load(server, count)
+    admin = Connection(server.address, timeout=60)
+    try:
+        load.begin()
+        samples = []
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            load.ask(count // 50 + 1)
+            load.take()
+            load.read_streams(count // 20 + 1)
+            if not samples or time.monotonic() - samples[-1][0] > 0.2:
+                samples.append((time.monotonic(), admin.ask(path="/_weir/ledger.json")))
+                if samples[-1][1].status == 200:
+                    assert reserved_of(json.loads(samples[-1][1].text())) <= limit
+        while load.sent:
+            load.take()
+        for _ in range(20):
+            load.read_streams(count)
+            time.sleep(0.02)
+    finally:
+        load.close()
+        admin.close()
+    return load
+
+
+def reserved_of(found):
+    return found["memory"]["reserved"] if "memory" in found else found["reserved"]
+
+
+def check_load(load, count):
+    """Every stream was admitted or told no; none that was admitted stalled; every JSON was answered."""
+    seen = collections.Counter(load.status.values())
+    print(f"streams {dict(seen)}, JSON {len(load.latencies)}, slowest {max(load.latencies):.3f} s")
+    assert set(seen) <= {200, 503} and sum(seen.values()) == count, seen
+    assert seen[200] > 10
+    assert all(load.received[stream] > 4096 for stream, status in load.status.items() if status == 200)
+    if SLOW:
+        assert max(load.latencies) < 2
+
+
+COUNT = 300 if SANITIZE else 5000
+
+
+def test_eight_megabytes(start_tour):
+    """10,000 connections under memory_limit = 8 MB, half of them on endless streams that they read slowly."""
+    server = start_tour("--memory-limit", "8M", "--workers", 2)
+    load = run_load(server, 8 * MIB, 20, COUNT)
+    check_load(load, COUNT)
+    assert server.ask().text() == "Hello, World!"
+    print(f"peak resident {server.peak() / MIB:.1f} MiB")
+
+
+GROUPS = pathlib.Path("/sys/fs/cgroup/memory")
+
+
+@pytest.fixture
+def group():
+    """A memory cgroup of 32 MB."""
+    folder = GROUPS / f"weir-test-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / "memory.limit_in_bytes").write_text(str(32 * MIB))
+    except OSError as error:
+        pytest.skip(f"no memory cgroups of version 1 here: {error}")
+    yield folder
+    for _ in range(100):
+        try:
+            folder.rmdir()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the cgroup is still in use")
+
+
+@pytest.mark.skipif(bool(SANITIZE), reason="sanitizers take more than that")
+def test_eight_megabytes_in_a_small_container(start_tour, group):
+    """The same with the whole process in 32 MB: the kernel does not kill it."""
+
+    def enter():
+        (group / "cgroup.procs").write_text(str(os.getpid()))
+
+    server = start_tour("--memory-limit", "8M", "--workers", 2, before=enter)
+    load = run_load(server, 8 * MIB, 20, COUNT)
+    check_load(load, COUNT)
+    assert server.ask().text() == "Hello, World!"
+    peak = int((group / "memory.max_usage_in_bytes").read_text())
+    failures = int((group / "memory.failcnt").read_text())
+    print(f"peak of the group {peak / MIB:.1f} MiB, limit met {failures} times")
+    assert "oom_kill 0" in (group / "memory.oom_control").read_text()

@@ -106,8 +106,8 @@ typedef struct weir_config {
     size_t request_memory;   /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
     size_t memory_limit;     /* bound on the server's user-space memory; default none */
     size_t kernel_memory_limit; /* soft bound on the kernel's memory for the sockets; 1 MiB and more, default none */
-    int memory_wait_ms;        /* how long a request waits for memory under memory_limit, then 503; default 5000 */
-    int memory_share;          /* percent of that memory that the requests of one route may hold; default 75 */
+    int memory_wait_ms;         /* how long a request waits for memory under memory_limit, then 503; default 5000 */
+    int memory_share;           /* percent of that memory that the requests of one route may hold; default 75 */
     int request_memory_blocks;  /* request arenas' blocks made before the start, each worker; default 4 */
 
     int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */

@@ -163,7 +163,7 @@ static COLD void request_undo(struct h1 *h, uint32_t start)
     timer_cancel(&h1_net(h)->loop->wheel, &x->deadline);
     arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
     if (x->head.fields != x->fields)
-        fields_shrink(h);
+        h1_shrink_fields(h);
     h->in_pos = start;
     h->close = false;
 }

@@ -87,7 +87,7 @@ struct weir_server {
     struct address_table addresses;
     struct socket_memory_total sockets;
     struct process_memory process_memory;
-    uint64_t start_ns; /* CLOCK_MONOTONIC when the workers began to serve */
+    uint64_t start_ns;     /* CLOCK_MONOTONIC when the workers began to serve */
     _Atomic uint64_t sets; /* that are promised to requests, all workers; see admission.h */
     _Atomic bool stopping;
     _Atomic int port;

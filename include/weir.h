@@ -105,10 +105,11 @@ typedef struct weir_config {
     size_t stack_size;       /* a handler's stack; 16 KiB..8 MiB, default 64 KiB */
     size_t request_memory;   /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
     size_t memory_limit;     /* bound on the server's user-space memory; default none */
-    size_t kernel_memory_limit; /* soft bound on the kernel's memory for the sockets; 1 MiB and more, default none */
-    int memory_wait_ms;         /* how long a request waits for memory under memory_limit, then 503; default 5000 */
-    int memory_share;           /* percent of that memory that the requests of one route may hold; default 75 */
-    int request_memory_blocks;  /* request arenas' blocks made before the start, each worker; default 4 */
+    size_t
+        kernel_memory_limit; /* soft bound on the kernel's memory in sockets' queues; 1 MiB and more; default: by the cgroup */
+    int memory_wait_ms;        /* how long a request waits for memory under memory_limit, then 503; default 5000 */
+    int memory_share;          /* percent of that memory that the requests of one route may hold; default 75 */
+    int request_memory_blocks; /* request arenas' blocks made before the start, each worker; default 4 */
 
     int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */
     int so_linger;      /* seconds for SO_LINGER; default WEIR_OFF: the system's own behaviour */
@@ -116,7 +117,7 @@ typedef struct weir_config {
     int send_buffer;    /* SO_SNDBUF of connections; default: the system's */
     int receive_buffer; /* SO_RCVBUF of connections; default: the system's */
 
-    int max_connections;             /* in all workers; default: what the descriptor limit allows */
+    int max_connections;             /* in all workers; default: what descriptors and the cgroup's memory allow */
     int max_connections_per_address; /* default 3/4 of max_connections if that is >= 256; IPv6 by /64; 503; WEIR_OFF */
     int max_requests_per_connection; /* the last one's reply says close; default WEIR_OFF */
     int max_request_line;            /* bytes, CRLF included; default and at most http_buffer_size; 414 */

@@ -32,6 +32,9 @@ struct setting {
 
 #define ADDRESS_LIMIT_FROM 256 /* a smaller server is not kept for many addresses: one may have all of it */
 
+#define KERNEL_MEMORY_MIN     (1 << 20)
+#define GROUP_CONNECTIONS_MIN 16 /* whatever the group allows */
+
 #define WRITE_WINDOW_MS 30000 /* over which a client's rate is measured, where write_timeout_ms is off */
 
 /* Of the settings that are bytes in a socket. */
@@ -50,7 +53,7 @@ static const struct setting table[] = {
     SETTING(stack_size, 16 << 10, 8 << 20, 64 << 10, 0),
     SETTING(request_memory, 4 << 10, 1 << 20, 16 << 10, 0),
     SETTING(memory_limit, 1, INT64_MAX, 0, 0),
-    SETTING(kernel_memory_limit, 1 << 20, INT64_MAX, 0, 0),
+    SETTING(kernel_memory_limit, KERNEL_MEMORY_MIN, INT64_MAX, 0, 0),
     SETTING(memory_wait_ms, 1, DAY_MS, 5000, 0),
     SETTING(memory_share, 1, 100, 75, 0),
     SETTING(request_memory_blocks, 1, 1 << 20, 4, 0),
@@ -139,6 +142,26 @@ static int connections_by_descriptors(void)
     return most > 2 * share ? most - share : most / 2 + 1;
 }
 
+/*
+ * In a small container the sockets alone can be too much: the kernel charges about 4 KiB for each (3.7 measured), and what is in its queues. Of what the group allows beside
+ * memory_limit and the program itself, a quarter is for the queues and the rest for sockets.
+ */
+#define GROUP_PROGRAM ((uint64_t)4 << 20)
+#define GROUP_SOCKET  4608
+
+static void settings_fit_group(weir_config *c, bool any_connections)
+{
+    uint64_t memory = settings_group_memory(), own = c->memory_limit ? c->memory_limit : memory / 2;
+    if (memory == 0)
+        return;
+    uint64_t room = memory > own + GROUP_PROGRAM ? memory - own - GROUP_PROGRAM : 0;
+    uint64_t connections = room / 4 * 3 / GROUP_SOCKET;
+    if (any_connections && connections < (uint64_t)c->max_connections)
+        c->max_connections = connections > GROUP_CONNECTIONS_MIN ? (int)connections : GROUP_CONNECTIONS_MIN;
+    if (c->kernel_memory_limit == 0)
+        c->kernel_memory_limit = room / 4 > KERNEL_MEMORY_MIN ? room / 4 : KERNEL_MEMORY_MIN;
+}
+
 static struct listen_spec spec_of(const weir_config *c)
 {
     return (struct listen_spec){
@@ -200,8 +223,10 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
         setting_check(c, &table[i], errors);
     if (c->workers == 0)
         c->workers = settings_processors();
-    if (c->max_connections == 0)
+    bool any_connections = c->max_connections == 0;
+    if (any_connections)
         c->max_connections = connections_by_descriptors();
+    settings_fit_group(c, any_connections);
     if (c->max_connections_per_address == 0)
         c->max_connections_per_address =
             c->max_connections < ADDRESS_LIMIT_FROM ? WEIR_OFF : c->max_connections - c->max_connections / 4;

@@ -39,4 +39,7 @@ void settings_complete(struct settings *s, struct site *errors);
 /* Processors that this process may use: its affinity, and its cgroup's quota rounded up. At least 1. */
 int settings_processors(void);
 
+/* Bytes that its control group lets it use, the kernel's for it included; 0: any number. */
+uint64_t settings_group_memory(void);
+
 #endif

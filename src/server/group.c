@@ -1,5 +1,5 @@
 /*
- * How many processors this process may use.
+ * What this process may use of the machine: its affinity, and what its control group allows, of either version.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -59,30 +59,67 @@ static int quota_legacy(const char *group)
     return quota_processors(strtoll(quota, NULL, 10), strtoll(period, NULL, 10));
 }
 
+/* A limit of memory: digits; "max", or a number beyond any machine, is none. */
+static uint64_t memory_read(const char *path)
+{
+    char text[64], *end;
+    if (!read_text(path, text, sizeof text))
+        return 0;
+    unsigned long long bytes = strtoull(text, &end, 10);
+    return end == text || bytes >= UINT64_C(1) << 50 ? 0 : bytes;
+}
+
+static uint64_t least_of(uint64_t a, uint64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static uint64_t memory_of(const char *group, bool unified)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path,
+             unified ? "/sys/fs/cgroup%s/memory.max" : "/sys/fs/cgroup/memory%s/memory.limit_in_bytes", group);
+    return memory_read(path);
+}
+
 static int min_of(int a, int b)
 {
     return a < b ? a : b;
 }
 
-/* The least quota of this process's group; inside a container its own group is mounted as the root. */
-static int quota_of_group(void)
+struct group_limits {
+    int processors;  /* INT_MAX: any */
+    uint64_t memory; /* 0: any */
+};
+
+/* The least that this process's groups allow; inside a container its own group is mounted as the root. */
+static struct group_limits group_read(void)
 {
     char text[4096], *state = NULL;
-    int count = min_of(quota_unified(""), quota_legacy(""));
+    struct group_limits least = {.processors = min_of(quota_unified(""), quota_legacy("")),
+                                 .memory = least_of(memory_of("", true), memory_of("", false))};
     if (!read_text("/proc/self/cgroup", text, sizeof text))
-        return count;
+        return least;
     for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
         char *controllers = strchr(line, ':');
         char *group = controllers ? strchr(controllers + 1, ':') : NULL;
         if (!group)
             continue;
         *group++ = '\0';
-        if (strcmp(controllers + 1, "") == 0)
-            count = min_of(count, quota_unified(group));
+        bool unified = strcmp(controllers + 1, "") == 0;
+        if (unified)
+            least.processors = min_of(least.processors, quota_unified(group));
         else if (strstr(controllers + 1, "cpu"))
-            count = min_of(count, quota_legacy(group));
+            least.processors = min_of(least.processors, quota_legacy(group));
+        if (unified || strstr(controllers + 1, "memory"))
+            least.memory = least_of(least.memory, memory_of(group, unified));
     }
-    return count;
+    return least;
+}
+
+uint64_t settings_group_memory(void)
+{
+    return group_read().memory;
 }
 
 int settings_processors(void)
@@ -93,6 +130,6 @@ int settings_processors(void)
         count = CPU_COUNT(&set);
     else
         count = (int)sysconf(_SC_NPROCESSORS_ONLN);
-    count = min_of(min_of(count, quota_of_group()), WORKERS_MAX);
+    count = min_of(min_of(count, group_read().processors), WORKERS_MAX);
     return count > 0 ? count : 1;
 }

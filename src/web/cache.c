@@ -178,11 +178,11 @@ void cache_give_back(struct weir_cache *c, uint64_t bytes)
     uint64_t before = counter_read(&c->account.reserved);
     bool more = true;
     for (int i = 0; i < GIVE_BACK_BATCHES && more && counter_read(&c->account.reserved) + bytes > before; i++) {
-        lock_acquire(&c->lock);
+        cache_lock_acquire(&c->lock);
         for (int k = 0; k < BATCH && more; k++)
             more = cache_evict(c, entry_pinned);
         cache_heap_trim(&c->heap);
-        lock_release(&c->lock);
+        cache_lock_release(&c->lock);
     }
 }
 

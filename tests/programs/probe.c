@@ -352,6 +352,9 @@ static void show_ledger(weir_ctx *c)
                     ",\"refused\":%" PRIu64 ",\"objects\":%" PRIu64 "}",
                     i ? "," : "", a->name, a->in_use, a->reserved, a->peak, a->refused, a->objects);
     }
+    weir_printf(c, "},\"refusals\":{");
+    for (size_t i = 0; i < ledger.refusal_count; i++)
+        weir_printf(c, "%s\"%s\":%" PRIu64, i ? "," : "", ledger.refusals[i].cause, ledger.refusals[i].count);
     weir_printf(c, "}}");
 }
 

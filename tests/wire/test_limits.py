@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import json
 import re
 import select
 import socket
@@ -21,12 +22,14 @@ def refusals(server, name):
     return len(re.findall(rf"refused \({name}, \d+\): ", server.error_text()))
 
 
-def expect_refusal(server, name, count=1, seconds=20):
+def expect_refusal(server, name, count=1, seconds=20, counter=True):
     deadline = time.monotonic() + seconds
     while refusals(server, name) < count:
         assert time.monotonic() < deadline, f"{name} is not in the log: {server.error_text()}"
         time.sleep(0.02)
     assert refusals(server, name) == count
+    if counter:
+        assert json.loads(server.ask(path="/ledger").text())["refusals"][name] == count
 
 
 def expect_status(server, status, data, *methods, name=None):
@@ -220,7 +223,7 @@ def test_connections_per_address(start_probe):
             found = more.reply()
             assert found.status == 503 and found.closes and found.header("Retry-After"), found
             more.expect_end()
-    expect_refusal(server, "max_connections_per_address", 3)
+    expect_refusal(server, "max_connections_per_address", 3, counter=False)
     with socket.create_connection(server.address, 5, source_address=("127.0.0.2", 0)) as other:
         other.sendall(request())
         assert other.recv(100).startswith(b"HTTP/1.1 200 ")

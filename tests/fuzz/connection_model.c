@@ -278,6 +278,7 @@ static void outcome(struct model *m, struct model_reply *r, enum site_kind kind,
     switch (kind) {
     case SITE_READS_NOTHING:
     case SITE_SLEEPS:
+    case SITE_LONG_HEAD:
         whole(r, SLICE(SITE_NONE_TEXT));
         break;
     case SITE_READS_ALL:
@@ -332,6 +333,10 @@ static void outcome(struct model *m, struct model_reply *r, enum site_kind kind,
     case SITE_NO_CONTENT:
         status_add(r->statuses, 204);
         break;
+    case SITE_LONGEST_HEAD:
+        fails(r, 500);
+        r->end = MODEL_CLOSED_TOLD;
+        break;
     case SITE_KINDS:
         break;
     }
@@ -372,7 +377,7 @@ static size_t request(struct model *m, const struct reference_head *h, struct sl
     FUZZ_CHECK(m->count < MODEL_REPLIES);
     struct model_reply *r = &m->replies[m->count++];
     *r = (struct model_reply){.to_head = slice_equal(h->method, SLICE("HEAD")), .to_1_0 = h->minor == 0};
-    if (!reference_persists(h))
+    if (!reference_persists(h) || m->count == SITE_MAX_REQUESTS)
         r->end = MODEL_CLOSED_TOLD;
     struct body b;
     body_read(m, &b, h, input, at);

@@ -268,6 +268,27 @@ static void no_content(weir_ctx *c)
     weir_set_status(c, 204);
 }
 
+static void long_head(weir_ctx *c, int fields, size_t len)
+{
+    begin(c);
+    char value[800];
+    memset(value, 'x', len);
+    value[len] = '\0';
+    for (int i = 0; i < fields; i++)
+        FUZZ_CHECK(weir_add_header(c, "X-Long", value) == 0);
+    weir_reply_text(c, SITE_NONE_TEXT);
+}
+
+static void sends_long_head(weir_ctx *c)
+{
+    long_head(c, 5, 500);
+}
+
+static void sends_longest_head(weir_ctx *c)
+{
+    long_head(c, 20, 700);
+}
+
 const struct site_route site_routes[SITE_KINDS] = {
     [SITE_READS_NOTHING] = {NULL, "/n"},
     [SITE_READS_ALL] = {NULL, "/a"},
@@ -289,6 +310,8 @@ const struct site_route site_routes[SITE_KINDS] = {
     [SITE_SLEEPS] = {NULL, "/t"},
     [SITE_CLOSES] = {NULL, "/k"},
     [SITE_NO_CONTENT] = {NULL, "/d"},
+    [SITE_LONG_HEAD] = {NULL, "/i"},
+    [SITE_LONGEST_HEAD] = {NULL, "/j"},
 };
 
 static const weir_handler handlers[SITE_KINDS] = {
@@ -312,6 +335,8 @@ static const weir_handler handlers[SITE_KINDS] = {
     [SITE_SLEEPS] = sleeps,
     [SITE_CLOSES] = closes,
     [SITE_NO_CONTENT] = no_content,
+    [SITE_LONG_HEAD] = sends_long_head,
+    [SITE_LONGEST_HEAD] = sends_longest_head,
 };
 
 /* The folder with the one file that is sent; removed when the program ends in an orderly way. */
@@ -355,6 +380,7 @@ weir_server *site_new(void *(*worker_start)(void *server_data, int worker))
         .max_request_line = SITE_MAX_LINE,
         .max_header_block = SITE_MAX_BLOCK,
         .max_headers = SITE_MAX_HEADERS,
+        .max_requests_per_connection = SITE_MAX_REQUESTS,
         .max_body = SITE_MAX_BODY,
         .max_chunk_extension = SITE_MAX_EXTENSION,
         .max_trailer = SITE_MAX_TRAILER,
@@ -364,6 +390,7 @@ weir_server *site_new(void *(*worker_start)(void *server_data, int worker))
         .body_timeout_ms = SITE_TIMEOUT_MS,
         .body_grace_ms = SITE_TIMEOUT_MS,
         .write_timeout_ms = SITE_TIMEOUT_MS,
+        .handler_timeout_ms = 100 * SITE_TIMEOUT_MS,
         .watchdog_ms = WEIR_OFF,
         .log_level = WEIR_LOG_DEBUG,
         .log = drop_line,

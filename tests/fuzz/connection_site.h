@@ -14,6 +14,7 @@
 #define SITE_MAX_LINE      600
 #define SITE_MAX_BLOCK     1000
 #define SITE_MAX_HEADERS   40
+#define SITE_MAX_REQUESTS  50 /* of a connection */
 #define SITE_MAX_BODY      5000
 #define SITE_MAX_EXTENSION 200
 #define SITE_MAX_TRAILER   500
@@ -50,6 +51,8 @@ enum site_kind {
     SITE_SLEEPS,
     SITE_CLOSES,
     SITE_NO_CONTENT,
+    SITE_LONG_HEAD,    /* longer than a buffer */
+    SITE_LONGEST_HEAD, /* and than the request's memory: a 500 in its place */
     SITE_KINDS
 };
 

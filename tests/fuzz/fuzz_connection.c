@@ -2,7 +2,7 @@
  * A whole connection: the server's own worker, loop and sockets, with a model of what it has to answer.
  *
  * The input's first byte sets the scene, the second one where the bytes are cut. What follows is sent, but for 0xff, which begins an instruction: cut, pause, end this
- * side, reset, stop reading, go on. After each piece the worker turns until it has nothing to do, and what the client has received by then is compared with the model. At the
+ * side, reset, stop reading, go on, stop the server or cut what runs. After each piece the worker turns until it has nothing to do, and what the client has received by then is compared with the model. At the
  * end every account of the ledger, every fiber and every descriptor has to be back.
  *
  * The worker's thread is the server's; it is stopped before it serves and turns only as this file says, and its monotonic clock stands still but for the pauses. So an
@@ -186,6 +186,16 @@ static void client_send_cut(struct client *c, const char *data, size_t len, unsi
     }
 }
 
+/* The server stops. What it has said by then is right as far as it goes, and it may say that the connection ends. */
+static void client_let_go(struct client *c)
+{
+    settle();
+    while (client_read(c, OUTPUT_MAX) > 0)
+        settle();
+    c->half_closed = true;
+    (void)client_check(c, false, false);
+}
+
 /* Returns false when the connection is over for the client. */
 static bool client_obey(struct client *c, uint8_t instruction)
 {
@@ -195,6 +205,14 @@ static bool client_obey(struct client *c, uint8_t instruction)
         c->half_closed = true;
         break;
     case 'r':
+        return false;
+    case 'd':
+        net_drain(&world.worker->net);
+        client_let_go(c);
+        return false;
+    case 'x':
+        net_cut(&world.worker->net);
+        client_let_go(c);
         return false;
     case 's':
         c->reading = false;
@@ -313,6 +331,7 @@ static void run(const uint8_t *data, size_t size)
         settle();
         check_back(lowest_fd);
     }
+    world.worker->net.draining = world.worker->net.cutting = false;
     free(c.sent);
 }
 

@@ -160,7 +160,7 @@ static void check_part(const struct model_reply *r, const struct seen *s, bool e
         FUZZ_CHECK(!whole || slice_equal(r->body, s->body));
         FUZZ_CHECK(!whole || !ended);
     } else {
-        FUZZ_CHECK(!whole);
+        FUZZ_CHECK(!whole && (r->page || begins_with(r->body, s->body)));
     }
 }
 
@@ -210,6 +210,9 @@ uint64_t model_compare(const struct model *m, struct slice output, bool ended, b
             return handled;
         }
         read_reply(&s, output, r, ended, data);
+        if (s.until_end && !whole)
+            s.whole =
+                false; /* a client that did not read: it may have been cut, which on a socket pair looks like the end */
         FUZZ_CHECK(r->form != MODEL_WAITING && (!s.head_whole || status_is_among(s.status, r->statuses)));
         if (r->form != MODEL_WHOLE || !s.whole) {
             check_part(r, &s, ended, whole);

@@ -250,7 +250,7 @@ int main(int argc, char **argv)
     int number, error;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
     error = weir_server_start(s);
     if (error) {
         fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(s));

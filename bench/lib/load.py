@@ -4,11 +4,11 @@ SPDX-License-Identifier: MIT
 """
 
 import os
+import re
 import shlex
 import socket
 
 from . import build, h2load, proc, steady, wrk
-from .server import reply_length
 from .sockets import server_socket_memory
 from .watch import Watch, run
 
@@ -93,12 +93,21 @@ def whole_reply_length(instance, program):
     with socket.create_connection((instance.host, instance.port), timeout=30) as connection:
         connection.sendall(request(instance, program).encode())
         reply = b""
-        while b"\r\n\r\n" not in reply:
+        while not ends_reply(reply):
             more = connection.recv(65536)
             if not more:
-                raise OSError("the connection ended within a head")
+                raise OSError("the connection ended within a reply")
             reply += more
-    return reply_length(reply)
+    return len(reply)
+
+
+def ends_reply(reply):
+    """Whether these bytes are a whole reply: by its length, or by its last chunk."""
+    head, blank, body = reply.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length:\s*(\d+)", head, re.IGNORECASE)
+    if not blank:
+        return False
+    return len(body) >= int(length.group(1)) if length else body.endswith(b"0\r\n\r\n")
 
 
 def is_answered(instance, program):

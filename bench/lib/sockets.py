@@ -34,9 +34,14 @@ def server_socket_memory(port):
 
 
 def each_server_socket(port):
-    """For each of the connected TCP over IPv4 sockets whose local port is `port`: bytes in its receive and send
-    queues with the kernel's overhead, and what is reserved beyond. None when the kernel does not tell."""
-    request = struct.pack("=BBBxI", socket.AF_INET, socket.IPPROTO_TCP, 1 << (_INET_DIAG_SKMEMINFO - 1), _ESTABLISHED_AND_CLOSING)
+    """For each of the connected TCP sockets whose local port is `port`: bytes in its receive and send queues with the
+    kernel's overhead, and what is reserved beyond. None when the kernel does not tell."""
+    found = [_each_of_family(family, port) for family in (socket.AF_INET, socket.AF_INET6)]  # some serve IPv4 by sockets of IPv6
+    return None if None in found else found[0] + found[1]
+
+
+def _each_of_family(family, port):
+    request = struct.pack("=BBBxI", family, socket.IPPROTO_TCP, 1 << (_INET_DIAG_SKMEMINFO - 1), _ESTABLISHED_AND_CLOSING)
     request += struct.pack("!HH", port, 0) + bytes(44)  # any addresses, interface and cookie
     header = struct.pack("=IHHII", 16 + len(request), _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP, 1, 0)
     each = []

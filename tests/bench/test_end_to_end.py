@@ -75,6 +75,9 @@ def test_quick_run_makes_a_whole_report(start, tmp_path):
     assert "## 3. Plaintext" in text and "| the floor" in text and build.ROOT not in text
     assert "<svg" in read(tmp_path, "plaintext-cpu.svg")
     assert read(tmp_path, "results.csv").startswith("table,scenario,peer,round,")
+    os.unlink(tmp_path / "report" / "report.md")
+    assert start("--render").wait(60) == 0
+    assert read(tmp_path, "report.md") == text
 
 
 def test_interrupted_run_leaves_a_partial_report(start, tmp_path):

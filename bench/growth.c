@@ -1,7 +1,7 @@
 /*
- * weir with as many routes and as much middleware as are asked for: PEER_ROUTES patterns /route0/{id}, /route1/{id}, ..., and
- * PEER_MIDDLEWARE functions before each that do nothing. bench/tables/growth.py measures what a request costs against
- * either.
+ * weir with as many routes and as much middleware as are asked for, and with buffers of a size: PEER_ROUTES patterns
+ * /route0/{id}, /route1/{id}, ...; PEER_MIDDLEWARE functions before each that do nothing; PEER_HTTP_BUFFER and
+ * PEER_WS_BUFFER bytes (0: the defaults). bench/tables/growth.py and programs.py measure what a request costs with them.
  *
  *     growth PORT
  *
@@ -34,6 +34,8 @@ int main(int argc, char **argv)
     weir_server *s = weir_server_new(&(weir_config){
         .host = "127.0.0.1",
         .port = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 60000,
+        .http_buffer_size = (size_t)number("PEER_HTTP_BUFFER"),
+        .ws_buffer_size = (size_t)number("PEER_WS_BUFFER"),
     });
     weir_get(s, "/", hello);
     for (long i = number("PEER_MIDDLEWARE"); i > 0; i--)

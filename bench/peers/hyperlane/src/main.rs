@@ -190,12 +190,12 @@ hook!(Cache, stream, ctx, {
     Status::Continue
 });
 
-/// What the table of growth asks for: so many of something.
-fn number(name: &str) -> usize {
+/// What the tables of growth and of programs ask for: so many of something.
+fn number(name: &str, default: usize) -> usize {
     std::env::var(name)
         .ok()
         .and_then(|value| value.parse().ok())
-        .unwrap_or(0)
+        .unwrap_or(default)
 }
 
 hook!(Pass, stream, ctx, { Status::Continue });
@@ -208,16 +208,16 @@ async fn main() {
         .set_address(format!("127.0.0.1:{port}"))
         .set_nodelay(Some(true));
     let mut request_config: RequestConfig = RequestConfig::default();
-    request_config.set_buffer_size(8192);
+    request_config.set_buffer_size(number("PEER_HTTP_BUFFER", 8192));
     let mut server: Server = Server::default();
     server.server_config(server_config);
     server.request_config(request_config);
     server.request_middleware::<RequestMiddleware>();
     server.response_middleware::<ResponseMiddleware>();
-    for _ in 0..number("PEER_MIDDLEWARE") {
+    for _ in 0..number("PEER_MIDDLEWARE", 0) {
         server.request_middleware::<Pass>();
     }
-    for i in 0..number("PEER_ROUTES") {
+    for i in 0..number("PEER_ROUTES", 0) {
         let pattern: &'static str = format!("/route{i}/{{id}}").leak();
         server.route::<Hello>(pattern);
     }

@@ -177,12 +177,12 @@ async fn cache(ctx: Context) {
         .await;
 }
 
-/// What the table of growth asks for: so many of something.
-fn number(name: &str) -> usize {
+/// What the tables of growth and of programs ask for: so many of something.
+fn number(name: &str, default: usize) -> usize {
     std::env::var(name)
         .ok()
         .and_then(|value| value.parse().ok())
-        .unwrap_or(0)
+        .unwrap_or(default)
 }
 
 async fn pass(_: Context) {}
@@ -198,14 +198,16 @@ async fn main() {
     server.port(port).await;
     server.enable_nodelay().await;
     server.disable_linger().await;
-    server.http_buffer_size(8192).await;
-    server.ws_buffer_size(4096).await;
+    server
+        .http_buffer_size(number("PEER_HTTP_BUFFER", 8192))
+        .await;
+    server.ws_buffer_size(number("PEER_WS_BUFFER", 4096)).await;
     server.request_middleware(request_middleware).await;
     server.response_middleware(response_middleware).await;
-    for _ in 0..number("PEER_MIDDLEWARE") {
+    for _ in 0..number("PEER_MIDDLEWARE", 0) {
         server.request_middleware(pass).await;
     }
-    for i in 0..number("PEER_ROUTES") {
+    for i in 0..number("PEER_ROUTES", 0) {
         server.route(format!("/route{i}/{{id}}"), hello).await;
     }
     server.route("/", hello).await;

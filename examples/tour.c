@@ -215,6 +215,7 @@ static void add_routes(weir_server *s)
     weir_any(s, "/echo", echo);
     weir_post(s, "/length", length);
     weir_get(s, "/users/{id:[0-9]+}/posts/{post}", post);
+    weir_server_admin(s, "/_weir", NULL); /* for everybody, since this server is for trying things out */
 }
 
 /* ---- Sample files */
@@ -389,6 +390,7 @@ static void print_programs(const char *curl, const char *url)
     printf("echo            %s -d 'some text' %s/echo\n", curl, url);
     printf("length          %s --data-binary @README.md %s/length\n", curl, url);
     printf("parameters      %s -i %s/users/7/posts/first\n", curl, url);
+    printf("the ledger      %s/_weir/  # in a browser; %s -s %s/_weir/metrics\n", url, curl, url);
 }
 
 static void print_listening(const struct options *o, int port)

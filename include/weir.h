@@ -703,6 +703,30 @@ WEIR_API int weir_ledger_sample(weir_server *s);
 WEIR_API void weir_ledger_json(weir_ctx *c);
 WEIR_API void weir_ledger_metrics(weir_ctx *c);
 
+/* The ledger's page and who may see it. */
+typedef struct weir_admin_config {
+    /*
+     * Asked about every request below the path, on the request's fiber; may suspend and may set headers. 0: it may be seen. 401 (with
+     * WWW-Authenticate set), 403 or another error status: it may not, and the error page of that status is the reply. NULL: whoever can reach it
+     * may see it.
+     */
+    int (*authorize)(weir_ctx *c, void *data);
+    void *data; /* handed to authorize */
+    /* A listener of its own, as by weir_server_listen(): by others the page is not there (404). NULL: it is there by all. */
+    const weir_listen_config *listener;
+} weir_admin_config;
+
+/*
+ * Mounts the live page of the ledger at path, such as "/_weir", with what it reads: path/ledger.json, path/metrics (Prometheus), path/events
+ * (the same JSON once a second, as an event stream). ledger.json then lists the requests that have been running for longest. Off unless called;
+ * once, before the start. config NULL: all defaults. Returns 0, or WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the
+ * server then refuses to start.
+ */
+WEIR_API int weir_server_admin(weir_server *s, const char *path, const weir_admin_config *config);
+
+/* The TCP port of the page's own listener, once started; weir_server_port() if it has none. Any thread. */
+WEIR_API int weir_server_admin_port(const weir_server *s);
+
 #ifdef __cplusplus
 }
 #endif

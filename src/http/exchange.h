@@ -86,7 +86,7 @@ struct exchange {
     struct target target;
     struct arena arena;
     struct reply reply;
-    uint64_t begin_ns;     /* turn_ns of the worker's counters when it began */
+    uint64_t begin_ns;     /* turn_ns of the worker's counters when it began; 0: it has not */
     uint64_t body_sent;    /* bytes of body handed to the output */
     struct slice rest;     /* of the last piece of the body that was read, not yet copied out */
     int64_t body_length;   /* of the request: -1 when chunked */

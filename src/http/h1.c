@@ -85,6 +85,7 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
     if (unlikely(c->flags & H1_ADMITTED))
         admission_arrive(h);
     h->in_pos = h->in_len = 0;
+    h->x.begin_ns = 0;
     h->region = h->region_end = h->pos = h->open = NULL;
     h->close = h->linger = h->reset = h->finishing = h->receiving = h->parsing = false;
     h->served = 0;

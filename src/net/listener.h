@@ -17,6 +17,7 @@ struct listen_spec {
     struct address address; /* of a socket that we bind */
     int inherited_fd;       /* > 0: used instead */
     bool shared;            /* one socket for all workers */
+    bool admin;             /* for the ledger's page */
     int backlog;
     int unix_mode; /* permission bits of a Unix socket's file */
     int notsent_lowat;

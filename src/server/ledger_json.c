@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/ledger.h"
+#include "server/live.h"
 #include "web/json.h"
 
 #include <inttypes.h>
@@ -102,12 +103,15 @@ void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
     put_traffic(w, l);
     put_handlers(w, l);
     put_caches(w, l);
+    ledger_put(w, ",\"live\":");
+    live_put_json(w);
     ledger_put(w, "}");
 }
 
 void weir_ledger_json(weir_ctx *c)
 {
     weir_ledger ledger;
+    live_refresh(c);
     ledger_read_fresh(c, &ledger);
     weir_set_header(c, "Content-Type", "application/json");
     weir_set_header(c, "Cache-Control", "no-store");

@@ -68,6 +68,7 @@ void weir_server_free(weir_server *s)
     server_close_accounts(s);
     if (s->offload.threads_max)
         offload_done(&s->offload);
+    admin_done(s);
     memory_free(&s->account, s->workers, s->workers_size);
     address_table_done(&s->addresses);
     site_done(&s->site);
@@ -372,7 +373,9 @@ int weir_server_start(weir_server *s)
     memset(s->workers, 0, s->workers_size);
     for (size_t i = 0; i < workers; i++)
         worker_init(&s->workers[i], s, (int)i);
-    int error = server_count_addresses(s);
+    int error = admin_start(s);
+    if (!error)
+        error = server_count_addresses(s);
     if (!error)
         error = server_listen(s);
     if (!error)

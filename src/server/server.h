@@ -9,6 +9,7 @@
 #include "base/lock.h"
 #include "base/thread.h"
 #include "net/socket_memory.h"
+#include "server/admin.h"
 #include "server/process_memory.h"
 #include "server/settings.h"
 #include "web/context.h"
@@ -87,6 +88,7 @@ struct weir_server {
     struct address_table addresses;
     struct socket_memory_total sockets;
     struct process_memory process_memory;
+    struct admin admin;
     uint64_t start_ns;     /* CLOCK_MONOTONIC when the workers began to serve */
     _Atomic uint64_t sets; /* that are promised to requests, all workers; see admission.h */
     _Atomic bool stopping;

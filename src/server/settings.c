@@ -305,7 +305,10 @@ static uint64_t worker_memory(const weir_config *c)
 void settings_complete(struct settings *s, struct site *errors)
 {
     const weir_config *c = &s->config;
-    if (!s->own_address && s->listener_count > 1) {
+    size_t others = 0; /* listeners that were added for the program's own clients */
+    for (size_t i = 1; i < s->listener_count; i++)
+        others += !s->listeners[i].admin;
+    if (!s->own_address && others > 0) {
         s->listener_count--;
         memmove(&s->listeners[0], &s->listeners[1], s->listener_count * sizeof s->listeners[0]);
     }

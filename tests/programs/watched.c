@@ -1,5 +1,6 @@
 /*
- * A server that is watched: handlers that leave a mark in each figure of the ledger, and the ledger's forms. Arguments: workers=N, memory_limit=BYTES, watchdog_ms=N.
+ * A server that is watched: handlers that leave a mark in each figure of the ledger, the ledger's forms, and its page at /_weir. Arguments: workers=N,
+ * memory_limit=BYTES, watchdog_ms=N, stack_size=BYTES; authorize=1: the page is for who knows a password; own=1: it has a listener of its own.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -53,6 +54,11 @@ static void spin(weir_ctx *c)
     while (now_ms() < end)
         ;
     weir_reply_text(c, "spun");
+}
+
+static void worker(weir_ctx *c)
+{
+    weir_reply_printf(c, "text/plain", "%d", weir_worker_index(c));
 }
 
 static void body_length(weir_ctx *c)
@@ -127,12 +133,27 @@ static int serve(weir_server *s)
         fputs(weir_server_errors(s), stderr);
         return 1;
     }
-    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
+    printf("page on %d\nlistening on http://127.0.0.1:%d\n", weir_server_admin_port(s), weir_server_port(s));
     fflush(stdout);
     sigwait(&signals, &number);
     weir_server_stop(s);
     return weir_server_wait(s) == 0 ? 0 : 1;
 }
+
+/* The password may be known and the person not be allowed all the same. */
+static int authorize(weir_ctx *c, void *data)
+{
+    const char *given = weir_header(c, "Authorization");
+    if (given && strcmp(given, data) == 0)
+        return 0;
+    if (given)
+        return 403;
+    weir_set_header(c, "WWW-Authenticate", "Basic realm=\"ledger\"");
+    return 401;
+}
+
+static const weir_listen_config own = {.host = "127.0.0.1", .port = WEIR_ANY};
+static weir_admin_config admin = {.data = "Basic d2VpcjpzZWNyZXQ="}; /* weir:secret */
 
 static bool argument(weir_config *config, const char *text)
 {
@@ -144,6 +165,12 @@ static bool argument(weir_config *config, const char *text)
         config->memory_limit = (size_t)number;
     else if (strncmp(text, "watchdog_ms=", 12) == 0)
         config->watchdog_ms = (int)number;
+    else if (strncmp(text, "stack_size=", 11) == 0)
+        config->stack_size = (size_t)number;
+    else if (strcmp(text, "authorize=1") == 0)
+        admin.authorize = authorize;
+    else if (strcmp(text, "own=1") == 0)
+        admin.listener = &own;
     else
         return false;
     return true;
@@ -161,6 +188,7 @@ int main(int argc, char **argv)
     weir_get(s, "/status/{status:[0-9]+}", status);
     weir_get(s, "/sleep/{ms:[0-9]+}", sleep_and_reply);
     weir_get(s, "/spin/{ms:[0-9]+}", spin);
+    weir_get(s, "/worker", worker);
     weir_post(s, "/length", body_length);
     weir_get(s, "/large", large);
     weir_get(s, "/flood", flood);
@@ -169,6 +197,7 @@ int main(int argc, char **argv)
     weir_get(s, "/offload", offload);
     weir_get(s, "/ledger.json", weir_ledger_json);
     weir_get(s, "/metrics", weir_ledger_metrics);
+    weir_server_admin(s, "/_weir", &admin);
     int result = serve(s);
     weir_server_free(s);
     return result;

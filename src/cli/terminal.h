@@ -1,0 +1,28 @@
+/*
+ * The terminal while the screen is shown: its size, its keys, and how it was before.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_CLI_TERMINAL_H
+#define WEIR_CLI_TERMINAL_H
+
+#include <stdbool.h>
+
+enum terminal_event { TERMINAL_TIME, TERMINAL_RESIZED, TERMINAL_QUIT };
+
+/* Whether standard output is a terminal that can be drawn on. */
+bool terminal_is_there(void);
+/* Whether colours are wanted: a terminal, and NO_COLOR is not set. */
+bool terminal_has_colour(void);
+
+/* Takes the terminal over. What ends the process, signals included, puts it back first. */
+void terminal_begin(void);
+void terminal_end(void);
+
+/* Its size, or 80 and 24. */
+void terminal_size(int *width, int *height);
+
+/* Waits for ms, or until the size changes, or until q, Escape or a signal asks for the end. */
+enum terminal_event terminal_wait(int ms);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * A ledger as it was read from a server's JSON: what the screen shows. What the JSON does not have is zero.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_CLI_VIEW_H
+#define WEIR_CLI_VIEW_H
+
+#include "base/slice.h"
+
+#include <stdint.h>
+
+#define VIEW_ACCOUNTS 64
+#define VIEW_LIVE     32
+#define VIEW_CACHES   16
+#define VIEW_REFUSALS 48
+#define VIEW_TIMES    32
+#define VIEW_NAME_MAX 96
+
+struct view_account {
+    char name[VIEW_NAME_MAX];
+    uint64_t in_use, reserved, peak, objects, refused;
+};
+
+struct view_live {
+    char method[16], route[VIEW_NAME_MAX], peer[VIEW_NAME_MAX], state[16];
+    double seconds;
+    uint64_t sent, memory;
+};
+
+struct view_cache {
+    char name[VIEW_NAME_MAX];
+    uint64_t hits, misses, waits, evictions, entries, bytes;
+};
+
+struct view_refusal {
+    char cause[VIEW_NAME_MAX];
+    uint64_t count;
+};
+
+struct view_time {
+    double most; /* seconds; 0 in the last class, which has no end */
+    uint64_t count;
+};
+
+struct view {
+    char version[32];
+    double uptime;
+    uint64_t workers;
+    uint64_t limit, in_use, reserved, kernel;
+    uint64_t resident, private_bytes, remainder; /* all 0: not known */
+    uint64_t accepted, open, idle, head, active, draining, lingering;
+    uint64_t requests;
+    uint64_t responses[6]; /* [0]: unanswered */
+    uint64_t bytes_in, bytes_out;
+    uint64_t fibers_running, fibers_waiting;
+    uint64_t offload_threads, offload_busy, offload_queued;
+    struct view_account accounts[VIEW_ACCOUNTS];
+    struct view_live live[VIEW_LIVE];
+    struct view_cache caches[VIEW_CACHES];
+    struct view_refusal refusals[VIEW_REFUSALS]; /* those that have been met */
+    struct view_time times[VIEW_TIMES];
+    int account_count, live_count, cache_count, refusal_count, time_count;
+};
+
+/* False: text is not the JSON of a ledger. */
+bool view_read(struct view *v, struct slice text);
+
+/* The time within which the share q of the handlers ended that ended between two views (before NULL: ever). -1: none did; 0: less than the first class tells. */
+double view_quantile(const struct view *v, const struct view *before, double q);
+
+#endif

@@ -49,7 +49,7 @@ def _leak(instance, options):
     """Private memory after a tenth of the requests, and after all of them: as many as are wanted, or as the time allows."""
     program = PROGRAMS["json"]
     rate = load.closed(instance, program, 64, 2)["rate"]
-    total = max(100, min(options.leak_requests, round(rate * options.leak_seconds)))
+    total = max(1000, min(options.leak_requests, round(rate * options.leak_seconds)))
     load.counted(instance, program, 64, total // 10, 60 + options.leak_seconds)
     early = load.settled(instance, 2.0, 6.0).private
     result = load.counted(instance, program, 64, total - total // 10, 60 + 3 * options.leak_seconds)

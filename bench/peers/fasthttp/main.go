@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -67,7 +68,11 @@ func (a *app) large(ctx *fasthttp.RequestCtx) {
 	}
 	ctx.SetContentType("application/octet-stream")
 	ctx.SetConnectionClose()
-	ctx.SetBodyStream(file, int(info.Size())) // closes the file
+	// The program reads and sends by hand: a file by itself would go out by sendfile. It is closed behind the reply.
+	ctx.SetBodyStream(struct {
+		io.Reader
+		io.Closer
+	}{file, file}, int(info.Size()))
 }
 
 func reply(ctx *fasthttp.RequestCtx) {

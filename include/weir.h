@@ -658,8 +658,9 @@ typedef struct weir_ledger {
     uint64_t process_remainder; /* what of the private memory no pool and no allocation of weir's explains */
 
     uint64_t accepted;    /* connections ever */
-    uint64_t connections; /* open now: the sum of the five below */
-    uint64_t connections_idle, connections_head, connections_active, connections_draining, connections_lingering;
+    uint64_t connections; /* open now: the sum of the six below */
+    uint64_t connections_idle, connections_head, connections_waiting, connections_active, connections_draining,
+        connections_lingering;
 
     uint64_t requests; /* ended or refused ever: the sum of responses but for [1] */
     /* By the class of their status; [1]: interim ones; [0]: the client had gone before there was one. */

@@ -170,9 +170,9 @@ static void put_traffic(struct screen *s, const struct view *v, const struct vie
                 show_rate(c, RATE(v, before, responses[4])), show_rate(d, RATE(v, before, responses[5])),
                 show_rate(e, RATE(v, before, responses[0])));
     screen_line(s, NULL,
-                "connections  %" PRIu64 " open: %" PRIu64 " active, %" PRIu64 " draining, %" PRIu64
-                " half a head, %" PRIu64 " idle, %" PRIu64 " lingering",
-                v->open, v->active, v->draining, v->head, v->idle, v->lingering);
+                "connections  %" PRIu64 " open: %" PRIu64 " active, %" PRIu64 " draining, %" PRIu64 " idle, %" PRIu64
+                " half a head, %" PRIu64 " lingering, %" PRIu64 " wait for memory",
+                v->open, v->active, v->draining, v->idle, v->head, v->lingering, v->waiting);
     screen_line(s, NULL, "bytes        %s/s sent   %s/s received", show_byte_rate(a, RATE(v, before, bytes_out)),
                 show_byte_rate(b, RATE(v, before, bytes_in)));
     screen_line(s, NULL,

@@ -37,6 +37,7 @@ static const struct number totals[] = {
     {"connections.open", offsetof(struct view, open)},
     {"connections.idle", offsetof(struct view, idle)},
     {"connections.head", offsetof(struct view, head)},
+    {"connections.waiting", offsetof(struct view, waiting)},
     {"connections.active", offsetof(struct view, active)},
     {"connections.draining", offsetof(struct view, draining)},
     {"connections.lingering", offsetof(struct view, lingering)},

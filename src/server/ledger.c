@@ -106,16 +106,19 @@ static void read_connections(const struct worker *w, weir_ledger *ledger)
 {
     const struct http_counters *counters = &w->http.counters;
     uint64_t open = counter_read(&w->net.open);
-    uint64_t heads = counter_read(&w->http.spill_account.objects);
+    /* One that waits for memory has its head in such a block, too. */
+    uint64_t waiting = counter_read(&w->http.admission.account.objects);
+    uint64_t heads = less(counter_read(&w->http.spill_account.objects), waiting);
     uint64_t draining = counter_read(&counters->draining), lingering = counter_read(&counters->lingering);
     uint64_t live = less(counter_read(&w->http.record_account.objects), counter_read(&counters->field_tables));
     ledger->accepted += counter_read(&w->net.accepted);
     ledger->connections += open;
     ledger->connections_head += heads;
+    ledger->connections_waiting += waiting;
     ledger->connections_draining += draining;
     ledger->connections_active += less(live, draining);
     ledger->connections_lingering += lingering;
-    ledger->connections_idle += less(open, heads + live + lingering);
+    ledger->connections_idle += less(open, heads + waiting + live + lingering);
     ledger->bytes_in += counter_read(&w->net.bytes_in);
     ledger->bytes_out += counter_read(&w->net.bytes_out);
 }

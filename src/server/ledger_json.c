@@ -47,9 +47,9 @@ static void put_traffic(struct ledger_writer *w, const weir_ledger *l)
 {
     ledger_put(w,
                ",\"connections\":{\"accepted\":%" PRIu64 ",\"open\":%" PRIu64 ",\"idle\":%" PRIu64 ",\"head\":%" PRIu64
-               ",\"active\":%" PRIu64 ",\"draining\":%" PRIu64 ",\"lingering\":%" PRIu64 "}",
-               l->accepted, l->connections, l->connections_idle, l->connections_head, l->connections_active,
-               l->connections_draining, l->connections_lingering);
+               ",\"waiting\":%" PRIu64 ",\"active\":%" PRIu64 ",\"draining\":%" PRIu64 ",\"lingering\":%" PRIu64 "}",
+               l->accepted, l->connections, l->connections_idle, l->connections_head, l->connections_waiting,
+               l->connections_active, l->connections_draining, l->connections_lingering);
     ledger_put(w, ",\"requests\":%" PRIu64 ",\"responses\":{", l->requests);
     for (int i = 1; i <= 5; i++)
         ledger_put(w, "\"%dxx\":%" PRIu64 ",", i, l->responses[i]);

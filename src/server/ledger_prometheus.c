@@ -139,9 +139,9 @@ static void put_connections(struct ledger_writer *w, const weir_ledger *l)
         const char *state;
         uint64_t count;
     } states[] = {
-        {"idle", l->connections_idle},           {"head", l->connections_head},
-        {"active", l->connections_active},       {"draining", l->connections_draining},
-        {"lingering", l->connections_lingering},
+        {"idle", l->connections_idle},         {"head", l->connections_head},
+        {"waiting", l->connections_waiting},   {"active", l->connections_active},
+        {"draining", l->connections_draining}, {"lingering", l->connections_lingering},
     };
     put_single(w, "connections_accepted_total", "counter", "Connections ever.", l->accepted);
     put_metric(w, "connections", "gauge", "Connections that are open, by what they do.");

@@ -132,9 +132,24 @@ def test_connections_by_state(watched):
         # A refused client is waited for for 2 seconds; the ledger's own reader is the fifth that is active.
         wait_for(linger, lambda found: {**found, "lingering": min(2, found["lingering"])} == states)
         total = read(watched)["connections"]
-        assert total["open"] == sum(total[name] for name in states)
+        assert total["open"] == sum(total[name] for name in states) and total["waiting"] == 0
     left = {"idle": 0, "head": 0, "active": 1, "draining": 0, "lingering": 0}
     wait_for(lambda: {name: read(watched)["connections"][name] for name in states}, lambda found: found == left)
+
+
+def test_connections_that_wait_for_memory(start):
+    """Under a bound some requests wait for memory, and are counted as that and as nothing else."""
+    server = start("tests/programs/watched", "workers=1", "memory_limit=3000000")
+    with contextlib.ExitStack() as stack:
+        for path in ["/sleep/1"] * 2 + ["/sleep/60000"] * 60:
+            one = stack.enter_context(server.connect())
+            one.send(client.request(path=path), "GET")
+            reset_at_close(one)
+        found = wait_for(lambda: read(server)["connections"], lambda found: found["waiting"] > 5)
+        assert found["active"] > 5 and found["head"] == 0
+        assert found["open"] == sum(found[name] for name in ("idle", "head", "waiting", "active", "draining", "lingering"))
+        assert metrics(server)["weir_connections", "waiting"] > 0
+    wait_for(lambda: read(server)["connections"]["waiting"], lambda waiting: waiting == 0)
 
 
 def slower_than(ledger, seconds):

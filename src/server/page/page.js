@@ -3,7 +3,7 @@
 
 const KEEP = 900; // seconds of history
 const COLOURS = 9; // --s0 to --s8, the last one for what is left over
-const STATES = ["active", "draining", "head", "idle", "lingering"];
+const STATES = ["active", "draining", "waiting", "head", "idle", "lingering"];
 const CLASSES = ["2xx", "3xx", "4xx", "5xx", "1xx", "none"];
 
 const $ = (id) => document.getElementById(id);
@@ -389,7 +389,7 @@ const charts = [
   new Chart("times", { title: "Handler time", stacked: false, least: 0.002, format: time, series: () => [
     { label: "median", colour: "--s0", value: (s) => s.median },
     { label: "99 %", colour: "--s1", value: (s) => s.p99 }] }),
-  new Chart("connections", { title: "Connections by state", series: fixed(STATES, "connections", [0, 6, 1, 2, 3], { head: "half a head" }), stacked: true, least: 10,
+  new Chart("connections", { title: "Connections by state", series: fixed(STATES, "connections", [0, 6, 5, 1, 2, 3], { head: "half a head", waiting: "wait for memory" }), stacked: true, least: 10,
     format: (v) => count(v ?? 0) }),
 ];
 

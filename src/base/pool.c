@@ -152,12 +152,13 @@ int pool_preallocate(struct pool *p, size_t n)
 
 #define SLAB_TOUCHED_KEEP 4 /* objects whose pages an empty slab may keep */
 
-/* Gives back the pages of a slab that stays but holds nothing, unless it has touched so few that they are soon needed again. */
-static void slab_clean(const struct pool *p, struct pool_slab *s)
+/* Gives back the pages of a slab that stays but holds nothing. While the pool is in use, not those of one that has touched so few that they are
+ * soon needed again. */
+static void slab_clean(const struct pool *p, struct pool_slab *s, bool quiet)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t from = (p->first + page - 1) & ~(page - 1);
-    if (s->used > 0 || s->fresh <= SLAB_TOUCHED_KEEP || from >= p->slab_size)
+    if (s->used > 0 || s->fresh <= (quiet ? 0 : SLAB_TOUCHED_KEEP) || from >= p->slab_size)
         return;
     madvise((char *)s + from, p->slab_size - from, MADV_DONTNEED);
     s->free = s->last = NULL;
@@ -166,6 +167,7 @@ static void slab_clean(const struct pool *p, struct pool_slab *s)
 
 void pool_trim(struct pool *p, bool all)
 {
+    bool quiet = all || p->low == p->empty; /* no object of an empty slab was needed */
     uint32_t spare = all ? p->empty : p->low;
     spare = spare > p->keep ? spare - p->keep : 0;
     uint32_t release = all ? spare : (spare + 1) / 2, promised = slabs_for(p, p->promised);
@@ -183,7 +185,7 @@ void pool_trim(struct pool *p, bool all)
     }
     p->low = p->empty;
     list_for_each (l, &p->partial)
-        slab_clean(p, container_of(l, struct pool_slab, link));
+        slab_clean(p, container_of(l, struct pool_slab, link), quiet);
 }
 
 /* An object is in use if it was ever handed out and is not on its slab's free list: finding that out here costs nothing anywhere else. */

@@ -213,17 +213,22 @@ static void fiber_make_lean(struct fiber *fiber)
 
 /* ---- The pool ---- */
 
+/* The least recently used warm fiber gives back its pages. */
+static void fibers_slim(struct fibers *f)
+{
+    f->lean = f->lean->prev;
+    f->lean_count++;
+    fiber_make_lean(container_of(f->lean, struct fiber, link));
+}
+
 /* Puts a fiber first in the idle list; beyond the mark the least recently used warm one gives back its pages. */
 static void fibers_insert(struct fibers *f, struct fiber *fiber)
 {
     fiber_forget(fiber);
     list_push_front(&f->idle, &fiber->link);
     f->idle_count++;
-    if (f->idle_count - f->lean_count <= f->keep)
-        return;
-    f->lean = f->lean->prev;
-    f->lean_count++;
-    fiber_make_lean(container_of(f->lean, struct fiber, link));
+    if (f->idle_count - f->lean_count > f->keep)
+        fibers_slim(f);
 }
 
 /* Takes a fiber out of the idle list, from one of its ends. */
@@ -284,8 +289,13 @@ void fibers_trim(struct fibers *f, bool all)
     uint32_t spare = all ? f->idle_count : f->idle_low;
     if (!all)
         spare = spare > 1 ? (spare + 1) / 2 : 0; /* the last one stays: something always has to run */
-    for (; spare > 0 && f->total > f->promised; spare--)
+    uint32_t rested = f->idle_low; /* the last so many of the list were not needed */
+    for (; spare > 0 && f->total > f->promised; spare--) {
         fiber_free(fibers_extract(f, f->idle.prev));
+        rested -= rested > 0;
+    }
+    while (f->lean_count < rested && f->lean_count < f->idle_count)
+        fibers_slim(f);
     f->idle_low = f->idle_count;
 }
 

@@ -338,12 +338,22 @@ static void test_trim(struct world *w)
     for (uint32_t left = TRIM_FIBERS; left > 1; left -= (left + 1) / 2) {
         CHECK(w->fibers.total == left);
         fibers_trim(&w->fibers, false);
+        CHECK(w->fibers.lean_count == w->fibers.idle_count); /* what is left gave back its pages */
     }
     fibers_trim(&w->fibers, false);
     CHECK(w->fibers.total == 1);
     CHECK(counter_read(&w->account.reserved) == STACK_SIZE);
     world_start(w, recurse_body);
     world_run_ready(w);
+
+    /* The last one stays, and keeps its pages while it is used; then they go as well. */
+    fibers_trim(&w->fibers, false);
+    CHECK(w->fibers.total == 1 && w->fibers.lean_count == 0);
+    fibers_trim(&w->fibers, false);
+    CHECK(w->fibers.total == 1 && w->fibers.lean_count == 1);
+    world_start(w, recurse_body);
+    world_run_ready(w);
+    CHECK(w->fibers.lean_count == 0);
     fibers_trim(&w->fibers, true);
     CHECK(w->fibers.total == 0);
     CHECK(counter_read(&w->account.reserved) == 0);

@@ -15,6 +15,7 @@
 #include "weir.h"
 
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -164,6 +165,45 @@ static void trimming(void **state)
     close_pool(&f);
 }
 
+static size_t resident_pages(const struct pool_slab *s)
+{
+    unsigned char pages[16] = {0};
+    size_t count = 0;
+    assert_int_equal(mincore((void *)(uintptr_t)s, sizeof pages * 4096, pages), 0);
+    for (size_t i = 0; i < sizeof pages; i++)
+        count += pages[i] & 1;
+    return count;
+}
+
+/* A slab that is kept gives back the pages that it has touched: few of them only when the pool has not been used since the last time. */
+static void cleaning(void **state)
+{
+    (void)state;
+    struct fixture f = {0};
+    void *objects[10];
+    memory_init(&f.memory, 0);
+    account_open(&f.account, &f.memory, "test");
+    pool_init(&f.pool, &f.account, 4096, 64, 16 * 4096);
+    assert_int_equal(pool_preallocate(&f.pool, 1), 0);
+    const size_t counts[] = {10, 3};
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; i < counts[k]; i++)
+            memset(objects[i] = pool_take(&f.pool), 1, 4096);
+        struct pool_slab *s = pool_slab_of(&f.pool, objects[0]);
+        assert_true(resident_pages(s) > counts[k]);
+        for (size_t i = 0; i < counts[k]; i++)
+            pool_give(&f.pool, objects[i]);
+        pool_trim(&f.pool, false);
+        if (counts[k] > 4)
+            assert_int_equal(resident_pages(s), 1);
+        else
+            assert_true(resident_pages(s) > counts[k]);
+        pool_trim(&f.pool, false);
+        assert_int_equal(resident_pages(s), 1);
+    }
+    close_pool(&f);
+}
+
 struct walk {
     struct pool *pool;
     size_t visits;
@@ -304,8 +344,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(take_and_give), cmocka_unit_test(last_given_first), cmocka_unit_test(rested_longest_first),
-        cmocka_unit_test(limit),         cmocka_unit_test(trimming),         cmocka_unit_test(walking),
-        cmocka_unit_test(kept_pointers),
+        cmocka_unit_test(limit),         cmocka_unit_test(trimming),         cmocka_unit_test(cleaning),
+        cmocka_unit_test(walking),       cmocka_unit_test(kept_pointers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,12 @@ def private_bytes(pid):
     return _fields(f"/proc/{pid}/smaps_rollup")["Private_Dirty"]
 
 
+def anonymous_bytes(pid):
+    """Memory that belongs to no file. private_bytes() also counts pages of a program that was just linked and is not on
+    the disk yet."""
+    return _fields(f"/proc/{pid}/smaps_rollup")["Anonymous"]
+
+
 def peak_bytes(pid):
     """The most resident memory that the process ever had (VmHWM)."""
     return _fields(f"/proc/{pid}/status")["VmHWM"]

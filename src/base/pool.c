@@ -168,10 +168,8 @@ static void slab_clean(const struct pool *p, struct pool_slab *s, bool quiet)
 void pool_trim(struct pool *p, bool all)
 {
     bool quiet = all || p->low == p->empty; /* no object of an empty slab was needed */
-    uint32_t spare = all ? p->empty : p->low;
-    spare = spare > p->keep ? spare - p->keep : 0;
-    uint32_t release = all ? spare : (spare + 1) / 2, promised = slabs_for(p, p->promised);
-    uint32_t most = p->slabs > promised ? p->slabs - promised : 0;
+    uint32_t release = all ? p->empty : (p->low + 1) / 2, promised = slabs_for(p, p->promised);
+    uint32_t stay = p->keep > promised ? p->keep : promised, most = p->slabs > stay ? p->slabs - stay : 0;
     if (release > most)
         release = most;
     for (struct list *l = p->partial.prev; release > 0 && l != &p->partial;) {

@@ -39,7 +39,7 @@ struct pool {
     uint32_t slabs;      /* in both lists */
     uint32_t promised;   /* objects that the slabs have to hold together, see pool_promise() */
     uint32_t empty;      /* slabs in partial that hold no object in use */
-    uint32_t keep;       /* empty slabs that trimming leaves */
+    uint32_t keep;       /* slabs that trimming leaves */
     bool plain;          /* objects given back are neither poisoned nor overwritten beyond their first word */
     uint32_t low;        /* least number of empty slabs since the last trim: they were not needed */
     struct list partial; /* slabs with a free object; the one given to last is first */

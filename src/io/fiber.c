@@ -288,7 +288,9 @@ void fibers_trim(struct fibers *f, bool all)
 {
     uint32_t spare = all ? f->idle_count : f->idle_low;
     if (!all)
-        spare = spare > 1 ? (spare + 1) / 2 : 0; /* the last one stays: something always has to run */
+        spare = (spare + 1) / 2;
+    if (!all && spare == f->idle_count && spare > 0)
+        spare--;                   /* the last one stays: something always has to run */
     uint32_t rested = f->idle_low; /* the last so many of the list were not needed */
     for (; spare > 0 && f->total > f->promised; spare--) {
         fiber_free(fibers_extract(f, f->idle.prev));

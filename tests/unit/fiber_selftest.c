@@ -354,6 +354,16 @@ static void test_trim(struct world *w)
     world_start(w, recurse_body);
     world_run_ready(w);
     CHECK(w->fibers.lean_count == 0);
+
+    /* One that is used now and then does not keep another. */
+    CHECK(fibers_preallocate(&w->fibers, 2) == 0);
+    for (int i = 0; i < 2; i++) {
+        fibers_trim(&w->fibers, false);
+        world_start(w, recurse_body);
+        world_run_ready(w);
+    }
+    fibers_trim(&w->fibers, false);
+    CHECK(w->fibers.total == 1);
     fibers_trim(&w->fibers, true);
     CHECK(w->fibers.total == 0);
     CHECK(counter_read(&w->account.reserved) == 0);

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -393,6 +394,18 @@ static void print_programs(const char *curl, const char *url)
     printf("the ledger      %s/_weir/  # in a browser; %s -s %s/_weir/metrics\n", url, curl, url);
 }
 
+/* What the memory's bound would have to be for this server never to refuse anything, and of what it is made. */
+static void print_plan(weir_server *s)
+{
+    const double mib = 1 << 20;
+    weir_memory_plan plan;
+    if (weir_plan(s, &plan) == 0)
+        printf("memory planned: %.2f MiB at the start, %" PRIu64 " bytes for a connection, %.1f KiB for a request, "
+               "%.1f MiB at most (%" PRIu64 " connections)\n",
+               (double)plan.start / mib, plan.connection, (double)plan.request / 1024, (double)plan.worst / mib,
+               plan.connections);
+}
+
 static void print_listening(const struct options *o, int port)
 {
     char curl[PATH_MAX + 32] = "curl", url[PATH_MAX + 32];
@@ -425,6 +438,8 @@ static int serve(weir_server *s, const struct options *o)
     sigaddset(&stop, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before the start: the server's threads inherit it */
 
+    if (!o->quiet)
+        print_plan(s);
     int error = weir_server_start(s);
     if (error) {
         fprintf(stderr, "tour: %s\n%s", weir_strerror(error), weir_server_errors(s));

@@ -600,6 +600,20 @@ WEIR_API void *weir_account_alloc(weir_account *a, size_t size);
 /* Gives it back to the account that it came from. p may be NULL. Any thread. */
 WEIR_API void weir_account_free(weir_account *a, void *p);
 
+/* What a server will take, in bytes of the ledger's accounts: address space first, of which less is resident. */
+typedef struct weir_memory_plan {
+    uint64_t start;       /* taken before the first request */
+    uint64_t connection;  /* for each open connection, all that an idle one takes */
+    uint64_t request;     /* more for each request that is alive at once, at most: record, two buffers, memory, stack */
+    uint64_t connections; /* most at once: max_connections */
+    uint64_t worst;       /* most in all: every connection with a request, caches and threads at their bounds; not more
+                           * than memory_limit. The program's own accounts come on top of it, below memory_limit */
+} weir_memory_plan;
+
+/* Computes the plan from settings, routes and caches. Before the start, when all is registered. Returns 0; WEIR_EINVAL when
+ * something is wrong that weir_server_errors() tells, with the plan zeroed; WEIR_ENOMEM. */
+WEIR_API int weir_plan(weir_server *s, weir_memory_plan *plan);
+
 /* ---- The ledger --------------------------------------------------------------------------------------------- */
 
 /* One row: a kind of memory, summed over the workers. Its figures are its own: they do not hold those of accounts below

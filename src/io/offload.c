@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <time.h>
 
-#define OFFLOAD_STACK_SIZE   ((size_t)128 * 1024)
 #define OFFLOAD_IDLE_SECONDS 10
 
 void offload_init(struct offload *o, struct memory *m, int threads_max)

@@ -10,6 +10,8 @@
 #include "base/lock.h"
 #include "io/loop.h"
 
+#define OFFLOAD_STACK_SIZE ((size_t)128 * 1024) /* of a thread */
+
 LOCK_ROLE(offload_lock)
 
 struct offload_job {

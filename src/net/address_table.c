@@ -14,18 +14,34 @@
 /* Room beyond the mean that a shard has for an uneven spread of hashes. */
 #define SHARD_SLACK 64
 
-int address_table_init(struct address_table *t, struct memory *m, uint32_t connections, uint32_t limit)
+/* Sizes for so many connections: of a shard's entries and buckets. */
+static void table_shape(struct address_table *t, uint32_t connections)
 {
     uint32_t mean = connections / ADDRESS_SHARDS;
-    *t = (struct address_table){.limit = limit, .capacity = mean + mean / 8 + SHARD_SLACK, .buckets = 64};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    t->capacity = mean + mean / 8 + SHARD_SLACK;
+    t->buckets = 64;
     while (t->buckets < mean)
         t->buckets *= 2;
+    size_t shard = (size_t)t->capacity * sizeof(struct address_entry) + (size_t)t->buckets * sizeof(uint32_t);
+    t->size = (shard * ADDRESS_SHARDS + page - 1) & ~(page - 1);
+}
+
+size_t address_table_size(uint32_t connections)
+{
+    struct address_table t;
+    table_shape(&t, connections);
+    return t.size;
+}
+
+int address_table_init(struct address_table *t, struct memory *m, uint32_t connections, uint32_t limit)
+{
+    *t = (struct address_table){.limit = limit};
     if (getrandom(&t->key, sizeof t->key, 0) != (ssize_t)sizeof t->key)
         return WEIR_ESYS;
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t entries = (size_t)t->capacity * sizeof(struct address_entry),
+    table_shape(t, connections);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), entries = (size_t)t->capacity * sizeof(struct address_entry),
            buckets = (size_t)t->buckets * sizeof(uint32_t);
-    t->size = ((entries + buckets) * ADDRESS_SHARDS + page - 1) & ~(page - 1);
     account_open(&t->account, m, "addresses");
     t->memory = memory_map(&t->account, t->size, page);
     if (!t->memory) {

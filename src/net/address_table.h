@@ -42,6 +42,9 @@ struct address_table {
     struct address_shard shards[ADDRESS_SHARDS];
 };
 
+/* Bytes of a table for so many connections. */
+size_t address_table_size(uint32_t connections);
+
 /* For up to `connections` connections. 0 or a negative error, with nothing left to undo. */
 int address_table_init(struct address_table *t, struct memory *m, uint32_t connections, uint32_t limit) MUST_CHECK;
 /* Harmless for one that was never made. */

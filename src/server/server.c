@@ -338,7 +338,8 @@ static int server_await_workers(weir_server *s, int started)
     return error;
 }
 
-static int server_count_addresses(weir_server *s)
+/* Addresses that are told apart; 0: none is counted. */
+static uint32_t server_addresses(const weir_server *s)
 {
     const weir_config *c = &s->settings.config;
     if (c->max_connections_per_address < 0)
@@ -348,7 +349,19 @@ static int server_count_addresses(weir_server *s)
         most = ADDRESSES_MAX;
     if (c->memory_limit && most > c->memory_limit / 512)
         most = c->memory_limit / 512;
-    return address_table_init(&s->addresses, &s->memory, (uint32_t)most, (uint32_t)c->max_connections_per_address);
+    return (uint32_t)most;
+}
+
+uint64_t server_addresses_size(const weir_server *s)
+{
+    uint32_t most = server_addresses(s);
+    return most ? address_table_size(most) : 0;
+}
+
+static int server_count_addresses(weir_server *s)
+{
+    uint32_t most = server_addresses(s), limit = (uint32_t)s->settings.config.max_connections_per_address;
+    return most ? address_table_init(&s->addresses, &s->memory, most, limit) : 0;
 }
 
 int weir_server_start(weir_server *s)

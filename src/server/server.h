@@ -137,6 +137,9 @@ void worker_close_oldest(void *owner);
 
 /* ---- server.c ---- */
 
+/* Bytes of the table of connections by address. */
+uint64_t server_addresses_size(const struct weir_server *s);
+
 /* A worker tells that it has set up, and waits until all have. True: serve. */
 bool server_worker_ready(struct weir_server *s, int error);
 void server_worker_ended(struct weir_server *s);

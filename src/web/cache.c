@@ -154,6 +154,14 @@ void cache_free(struct weir_cache *c)
     free(c);
 }
 
+uint64_t cache_bound(struct weir_cache *c)
+{
+    cache_lock_acquire(&c->lock);
+    uint64_t bound = c->heap.bound;
+    cache_lock_release(&c->lock);
+    return bound;
+}
+
 /* ---- Evicting ---- */
 
 /* Evicting a value that is being sent would give no memory now. */

@@ -112,6 +112,9 @@ struct weir_cache *cache_new(struct memory *m, const weir_cache_config *config) 
 /* After the last request and the last sender of a value. c may be NULL. */
 void cache_free(struct weir_cache *c);
 
+/* The most bytes that it takes from the system. */
+uint64_t cache_bound(struct weir_cache *c);
+
 /* Evicts until about so many bytes have gone back to the system, or nothing more can be evicted now. Any thread. */
 void cache_give_back(struct weir_cache *c, uint64_t bytes);
 

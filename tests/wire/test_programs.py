@@ -421,7 +421,8 @@ def test_tour_prints_what_it_serves(start, root):
     server = start("examples/tour", "--port", 0, "--root", root)
     lines = server.output.splitlines()
     assert lines[-1] == f"listening on {server.url}"
-    for line in lines[:-1]:
+    assert lines[0].startswith("memory planned: ")
+    for line in lines[1:-1]:
         assert re.search(r"\scurl .*" + re.escape(server.url), line), line
     assert len(lines) >= 11
     quiet = start("examples/tour", "--port", 0, "--root", root, "--quiet")

@@ -1,0 +1,101 @@
+/*
+ * A server whose requests can be made to hold all that a request can hold, for the plan's test: a long table of fields,
+ * both buffers, request memory and a stack. It prints its plan, `plan START CONNECTION REQUEST WORST`. Arguments:
+ * CONNECTIONS WORKERS MEMORY_LIMIT (0: none).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir.h>
+
+/* Takes its memory, begins a reply, which needs the second buffer because the head fills the first, and waits for a body that does not end. */
+static void hold(weir_ctx *c)
+{
+    const void *piece;
+    if (!weir_alloc(c, 10000))
+        weir_fail(c, 503, "no memory");
+    weir_write(c, "x", 1);
+    while (weir_read_slice(c, &piece) > 0)
+        weir_write(c, "y", 1);
+}
+
+struct site {
+    weir_cache *cache;
+};
+
+static int fill(weir_ctx *c, weir_cache_slot *slot, void *arg)
+{
+    static char value[3000];
+    (void)c;
+    (void)arg;
+    return weir_cache_put(slot, value, sizeof(value));
+}
+
+static void cached(weir_ctx *c)
+{
+    const struct site *site = weir_server_data(c);
+    const weir_value *value;
+    if (weir_cache_get(c, site->cache, weir_param(c, "key"), fill, NULL, &value, NULL) == 0)
+        weir_reply_value(c, NULL, value);
+}
+
+static void await_signal(void)
+{
+    sigset_t signals;
+    int signal;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigwait(&signals, &signal);
+}
+
+static void block_signal(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
+static long argument(char **argv, int i)
+{
+    return strtol(argv[i], NULL, 10);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 4)
+        return 2;
+    struct site site;
+    weir_memory_plan plan;
+    block_signal();
+    weir_server *s = weir_server_new(&(weir_config){.port = WEIR_ANY,
+                                                    .max_connections = (int)argument(argv, 1),
+                                                    .max_connections_per_address = (int)argument(argv, 1),
+                                                    .workers = (int)argument(argv, 2),
+                                                    .memory_limit = (size_t)argument(argv, 3),
+                                                    .log_level = WEIR_OFF,
+                                                    .server_data = &site});
+    site.cache = weir_cache_new(s, &(weir_cache_config){.max_bytes = 1 << 20});
+    weir_post(s, "/hold", hold);
+    weir_get(s, "/cache/{key:[a-z0-9]+}", cached);
+    weir_get(s, "/ledger.json", weir_ledger_json);
+    int error = weir_plan(s, &plan);
+    if (!error)
+        error = weir_server_start(s);
+    if (!error) {
+        printf("plan %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", plan.start, plan.connection, plan.request,
+               plan.worst);
+        printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
+        fflush(stdout);
+        await_signal();
+        weir_server_stop(s);
+        error = weir_server_wait(s);
+    }
+    weir_server_free(s);
+    return error ? 1 : 0;
+}

@@ -1,0 +1,117 @@
+"""The plan of memory is kept: a server that is driven to its worst case takes what weir_plan() said, and not more.
+
+SPDX-License-Identifier: MIT
+"""
+
+import json
+import re
+import time
+
+import pytest
+
+from client import Connection, request
+from conftest import SANITIZE
+
+CONNECTIONS = 60 if SANITIZE else 300
+
+
+def start_worst(start, workers, limit=0):
+    server = start("tests/programs/worst", CONNECTIONS, workers, limit)
+    numbers = re.search(r"plan (\d+) (\d+) (\d+) (\d+)", server.output).groups()
+    return server, dict(zip(("start", "connection", "request", "worst"), map(int, numbers)))
+
+
+def ledger(connection):
+    return json.loads(connection.ask(path="/ledger.json").body)["memory"]
+
+
+def by_name(memory):
+    return {a["name"]: a for a in memory["accounts"]}
+
+
+def counts(accounts):
+    return {name: a["objects"] for name, a in accounts.items()}
+
+
+def half_heads(server, count):
+    """As long as a half head may be without being one for a buffer."""
+    connections = [server.connect() for _ in range(count)]
+    for connection in connections:
+        connection.socket.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 7000)
+    return connections
+
+
+def hold(connections):
+    """Completes them: requests that hold all that a request can hold."""
+    fields = "".join(f"X-{i}: {'v' * 100}\r\n" for i in range(60))  # many, and long enough for the reply to need a buffer of its own
+    for connection in connections:
+        connection.socket.sendall(f"POST /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n{fields}\r\nbody".encode())
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_plan(start, workers):
+    server, plan = start_worst(start, workers)
+    watcher = Connection(server.address)
+    first = ledger(watcher)
+    at_start = first["reserved"] - by_name(first)["offload threads"]["reserved"]  # reading the ledger offloads
+    assert plan["start"] * 0.8 <= at_start <= plan["start"]
+    for i in range(1000):
+        assert watcher.ask(path=f"/cache/key{i}").status == 200
+    peak = 0
+
+    def now():
+        nonlocal peak
+        memory = ledger(watcher)
+        peak = max(peak, memory["reserved"])
+        return by_name(memory)
+
+    heads = half_heads(server, CONNECTIONS - 1)
+    wait_until(lambda: now()["half-received heads"]["objects"] >= CONNECTIONS - 1, lambda: counts(now()))
+    for connection in heads:
+        connection.close()
+    holders = [server.connect() for _ in range(CONNECTIONS - 1)]
+    hold(holders)
+    # A record, and a table of fields, which is of the same account; two buffers; a block; a stack.
+    wait_until(lambda: now()["request arenas"]["objects"] >= CONNECTIONS - 1, lambda: counts(now()))
+    wait_until(lambda: now()["http buffers"]["objects"] >= 2 * (CONNECTIONS - 1), lambda: counts(now()))
+    full = now()
+    assert full["requests"]["objects"] >= 2 * (CONNECTIONS - 1) and full["stacks"]["objects"] >= CONNECTIONS - 1
+    assert peak <= plan["worst"], (peak, plan)
+    held = sum(a["reserved"] for a in full.values())
+    print(f"\nplan {plan['worst']:,}, peak {peak:,}, requests alone {held:,}")
+    assert peak >= plan["worst"] * 0.6  # heads and requests are not at their most together
+    # What a request more is said to take is what it takes.
+    names = ("requests", "http buffers", "request arenas", "stacks")
+    per_request = sum(full[name]["reserved"] - by_name(first)[name]["reserved"] for name in names) / CONNECTIONS
+    slabs = 8 * (128 << 10) / CONNECTIONS  # one of each pool may be nearly empty
+    assert 0.8 * plan["request"] <= per_request <= plan["request"] + slabs
+    for connection in holders:
+        connection.close()
+    watcher.close()
+
+
+def test_plan_with_a_limit(start):
+    """The bound is the plan, then."""
+    limit = 8 << 20
+    server, plan = start_worst(start, 1, limit)
+    assert plan["worst"] == limit
+    watcher = Connection(server.address)
+    # The request that reads the ledger waits for a thread: it is promised a set of its own, which may be a slab of each pool.
+    set_and_thread = (128 << 10) + 6 * (64 << 10)
+    assert plan["start"] * 0.8 <= ledger(watcher)["reserved"] <= plan["start"] + set_and_thread < limit
+    watcher.close()
+
+
+def test_the_tour_says_its_plan(start, root):
+    loud = start("examples/tour", "--port", 0, "--root", root, "--workers", 1, "--memory-limit", "8M")
+    assert re.search(r"memory planned: [0-9.]+ MiB at the start, \d+ bytes for a connection, [0-9.]+ KiB for a request, "
+                     r"8.0 MiB at most \(\d+ connections\)\n", loud.output)
+    quiet = start("examples/tour", "--port", 0, "--root", root, "--quiet")
+    assert "planned" not in quiet.output

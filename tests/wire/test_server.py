@@ -44,20 +44,23 @@ def test_stop_finishes_what_runs(start_probe):
     server = start_probe()
     with server.connect() as busy, server.connect() as idle, server.connect() as silent:
         idle.ask()
-        busy.send(request(path="/sleep/1500"), "GET")
+        busy.send(request(path="/sleep/4000"), "GET")
         time.sleep(0.3)
-        began = time.monotonic()
         server.process.terminate()
         idle.expect_end()
         silent.expect_end()
-        assert time.monotonic() - began < 1
-        with pytest.raises((ConnectionRefusedError, ConnectionResetError, ProtocolError)):
-            server.ask()
+        refused = False
+        while not refused:  # each worker ends its own listener
+            try:
+                server.ask()
+            except (ConnectionRefusedError, ConnectionResetError, ProtocolError):
+                refused = True
+        assert not busy.parser.replies, "the idle ones waited for it"
+        busy.expect_open(0.01)
         reply = busy.reply()
         assert reply.body == b"slept"
         busy.expect_end()
-        assert time.monotonic() - began >= 1
-    assert server.process.wait(5) == 0
+    assert server.process.wait(20) == 0
 
 
 def test_stop_sends_a_file_to_its_end(start, tmp_path):

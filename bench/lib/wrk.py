@@ -21,6 +21,7 @@ class Run:
 
     requests: int
     seconds: float
+    p99: float  # seconds within which 99 of 100 replies came
     server_cpu: float  # seconds of processor time that the server used
     client_cpu: float  # the same for wrk
     busy: float  # share of the time in which the server's processors were not idle
@@ -60,10 +61,18 @@ def parse(output):
     return int(found.group(1)), float(found.group(2)) * {"ms": 0.001, "s": 1, "m": 60}[found.group(3)], counts[3]
 
 
+def parse_p99(output):
+    """The 99th percentile of latency in seconds, of wrk's report with --latency."""
+    found = re.search(r"^ +99%\s+([\d.]+)(us|ms|s|m)$", output, re.MULTILINE)
+    if not found:
+        raise WrkError(f"wrk reports no latencies:\n{output}")
+    return float(found.group(1)) * {"us": 1e-6, "ms": 0.001, "s": 1, "m": 60}[found.group(2)]
+
+
 def command(url, connections, seconds, script=None, threads=None, headers=()):
     """The command line of a run of whole seconds."""
     threads = min(threads or len(os.sched_getaffinity(0)), connections)
-    line = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s"]
+    line = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--latency"]
     line += ["-s", script] if script else []
     for header in headers:
         line += ["-H", header]
@@ -79,6 +88,7 @@ def run(server, connections, seconds, script=None, path="/", threads=None):
     return Run(
         requests=requests,
         seconds=taken,
+        p99=parse_p99(output),
         server_cpu=watch.server_cpu,
         client_cpu=watch.client_cpu,
         busy=watch.busy,

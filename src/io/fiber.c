@@ -163,6 +163,7 @@ static struct fiber *fiber_new(struct fibers *f)
     }
     if (p == MAP_FAILED) {
         memory_return(f->account, f->stack_size);
+        counter_add(&f->account->refused, 1);
         return NULL;
     }
     madvise(p + f->guard_size, f->stack_size, MADV_NOHUGEPAGE);

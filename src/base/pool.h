@@ -105,10 +105,16 @@ static inline void slab_give(struct pool *p, struct pool_slab *s, void *object)
 }
 #endif
 
+/* Makes sure that the next pool_take() gives an object. False when refused. */
+static inline bool pool_ready(struct pool *p)
+{
+    return likely(!list_empty(&p->partial)) || pool_grow(p);
+}
+
 /* An object, not cleared; NULL when refused. */
 static inline void *pool_take(struct pool *p)
 {
-    if (unlikely(list_empty(&p->partial)) && !pool_grow(p))
+    if (!pool_ready(p))
         return NULL;
     struct pool_slab *s = container_of(p->partial.next, struct pool_slab, link);
     void *object = slab_take(p, s);

@@ -159,6 +159,14 @@ static const char *pause_reason(int number)
     }
 }
 
+/* Pauses for a reason that is worth a line in the log, one in a hundred times. */
+static void listener_wait(struct listener *ls, const char *reason)
+{
+    if (ls->refusals++ % 100 == 0)
+        log_warn(ls->net->loop->log, "accepting is paused: %s", reason);
+    listener_pause(ls, ACCEPT_PAUSE_MS);
+}
+
 /* Accepts up to a batch. True when nothing waits any more. */
 static bool listener_accept(struct listener *ls, int batch)
 {
@@ -166,6 +174,13 @@ static bool listener_accept(struct listener *ls, int batch)
     for (int i = 0; i < batch; i++) {
         if (!ls->hooks->may_accept(n->owner)) {
             listener_pause(ls, ACCEPT_PAUSE_MS);
+            return true;
+        }
+        if (!pool_ready(&n->connections)) {
+            if (i > 0)
+                return false; /* the poller tells whether anybody else waits; who does need not be turned away */
+            listener_wait(ls, "no memory for a connection");
+            ls->hooks->no_memory(n->owner); /* what it closes lets this go on */
             return true;
         }
         struct address peer = {.len = sizeof peer.storage};
@@ -176,13 +191,10 @@ static bool listener_accept(struct listener *ls, int batch)
             if (number == EAGAIN || number == EBADF)
                 return true;
             const char *reason = pause_reason(number);
-            if (reason) {
-                if (ls->refusals++ % 100 == 0)
-                    log_warn(n->loop->log, "accepting is paused: %s", reason);
-                listener_pause(ls, ACCEPT_PAUSE_MS);
-                return true;
-            }
-            continue; /* that connection has failed already: the next one */
+            if (!reason)
+                continue; /* that connection has failed already: the next one */
+            listener_wait(ls, reason);
+            return true;
         }
         uint32_t slot = 0;
         if (counted && !address_table_enter(n->addresses, &peer.base, &slot)) {
@@ -192,9 +204,7 @@ static bool listener_accept(struct listener *ls, int batch)
         if (ls->hooks->hand_over(n->owner, fd, ls->number, slot))
             continue;
         if (net_adopt(n, fd, ls->number, slot) != 0) {
-            log_warn(n->loop->log, "accepting is paused: no memory for a connection");
-            listener_pause(ls, ACCEPT_PAUSE_MS);
-            ls->hooks->no_memory(n->owner); /* what it closes lets this go on */
+            listener_wait(ls, "the system has no memory");
             return true;
         }
     }

@@ -158,3 +158,8 @@ def stall(server, path, receive_buffer=4096, **more):
     connection.send(request(path=path), "GET")
     connection.fill()
     return connection
+
+
+def open_crowd(server, count, **more):
+    """So many connections that say nothing yet."""
+    return [server.connect(timeout=60, **more) for _ in range(count)]

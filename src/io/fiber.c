@@ -287,13 +287,15 @@ bool fibers_promise(struct fibers *f, uint32_t n)
 
 void fibers_trim(struct fibers *f, bool all)
 {
+    /* The last one stays: something always has to run, also when the system has nothing left to make another from. */
+    uint32_t least = f->promised > 0 ? f->promised : 1;
     uint32_t spare = all ? f->idle_count : f->idle_low;
     if (!all)
         spare = (spare + 1) / 2;
     if (!all && spare == f->idle_count && spare > 0)
-        spare--;                   /* the last one stays: something always has to run */
+        spare--;                   /* the last idle one stays, too, while others wait */
     uint32_t rested = f->idle_low; /* the last so many of the list were not needed */
-    for (; spare > 0 && f->total > f->promised; spare--) {
+    for (; spare > 0 && f->total > least; spare--) {
         fiber_free(fibers_extract(f, f->idle.prev));
         rested -= rested > 0;
     }
@@ -304,8 +306,8 @@ void fibers_trim(struct fibers *f, bool all)
 
 void fibers_done(struct fibers *f)
 {
-    f->promised = 0;
-    fibers_trim(f, true);
+    while (f->idle_count > 0)
+        fiber_free(fibers_extract(f, f->idle.prev));
 }
 
 /* ---- The scheduler ---- */

@@ -82,8 +82,8 @@ int fibers_preallocate(struct fibers *f, uint32_t n);
 /* Sees to it that n fibers could live at once, now and until it is called with another n. False: refused, and the promise is what it was. */
 bool fibers_promise(struct fibers *f, uint32_t n) MUST_CHECK;
 
-/* Gives back half of the stacks that were not needed since the last call, and the pages of the rest of those; or all that are idle. From main
- * only. */
+/* Gives back half of the stacks that were not needed since the last call, and the pages of the rest of those; or all that are idle, down to one
+ * and to what is promised. From main only. */
 void fibers_trim(struct fibers *f, bool all);
 
 /* Parks the running fiber until fiber_wake(); returns the waker's result. No lock may be held. */

@@ -59,13 +59,18 @@ int loop_init(struct loop *l, struct account *account, size_t stack_size, void *
     return error;
 }
 
-void loop_done(struct loop *l)
+void loop_end(struct loop *l)
 {
     fibers_done(&l->fibers);
+    poller_done(&l->poller);
+}
+
+void loop_done(struct loop *l)
+{
+    loop_end(l);
     if (l->wake_fd >= 0)
         close(l->wake_fd);
     l->wake_fd = -1;
-    poller_done(&l->poller);
 }
 
 void loop_stop(struct loop *l)

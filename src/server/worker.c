@@ -307,12 +307,8 @@ static void worker_clean_up(struct worker *w)
     socket_memory_done(&w->sockets);
     if (w->net.loop)
         net_done(&w->net);
-    if (w->loop.fibers.entry) {
-        int wake_fd = w->loop.wake_fd;
-        w->loop.wake_fd = -1;
-        loop_done(&w->loop);
-        w->loop.wake_fd = wake_fd; /* others may still send: closed when all have ended */
-    }
+    if (w->loop.fibers.entry)
+        loop_end(&w->loop); /* others may still send: see worker_drop_inbox() */
     pool_done(&w->messages);
     account_close(&w->message_account);
     account_close(&w->stack_account);

@@ -95,8 +95,10 @@ def test_stop_from_a_handler(start_probe):
         assert connection.ask(path="/stop").body == b"stopping"
         connection.expect_end()
         idle.expect_end()
+        deadline = time.monotonic() + 20
         with pytest.raises(OSError):
-            socket.create_connection(server.address, 2).close()
+            while time.monotonic() < deadline:  # each worker ends its own listener
+                socket.create_connection(server.address, 2).close()
 
 
 def test_a_second_signal_ends_at_once(start_tour):

@@ -49,7 +49,7 @@ static bool promise_change(struct http *h, uint32_t sets, uint32_t records, uint
         (void)promise_cover(h, a->sets, a->records, a->buffers);
         return false;
     }
-    a->freed |= !more;
+    a->freed |= !more || sets < a->sets;
     if (sets > a->sets)
         atomic_fetch_add_explicit(a->shared_sets, sets - a->sets, memory_order_relaxed);
     else
@@ -104,29 +104,30 @@ bool admission_enter(struct exchange *x, struct admission_class *class)
     struct h1 *h = h1_of(x);
     if (!x->http->admission.limited)
         return true;
+    bool same = x->counted && x->class == class; /* also when it was admitted while it waited */
     class_leave(h);
     x->class = class;
     if (!class)
         return true;
-    if (h->hold == HOLD_SET) {
+    if (h->hold == HOLD_SET && (same || class_has_room(x->http, class))) {
         class_join(h);
         return true;
     }
     if (atomic_load_explicit(&class->waits, memory_order_relaxed) == 0)
         return true;
     /* Whoever has been waiting comes first. */
-    if (atomic_load_explicit(&class->waiting, memory_order_relaxed) > 0 || !class_has_room(x->http, class) ||
-        !hold_set(h))
+    if (h->hold == HOLD_SET || atomic_load_explicit(&class->waiting, memory_order_relaxed) > 0 ||
+        !class_has_room(x->http, class) || !hold_set(h))
         return false;
     class_join(h);
     return true;
 }
 
-bool admission_hold(struct exchange *x)
+bool admission_hold(struct exchange *x, bool waits)
 {
     struct h1 *h = h1_of(x);
-    x->suspended = true;
-    if (x->class)
+    x->suspended |= waits;
+    if (waits && x->class && !h->finishing)
         atomic_store_explicit(&x->class->waits, ADMISSION_WAITS, memory_order_relaxed);
     if (h->hold == HOLD_SET)
         return true;
@@ -155,8 +156,10 @@ bool admission_keep_output(struct h1 *h, uint32_t buffers)
     if (h->hold == HOLD_OUTPUT && buffers == before)
         return true;
     /* From a set it is never more than was promised before. */
-    if (!promise_change(http, a->sets - had_set, a->records + records, a->buffers - before + buffers))
+    if (!promise_change(http, a->sets - had_set, a->records + records, a->buffers - before + buffers)) {
+        http->starved(http);
         return false;
+    }
     class_leave(h);
     h->hold = HOLD_OUTPUT;
     h->held_buffers = (uint8_t)buffers;
@@ -214,10 +217,28 @@ void admission_arrive(struct h1 *h)
     h->hold = HOLD_SET;
 }
 
-void admission_forget(struct http *h)
+void admission_forget(struct http *h, struct admission_class *class)
 {
+    atomic_fetch_sub_explicit(&class->sets, 1, memory_order_relaxed);
     const struct admission *a = &h->admission;
     (void)promise_change(h, a->sets - 1, a->records, a->buffers);
+}
+
+/* Lets one that waits go on. False: there is no memory. */
+static bool admission_admit(struct http *h, struct waiting *w)
+{
+    struct admission *a = &h->admission;
+    struct connection *c = w->conn;
+    struct admission_class *class = w->class;
+    if (!promise_change(h, a->sets + 1, a->records, a->buffers)) {
+        h->starved(h);
+        return false;
+    }
+    atomic_fetch_add_explicit(&class->sets, 1, memory_order_relaxed);
+    admission_unwait(h, c)->class = class;
+    c->flags |= H1_ADMITTED;
+    connection_queue(h->net, c);
+    return true;
 }
 
 void admission_turn(struct http *h)
@@ -225,23 +246,20 @@ void admission_turn(struct http *h)
     struct admission *a = &h->admission;
     if (!a->freed)
         return;
-    a->freed = false;
-    int left = SCAN_MAX;
-    list_for_each_safe (l, &a->waiting) {
+    /* From where the last look ended, so that many of a route that has its share do not hide those behind them. */
+    struct list *l = list_empty(&a->mark) ? a->waiting.next : a->mark.next;
+    list_remove(&a->mark);
+    for (int left = SCAN_MAX; l != &a->waiting; left--) {
         struct waiting *w = container_of(l, struct waiting, link);
-        struct connection *c = w->conn;
-        if (left-- == 0)
-            break;
-        if (!class_has_room(h, w->class))
-            continue;
-        if (!promise_change(h, a->sets + 1, a->records, a->buffers)) {
-            h->starved(h);
-            break;
+        if (left == 0) {
+            list_insert_after(l->prev, &a->mark);
+            return;
         }
-        (void)admission_unwait(h, c);
-        c->flags |= H1_ADMITTED;
-        connection_queue(h->net, c);
+        l = l->next;
+        if (class_has_room(h, w->class) && !admission_admit(h, w))
+            break;
     }
+    a->freed = false;
 }
 
 static void admission_retry(void *owner, struct timer *t)
@@ -259,6 +277,7 @@ int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_se
 {
     struct admission *a = &h->admission;
     list_init(&a->waiting);
+    list_init(&a->mark);
     if (m->limit == 0)
         return 0;
     a->limited = true;

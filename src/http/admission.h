@@ -63,6 +63,7 @@ struct admission {
     uint32_t count;    /* of waiting */
     size_t set_size;   /* bytes of a set */
     uint64_t headroom; /* of the bound, that no set takes: for connections, half-received heads, and those that wait */
+    struct list mark;  /* among those that wait: the next one to be looked at is behind it */
     struct list waiting;
     struct pool pool; /* struct waiting */
     struct account account;
@@ -79,8 +80,8 @@ void admission_done(struct http *h);
 /* Whether the request's handler may start now; true also where it is not known to wait. False: the connection has to wait, or is one too many. */
 bool admission_enter(struct exchange *x, struct admission_class *class);
 
-/* Before the request's fiber is suspended: gives it a set of its own if it has none. False: it cannot be suspended. */
-bool admission_hold(struct exchange *x);
+/* Before the request's fiber is suspended: gives it a set of its own if it has none. waits: for something, and not only its turn. False: it cannot be suspended. */
+bool admission_hold(struct exchange *x, bool waits);
 
 /* Its handler has ended: what is learned of its class. */
 void admission_learn(struct exchange *x);
@@ -98,7 +99,7 @@ struct spill *admission_unwait(struct http *h, struct connection *c);
 /* A connection that was admitted while it waited has got its record. */
 void admission_arrive(struct h1 *h);
 /* It ends before that. */
-void admission_forget(struct http *h);
+void admission_forget(struct http *h, struct admission_class *class);
 
 /* Lets those go on for whom there is memory now. At the end of a turn. */
 void admission_turn(struct http *h);

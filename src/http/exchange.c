@@ -18,16 +18,16 @@ bool exchange_admit_slowly(struct exchange *x, struct admission_class *class)
     return admission_enter(x, class);
 }
 
-static inline bool exchange_may_suspend(struct exchange *x)
+static inline bool exchange_may_suspend(struct exchange *x, bool waits)
 {
-    return likely(!x->http->admission.limited) || admission_hold(x);
+    return likely(!x->http->admission.limited) || admission_hold(x, waits);
 }
 
 void exchange_before_wait(struct exchange *x)
 {
     if (exchange_is_cut(x))
         exchange_abandon(x);
-    if (exchange_may_suspend(x))
+    if (exchange_may_suspend(x, true))
         return;
     exchange_refuse(x, REFUSAL_MEMORY, NULL);
     exchange_abandon(x);
@@ -35,7 +35,7 @@ void exchange_before_wait(struct exchange *x)
 
 void exchange_yield(struct exchange *x)
 {
-    if (exchange_may_suspend(x))
+    if (exchange_may_suspend(x, false))
         fiber_yield(&x->http->net->loop->fibers);
 }
 
@@ -44,7 +44,7 @@ int exchange_park(struct exchange *x, enum exchange_wait why)
     struct fibers *f = &x->http->net->loop->fibers;
     if (!((const struct h1 *)(const void *)x)->finishing)
         exchange_before_wait(x);
-    else if (!exchange_may_suspend(x)) {
+    else if (!exchange_may_suspend(x, true)) {
         http_refused(x->http, REFUSAL_MEMORY, "no memory to wait for the end of a reply or a body");
         return WEIR_ENOMEM;
     }

@@ -80,6 +80,7 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
     h->second = NULL;
     h->hold = HOLD_STANDING;
     h->held_buffers = 0;
+    h->delivered = INT64_MIN;
     h->x.class = NULL;
     h->x.counted = false;
     if (unlikely(c->flags & H1_ADMITTED))
@@ -106,6 +107,8 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
         memcpy(h->in, s->data, s->len);
         h->in_len = s->len;
         h->requests = s->requests;
+        h->x.class = s->class;
+        h->x.counted = s->class != NULL;
         spill_give(http, s);
     } else {
         h->requests = (uint32_t)c->idled;
@@ -229,7 +232,7 @@ static COLD void h1_close_unopened(struct net *n, struct connection *c)
     if (!n->cutting && !(c->ready & READY_GONE))
         http_refused(http, REFUSAL_MEMORY, "no memory for a request");
     if (c->flags & H1_ADMITTED)
-        admission_forget(http);
+        admission_forget(http, ((const struct spill *)c->active)->class);
     if (c->state == H1_HEAD)
         spill_give(http, c->active);
     connection_close(n, c, false);

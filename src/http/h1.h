@@ -59,14 +59,14 @@ struct h1 {
     char *open;                /* body bytes not yet in the queue begin here; NULL: none */
     uint32_t progress;         /* tick at which the client was last seen to take something */
     uint32_t window_start;     /* tick at which the present measurement of its rate began */
-    uint64_t delivered;        /* bytes that it had taken at the last look */
-    uint64_t window_delivered; /* and when the measurement began; RATE_UNKNOWN: it begins at the next look */
+    int64_t delivered;         /* bytes that it had taken at the last look */
+    int64_t window_delivered;  /* and when the measurement began; RATE_UNKNOWN: it begins at the next look */
     uint64_t body_received;    /* bytes of the request's body, framing included */
-    uint32_t body_waited_ms;   /* how long they were waited for */
+    uint64_t body_waited_ms;   /* how long they were waited for */
     uint32_t input_deadline;   /* tick until which the present wait for them lasts */
 };
 
-#define RATE_UNKNOWN UINT64_MAX
+#define RATE_UNKNOWN INT64_MIN
 
 _Static_assert(sizeof(struct h1) <= 1792, "a stalled reader of a file costs this and the web floor's context");
 

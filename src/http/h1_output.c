@@ -76,7 +76,7 @@ static int warm_file(void *arg)
 static void h1_warm(struct h1 *h)
 {
     h->out.warm = true; /* if it cannot be fetched, it is sent all the same */
-    if (h->x.http->admission.limited && !admission_hold(&h->x))
+    if (h->x.http->admission.limited && !admission_hold(&h->x, true))
         return;
     const struct segment *s = &h->out.segments[h->out.first];
     struct warming w = {
@@ -128,7 +128,7 @@ static bool output_slow(struct h1 *h, uint32_t now)
     if (h->window_delivered != RATE_UNKNOWN && elapsed < settings->write_window_ms)
         return false;
     bool slow = h->window_delivered != RATE_UNKNOWN && settings->write_min_rate > 0 &&
-                (h->delivered - h->window_delivered) * 1000 < (uint64_t)settings->write_min_rate * elapsed;
+                (uint64_t)(h->delivered - h->window_delivered) * 1000 < (uint64_t)settings->write_min_rate * elapsed;
     h->window_start = now;
     h->window_delivered = h->delivered;
     return slow;
@@ -137,8 +137,8 @@ static bool output_slow(struct h1 *h, uint32_t now)
 void h1_output_progress(struct h1 *h)
 {
     const struct net *n = h1_net(h);
-    uint64_t waiting = n->transport->unacknowledged(h->x.conn);
-    uint64_t delivered = h->out.sent > waiting ? h->out.sent - waiting : 0;
+    /* Negative while what an earlier record sent is not acknowledged: differences count. */
+    int64_t delivered = (int64_t)h->out.sent - (int64_t)n->transport->unacknowledged(h->x.conn);
     if (delivered > h->delivered) {
         h->delivered = delivered;
         h->progress = loop_now_ms(n->loop);

@@ -102,6 +102,9 @@ static int body_wait(struct h1 *h)
         /* How long what has come may have taken. */
         uint64_t due = settings->body_grace_ms + h->body_received * 1000 / settings->body_min_rate;
         uint64_t left = due > h->body_waited_ms ? due - h->body_waited_ms : 1;
+        uint64_t most = (uint64_t)settings->body_grace_ms + settings->body_timeout_ms;
+        if (left > most) /* what came quickly is no credit for ever */
+            h->body_waited_ms = due - most;
         if (left < wait) {
             wait = (uint32_t)left;
             cause = REFUSAL_BODY_RATE;

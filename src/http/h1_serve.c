@@ -165,7 +165,7 @@ static COLD void request_undo(struct h1 *h, uint32_t start)
     if (x->head.fields != x->fields)
         h1_shrink_fields(h);
     h->in_pos = start;
-    h->close = false;
+    h->close = h->linger = false;
 }
 
 /* Lets the connection wait until the request at in_pos can be admitted, or refuses it if there is no memory even for that. */

@@ -61,8 +61,9 @@ struct http_counters {
  * once, for the head's end or for what no head may hold; either moves it to a buffer, where it is parsed.
  */
 struct spill {
-    uint16_t len, capacity; /* of data */
-    uint32_t requests;      /* that the connection has had */
+    uint16_t len, capacity;        /* of data */
+    uint32_t requests;             /* that the connection has had */
+    struct admission_class *class; /* that it has been admitted in; NULL: it has not */
     char data[];
 };
 

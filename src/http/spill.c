@@ -24,18 +24,20 @@ static size_t spill_class(size_t size, size_t *class_size)
 
 struct spill *spill_take(struct http *h, const char *data, size_t len)
 {
-    size_t class_size;
-    struct pool *pool = &h->spills[spill_class(sizeof(struct spill) + len + 1, &class_size)];
+    /* Never more than a buffer takes: the head will move to one. Room for one byte more is in the class, or there can be none: so that spill_give() finds the class by the
+     * capacity. */
+    size_t most = h->settings->buffer_size < HEAD_SIZE_MAX ? h->settings->buffer_size : HEAD_SIZE_MAX, class_size;
+    struct pool *pool = &h->spills[spill_class(sizeof(struct spill) + len + (len < most), &class_size)];
     if (!pool->account) /* few of the long ones at a time, so that they take little where there is little */
         pool_init(pool, &h->spill_account, class_size, 8, class_size <= 16384 ? 65536 : 0);
     struct spill *s = pool_take(pool);
     if (!s)
         return NULL;
-    /* Never more than a buffer takes: the head will move to one. (The class is the same for this capacity, since len is less.) */
-    size_t most = h->settings->buffer_size < HEAD_SIZE_MAX ? h->settings->buffer_size : HEAD_SIZE_MAX;
     size_t capacity = class_size - sizeof *s;
     s->len = (uint16_t)len;
     s->capacity = (uint16_t)(capacity < most ? capacity : most);
+    s->requests = 0;
+    s->class = NULL;
     memcpy(s->data, data, len);
     return s;
 }

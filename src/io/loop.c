@@ -136,7 +136,7 @@ static int loop_timeout(struct loop *l)
     if (!list_empty(&l->fibers.ready))
         return 0;
     if (l->work_first)
-        return STARVED_WAIT_MS;
+        return l->starved ? STARVED_WAIT_MS : 0;
     int64_t ticks = wheel_next(&l->wheel);
     if (ticks < 0)
         return -1; /* nothing is armed */
@@ -177,6 +177,7 @@ static void loop_run_fibers(struct loop *l)
     fibers_resume_ready(&l->fibers);
     while (l->work_first && fibers_start(&l->fibers))
         ;
+    l->starved = l->work_first != NULL;
     atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
 }
 

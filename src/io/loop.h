@@ -59,6 +59,7 @@ struct loop {
     const struct log *log;
     int wake_fd;
     bool stopped;
+    bool starved; /* there was no stack for what is queued */
     _Atomic(struct inbox_node *) inbox;
     _Atomic uint64_t turns;        /* for the watchdog: grows by one when a turn begins and ends; odd while in one */
     _Atomic uint64_t fiber_count;  /* fibers not idle */

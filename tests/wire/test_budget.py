@@ -424,3 +424,71 @@ def test_eight_megabytes_in_a_small_container(group, start_tour):
     failures = int((group / "memory.failcnt").read_text())
     print(f"peak of the group {peak / MIB:.1f} MiB, limit met {failures} times")
     assert "oom_kill 0" in (group / "memory.oom_control").read_text()
+
+
+# ---- What a review found
+
+
+def test_burst_of_pipelined_short_requests(limited):
+    """Turns that a long pipeline leaves to others are no waits: its route is served at the bound as before."""
+    server = limited("memory_wait_ms=300", "memory_share=100")
+    held = fill(server)
+    with server.connect(timeout=30) as connection:
+        connection.send(request() * 200, *["GET"] * 200)
+        assert all(connection.reply().status == 200 for _ in range(200))
+    assert all(server.ask().status == 200 for _ in range(10))
+    close_all(held)
+
+
+def test_those_behind_a_long_line_of_another_route(start_probe):
+    """Hundreds of one route that has its share do not hide the requests of another behind them."""
+    server = start_probe("workers=1", f"memory_limit={16 * MIB}", "memory_share=50", "memory_wait_ms=60000")
+    assert server.ask(path="/sleep/1").status == 200 and server.ask(path="/live/1").status == 200
+    first = [server.connect(timeout=60) for _ in range(700)]
+    for connection in first:
+        connection.send(request(path="/sleep/60000"), "GET")
+    second = [server.connect(timeout=60) for _ in range(300)]
+    for connection in second:
+        connection.send(request(path="/live/60000"), "GET")
+    with server.connect(timeout=30) as last:
+        last.send(request(path="/live/1"), "GET")
+        last.expect_open()
+        close_all(second)
+        assert last.reply().text() == "before\nafter\n"
+    close_all(first)
+
+
+def test_share_holds_for_those_that_waited(limited):
+    """Also when several are let in at once, and for what is pipelined behind a request of another route."""
+    server = limited("memory_wait_ms=60000", "memory_share=50")
+    held = fill(server)
+    most = ledger(server)["fibers"]
+    close_all(held[:4])
+    time.sleep(0.5)
+    assert ledger(server)["fibers"] <= most + 2
+    close_all(held[4:])
+    wait_for(lambda: ledger(server)["fibers"] <= 1)
+    both = [server.connect(timeout=60) for _ in range(60)]
+    for connection in both:
+        connection.send(request(path="/live/1") + request(path="/sleep/60000"), "GET", "GET")
+    wait_for(lambda: waiting(server) > 0)
+    time.sleep(0.5)
+    assert ledger(server)["fibers"] <= most + 2
+    close_all(both)
+
+
+@pytest.mark.parametrize("size", [1976, 4088, 8184, 16376])
+def test_wait_with_a_full_buffer(start_probe, size):
+    """The head and what came behind it fill the buffer, whatever its size: the block they wait in goes back to where it came from."""
+    server = start_probe("workers=1", f"memory_limit={LIMIT}", f"http_buffer_size={size}", "memory_wait_ms=300",
+                         "memory_share=100")
+    assert server.ask("POST", "/read-slowly/1", body=b"ab").status == 200
+    held = fill(server)
+    for _ in range(3):
+        posts = [server.connect(timeout=30) for _ in range(20)]
+        for post in posts:
+            post.send(request("POST", "/read-slowly/60000", body=b"u" * 20000), "POST")
+        assert {post.reply().status for post in posts} == {503}
+        close_all(posts)
+    assert server.ask().status == 200
+    close_all(held)

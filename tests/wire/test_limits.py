@@ -420,3 +420,27 @@ def test_handler_timeout_after_the_head(start_probe):
                 pass
             raise ProtocolError("the stream ended in order")
     expect_refusal(server, "handler_timeout_ms")
+
+
+@pytest.mark.skipif(bool(SANITIZE), reason="measures a rate")
+def test_slow_reader_behind_a_fast_one(start_probe):
+    """What an earlier client took on the same record is not held against a later one."""
+    server = start_probe("workers=1", "write_timeout_ms=1000", "write_min_rate=10000", "send_buffer=4096", INFO)
+    for _ in range(3):
+        assert server.ask(path="/large-static").status == 200
+    with server.connect(timeout=60, receive_buffer=8192) as connection:
+        connection.send(request(path="/large-static"), "GET")
+        until = time.monotonic() + 4
+        while time.monotonic() < until and not connection.parser.replies and connection.fill():
+            time.sleep(0.002)
+        assert not connection.parser.ended and "refused" not in server.error_text()
+
+
+def test_burst_buys_no_time(start_probe):
+    """Much of a body at once is no credit for a drip afterwards."""
+    server = start_probe("body_min_rate=10000", "body_grace_ms=300", "body_timeout_ms=700", INFO)
+    with server.connect(timeout=30) as connection:
+        connection.send(post("/read-all", b"a" * 300000, "Content-Length: 1000000"), "POST")
+        drip(connection, [b"a"] * 400)
+        assert connection.reply().status == 408
+    expect_refusal(server, "body_min_rate")

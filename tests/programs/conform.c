@@ -106,30 +106,30 @@ static void trailer(weir_ctx *c)
                       sum ? sum : "none", none ? none : "none");
 }
 
+static char announced_text[100000]; /* of "x"; filled before there are workers, and then only read */
+
 /* Announces a length, writes another, in one of several ways. */
 static void announce(weir_ctx *c)
 {
-    static char text[100000];
     size_t written = strtoul(weir_param(c, "written"), NULL, 10);
     const char *how = weir_param(c, "how");
-    memset(text, 'x', sizeof text);
     weir_set_length(c, strtol(weir_param(c, "announced"), NULL, 10));
-    if (written > sizeof text)
-        written = sizeof text;
+    if (written > sizeof announced_text)
+        written = sizeof announced_text;
     if (strcmp(how, "whole") == 0) {
-        weir_write(c, text, written);
+        weir_write(c, announced_text, written);
     } else if (strcmp(how, "bytes") == 0) {
         for (size_t i = 0; i < written; i++)
-            weir_write(c, text, 1);
+            weir_write(c, announced_text, 1);
     } else if (strcmp(how, "flushed") == 0) {
-        weir_write(c, text, written / 2);
+        weir_write(c, announced_text, written / 2);
         weir_flush(c);
-        weir_write(c, text, written - written / 2);
+        weir_write(c, announced_text, written - written / 2);
     } else if (strcmp(how, "print") == 0) {
         for (size_t i = 0; i < written; i++)
             weir_printf(c, "%c", 'x');
     } else {
-        weir_reply(c, "text/plain", text, written);
+        weir_reply(c, "text/plain", announced_text, written);
     }
 }
 
@@ -227,6 +227,7 @@ int main(int argc, char **argv)
     weir_config config = {.host = "127.0.0.1", .port = WEIR_ANY, .log_level = WEIR_OFF};
     for (int i = 1; i < argc; i++)
         set(&config, argv[i]);
+    memset(announced_text, 'x', sizeof announced_text);
     weir_server *s = weir_server_new(&config);
     weir_any(s, "/{rest:.*}", tell);
     weir_any(s, "/host", host);

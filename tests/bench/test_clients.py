@@ -66,7 +66,7 @@ def test_wrk_without_requests_is_an_error():
 
 def test_wrk_command():
     line = wrk.command("http://127.0.0.1:1/", 1, 5, headers=["A: b"], threads=2)
-    assert line == ["wrk", "-t1", "-c1", "-d5s", "-H", "A: b", "http://127.0.0.1:1/"]
+    assert line == ["wrk", "-t1", "-c1", "-d5s", "--latency", "-H", "A: b", "http://127.0.0.1:1/"]
 
 
 def test_h2load_counts_requests():

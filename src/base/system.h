@@ -29,6 +29,11 @@ static inline ssize_t system_send(int fd, const void *buf, size_t len, int flags
     return send(fd, buf, len, flags);
 }
 
+static inline ssize_t system_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return sendmsg(fd, message, flags);
+}
+
 static inline int system_epoll_wait(int fd, struct epoll_event *events, int count, int timeout_ms)
 {
     return epoll_wait(fd, events, count, timeout_ms);
@@ -36,7 +41,7 @@ static inline int system_epoll_wait(int fd, struct epoll_event *events, int coun
 
 #else
 
-/* As recv(), send() and epoll_wait(), errno included. */
+/* As recv(), send(), sendmsg() and epoll_wait(), errno included. */
 static inline ssize_t system_recv(int fd, void *buf, size_t len, int flags)
 {
     return syscall(SYS_recvfrom, fd, buf, len, flags, NULL, NULL);
@@ -45,6 +50,11 @@ static inline ssize_t system_recv(int fd, void *buf, size_t len, int flags)
 static inline ssize_t system_send(int fd, const void *buf, size_t len, int flags)
 {
     return syscall(SYS_sendto, fd, buf, len, flags, NULL, 0);
+}
+
+static inline ssize_t system_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return syscall(SYS_sendmsg, fd, message, flags);
 }
 
 static inline int system_epoll_wait(int fd, struct epoll_event *events, int count, int timeout_ms)

@@ -23,6 +23,16 @@ static inline WRAPS bool authority_digits(const char *text, size_t len)
     return (((digits + 0x76767676u) | digits) & 0x80808080u) == 0; /* no byte is beyond 9 */
 }
 
+/* How many digits text begins with, up to 8; 8 bytes of it can be read. A sum's carry spoils only what is behind the first byte that is none. */
+static inline WRAPS size_t authority_digits_count(const char *text)
+{
+    uint64_t digits;
+    memcpy(&digits, text, sizeof digits);
+    digits ^= 0x3030303030303030u;
+    uint64_t others = ((digits + 0x7676767676767676u) | digits) & 0x8080808080808080u;
+    return others ? (size_t)__builtin_ctzll(others) / 8 : 8;
+}
+
 /* Whether len bytes, of which 8 can be read whatever len is, are a port: no digits, or up to five that are no more than 65535. */
 static inline bool authority_port_is_valid(const char *port, size_t len)
 {

@@ -86,25 +86,26 @@ struct exchange {
     struct target target;
     struct arena arena;
     struct reply reply;
-    uint64_t begin_ns;     /* turn_ns of the worker's counters when it began; 0: it has not */
-    uint64_t body_sent;    /* bytes of body handed to the output */
-    struct slice rest;     /* of the last piece of the body that was read, not yet copied out */
-    int64_t body_length;   /* of the request: -1 when chunked */
-    int64_t body_limit;    /* what may be read of it; meaningful where there is one */
-    int32_t budget;        /* bytes until the clock is looked at */
-    int32_t moved;         /* bytes that the fiber has moved in this turn, but for the budget */
-    uint16_t dead_writes;  /* writes since the client has gone */
-    uint8_t waiting;       /* enum exchange_wait */
+    uint64_t begin_ns;    /* turn_ns of the worker's counters when it began; 0: it has not */
+    uint64_t body_sent;   /* bytes of body handed to the output */
+    struct slice rest;    /* of the last piece of the body that was read, not yet copied out */
+    int64_t body_length;  /* of the request: -1 when chunked */
+    int64_t body_limit;   /* what may be read of it; meaningful where there is one */
+    int32_t budget;       /* bytes until the clock is looked at */
+    int32_t moved;        /* bytes that the fiber has moved in this turn, but for the budget */
+    uint16_t dead_writes; /* writes since the client has gone */
+    bool gone;            /* the client has gone, or the connection was cut */
+    bool cut;             /* the server's stop has cut it: the next wait ends the handler */
+    bool body_read;       /* the request's body has been read to its end */
+    bool counted;         /* it is among its class's sets */
+    uint8_t waiting;      /* enum exchange_wait */
+    /* What a request begins without, in one word. */
     bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */
     bool committed;        /* the head is in the output */
     bool bodyless;         /* the reply's body is not sent: HEAD, 204, 304 */
     bool chunked;          /* the reply is */
-    bool gone;             /* the client has gone, or the connection was cut */
-    bool cut;              /* the server's stop has cut it: the next wait ends the handler */
-    bool body_read;        /* the request's body has been read to its end */
     bool failed;           /* the handler was ended by exchange_abandon() */
     bool suspended;        /* its fiber has been suspended, where memory is limited */
-    bool counted;          /* it is among its class's sets */
     bool special;          /* limits beyond the usual apply to it, or it has been refused */
     uint8_t refusal;       /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */
     struct timer deadline; /* of the handler; armed only where there is such a limit */

@@ -44,6 +44,13 @@ static inline uint64_t load_8(const char *p)
     return word;
 }
 
+static inline uint16_t load_2(const char *p)
+{
+    uint16_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
 static inline uint32_t load_4(const char *p)
 {
     uint32_t word;
@@ -221,6 +228,16 @@ static inline bool framing_likely(struct slice name)
 
 _Static_assert(sizeof(struct http_field) == 8 && offsetof(struct http_field, value_len) == 6, "stored as one word");
 
+static inline void field_store(struct http_head *head, size_t name, size_t name_len, size_t value, size_t value_len)
+{
+    if (head->fields) {
+        /* One store: gcc would make a vector of the four parts, which takes longer. None is more than HEAD_SIZE_MAX. */
+        uint64_t field = (uint64_t)name | (uint64_t)name_len << 16 | (uint64_t)value << 32 | (uint64_t)value_len << 48;
+        memcpy(&head->fields[head->field_count], &field, sizeof field);
+    }
+    head->field_count++;
+}
+
 /* A field's line has been read: the value, leading space skipped, ends at end, where its CRLF begins. */
 static inline __attribute__((always_inline)) int field_complete(struct h1_parser *p, struct http_head *head,
                                                                 struct slice name, const char *value, const char *end)
@@ -230,13 +247,7 @@ static inline __attribute__((always_inline)) int field_complete(struct h1_parser
     if (head->field_count == head->field_max)
         return refuse(p, 431, "too many fields");
     size_t len = (size_t)(end - value);
-    if (head->fields) {
-        /* One store: gcc would make a vector of the four parts, which takes longer. None is more than HEAD_SIZE_MAX. */
-        uint64_t field = (uint64_t)(name.data - head->base) | (uint64_t)name.len << 16 |
-                         (uint64_t)(value - head->base) << 32 | (uint64_t)len << 48;
-        memcpy(&head->fields[head->field_count], &field, sizeof field);
-    }
-    head->field_count++;
+    field_store(head, (size_t)(name.data - head->base), name.len, (size_t)(value - head->base), len);
     if (name.len == 4)
         return text_is(name.data, "host", 4) ? field_host(p, head, slice_of(value, len)) : 0;
     return framing_likely(name) ? field_framing(p, head, name, slice_of(value, len)) : 0;
@@ -342,15 +353,41 @@ static int parse_request_line(struct h1_parser *p, struct http_head *head, const
 }
 
 /*
+ * Host comes first from most clients (RFC 9112 section 3.2), as a plain name and perhaps a port: its line is read in one
+ * go. Returns behind it, or line where it is anything else.
+ */
+static inline __attribute__((always_inline)) const char *host_line_quick(struct http_head *head, const char *line)
+{
+    if ((load_4(line) | 0x20202020u) != load_4("host") || load_2(line + 4) != load_2(": "))
+        return line;
+    const char *value = line + 6, *end = scan_host(value);
+    if (end == value)
+        return line;
+    if (*end == ':') {
+        size_t digits = authority_digits_count(end + 1);
+        if (digits >= 5)
+            return line;
+        end += 1 + digits;
+    }
+    if (load_2(end) != load_2("\r\n") || (head->flags & HEAD_HAS_HOST) || head->field_count == head->field_max)
+        return line;
+    size_t name = (size_t)(line - head->base), len = (size_t)(end - value);
+    field_store(head, name, 4, name + 6, len);
+    head->host = (uint16_t)(name + 6);
+    head->host_len = (uint16_t)len;
+    head->flags |= HEAD_HAS_HOST;
+    return end + 2;
+}
+
+/*
  * Whole lines, and the empty one, are read at once. What is left, H1_INCOMPLETE, is a line that is not all there or not
  * right: for the phases to say.
  */
 static inline int parse_lines(struct h1_parser *p, struct http_head *head, const char *base)
 {
-    const char *line = base + p->pos;
-    /* Host comes first from most clients (RFC 9112 section 3.2): its name need not be scanned. */
-    const char *colon = (load_4(line) | 0x20202020u) == load_4("host") ? line + 4 : scan_token(line);
+    const char *line = host_line_quick(head, base + p->pos);
     while (*line != '\r') {
+        const char *colon = scan_token(line);
         if (*colon != ':' || colon == line)
             break;
         const char *value = colon + 1;
@@ -359,16 +396,14 @@ static inline int parse_lines(struct h1_parser *p, struct http_head *head, const
         while (unlikely(*value == ' ' || *value == '\t'))
             value++;
         const char *end = scan_value(value);
-        if (end[0] != '\r' || end[1] != '\n')
+        if (load_2(end) != load_2("\r\n"))
             break;
         int status = field_complete(p, head, slice_of(line, (size_t)(colon - line)), value, end);
         if (unlikely(status != 0))
             return status;
         line = end + 2;
-        if (*line != '\r')
-            colon = scan_token(line);
     }
-    bool empty = line[0] == '\r' && line[1] == '\n';
+    bool empty = load_2(line) == load_2("\r\n");
     p->pos = (uint16_t)(line - base + (empty ? 2 : 0));
     return empty ? H1_COMPLETE : H1_INCOMPLETE;
 }

@@ -71,7 +71,7 @@ static void exchange_begin(struct h1 *h)
     x->budget = 8 * 1024;
     x->moved = 0;
     x->dead_writes = 0;
-    x->committed = x->suspended = x->sealing = x->bodyless = x->chunked = x->failed = x->special = false;
+    x->sealing = x->committed = x->bodyless = x->chunked = x->failed = x->suspended = x->special = false;
     x->refusal = REFUSAL_NONE;
     h->finishing = false;
 }
@@ -195,7 +195,7 @@ static int h1_request(struct h1 *h)
 {
     struct exchange *x = &h->x;
     uint32_t start = h->in_pos;
-    h->in_pos += (uint32_t)(x->head.base - (h->in + h->in_pos)) + x->head.size;
+    h->in_pos = (uint32_t)(x->head.base - h->in) + x->head.size; /* the base is behind an empty line, if one came */
     h->head_end = h->in_pos;
     exchange_begin(h);
     h1_body_begin(h);
@@ -252,7 +252,7 @@ static COLD void h1_refuse(struct h1 *h, int status)
     h->parsing = false;
     exchange_begin(h);
     x->head = (struct http_head){.base = h->in, .minor = 1, .fields = x->head.fields, .field_max = x->head.field_max};
-    x->target = (struct target){{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    x->target = (struct target){.plain = false};
     h1_body_begin(h);
     h->close = h->linger = true;
     x->http->host->refuse(x, status, reason);
@@ -410,7 +410,13 @@ void h1_serve(struct h1 *h)
             h1_wait(h);
             return;
         }
-        if (status == H1_INCOMPLETE && !h1_receive(h))
+        if (status != H1_INCOMPLETE)
+            continue;
+        if (h->in_pos == h->in_len && !(h->x.conn->ready & READY_READ)) {
+            h1_idle(h); /* as h1_receive() would find out */
+            return;
+        }
+        if (!h1_receive(h))
             return;
     }
 }

@@ -33,15 +33,25 @@ static void segment_release(struct segment *s, int error, output_release_fn rele
     }
 }
 
-static void output_pop(struct output *o, int error, output_release_fn release)
+/* The segment is let go of once it is off the queue: what that calls may add others. */
+static __attribute__((noinline)) void output_pop_owned(struct output *o, int error, output_release_fn release)
 {
     struct segment s = o->segments[o->first];
     o->first = (uint8_t)((o->first + 1) % OUTPUT_SEGMENTS);
     o->count--;
-    if (s.kind == SEGMENT_REGION)
-        o->regions--;
-    else
-        segment_release(&s, error, release);
+    segment_release(&s, error, release);
+}
+
+static inline void output_pop(struct output *o, int error, output_release_fn release)
+{
+    unsigned kind = o->segments[o->first].kind;
+    if (unlikely(kind > SEGMENT_STATIC)) {
+        output_pop_owned(o, error, release);
+        return;
+    }
+    o->regions = (uint8_t)(o->regions - (kind == SEGMENT_REGION));
+    o->first = (uint8_t)((o->first + 1) % OUTPUT_SEGMENTS);
+    o->count--;
 }
 
 /* Takes n sent bytes off the front. */
@@ -62,39 +72,58 @@ static void output_advance(struct output *o, size_t n, output_release_fn release
     }
 }
 
-/* As send_memory(), for a queue of one segment of the region, which is what most replies are. */
-static inline ssize_t send_region(struct output *o, struct net *n, struct connection *c, size_t *gave)
+/* What was given to the kernel in one call. */
+struct gift {
+    size_t len;
+    bool whole; /* it is the whole queue, and nothing of it has to be let go of */
+};
+
+/*
+ * The parts of a queue that is one small piece or two, neither of which has to be let go of: a head and its body, which
+ * is what most replies are. Returns their number, or 0 where the queue is anything else.
+ */
+static inline int short_parts(const struct output *o, struct iovec parts[2], size_t *len)
 {
     const struct segment *s = &o->segments[o->first];
-    struct iovec part = {.iov_base = (void *)(uintptr_t)s->data, .iov_len = s->len};
-    *gave = part.iov_len;
-    ssize_t sent = n->transport->write(c, &part, 1, 0);
-    if (sent > 0)
-        o->unsealed += (uint32_t)sent;
-    return sent;
+    if (o->count > 2 || s->kind > SEGMENT_STATIC)
+        return 0;
+    parts[0] = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = s->len};
+    *len = s->len;
+    if (o->count == 2) {
+        s = &o->segments[(o->first + 1) % OUTPUT_SEGMENTS];
+        if (s->kind > SEGMENT_STATIC || s->len >= OUTPUT_SEAL)
+            return 0;
+        parts[1] = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = s->len};
+        *len += s->len;
+    }
+    return *len < OUTPUT_SEAL && o->unsealed + *len < OUTPUT_SEAL ? o->count : 0;
 }
 
-/* Sends the memory segments at the front. Bytes sent or an error; *gave: bytes that were given. */
-static ssize_t send_memory(struct output *o, struct net *n, struct connection *c, size_t *gave)
+/* Sends the memory segments at the front. Bytes sent or an error. */
+static ssize_t send_memory(struct output *o, struct net *n, struct connection *c, struct gift *gift)
 {
     struct iovec parts[OUTPUT_SEGMENTS];
-    int count = 0;
+    struct iovec *part = parts;
+    unsigned left = o->count, owned = 0;
+    size_t len = 0;
     bool more = false;
-    *gave = 0;
-    for (unsigned i = 0; i < o->count && *gave < OUTPUT_PIECE; i++) {
-        const struct segment *s = &o->segments[(o->first + i) % OUTPUT_SEGMENTS];
-        if (s->kind == SEGMENT_CALL)
+    for (unsigned at = o->first; left > 0 && len < OUTPUT_PIECE; left--, at = (at + 1) % OUTPUT_SEGMENTS) {
+        const struct segment *s = &o->segments[at];
+        owned |= s->kind > SEGMENT_STATIC;
+        if (unlikely(s->kind > SEGMENT_SHARED)) {
+            more = s->kind == SEGMENT_FILE;
+            if (more)
+                break;
             continue;
-        if (s->kind == SEGMENT_FILE) {
-            more = true;
-            break;
         }
-        size_t len = s->len < OUTPUT_PIECE - *gave ? (size_t)s->len : OUTPUT_PIECE - *gave;
-        parts[count++] = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = len};
-        *gave += len;
+        size_t room = OUTPUT_PIECE - len, piece = s->len < room ? (size_t)s->len : room;
+        *part++ = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = piece};
+        len += piece;
     }
-    unsigned how = more ? WRITE_MORE : o->unsealed + *gave >= OUTPUT_SEAL ? WRITE_SEAL : 0;
-    ssize_t sent = count ? n->transport->write(c, parts, count, how) : 0;
+    gift->len = len;
+    gift->whole = left == 0 && !owned && len < OUTPUT_PIECE; /* else the last may have been cut */
+    unsigned how = more ? WRITE_MORE : o->unsealed + len >= OUTPUT_SEAL ? WRITE_SEAL : 0;
+    ssize_t sent = part > parts ? n->transport->write(c, parts, (int)(part - parts), how) : 0;
     if (sent > 0)
         o->unsealed = how & WRITE_SEAL ? 0 : o->unsealed + (uint32_t)sent;
     return sent;
@@ -167,22 +196,35 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
     size_t turn = OUTPUT_TURN_BYTES;
     o->blocked = false;
     while (o->count > 0) {
+        const struct segment *s = &o->segments[o->first];
+        bool file = s->kind == SEGMENT_FILE;
+        struct gift gift;
         ssize_t sent;
-        size_t gave;
-        if (o->segments[o->first].kind == SEGMENT_FILE) {
+        if (file) {
             if (file_is_cold(o, turn))
                 return OUTPUT_COLD;
-            gave = o->segments[o->first].len < turn ? o->segments[o->first].len : turn;
+            gift.len = s->len < turn ? s->len : turn;
             sent = send_file(o, n, c, turn, release);
         } else {
-            bool alone = o->count == 1 && o->regions == 1 && o->segments[o->first].len < OUTPUT_PIECE &&
-                         o->unsealed + o->segments[o->first].len < OUTPUT_SEAL;
-            sent = alone ? send_region(o, n, c, &gave) : send_memory(o, n, c, &gave);
-            if (sent >= 0)
+            struct iovec parts[2];
+            int count = short_parts(o, parts, &gift.len);
+            if (likely(count > 0)) {
+                gift.whole = true;
+                sent = n->transport->write(c, parts, count, 0);
+                if (sent > 0)
+                    o->unsealed += (uint32_t)sent;
+            } else {
+                sent = send_memory(o, n, c, &gift);
+            }
+            if (likely(sent == (ssize_t)gift.len && gift.whole))
+                o->first = o->count = o->regions = 0;
+            else if (sent >= 0)
                 output_advance(o, (size_t)sent, release);
         }
-        if (sent == TRANSPORT_AGAIN ||
-            (sent >= 0 && (size_t)sent < gave && o->segments[o->first].kind != SEGMENT_FILE)) {
+        if (unlikely(sent < 0 ||
+                     ((size_t)sent < gift.len && o->count > 0 && o->segments[o->first].kind != SEGMENT_FILE))) {
+            if (sent < 0 && sent != TRANSPORT_AGAIN)
+                return (int)sent;
             if (sent > 0)
                 output_count(o, n, (size_t)sent);
             if (connection_blocked(n, c))
@@ -190,8 +232,6 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
             o->blocked = true;
             return TRANSPORT_AGAIN;
         }
-        if (sent < 0)
-            return (int)sent;
         output_count(o, n, (size_t)sent);
         turn = (size_t)sent < turn ? turn - (size_t)sent : 0;
         if (turn == 0 && o->count > 0)

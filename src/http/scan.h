@@ -114,7 +114,37 @@ static inline const char *scan_target(const char *p)
     }
 }
 
+/*
+ * In a target, the byte behind which is not NUL: the first byte that ends a path which needs no decoding. That is the
+ * end of the path ("?" or the space behind the target), "%", a backslash, or a dot that begins a segment.
+ */
+static inline const char *scan_plain_path(const char *p)
+{
+    for (;;) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i before = _mm_loadu_si128((const __m128i *)(const void *)(p - 1));
+        __m128i slash = _mm_cmpeq_epi8(before, _mm_set1_epi8('/'));
+        __m128i dot = _mm_and_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')), slash);
+        __m128i space = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '));
+        __m128i query = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('?'));
+        __m128i escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('%'));
+        __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+        __m128i bad = _mm_or_si128(_mm_or_si128(dot, space), _mm_or_si128(_mm_or_si128(query, escape), backslash));
+        unsigned stops = (unsigned)_mm_movemask_epi8(bad);
+        if (stops)
+            return p + (unsigned)__builtin_ctz(stops);
+        p += 16;
+    }
+}
+
 #else
+
+static inline const char *scan_plain_path(const char *p)
+{
+    while (*p != ' ' && *p != '?' && *p != '%' && *p != '\\' && !(*p == '.' && p[-1] == '/'))
+        p++;
+    return p;
+}
 
 static inline const char *scan_token(const char *p)
 {

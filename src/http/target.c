@@ -6,6 +6,7 @@
 #include "http/target.h"
 #include "base/debug.h"
 #include "http/authority.h"
+#include "http/scan.h"
 
 static void split_query(struct target *t, const char *at, size_t len)
 {
@@ -41,8 +42,17 @@ int target_split(const struct http_head *head, struct target *t, const char **re
 {
     struct slice text = head_slice(head, head->target, head->target_len);
     t->authority = head_slice(head, head->host, head->host_len);
+    t->plain = false;
     if (likely(text.data[0] == '/')) {
-        split_query(t, text.data, text.len);
+        const char *stop = scan_plain_path(text.data + 1);
+        if (likely(*stop == ' ' || *stop == '?')) {
+            size_t len = (size_t)(stop - text.data);
+            t->path = slice_of(text.data, len);
+            t->query = len < text.len ? slice_of(stop + 1, text.len - len - 1) : slice_of(NULL, 0);
+            t->plain = true;
+        } else {
+            split_query(t, text.data, text.len);
+        }
         return 0;
     }
     t->query = slice_of(NULL, 0);

@@ -37,7 +37,7 @@ static ssize_t plain_write(struct connection *c, const struct iovec *parts, int 
     if (count == 1) /* cheaper: no vector to import */
         return plain_result(system_send(c->fd, parts[0].iov_base, parts[0].iov_len, flags));
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
-    return plain_result(sendmsg(c->fd, &message, flags));
+    return plain_result(system_sendmsg(c->fd, &message, flags));
 }
 
 static ssize_t plain_send_file(struct connection *c, int fd, int64_t *offset, size_t len)

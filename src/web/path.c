@@ -249,7 +249,6 @@ int path_normalize(struct slice raw, struct arena *arena, struct path *out)
 {
     if (unlikely(raw.len == 0 || raw.data[0] != '/' || !path_looks_plain(raw.data, raw.len)))
         return path_normalize_slowly(raw, arena, out);
-    out->route = out->decoded = out->text = raw;
-    out->in_place = true;
+    path_take(raw, out);
     return 0;
 }

@@ -38,4 +38,11 @@ struct path {
  */
 int path_normalize(struct slice raw, struct arena *arena, struct path *out);
 
+/* The same for a path that is known to need no change, see struct target. */
+static inline void path_take(struct slice raw, struct path *out)
+{
+    out->route = out->decoded = out->text = raw;
+    out->in_place = true;
+}
+
 #endif

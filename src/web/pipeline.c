@@ -191,7 +191,11 @@ static void context_route(weir_ctx *c)
         c->handler = c->match.allow ? handle_options : handle_no_memory;
         return;
     }
-    int error = path_normalize(x->target.path, &x->arena, &c->path);
+    int error = 0;
+    if (likely(x->target.plain))
+        path_take(x->target.path, &c->path);
+    else
+        error = path_normalize(x->target.path, &x->arena, &c->path);
     if (unlikely(error)) {
         c->match = (struct router_match){0};
         c->path = (struct path){.in_place = false};

@@ -167,9 +167,9 @@ int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
 /* Whether a final reply may be made. */
 static inline int reply_allowed(const struct exchange *x)
 {
-    if (x->reply.ended || x->sealing || x->body_sent > 0)
+    if (unlikely(x->reply.ended || x->sealing || x->body_sent > 0))
         return WEIR_EDONE;
-    if (x->committed)
+    if (unlikely(x->committed))
         return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
     return 0;
 }
@@ -214,13 +214,13 @@ static inline int reply_begin_static(weir_ctx *c, const char *type)
 {
     struct exchange *x = c->x;
     int error = reply_allowed(x);
-    if (error || !type)
+    if (unlikely(error || !type))
         return error;
     uintptr_t place = (uintptr_t)type >> 3 ^ (uintptr_t)type;
     struct known_type *known = &c->web->types[place & (KNOWN_TYPES - 1)];
     if (unlikely(known->text != type) && known_type_make(c, known, type) != 0)
         return WEIR_EINVAL;
-    if (x->reply.fields)
+    if (unlikely(x->reply.fields))
         reply_remove(&x->reply, SLICE("Content-Type"));
     x->reply.type = slice_of(type, known->len);
     return 0;

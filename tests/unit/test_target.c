@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "http/scan.h"
 #include "http/target.h"
 
 struct target_case {
@@ -27,6 +28,15 @@ static const struct target_case cases[] = {
     {"GET", "/a?b=c?d/e", "/a", "b=c?d/e", NULL},
     {"GET", "//a", "//a", NULL, NULL},
     {"GET", "/http://x/", "/http://x/", NULL, NULL},
+    {"GET", "/a.b/c.html?d=%41&e=/../", "/a.b/c.html", "d=%41&e=/../", NULL},
+    {"GET", "/a/%2e%2e/b", "/a/%2e%2e/b", NULL, NULL},
+    {"GET", "/.a?b", "/.a", "b", NULL},
+    {"GET", "/a\\b", "/a\\b", NULL, NULL},
+    {"GET", "/0123456789abcd/e.", "/0123456789abcd/e.", NULL, NULL},
+    {"GET", "/0123456789abcde/.", "/0123456789abcde/.", NULL, NULL}, /* the slash and the dot in two blocks */
+    {"GET", "/0123456789abcdef/../ghijklmnopqrst?u", "/0123456789abcdef/../ghijklmnopqrst", "u", NULL},
+    {"GET", "/0123456789abcdef0123456789abcdef0123456789abcdef%", "/0123456789abcdef0123456789abcdef0123456789abcdef%",
+     NULL, NULL},
     {"OPTIONS", "*", "*", NULL, NULL},
     {"OPTIONS", "/", "/", NULL, NULL},
     {"GET", "http://other", "/", NULL, "other"},
@@ -62,16 +72,27 @@ static const struct target_case cases[] = {
     {"GET", "http://[::g]/", NULL, NULL, NULL},
 };
 
-/* The head's bytes, and nothing behind them. */
+/* Whether a path may be taken as it is, judged byte by byte. */
+static bool looks_plain(const char *path)
+{
+    for (const char *p = path; *p; p++)
+        if (*p == '%' || *p == '\\' || (*p == '.' && p > path && p[-1] == '/'))
+            return false;
+    return *path == '/';
+}
+
+/* The head as the parser leaves it: what is behind the target, and the bytes that scanning may read. */
 static struct http_head make_head(const struct target_case *c)
 {
+    static const char version[] = " HTTP/1.1\r\n\r\n";
     size_t method = strlen(c->method), target = strlen(c->target);
-    struct http_head head = {.base = malloc(method + target + 4), .method_len = (uint16_t)method};
+    struct http_head head = {.base = calloc(1, method + target + 4 + sizeof version + SCAN_SLACK),
+                             .method_len = (uint16_t)method};
     assert_non_null(head.base);
-    memcpy(head.base, "host", 4);
     memcpy(head.base, c->method, method);
     memcpy(head.base + method, "host", 4);
     memcpy(head.base + method + 4, c->target, target);
+    memcpy(head.base + method + 4 + target, version, sizeof version);
     head.host = (uint16_t)method;
     head.host_len = 4;
     head.target = (uint16_t)(method + 4);
@@ -95,6 +116,8 @@ static void table(void **state)
             assert_true(slice_equal(t.path, slice_from(c->path)));
             assert_int_equal(t.query.data != NULL, c->query != NULL);
             assert_true(slice_equal(t.query, slice_from(c->query)));
+            assert_true(!t.plain || looks_plain(c->path));
+            assert_true(t.plain || c->target[0] != '/' || !looks_plain(c->path));
             assert_true(slice_equal(t.authority, slice_from(c->authority ? c->authority : "host")));
         } else {
             assert_non_null(reason);

@@ -141,11 +141,11 @@ bool pool_promise(struct pool *p, uint32_t n)
 int pool_preallocate(struct pool *p, size_t n)
 {
     uint32_t slabs = (uint32_t)((n + p->per_slab - 1) / p->per_slab);
-    while (p->keep < slabs) {
+    while (p->slabs < slabs)
         if (!pool_grow(p))
             return WEIR_ENOMEM;
-        p->keep++;
-    }
+    if (p->keep < slabs)
+        p->keep = slabs;
     p->low = p->empty;
     return 0;
 }

@@ -53,8 +53,14 @@ void pool_init(struct pool *p, struct account *account, size_t object_size, size
 /* Unmaps every slab. Objects still in use are gone too: only for the end of their owner. */
 void pool_done(struct pool *p);
 
-/* Makes room for n objects beforehand and keeps it. 0, or WEIR_ENOMEM's value when refused. */
+/* Makes room for n objects in all beforehand and keeps it. 0, or WEIR_ENOMEM's value when refused. */
 int pool_preallocate(struct pool *p, size_t n);
+
+/* Bytes of the slabs that n objects need. */
+static inline uint64_t pool_slab_bytes(const struct pool *p, uint64_t n)
+{
+    return (n / p->per_slab + (n % p->per_slab != 0)) * p->slab_size;
+}
 
 /* Bytes that pool_promise() would have to map for n objects. */
 static inline uint64_t pool_missing(const struct pool *p, uint32_t n)

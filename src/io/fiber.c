@@ -270,6 +270,8 @@ int fibers_preallocate(struct fibers *f, uint32_t n)
             return WEIR_ENOMEM;
         fibers_insert(f, fiber);
     }
+    if (f->made < n)
+        f->made = n;
     return 0;
 }
 
@@ -288,7 +290,9 @@ bool fibers_promise(struct fibers *f, uint32_t n)
 void fibers_trim(struct fibers *f, bool all)
 {
     /* The last one stays: something always has to run, also when the system has nothing left to make another from. */
-    uint32_t least = f->promised > 0 ? f->promised : 1;
+    uint32_t least = f->promised > f->made ? f->promised : f->made;
+    if (least == 0)
+        least = 1;
     uint32_t spare = all ? f->idle_count : f->idle_low;
     if (!all)
         spare = (spare + 1) / 2;

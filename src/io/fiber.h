@@ -54,6 +54,7 @@ struct fibers {
     void *main_stack_pointer;
     uint32_t total, idle_count, lean_count;
     uint32_t promised;        /* fibers that there are at least, see fibers_promise() */
+    uint32_t made;            /* likewise, see fibers_preallocate() */
     uint32_t idle_low;        /* least idle since the last trim */
     uint32_t keep;            /* idle fibers that keep their pages */
     void (*entry)(void *arg); /* what a fiber runs, again and again */
@@ -76,14 +77,14 @@ bool fibers_start(struct fibers *f) MUST_CHECK;
 /* Resumes every fiber that was ready when called. From main only. True if some are ready again. */
 bool fibers_resume_ready(struct fibers *f);
 
-/* Makes a fiber beforehand. 0 or WEIR_ENOMEM. */
+/* Makes idle ones until there are n, and keeps so many. 0 or WEIR_ENOMEM. */
 int fibers_preallocate(struct fibers *f, uint32_t n);
 
 /* Sees to it that n fibers could live at once, now and until it is called with another n. False: refused, and the promise is what it was. */
 bool fibers_promise(struct fibers *f, uint32_t n) MUST_CHECK;
 
 /* Gives back half of the stacks that were not needed since the last call, and the pages of the rest of those; or all that are idle, down to one
- * and to what is promised. From main only. */
+ * and to what is promised or was made beforehand. From main only. */
 void fibers_trim(struct fibers *f, bool all);
 
 /* Parks the running fiber until fiber_wake(); returns the waker's result. No lock may be held. */

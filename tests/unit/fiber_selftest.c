@@ -356,7 +356,7 @@ static void test_trim(struct world *w)
     CHECK(w->fibers.lean_count == 0);
 
     /* One that is used now and then does not keep another. */
-    CHECK(fibers_preallocate(&w->fibers, 2) == 0);
+    CHECK(fibers_promise(&w->fibers, 2) && fibers_promise(&w->fibers, 1) && w->fibers.total == 2);
     for (int i = 0; i < 2; i++) {
         fibers_trim(&w->fibers, false);
         world_start(w, recurse_body);
@@ -367,6 +367,14 @@ static void test_trim(struct world *w)
     fibers_trim(&w->fibers, true);
     CHECK(w->fibers.total == 1);
     CHECK(counter_read(&w->account.reserved) == STACK_SIZE);
+
+    /* Those that were made beforehand stay, whatever was promised since. */
+    CHECK(fibers_preallocate(&w->fibers, 3) == 0 && fibers_promise(&w->fibers, 5) && fibers_promise(&w->fibers, 1));
+    for (int i = 0; i < 4; i++)
+        fibers_trim(&w->fibers, false);
+    CHECK(w->fibers.total == 3);
+    fibers_trim(&w->fibers, true);
+    CHECK(w->fibers.total == 3);
 }
 
 static void test_limit(void)

@@ -126,7 +126,8 @@ static void limit(void **state)
         count++;
     assert_int_equal(count, 2 * f.pool.per_slab);
     assert_int_equal(counter_read(&f.account.refused), 1);
-    assert_int_equal(pool_preallocate(&f.pool, 1), WEIR_ENOMEM);
+    assert_int_equal(pool_preallocate(&f.pool, count), 0); /* they are there */
+    assert_int_equal(pool_preallocate(&f.pool, count + 1), WEIR_ENOMEM);
     close_pool(&f);
 }
 

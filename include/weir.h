@@ -101,15 +101,26 @@ typedef struct weir_config {
 
     size_t http_buffer_size; /* a receive or send buffer; the head of a request must fit; 1024..65536, default 8192 */
     size_t ws_buffer_size;   /* a WebSocket message buffer; 256..16 MiB, default 4096 */
-    int http_buffers;        /* buffers of each kind made before the start, each worker; default 8 */
     size_t stack_size;       /* a handler's stack; 16 KiB..8 MiB, default 64 KiB */
     size_t request_memory;   /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
     size_t memory_limit;     /* bound on the server's user-space memory; default none */
     size_t
         kernel_memory_limit; /* soft bound on the kernel's memory in sockets' queues; 1 MiB and more; default: by the cgroup */
-    int memory_wait_ms;        /* how long a request waits for memory under memory_limit, then 503; default 5000 */
-    int memory_share;          /* percent of that memory that the requests of one route may hold; default 75 */
-    int request_memory_blocks; /* request arenas' blocks made before the start, each worker; default 4 */
+    int memory_wait_ms; /* how long a request waits for memory under a bound, then 503; default 5000 */
+    int memory_share;   /* percent of that memory that the requests of one route may hold; default 75 */
+
+    /* Made by each worker before the start and kept, whole slabs of them; less by default where a bound below is less. */
+    int http_buffers;          /* buffers of each kind; default 8 */
+    int stacks;                /* handlers' stacks; default 1 */
+    int request_records;       /* records of live requests; default 1 */
+    int request_memory_blocks; /* request arenas' blocks; default 4 */
+    int connection_records;    /* records of connections; default 1, at most max_connections */
+    /* The most of them that a worker uses at once; default WEIR_OFF: any number. At such a bound a request waits, or is told
+     * 503, as under memory_limit: see docs/memory.md. max_connections and offload_threads bound the rest. */
+    int max_http_buffers;    /* at least 2 and http_buffers; a request counts as two, one of which may stay free */
+    int max_stacks;          /* at least stacks */
+    int max_request_records; /* at least request_records */
+    int max_request_memory_blocks; /* at least request_memory_blocks */
 
     int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */
     int so_linger;      /* seconds for SO_LINGER; default WEIR_OFF: the system's own behaviour */

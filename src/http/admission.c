@@ -6,15 +6,29 @@
 #include "http/admission.h"
 #include "http/h1.h"
 
+#include <unistd.h>
+
 #define RETRY_MS       50  /* memory may have been given back by another worker: nothing else would tell */
 #define HEADROOM_SHARE 8   /* of the bound is left */
 #define SCAN_MAX       256 /* of those who wait are looked at in a turn */
 
 /* ---- Promises ---- */
 
-/* What sets may still take of the bound. */
+uint32_t admission_bounds_sets(const struct admission_bounds *b)
+{
+    const uint32_t sets[] = {b->records, b->buffers / 2, b->arenas, b->stacks};
+    uint32_t least = UINT32_MAX;
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
+        if (sets[i] > 0 && sets[i] < least)
+            least = sets[i];
+    return least;
+}
+
+/* What sets may still take of the bound on memory. */
 static uint64_t memory_left(const struct admission *a)
 {
+    if (a->memory->limit == 0)
+        return UINT64_MAX;
     uint64_t granted = atomic_load_explicit(&a->memory->granted, memory_order_relaxed) + a->headroom;
     return a->memory->limit > granted ? a->memory->limit - granted : 0;
 }
@@ -37,16 +51,31 @@ static uint64_t promise_missing(const struct http *h, uint32_t sets, uint32_t re
            (all > f->total ? (all - f->total) * (uint64_t)f->stack_size : 0);
 }
 
+/* Whether the bounds on the pools allow that. */
+static bool bounds_allow(const struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
+{
+    const struct admission_bounds *b = &h->settings->bounds;
+    uint64_t all = (uint64_t)sets + 1;
+    return sets <= h->admission.sets_most && (b->records == 0 || all + records <= b->records) &&
+           (b->buffers == 0 || 2 * all + buffers <= b->buffers);
+}
+
+/* False, with nothing changed: it is too much. Where that is for want of memory, some is sought. */
 static bool promise_change(struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
 {
     struct admission *a = &h->admission;
     bool more = sets > a->sets || records > a->records || buffers > a->buffers;
+    if (more && !bounds_allow(h, sets, records, buffers))
+        return false; /* nobody but this worker's own requests can change that: no memory is sought */
     uint64_t missing = more ? promise_missing(h, sets, records, buffers) : 0;
-    if (missing > 0 && missing > memory_left(a))
+    if (missing > 0 && missing > memory_left(a)) {
+        h->starved(h);
         return false;
+    }
     if (!promise_cover(h, sets, records, buffers)) {
         /* Another worker was quicker. What has been mapped is trimmed away. */
         (void)promise_cover(h, a->sets, a->records, a->buffers);
+        h->starved(h);
         return false;
     }
     a->freed |= !more || sets < a->sets;
@@ -60,28 +89,53 @@ static bool promise_change(struct http *h, uint32_t sets, uint32_t records, uint
     return true;
 }
 
+/* One of the class's requests has a set. */
+static void class_add(struct admission *a, struct admission_class *class)
+{
+    atomic_fetch_add_explicit(&class->sets, 1, memory_order_relaxed);
+    if (a->class_sets)
+        a->class_sets[class->number]++;
+}
+
+static void class_remove(struct admission *a, struct admission_class *class)
+{
+    atomic_fetch_sub_explicit(&class->sets, 1, memory_order_relaxed);
+    if (a->class_sets)
+        a->class_sets[class->number]--;
+}
+
 static void class_leave(struct h1 *h)
 {
     if (h->x.counted)
-        atomic_fetch_sub_explicit(&h->x.class->sets, 1, memory_order_relaxed);
+        class_remove(&h->x.http->admission, h->x.class);
     h->x.counted = false;
 }
 
 static void class_join(struct h1 *h)
 {
     if (h->x.class && !h->x.counted) {
-        atomic_fetch_add_explicit(&h->x.class->sets, 1, memory_order_relaxed);
+        class_add(&h->x.http->admission, h->x.class);
         h->x.counted = true;
     }
 }
 
-/* Whether a class may have one more of the sets that there are and could be. */
+static bool within_share(const struct admission *a, uint32_t sets, uint64_t possible)
+{
+    uint64_t most = possible * a->share / 100;
+    return sets < (most > 0 ? most : 1);
+}
+
+/* Whether a class may have one more of the sets that there are and could be: of those of all workers, where memory is what there is too little of, and
+ * of this worker's, where its pools are bounded. */
 static bool class_has_room(const struct http *h, const struct admission_class *class)
 {
     const struct admission *a = &h->admission;
+    if (a->class_sets && !within_share(a, a->class_sets[class->number], a->sets_most))
+        return false;
+    if (a->memory->limit == 0)
+        return true;
     uint64_t possible = atomic_load_explicit(a->shared_sets, memory_order_relaxed) + memory_left(a) / a->set_size;
-    uint64_t most = possible * a->share / 100;
-    return atomic_load_explicit(&class->sets, memory_order_relaxed) < (most > 0 ? most : 1);
+    return within_share(a, atomic_load_explicit(&class->sets, memory_order_relaxed), possible);
 }
 
 /* Gives the request a set in place of what it holds. */
@@ -90,10 +144,8 @@ static bool hold_set(struct h1 *h)
     struct http *http = h->x.http;
     const struct admission *a = &http->admission;
     uint32_t records = h->hold == HOLD_OUTPUT ? 1 : 0, buffers = h->hold == HOLD_OUTPUT ? h->held_buffers : 0;
-    if (!promise_change(http, a->sets + 1, a->records - records, a->buffers - buffers)) {
-        http->starved(http);
+    if (!promise_change(http, a->sets + 1, a->records - records, a->buffers - buffers))
         return false;
-    }
     h->hold = HOLD_SET;
     h->held_buffers = 0;
     return true;
@@ -156,10 +208,8 @@ bool admission_keep_output(struct h1 *h, uint32_t buffers)
     if (h->hold == HOLD_OUTPUT && buffers == before)
         return true;
     /* From a set it is never more than was promised before. */
-    if (!promise_change(http, a->sets - had_set, a->records + records, a->buffers - before + buffers)) {
-        http->starved(http);
+    if (!promise_change(http, a->sets - had_set, a->records + records, a->buffers - before + buffers))
         return false;
-    }
     class_leave(h);
     h->hold = HOLD_OUTPUT;
     h->held_buffers = (uint8_t)buffers;
@@ -219,8 +269,8 @@ void admission_arrive(struct h1 *h)
 
 void admission_forget(struct http *h, struct admission_class *class)
 {
-    atomic_fetch_sub_explicit(&class->sets, 1, memory_order_relaxed);
-    const struct admission *a = &h->admission;
+    struct admission *a = &h->admission;
+    class_remove(a, class);
     (void)promise_change(h, a->sets - 1, a->records, a->buffers);
 }
 
@@ -230,11 +280,9 @@ static bool admission_admit(struct http *h, struct waiting *w)
     struct admission *a = &h->admission;
     struct connection *c = w->conn;
     struct admission_class *class = w->class;
-    if (!promise_change(h, a->sets + 1, a->records, a->buffers)) {
-        h->starved(h);
+    if (!promise_change(h, a->sets + 1, a->records, a->buffers))
         return false;
-    }
-    atomic_fetch_add_explicit(&class->sets, 1, memory_order_relaxed);
+    class_add(a, class);
     admission_unwait(h, c)->class = class;
     c->flags |= H1_ADMITTED;
     connection_queue(h->net, c);
@@ -273,12 +321,31 @@ static void admission_retry(void *owner, struct timer *t)
 
 /* ---- Life ---- */
 
+size_t admission_class_sets_size(uint32_t classes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (classes * sizeof(uint32_t) + page) & ~(page - 1);
+}
+
+/* The counts of what each class has of this worker's pools, where they are bounded. */
+static bool bounds_init(struct http *h)
+{
+    struct admission *a = &h->admission;
+    uint32_t sets = admission_bounds_sets(&h->settings->bounds);
+    a->sets_most = sets - 1;
+    if (sets == UINT32_MAX)
+        return true;
+    size_t size = admission_class_sets_size(h->settings->classes);
+    a->class_sets = memory_map(&a->account, size, (size_t)sysconf(_SC_PAGESIZE));
+    return a->class_sets != NULL;
+}
+
 int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_sets)
 {
     struct admission *a = &h->admission;
     list_init(&a->waiting);
     list_init(&a->mark);
-    if (m->limit == 0)
+    if (m->limit == 0 && !admission_bounds_any(&h->settings->bounds))
         return 0;
     a->limited = true;
     a->memory = m;
@@ -291,7 +358,7 @@ int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_se
     h->net->loop->wheel.handlers[TIMER_ADMISSION] = admission_retry;
     account_open(&a->account, m, "waiting requests");
     pool_init(&a->pool, &a->account, sizeof(struct waiting), 8, 0);
-    return promise_cover(h, 0, 0, 0) ? 0 : WEIR_ENOMEM;
+    return bounds_init(h) && promise_cover(h, 0, 0, 0) ? 0 : WEIR_ENOMEM;
 }
 
 void admission_done(struct http *h)
@@ -300,5 +367,7 @@ void admission_done(struct http *h)
     if (!a->limited)
         return;
     pool_done(&a->pool);
+    if (a->class_sets)
+        memory_unmap(&a->account, a->class_sets, admission_class_sets_size(h->settings->classes));
     account_close(&a->account);
 }

@@ -13,6 +13,9 @@
  *
  * A reply that is being sent without a fiber keeps only its record and the buffers that hold unsent bytes; that is promised as well.
  *
+ * Bounds on a worker's pools are kept in the same way: what they allow is promised and no more, whether there is a bound on memory or not. They are counted in objects, and the
+ * accounts are bounded by the slabs that so many need.
+ *
  * SPDX-License-Identifier: MIT
  */
 #ifndef WEIR_HTTP_ADMISSION_H
@@ -29,8 +32,25 @@ struct h1;
 struct spill;
 struct exchange;
 
+/* The most that a worker's pools may hold; 0: any number. */
+struct admission_bounds {
+    uint32_t records, buffers, arenas, stacks;
+};
+
+static inline bool admission_bounds_any(const struct admission_bounds *b)
+{
+    return (b->records | b->buffers | b->arenas | b->stacks) != 0;
+}
+
+/* The sets that they allow, the standing one included; UINT32_MAX: any number. */
+uint32_t admission_bounds_sets(const struct admission_bounds *b);
+
+/* Bytes of a worker's counts by class; they are there where pools are bounded. */
+size_t admission_class_sets_size(uint32_t classes);
+
 /* A kind of request, in all workers: what has been learned of a route's handlers. */
 struct admission_class {
+    uint32_t number;          /* from 0, of settings->classes */
     _Atomic uint32_t sets;    /* promised to its requests */
     _Atomic uint32_t waiting; /* its requests that wait for one */
     _Atomic uint8_t waits;    /* its handlers wait: not 0. One less for each that did not */
@@ -55,7 +75,7 @@ struct waiting {
 };
 
 struct admission {
-    bool limited;      /* there is a bound: nothing else here has a meaning without */
+    bool limited;      /* there is a bound, on memory or on pools: nothing else here has a meaning without */
     uint8_t share;     /* percent of the sets that one class may hold */
     uint32_t sets;     /* promised as a whole */
     uint32_t records;  /* promised beside them */
@@ -69,6 +89,8 @@ struct admission {
     struct account account;
     struct timer retry;
     bool freed;                    /* a promise was given back since the last look at who waits */
+    uint32_t sets_most;            /* that the bounds on pools allow beside the standing one */
+    uint32_t *class_sets;          /* by a class's number: sets promised to it in this worker. NULL: no such bounds */
     _Atomic uint64_t *shared_sets; /* promised in all workers */
     struct memory *memory;
 };

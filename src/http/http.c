@@ -11,6 +11,23 @@
 
 #include <stdio.h>
 
+/* A bound is on objects; what they may take is the slabs that so many need. */
+static uint64_t bound_bytes(const struct pool *p, uint32_t bound)
+{
+    return bound ? pool_slab_bytes(p, bound) : 0;
+}
+
+static void http_bound_accounts(struct http *h, const struct admission_bounds *b)
+{
+    h->buffer_account.limit = bound_bytes(&h->buffers, b->buffers);
+    h->arena_account.limit = bound_bytes(&h->arenas, b->arenas);
+    h->record_account.limit = bound_bytes(&h->records, b->records);
+    if (b->records) /* and tables of fields, of which there is no more than one for each set */
+        h->record_account.limit += bound_bytes(&h->fields, admission_bounds_sets(b));
+    if (b->stacks)
+        h->net->loop->fibers.account->limit = (uint64_t)b->stacks * h->net->loop->fibers.stack_size;
+}
+
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings, _Atomic uint64_t *shared_sets)
 {
@@ -19,7 +36,8 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
                        .host = host,
                        .settings = settings,
                        .head_check = line < block ? line : block,
-                       .special = settings->max_requests > 0 || settings->handler_timeout_ms > 0 || m->limit > 0};
+                       .special = settings->max_requests > 0 || settings->handler_timeout_ms > 0 || m->limit > 0 ||
+                                  admission_bounds_any(&settings->bounds)};
     account_open(&h->record_account, m, "requests");
     account_open(&h->buffer_account, m, "http buffers");
     account_open(&h->arena_account, m, "request arenas");
@@ -31,6 +49,7 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     n->protocols[PROTOCOL_HTTP1] = &http_protocol_h1;
     n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
     h->spill_account.limit = settings->spill_limit;
+    http_bound_accounts(h, &settings->bounds);
     http_tick(h);
     return admission_init(h, m, shared_sets);
 }
@@ -50,13 +69,13 @@ void http_done(struct http *h)
     account_close(&h->spill_account);
 }
 
-int http_preallocate(struct http *h, size_t buffers, size_t arenas)
+int http_preallocate(struct http *h, size_t records, size_t buffers, size_t arenas)
 {
     int error = pool_preallocate(&h->buffers, buffers);
     if (!error)
         error = pool_preallocate(&h->arenas, arenas);
     if (!error)
-        error = pool_preallocate(&h->records, 1);
+        error = pool_preallocate(&h->records, records);
     return error;
 }
 

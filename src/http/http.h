@@ -32,6 +32,8 @@ struct http_settings {
     uint32_t memory_wait_ms; /* how long a request waits to be admitted */
     uint64_t spill_limit;    /* bytes of half-received heads in a worker; 0: any number */
     uint8_t memory_share;    /* percent of the sets that one route may hold */
+    struct admission_bounds bounds;
+    uint32_t classes; /* of requests, see admission.h */
 };
 
 /*
@@ -78,7 +80,7 @@ struct http {
     const struct http_settings *settings;
     uint32_t head_check; /* a head of up to this many bytes is neither too long in its request line nor in its fields */
     bool
-        special; /* settings that a request has to look at are set: max_requests, handler_timeout_ms, a bound on memory */
+        special; /* settings that a request has to look at are set: max_requests, handler_timeout_ms, a bound on memory or pools */
     struct offload *offload;
     void *owner; /* the worker */
     output_release_fn release_value;
@@ -103,7 +105,7 @@ struct http {
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings, _Atomic uint64_t *shared_sets);
 void http_done(struct http *h);
-int http_preallocate(struct http *h, size_t buffers, size_t arenas);
+int http_preallocate(struct http *h, size_t records, size_t buffers, size_t arenas);
 void http_trim(struct http *h, bool all);
 
 /* Counts a refusal, and logs it with why (NULL: the table's words). */

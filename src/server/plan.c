@@ -15,34 +15,46 @@
 
 #include <unistd.h>
 
-/* A pool of every worker's, or its stacks. */
+#define WAITING_MEMORY                                                                                                 \
+    ((uint64_t)128 * 1024) /* of a worker: a slab each of half-received heads and of those that wait */
+
+/* A pool of every worker's. */
 struct planned {
     size_t object_size, align;
     uint64_t each;   /* objects for each connection with a live request */
     uint64_t before; /* objects that each worker makes before the start */
+    uint64_t bound;  /* most that each worker has then; 0: any number */
 };
 
-enum { PLANNED_CONNECTION, PLANNED_HEAD, PLANNED_REQUEST, PLANNED_COUNT = 8 };
+enum { PLANNED_CONNECTION, PLANNED_HEAD, PLANNED_WAITING, PLANNED_REQUEST, PLANNED_COUNT = 8 };
+
+/* Most requests that a worker has with all that a request can hold; 0: any number. */
+static uint64_t plan_sets(const struct settings *s)
+{
+    return admission_bounds_any(&s->http.bounds) ? admission_bounds_sets(&s->http.bounds) : 0;
+}
 
 /* As http_init(), net_init(), worker_preallocate(), admission_init() and spill_take() make them. */
-static size_t plan_pools(const struct settings *s, struct planned pools[PLANNED_COUNT])
+static void plan_pools(const struct settings *s, struct planned pools[PLANNED_COUNT])
 {
     const weir_config *c = &s->config;
-    uint64_t buffers = (uint64_t)c->http_buffers, blocks = (uint64_t)c->request_memory_blocks;
+    const struct admission_bounds *b = &s->http.bounds;
+    uint64_t buffers = (uint64_t)c->http_buffers, blocks = (uint64_t)c->request_memory_blocks, sets = plan_sets(s);
+    uint64_t limited = c->memory_limit > 0 || sets > 0; /* there is a standing set, and requests may wait */
     size_t head = SPILL_FINE_MAX;
     while (head < (size_t)s->http.buffer_size + sizeof(struct spill) + 1)
         head *= 2;
     const struct planned all[PLANNED_COUNT] = {
-        [PLANNED_CONNECTION] = {transport_plain.connection_size, 8, 1, 1},
-        [PLANNED_HEAD] = {head, 8, 1, 0},
-        [PLANNED_REQUEST] = {http_record_size(&web_host), 64, 1, 1},
-        {s->http.buffer_size + 2 * SCAN_SLACK, 64, 2, buffers},
-        {s->http.max_headers * sizeof(struct http_field), 16, 1, c->memory_limit > 0}, /* of the standing set */
-        {(s->http.request_memory + 15) & ~(size_t)15, 64, 1, blocks},
-        {c->ws_buffer_size, 64, 0, buffers},
+        [PLANNED_CONNECTION] = {transport_plain.connection_size, 8, 1, (uint64_t)c->connection_records, 0},
+        [PLANNED_HEAD] = {head, 8, 1, 0, 0},
+        [PLANNED_WAITING] = {sizeof(struct waiting), 8, limited, 0, 0},
+        [PLANNED_REQUEST] = {http_record_size(&web_host), 64, 1, (uint64_t)c->request_records, b->records},
+        {s->http.buffer_size + 2 * SCAN_SLACK, 64, 2, buffers > 2 * limited ? buffers : 2 * limited, b->buffers},
+        {s->http.max_headers * sizeof(struct http_field), 16, 1, limited, sets},
+        {(s->http.request_memory + 15) & ~(size_t)15, 64, 1, blocks, sets},
+        {c->ws_buffer_size, 64, 0, buffers, 0},
     };
     memcpy(pools, all, sizeof all);
-    return PLANNED_COUNT - 1;
 }
 
 /* What an object costs when there are many: its share of a slab. */
@@ -78,7 +90,8 @@ static uint64_t plan_fixed(const weir_server *s, uint64_t workers)
     uint64_t records = counter_read(&s->account.reserved) + (s->workers ? 0 : workers * sizeof(struct worker));
     uint64_t routes = 2 * counter_read(&s->site.account.reserved); /* with what the start adds */
     uint64_t threads = workers * (WORKER_STACK_SIZE + OVERFLOW_STACK_SIZE) + WATCHDOG_STACK_SIZE;
-    return records + routes + threads + server_addresses_size(s);
+    uint64_t counts = plan_sets(&s->settings) ? workers * admission_class_sets_size(s->site.route_count) : 0;
+    return records + routes + threads + counts + server_addresses_size(s);
 }
 
 /* What the caches have now, and what they may have. */
@@ -91,33 +104,83 @@ static void plan_caches(const weir_server *s, weir_memory_plan *plan)
     }
 }
 
-int weir_plan(weir_server *s, weir_memory_plan *plan)
+static uint64_t least_of(uint64_t a, uint64_t b)
 {
-    *plan = (weir_memory_plan){0};
+    return a < b ? a : b;
+}
+
+static uint64_t most_of(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void plan_add_stacks(const struct settings *s, weir_memory_plan *plan)
+{
+    const weir_config *c = &s->config;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), stack = (c->stack_size + page - 1) & ~(page - 1);
+    uint64_t workers = (uint64_t)c->workers, before = workers * (uint64_t)c->stacks;
+    uint64_t most = (uint64_t)c->max_connections + before, sets = plan_sets(s);
+    if (sets > 0)
+        most = least_of(most, most_of(workers * sets, before));
+    plan->start += before * stack;
+    plan->worst += most * stack;
+    plan->request += stack;
+}
+
+static void plan_add_pool(const struct settings *s, const struct planned *p, weir_memory_plan *plan)
+{
+    uint64_t workers = (uint64_t)s->config.workers, before = slab_bytes(p, p->before);
+    uint64_t most = slab_bytes(p, p->each * (uint64_t)s->config.max_connections) +
+                    workers * (before > 0 ? before : slab_bytes(p, 1));
+    if (p->bound > 0)
+        most = least_of(most, workers * slab_bytes(p, most_of(p->bound, p->before)));
+    plan->start += workers * before;
+    plan->worst += most;
+}
+
+static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory_plan *plan)
+{
     const weir_config *c = &s->settings.config;
-    uint64_t workers = (uint64_t)c->workers, most = (uint64_t)c->max_connections, expressions;
+    uint64_t workers = (uint64_t)c->workers;
     struct planned pools[PLANNED_COUNT];
-    size_t count = plan_pools(&s->settings, pools), page = (size_t)sysconf(_SC_PAGESIZE);
-    uint64_t stack = (c->stack_size + page - 1) & ~(uint64_t)(page - 1);
-    int error = s->site.errors_len > 0 ? WEIR_EINVAL : plan_expressions(s, &expressions);
-    if (error)
-        return error;
-    plan->connections = most;
-    plan->start = plan_fixed(s, workers) + workers * (stack + expressions);
-    plan->worst = plan_fixed(s, workers) + workers * expressions + (most + workers) * stack +
-                  (uint64_t)c->offload_threads * OFFLOAD_STACK_SIZE;
-    plan->request = stack;
+    plan_pools(&s->settings, pools);
+    *plan = (weir_memory_plan){.connections = (uint64_t)c->max_connections};
+    plan->start = plan_fixed(s, workers) + workers * expressions;
+    plan->worst = plan->start + (uint64_t)c->offload_threads * OFFLOAD_STACK_SIZE;
     plan_caches(s, plan);
-    for (size_t i = 0; i < count; i++) {
-        const struct planned *p = &pools[i];
-        uint64_t before = slab_bytes(p, p->before), many = slab_bytes(p, p->each * most);
-        plan->start += workers * before;
-        plan->worst += many + workers * (before > 0 ? before : slab_bytes(p, 1));
+    plan_add_stacks(&s->settings, plan);
+    for (size_t i = 0; i < PLANNED_COUNT; i++) {
+        plan_add_pool(&s->settings, &pools[i], plan);
         if (i >= PLANNED_REQUEST)
-            plan->request += p->each * object_cost(p);
+            plan->request += pools[i].each * object_cost(&pools[i]);
     }
     plan->connection = object_cost(&pools[PLANNED_CONNECTION]);
     if (c->memory_limit && plan->worst > c->memory_limit)
         plan->worst = c->memory_limit;
-    return 0;
+}
+
+int weir_plan(weir_server *s, weir_memory_plan *plan)
+{
+    *plan = (weir_memory_plan){0};
+    uint64_t expressions;
+    int error = s->site.errors_len > 0 ? WEIR_EINVAL : plan_expressions(s, &expressions);
+    if (!error)
+        plan_compute(s, expressions, plan);
+    return error;
+}
+
+void plan_check_limit(weir_server *s)
+{
+    const weir_config *c = &s->settings.config;
+    weir_memory_plan plan;
+    uint64_t expressions = 0;
+    if (c->memory_limit == 0)
+        return;
+    (void)plan_expressions(
+        s, &expressions); /* where the bound does not even allow that, less than it is too little, too */
+    plan_compute(s, expressions, &plan);
+    uint64_t least = plan.start + (uint64_t)c->workers * WAITING_MEMORY;
+    if (c->memory_limit < least)
+        site_error(&s->site, "setting memory_limit: %zu is less than what %d workers need, %llu", c->memory_limit,
+                   c->workers, (unsigned long long)least);
 }

@@ -373,12 +373,14 @@ int weir_server_start(weir_server *s)
     server_lock_release(&s->lock);
     if (!fresh)
         return WEIR_EINVAL;
-    settings_complete(&s->settings, &s->site);
+    settings_complete(&s->settings);
+    plan_check_limit(s);
     if (s->site.errors_len > 0) {
         server_log_errors(s);
         return server_refuse(s, WEIR_EINVAL);
     }
     size_t workers = (size_t)s->settings.config.workers;
+    s->settings.http.classes = s->site.route_count;
     s->workers_size = workers * sizeof *s->workers;
     s->workers = memory_alloc(&s->account, s->workers_size);
     if (!s->workers || site_seal(&s->site) != 0)

@@ -150,6 +150,11 @@ void server_give_back(struct weir_server *s, uint64_t bytes);
 /* Ends what a graceful stop still waits for. Any thread. */
 void server_cut(struct weir_server *s);
 
+/* ---- plan.c ---- */
+
+/* Before the start: memory_limit has to allow what the workers make and what requests need to wait, or it is a wrong setting. */
+void plan_check_limit(struct weir_server *s);
+
 /* ---- watchdog.c ---- */
 
 /* Starts the thread that looks for workers that do not come back. Without it if it cannot be had. */

@@ -4,8 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/settings.h"
-#include "io/overflow.h"
-
 #include "http/h1_chunked.h"
 
 #include <stdio.h>
@@ -35,6 +33,9 @@ struct setting {
 #define KERNEL_MEMORY_MIN     (1 << 20)
 #define GROUP_CONNECTIONS_MIN 16 /* whatever the group allows */
 
+#define OBJECTS_MAX (1 << 20) /* of a worker's pool that are made before the start, or bounded */
+#define SET_BUFFERS 2         /* that a request may need: fewer would serve none */
+
 #define WRITE_WINDOW_MS 30000 /* over which a client's rate is measured, where write_timeout_ms is off */
 
 /* Of the settings that are bytes in a socket. */
@@ -49,14 +50,21 @@ static const struct setting table[] = {
     SETTING(offload_threads, 1, 256, 4, 0),
     SETTING(http_buffer_size, 1024, 65536, 8192, 0),
     SETTING(ws_buffer_size, 256, 16 << 20, 4096, 0),
-    SETTING(http_buffers, 1, 1 << 20, 8, 0),
     SETTING(stack_size, 16 << 10, 8 << 20, 64 << 10, 0),
     SETTING(request_memory, 4 << 10, 1 << 20, 16 << 10, 0),
     SETTING(memory_limit, 1, INT64_MAX, 0, 0),
     SETTING(kernel_memory_limit, KERNEL_MEMORY_MIN, INT64_MAX, 0, 0),
     SETTING(memory_wait_ms, 1, DAY_MS, 5000, 0),
     SETTING(memory_share, 1, 100, 75, 0),
-    SETTING(request_memory_blocks, 1, 1 << 20, 4, 0),
+    SETTING(http_buffers, 1, OBJECTS_MAX, 0, 0),
+    SETTING(stacks, 1, OBJECTS_MAX, 0, 0),
+    SETTING(request_records, 1, OBJECTS_MAX, 0, 0),
+    SETTING(request_memory_blocks, 1, OBJECTS_MAX, 0, 0),
+    SETTING(connection_records, 1, OBJECTS_MAX, 0, 0),
+    SETTING(max_http_buffers, SET_BUFFERS, OBJECTS_MAX, WEIR_OFF, MAY_BE_OFF),
+    SETTING(max_stacks, 1, OBJECTS_MAX, WEIR_OFF, MAY_BE_OFF),
+    SETTING(max_request_records, 1, OBJECTS_MAX, WEIR_OFF, MAY_BE_OFF),
+    SETTING(max_request_memory_blocks, 1, OBJECTS_MAX, WEIR_OFF, MAY_BE_OFF),
     SETTING(tcp_nodelay, 1, 1, WEIR_ON, MAY_BE_OFF),
     SETTING(so_linger, 1, 65535, WEIR_OFF, MAY_BE_OFF),
     SETTING(notsent_lowat, SOCKET_BYTES_MIN, SOCKET_BYTES_MAX, 32768, MAY_BE_OFF),
@@ -162,6 +170,32 @@ static void settings_fit_group(weir_config *c, bool any_connections)
         c->kernel_memory_limit = room / 4 > KERNEL_MEMORY_MIN ? room / 4 : KERNEL_MEMORY_MIN;
 }
 
+/* How many of a pool's objects a worker makes before the start: a default never meets the bound, what was given may. */
+struct preallocation {
+    const char *name, *bound_name;
+    int *count;
+    int otherwise, bound;
+};
+
+static void settings_fit_pools(weir_config *c, struct site *errors)
+{
+    const struct preallocation all[] = {
+        {"http_buffers", "max_http_buffers", &c->http_buffers, 8, c->max_http_buffers},
+        {"stacks", "max_stacks", &c->stacks, 1, c->max_stacks},
+        {"request_records", "max_request_records", &c->request_records, 1, c->max_request_records},
+        {"request_memory_blocks", "max_request_memory_blocks", &c->request_memory_blocks, 4,
+         c->max_request_memory_blocks},
+        {"connection_records", "max_connections", &c->connection_records, 1, c->max_connections},
+    };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        const struct preallocation *p = &all[i];
+        if (*p->count > p->bound && p->bound > 0)
+            site_error(errors, "setting %s: %d is more than %s, %d", p->name, *p->count, p->bound_name, p->bound);
+        if (*p->count == 0)
+            *p->count = p->bound > 0 && p->bound < p->otherwise ? p->bound : p->otherwise;
+    }
+}
+
 static struct listen_spec spec_of(const weir_config *c)
 {
     return (struct listen_spec){
@@ -180,6 +214,11 @@ static struct listen_spec spec_of(const weir_config *c)
 static int port_of(int port)
 {
     return port == WEIR_ANY ? 0 : port;
+}
+
+static uint32_t bound_of(int most)
+{
+    return most < 0 ? 0 : (uint32_t)most;
 }
 
 /* Off is 0 where the HTTP floor has a word for it, and never met where it has none. */
@@ -207,6 +246,10 @@ static struct http_settings http_settings_of(const weir_config *c)
         .max_body = c->max_body < 0 ? INT64_MAX : c->max_body,
         .memory_wait_ms = (uint32_t)c->memory_wait_ms,
         .memory_share = (uint8_t)c->memory_share,
+        .bounds = {.records = bound_of(c->max_request_records),
+                   .buffers = bound_of(c->max_http_buffers),
+                   .arenas = bound_of(c->max_request_memory_blocks),
+                   .stacks = bound_of(c->max_stacks)},
         .spill_limit = c->memory_limit / 4 / (uint64_t)c->workers,
         .drain_limit = c->drain_limit < 0 ? 0 : c->drain_limit,
     };
@@ -227,6 +270,7 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
     if (any_connections)
         c->max_connections = connections_by_descriptors();
     settings_fit_group(c, any_connections);
+    settings_fit_pools(c, errors);
     if (c->max_connections_per_address == 0)
         c->max_connections_per_address =
             c->max_connections < ADDRESS_LIMIT_FROM ? WEIR_OFF : c->max_connections - c->max_connections / 4;
@@ -294,17 +338,8 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
     return 0;
 }
 
-/* What a worker takes before its first request, and has to be able to take for it. */
-static uint64_t worker_memory(const weir_config *c)
+void settings_complete(struct settings *s)
 {
-    uint64_t slabs = (uint64_t)5 * 64 * 1024, threads = WORKER_STACK_SIZE + OVERFLOW_STACK_SIZE;
-    return slabs + threads + 8 * (uint64_t)c->http_buffer_size + 8 * (uint64_t)c->ws_buffer_size +
-           8 * (uint64_t)c->request_memory + 2 * (uint64_t)c->stack_size;
-}
-
-void settings_complete(struct settings *s, struct site *errors)
-{
-    const weir_config *c = &s->config;
     size_t others = 0; /* listeners that were added for the program's own clients */
     for (size_t i = 1; i < s->listener_count; i++)
         others += !s->listeners[i].admin;
@@ -312,8 +347,4 @@ void settings_complete(struct settings *s, struct site *errors)
         s->listener_count--;
         memmove(&s->listeners[0], &s->listeners[1], s->listener_count * sizeof s->listeners[0]);
     }
-    uint64_t least = worker_memory(c) * (uint64_t)c->workers + WATCHDOG_STACK_SIZE + SERVER_MEMORY;
-    if (c->memory_limit && c->memory_limit < least)
-        site_error(errors, "setting memory_limit: %zu is less than what %d workers need, %llu", c->memory_limit,
-                   c->workers, (unsigned long long)least);
 }

@@ -16,7 +16,6 @@
 
 #define WORKER_STACK_SIZE   ((size_t)128 * 1024) /* of its thread: the loop's, worker_start's and worker_stop's */
 #define WATCHDOG_STACK_SIZE ((size_t)64 * 1024)
-#define SERVER_MEMORY       ((size_t)64 * 1024) /* the server's own records and its routes, about */
 
 struct settings {
     weir_config config; /* defaults filled in; its strings are not kept */
@@ -33,8 +32,8 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
 /* Adds a listener. 0, or WEIR_EINVAL with a line of the site's errors. */
 int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors);
 
-/* What can be checked only when everything is known: adds the default listener, and compares memory with workers. */
-void settings_complete(struct settings *s, struct site *errors);
+/* What is known only when everything has been added: whether the default listener is wanted. */
+void settings_complete(struct settings *s);
 
 /* Processors that this process may use: its affinity, and its cgroup's quota rounded up. At least 1. */
 int settings_processors(void);

@@ -242,12 +242,13 @@ static int worker_make_listeners(struct worker *w)
 static int worker_preallocate(struct worker *w)
 {
     const weir_config *c = &w->server->settings.config;
-    int error = http_preallocate(&w->http, (size_t)c->http_buffers, (size_t)c->request_memory_blocks);
+    int error = http_preallocate(&w->http, (size_t)c->request_records, (size_t)c->http_buffers,
+                                 (size_t)c->request_memory_blocks);
     if (!error)
         error = pool_preallocate(&w->messages, (size_t)c->http_buffers);
     if (!error)
-        error = pool_preallocate(&w->net.connections, 1); /* so that a worker's first client takes nothing new */
-    return error ? error : fibers_preallocate(&w->loop.fibers, 1);
+        error = pool_preallocate(&w->net.connections, (size_t)c->connection_records);
+    return error ? error : fibers_preallocate(&w->loop.fibers, (uint32_t)c->stacks);
 }
 
 /* On the worker's own thread: the tools that watch fibers want them made where they run. */

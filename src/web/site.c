@@ -193,7 +193,7 @@ int site_add_route(weir_group *g, const char *method, const char *pattern, weir_
         site_error(s, "route \"%s\": no memory", pattern);
         return WEIR_ENOMEM;
     }
-    *r = (struct route){.handler = handler, .data = data, .group = g};
+    *r = (struct route){.handler = handler, .data = data, .group = g, .admission.number = s->route_count};
     int error = router_add(s->router, method, g->host, joined, r, message, sizeof message);
     if (error) {
         site_error(s, "%s", message);
@@ -201,6 +201,7 @@ int site_add_route(weir_group *g, const char *method, const char *pattern, weir_
         return error;
     }
     list_push_back(&s->routes, &r->link);
+    s->route_count++;
     return 0;
 }
 

@@ -51,6 +51,7 @@ struct site {
     struct account account;
     struct router *router;
     struct list groups, routes;
+    uint32_t route_count;
     weir_group root;
     weir_handler not_found;
     weir_error_hook on_error;

@@ -47,14 +47,21 @@ static const struct setting settings[] = {
     SETTING(offload_threads, SETTING_INT),
     SETTING(http_buffer_size, SETTING_SIZE),
     SETTING(ws_buffer_size, SETTING_SIZE),
-    SETTING(http_buffers, SETTING_INT),
     SETTING(stack_size, SETTING_SIZE),
     SETTING(request_memory, SETTING_SIZE),
     SETTING(memory_limit, SETTING_SIZE),
     SETTING(kernel_memory_limit, SETTING_SIZE),
     SETTING(memory_wait_ms, SETTING_INT),
     SETTING(memory_share, SETTING_INT),
+    SETTING(http_buffers, SETTING_INT),
+    SETTING(stacks, SETTING_INT),
+    SETTING(request_records, SETTING_INT),
     SETTING(request_memory_blocks, SETTING_INT),
+    SETTING(connection_records, SETTING_INT),
+    SETTING(max_http_buffers, SETTING_INT),
+    SETTING(max_stacks, SETTING_INT),
+    SETTING(max_request_records, SETTING_INT),
+    SETTING(max_request_memory_blocks, SETTING_INT),
     SETTING(tcp_nodelay, SETTING_INT),
     SETTING(so_linger, SETTING_INT),
     SETTING(notsent_lowat, SETTING_INT),
@@ -342,15 +349,15 @@ static void show_ledger(weir_ctx *c)
     weir_printf(c,
                 "{\"connections\":%" PRIu64 ",\"accepted\":%" PRIu64 ",\"requests\":%" PRIu64 ",\"fibers\":%" PRIu64
                 ",\"reserved\":%" PRIu64 ",\"kernel_memory\":%" PRIu64 ",\"kernel_memory_peak\":%" PRIu64
-                ",\"kernel_memory_cut\":%" PRIu64 ",\"accounts\":{",
+                ",\"kernel_memory_cut\":%" PRIu64 ",\"bytes_out\":%" PRIu64 ",\"accounts\":{",
                 ledger.connections, ledger.accepted, ledger.requests, ledger.fibers, ledger.reserved,
-                ledger.kernel_memory, ledger.kernel_memory_peak, ledger.kernel_memory_cut);
+                ledger.kernel_memory, ledger.kernel_memory_peak, ledger.kernel_memory_cut, ledger.bytes_out);
     for (size_t i = 0; i < ledger.account_count; i++) {
         const weir_ledger_account *a = &ledger.accounts[i];
         weir_printf(c,
-                    "%s\"%s\":{\"in_use\":%" PRIu64 ",\"reserved\":%" PRIu64 ",\"peak\":%" PRIu64
+                    "%s\"%s\":{\"limit\":%" PRIu64 ",\"in_use\":%" PRIu64 ",\"reserved\":%" PRIu64 ",\"peak\":%" PRIu64
                     ",\"refused\":%" PRIu64 ",\"objects\":%" PRIu64 "}",
-                    i ? "," : "", a->name, a->in_use, a->reserved, a->peak, a->refused, a->objects);
+                    i ? "," : "", a->name, a->limit, a->in_use, a->reserved, a->peak, a->refused, a->objects);
     }
     weir_printf(c, "},\"refusals\":{");
     for (size_t i = 0; i < ledger.refusal_count; i++)

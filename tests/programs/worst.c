@@ -1,7 +1,7 @@
 /*
  * A server whose requests can be made to hold all that a request can hold, for the plan's test: a long table of fields,
  * both buffers, request memory and a stack. It prints its plan, `plan START CONNECTION REQUEST WORST`. Arguments:
- * CONNECTIONS WORKERS MEMORY_LIMIT (0: none).
+ * CONNECTIONS WORKERS MEMORY_LIMIT (0: none) BOUND (0: none), of a worker's stacks, records and blocks; buffers have twice that.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -68,8 +68,9 @@ static long argument(char **argv, int i)
 
 int main(int argc, char **argv)
 {
-    if (argc != 4)
+    if (argc != 5)
         return 2;
+    int bound = (int)argument(argv, 4);
     struct site site;
     weir_memory_plan plan;
     block_signal();
@@ -78,6 +79,11 @@ int main(int argc, char **argv)
                                                     .max_connections_per_address = (int)argument(argv, 1),
                                                     .workers = (int)argument(argv, 2),
                                                     .memory_limit = (size_t)argument(argv, 3),
+                                                    .max_stacks = bound,
+                                                    .max_request_records = bound,
+                                                    .max_request_memory_blocks = bound,
+                                                    .max_http_buffers = 2 * bound,
+                                                    .memory_wait_ms = 60000,
                                                     .log_level = WEIR_OFF,
                                                     .server_data = &site});
     site.cache = weir_cache_new(s, &(weir_cache_config){.max_bytes = 1 << 20});

@@ -46,7 +46,7 @@ static const char *read_settings(struct fixture *f, const weir_config *config)
     f->site.errors_len = 0;
     f->site.errors[0] = '\0';
     settings_read(&f->settings, config, sizeof *config, &f->site);
-    settings_complete(&f->settings, &f->site);
+    settings_complete(&f->settings);
     return f->site.errors;
 }
 
@@ -64,7 +64,7 @@ static void defaults(void **state)
 {
     struct fixture *f = *state;
     settings_read(&f->settings, NULL, 0, &f->site);
-    settings_complete(&f->settings, &f->site);
+    settings_complete(&f->settings);
     assert_string_equal(f->site.errors, "");
     const weir_config *c = &f->settings.config;
     assert_int_equal(c->port, 8080);
@@ -155,6 +155,13 @@ static const char *const names[] = {
     "memory_limit",
     "kernel_memory_limit",
     "request_memory_blocks",
+    "stacks",
+    "request_records",
+    "connection_records",
+    "max_http_buffers",
+    "max_stacks",
+    "max_request_records",
+    "max_request_memory_blocks",
     "tcp_nodelay",
     "so_linger",
     "notsent_lowat",
@@ -192,6 +199,13 @@ static void all_wrong(void **state)
                           .memory_limit = SIZE_MAX,
                           .kernel_memory_limit = (1 << 20) - 1,
                           .request_memory_blocks = -1,
+                          .stacks = -1,
+                          .request_records = (1 << 20) + 1,
+                          .connection_records = -1,
+                          .max_http_buffers = 1,
+                          .max_stacks = -2,
+                          .max_request_records = (1 << 20) + 1,
+                          .max_request_memory_blocks = -2,
                           .tcp_nodelay = 2,
                           .so_linger = 65536,
                           .notsent_lowat = 1023,
@@ -221,14 +235,72 @@ static void all_wrong(void **state)
     assert_int_equal(f->settings.config.header_timeout_ms, 10000);
 }
 
-static void memory_limits(void **state)
+/* What is made before the start, and the bounds: their defaults, and that both find their way. */
+static void pools(void **state)
 {
     struct fixture *f = *state;
-    weir_config config = {.workers = 2, .memory_limit = 100000};
-    assert_non_null(strstr(read_settings(f, &config), "memory_limit"));
-    assert_int_equal(count_lines(f->site.errors), 1);
-    config.memory_limit = 64 << 20;
+    weir_config config = {.max_connections = 100};
+    const weir_config *c = &f->settings.config;
     assert_string_equal(read_settings(f, &config), "");
+    assert_int_equal(c->http_buffers, 8);
+    assert_int_equal(c->stacks, 1);
+    assert_int_equal(c->request_records, 1);
+    assert_int_equal(c->request_memory_blocks, 4);
+    assert_int_equal(c->connection_records, 1);
+    assert_int_equal(c->max_http_buffers, WEIR_OFF);
+    assert_int_equal(c->max_stacks, WEIR_OFF);
+    assert_int_equal(c->max_request_records, WEIR_OFF);
+    assert_int_equal(c->max_request_memory_blocks, WEIR_OFF);
+    assert_false(admission_bounds_any(&f->settings.http.bounds));
+
+    config = (weir_config){.http_buffers = 20,
+                           .stacks = 21,
+                           .request_records = 22,
+                           .request_memory_blocks = 23,
+                           .connection_records = 24,
+                           .max_connections = 24,
+                           .max_http_buffers = 41,
+                           .max_stacks = 21,
+                           .max_request_records = 31,
+                           .max_request_memory_blocks = 30};
+    assert_string_equal(read_settings(f, &config), "");
+    assert_int_equal(c->stacks, 21);
+    assert_int_equal(c->request_records, 22);
+    assert_int_equal(c->connection_records, 24);
+    assert_int_equal(f->settings.http.bounds.buffers, 41);
+    assert_int_equal(f->settings.http.bounds.stacks, 21);
+    assert_int_equal(f->settings.http.bounds.records, 31);
+    assert_int_equal(f->settings.http.bounds.arenas, 30);
+    assert_int_equal(admission_bounds_sets(&f->settings.http.bounds), 20);
+
+    /* A default gives way. */
+    config = (weir_config){.max_http_buffers = 2, .max_request_memory_blocks = 1, .max_stacks = 1};
+    assert_string_equal(read_settings(f, &config), "");
+    assert_int_equal(c->http_buffers, 2);
+    assert_int_equal(c->request_memory_blocks, 1);
+    assert_int_equal(admission_bounds_sets(&f->settings.http.bounds), 1);
+}
+
+/* What was asked for before the start is more than there may ever be. */
+static void pools_beyond_their_bounds(void **state)
+{
+    struct fixture *f = *state;
+    weir_config config = {.http_buffers = 9,
+                          .stacks = 9,
+                          .request_records = 9,
+                          .request_memory_blocks = 9,
+                          .connection_records = 9,
+                          .max_connections = 8,
+                          .max_http_buffers = 8,
+                          .max_stacks = 8,
+                          .max_request_records = 8,
+                          .max_request_memory_blocks = 8};
+    assert_string_equal(read_settings(f, &config), "setting http_buffers: 9 is more than max_http_buffers, 8\n"
+                                                   "setting stacks: 9 is more than max_stacks, 8\n"
+                                                   "setting request_records: 9 is more than max_request_records, 8\n"
+                                                   "setting request_memory_blocks: 9 is more than "
+                                                   "max_request_memory_blocks, 8\n"
+                                                   "setting connection_records: 9 is more than max_connections, 8\n");
 }
 
 /* A program that was compiled with an older, shorter structure gets the defaults of what it does not know. */
@@ -251,7 +323,7 @@ static void listeners(void **state)
     assert_int_equal(settings_add_listener(&f->settings, &(weir_listen_config){.host = "unix:/tmp/x"}, &f->site), 0);
     assert_string_equal(f->site.errors, "");
     assert_true(f->settings.listeners[2].shared);
-    settings_complete(&f->settings, &f->site);
+    settings_complete(&f->settings);
     assert_int_equal(f->settings.listener_count, 2); /* the default address was not asked for */
     assert_int_equal(address_port(&f->settings.listeners[0].address), 81);
 
@@ -286,7 +358,8 @@ static void listeners(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(defaults),      TEST(given),   TEST(off),      TEST(all_wrong),
-                                       TEST(memory_limits), TEST(shorter), TEST(listeners)};
+    const struct CMUnitTest tests[] = {TEST(defaults),  TEST(given),    TEST(off),
+                                       TEST(all_wrong), TEST(pools),    TEST(pools_beyond_their_bounds),
+                                       TEST(shorter),   TEST(listeners)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

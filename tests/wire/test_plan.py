@@ -15,8 +15,8 @@ from conftest import SANITIZE
 CONNECTIONS = 60 if SANITIZE else 300
 
 
-def start_worst(start, workers, limit=0):
-    server = start("tests/programs/worst", CONNECTIONS, workers, limit)
+def start_worst(start, workers, limit=0, bound=0):
+    server = start("tests/programs/worst", CONNECTIONS, workers, limit, bound)
     numbers = re.search(r"plan (\d+) (\d+) (\d+) (\d+)", server.output).groups()
     return server, dict(zip(("start", "connection", "request", "worst"), map(int, numbers)))
 
@@ -106,6 +106,41 @@ def test_plan_with_a_limit(start):
     # The request that reads the ledger waits for a thread: it is promised a set of its own, which may be a slab of each pool.
     set_and_thread = (128 << 10) + 6 * (64 << 10)
     assert plan["start"] * 0.8 <= ledger(watcher)["reserved"] <= plan["start"] + set_and_thread < limit
+    watcher.close()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_plan_with_bounds(start, workers):
+    """Bounds of pools are in it: as many requests as they allow, and a line of all others."""
+    bound = 10
+    server, plan = start_worst(start, workers, bound=bound)
+    watcher = Connection(server.address, timeout=60)
+    most = workers * 6  # of 9, one being each worker's own: memory_share leaves the others, of which the ledger may need one
+    peak = 0
+
+    def now():
+        nonlocal peak
+        memory = ledger(watcher)
+        peak = max(peak, memory["reserved"])
+        return by_name(memory)
+
+    first = now()
+    heads = half_heads(server, CONNECTIONS - 1)
+    wait_until(lambda: now()["half-received heads"]["objects"] >= CONNECTIONS - 1, lambda: counts(now()))
+    for connection in heads:
+        connection.close()
+    holders = [server.connect() for _ in range(CONNECTIONS - 1)]
+    hold(holders)
+    wait_until(lambda: now()["waiting requests"]["objects"] >= CONNECTIONS - 1 - most, lambda: counts(now()))
+    wait_until(lambda: now()["stacks"]["objects"] >= most, lambda: counts(now()))
+    full = now()
+    for name in ("requests", "http buffers", "request arenas", "stacks"):
+        assert first[name]["reserved"] <= full[name]["reserved"] <= full[name]["limit"], name
+    assert peak <= plan["worst"], (peak, plan)
+    print(f"\nplan {plan['worst']:,}, peak {peak:,}")
+    assert peak >= plan["worst"] * 0.4  # these heads take half of the largest class
+    for connection in holders:
+        connection.close()
     watcher.close()
 
 

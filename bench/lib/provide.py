@@ -75,9 +75,9 @@ def missing_packages(packages):
 
 
 def _install(packages, log):
-    # RUNLEVEL=1 keeps a package from starting its service.
+    # RUNLEVEL=1 keeps a package from starting its service. Somebody else may be installing: that is waited for.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    command = ["apt-get", "-qq", "install", "--yes", "--no-install-recommends", *packages]
+    command = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "install", "--yes", "--no-install-recommends", *packages]
     try:
         _run(command, "/", log, environment)
     except Unavailable:

@@ -8,7 +8,7 @@ import re
 import shlex
 import socket
 
-from . import build, h2load, proc, steady, wrk
+from . import build, h2load, steady, wrk
 from .sockets import server_socket_memory
 from .watch import Watch, run
 
@@ -129,8 +129,7 @@ def warm(instance, program, seconds):
 
 def settled(instance, least=0.5, most=3.0):
     """The tree's memory once it has stopped working."""
-    proc.wait_still(instance.pid, least, most)
-    return instance.tree.memory()
+    return instance.tree.settle(least, most)
 
 
 def kernel_bytes(instance):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from . import proc
 
 STEP = 0.25  # seconds between two looks
+STILL = 0.02  # seconds of processor time between two looks that count as none
 GUARD = 6 << 30  # a server that takes more memory than this is ended, before the machine suffers
 
 
@@ -58,6 +59,22 @@ class Tree:
             total.resident += resident
             total.processes += 1
         return total
+
+    def settle(self, least=0.5, most=3.0, step=STEP):
+        """Waits until all of it has stopped working and its memory has stopped changing; returns that memory.
+
+        least and most bound the wait in seconds; a tree that never rests gives its last figures.
+        """
+        began = time.monotonic()
+        last, used = None, 0.0
+        while True:
+            time.sleep(step)
+            memory, cpu = self.memory(), self.cpu_seconds()
+            waited = time.monotonic() - began
+            still = last is not None and memory.private == last.private and cpu - used <= STILL
+            if waited >= most or waited >= least and still:
+                return memory
+            last, used = memory, cpu
 
     def peak_bytes(self):
         """The most resident memory that any single process ever had, summed over the tree: exact for one process, and an

@@ -61,3 +61,33 @@ def test_the_most_is_kept(parent):
         subprocess.run(["kill", str(Tree(parent.pid).pids()[1])], check=True)
         parent.stdout.readline()
     assert sampler.most.private >= 64 << 20 and sampler.most.processes == 2
+
+
+GROWING = """
+import time
+held = []
+print('ready', flush=True)
+for _ in range(8):
+    held.append(b'x' * (8 << 20))
+    end = time.process_time() + 0.2
+    while time.process_time() < end: pass
+time.sleep(600)
+"""
+
+
+def test_settled_is_when_the_children_rest_too():
+    with subprocess.Popen([sys.executable, "-c", PARENT, GROWING], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "ready\n"
+            assert Tree(process.pid).settle(least=0.1, most=60, step=1.0).private > 64 << 20
+        finally:
+            for pid in Tree(process.pid).pids()[::-1]:
+                subprocess.run(["kill", str(pid)], check=False)
+
+
+def test_a_tree_that_never_rests_gives_its_last_figures():
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            assert Tree(process.pid).settle(least=0.1, most=0.5, step=0.1).processes == 1
+        finally:
+            process.kill()

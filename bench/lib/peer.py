@@ -48,6 +48,7 @@ class Peer:
         self.unavailable = None  # why it cannot be measured
         self.wrong = {}  # program: why its reply is not right
         self.notes = []
+        self.turn_seconds = 0.0  # what a start and a stop of it took
         with open(os.path.join(self.folder, "manifest.toml"), "rb") as file:
             self.manifest = tomllib.load(file)
         self.title = self.manifest["title"]

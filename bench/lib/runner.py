@@ -5,13 +5,14 @@ SPDX-License-Identifier: MIT
 
 import os
 import subprocess
+import time
 
 from . import build, load, programs
 from .book import Book
 from .progress import Progress
 from .programs import PROGRAMS, WrongReply
 
-START_SECONDS = 1.5  # what starting, warming up and stopping is planned with, besides the peer's own warm-up
+SPARE_SECONDS = 0.5  # what a start is planned with beyond what the peer took to start and to stop when it was checked
 
 
 def make_samples(root):
@@ -33,6 +34,7 @@ def check(peer, samples, quick=False):
     expects = peer.manifest.get("expect", {})
     try:
         with peer.start() as instance:
+            peer.turn_seconds = instance.start_seconds
             for name in peer.manifest["programs"]:
                 if quick and not PROGRAMS[name].small:
                     continue
@@ -47,6 +49,8 @@ def check(peer, samples, quick=False):
                     peer.notes.append(str(error))
                 if programs.leaves_folder(instance.port):
                     peer.notes.append("hands out files from outside of its folder")
+            ending = time.monotonic()
+        peer.turn_seconds += time.monotonic() - ending
     except (OSError, RuntimeError) as error:
         peer.unavailable = str(error)
 
@@ -67,20 +71,31 @@ class Runner:
         return {peer.name: table.visits(peer, self.options) for peer in self.peers}
 
     def _seconds(self, peer, visit):
-        warm = peer.warm_up if visit.warm else 0
-        return START_SECONDS + warm + sum(scenario.seconds for scenario in visit.scenarios)
+        return SPARE_SECONDS + peer.turn_seconds + self._warm_seconds(peer, visit) + sum(scenario.seconds for scenario in visit.scenarios)
+
+    def _warm_seconds(self, peer, visit):
+        """Seconds of load before a visit's measurements count: none where replies are too large for it."""
+        if not (visit.warm and peer.has(visit.program) and PROGRAMS[visit.program].small):
+            return 0
+        return min(1, peer.warm_up) if self.options.quick else peer.warm_up
 
     def _rounds(self, table):
         return min(self.options.rounds, getattr(table, "ROUNDS_MOST", self.options.rounds))
 
+    def table_seconds(self):
+        """How long each table takes, about, by its name. What a table collects by itself is not known before."""
+        return {
+            name: sum(
+                (1 if visit.once else self._rounds(table)) * self._seconds(peer, visit)
+                for peer in self.peers
+                for visit in visits.get(peer.name, ())
+            )
+            for name, table, visits in self.plan
+        }
+
     def total_seconds(self):
         """How long the whole plan takes, about."""
-        return sum(
-            (1 if visit.once else self._rounds(table)) * self._seconds(peer, visit)
-            for _, table, visits in self.plan
-            for peer in self.peers
-            for visit in visits.get(peer.name, ())
-        )
+        return sum(self.table_seconds().values())
 
     def run(self):
         """Carries out the plan."""
@@ -114,8 +129,7 @@ class Runner:
         try:
             with peer.start(visit) as instance:
                 self.starts.append((peer.name, instance.start_seconds))
-                if visit.warm and peer.has(visit.program):
-                    load.warm(instance, PROGRAMS[visit.program], peer.warm_up if not self.options.quick else min(1, peer.warm_up))
+                load.warm(instance, PROGRAMS[visit.program], self._warm_seconds(peer, visit))
                 for scenario in scenarios:
                     self._measure(name, number, peer, scenario, instance)
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:

@@ -18,6 +18,7 @@ request, against routes, and against middleware that does nothing."""
 
 IDLE_COUNTS = (1000, 4000, 10000)
 STALLED = 500
+REPLIES_SECONDS = 30  # a server that does not answer more connections for so long takes no more
 HEADERS = (0, 10, 50)
 ROUTES = (1, 100, 1000)
 MIDDLEWARE = (0, 4, 16)
@@ -32,6 +33,7 @@ def _idle(instance, options):
     """Private memory at each count of idle connections, as far as the server lets so many stay."""
     program = PROGRAMS["hello"]
     asked = {"send": load.request(instance, program), "reply": load.whole_reply_length(instance, program), "lockstep": True}
+    asked["ready_seconds"] = REPLIES_SECONDS
     figures = {"private_0": load.settled(instance, 1.0, 4.0).private}
     held, addresses, points = [], 0, []
     try:

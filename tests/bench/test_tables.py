@@ -8,8 +8,9 @@ import importlib
 import os
 
 import pytest
-from lib import build, output, peer
+from lib import build, output, peer, runner
 from lib.book import Book
+from lib.table import Scenario, Visit
 
 TABLES = sorted(name[:-3] for name in os.listdir(os.path.join(build.ROOT, "bench", "tables")) if name.endswith(".py"))
 PEERS = [peer.Peer(name, "/samples") for name in peer.names()]
@@ -37,6 +38,18 @@ def test_plan_names_every_scenario_once(name):
         names = [scenario.name for scenario in planned(name, table, each)]
         assert len(names) == len(set(names))
         assert all(scenario.seconds > 0 for scenario in planned(name, table, each))
+
+
+def test_plan_counts_starts_and_warm_ups_that_are_made():
+    spring = peer.Peer("spring", "/samples")
+    spring.turn_seconds = 2.0
+    whole = Visit([Scenario("whole", 10, None)], program="large")
+    small = Visit([Scenario("small", 10, None)], program="json")
+    table = argparse.Namespace(visits=lambda _peer, _options: [whole, small, Visit([Scenario("cold", 10, None)], warm=False)])
+    plan = runner.Runner({"some": table, "other": argparse.Namespace()}, [spring], options())
+    once = 3 * (10 + 2.0 + runner.SPARE_SECONDS) + spring.warm_up
+    assert plan.table_seconds() == {"some": 2 * once, "other": 0}
+    assert plan.total_seconds() == 2 * once
 
 
 @pytest.mark.parametrize("fails", [False, True])

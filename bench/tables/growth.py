@@ -96,7 +96,7 @@ def visits(peer, options):
         found.append(Visit([Scenario(STALL, 10, lambda instance: _stalled(instance, options))], warm=False))
     if "growth" in peer.manifest and peer.unavailable is None:
         found += [_grown(peer, "routes", count, options) for count in ROUTES]
-        found += [_grown(peer, "middleware", count, options) for count in MIDDLEWARE]
+        found += [_grown(peer, "middleware", count, options) for count in MIDDLEWARE if count]
     return found
 
 
@@ -129,8 +129,13 @@ def _connections_section(book, peers):
     return Section("Memory against connections", header, rows, plots=[Plot("growth-idle", "private memory against idle connections", picture)])
 
 
+def _cost_scenario(what, count):
+    """The name of a scenario. One route without middleware is measured once and shown in both sections."""
+    return f"{what} {count}" if (what, count) != ("middleware", 0) else "routes 1"
+
+
 def _cost_section(book, peers, what, counts):
-    scenarios = [f"{what} {count}" for count in counts]
+    scenarios = [_cost_scenario(what, count) for count in counts]
     names = [name for name in book.peers("growth") if book.of("growth", scenarios[0], name)]
     names.sort(key=lambda name: book.middle("growth", scenarios[-1], name, "cpu_us") or float("inf"))
     form = lambda value: f"{value:.2f}"  # noqa: E731

@@ -89,3 +89,14 @@ def test_the_articles_claims_stand_beside_what_was_measured():
     row = dict(zip(section.header, section.rows[0]))
     assert row["peak"] == "50.00 MB" and section.rows[0][2] == "156.00 MB"
     assert row["time a file"] == "100.0 ms" and section.rows[0][4] == "4.10 s"
+
+
+def test_growth_without_middleware_is_that_of_one_route():
+    table = importlib.import_module("tables.growth")
+    names = [scenario.name for scenario in planned("growth", table, peer.Peer("gin", "/samples"))]
+    assert "routes 1" in names and "middleware 0" not in names
+    book = Book()
+    for name, cost in (("routes 1", 2.0), ("routes 100", 3.0), ("middleware 4", 4.0)):
+        book.add("growth", name, "gin", 0, {"cpu_us": cost})
+    section = table.sections(book, {"gin": {"title": "Gin"}}, options())[-1]
+    assert dict(zip(section.header, section.rows[0]))["0 middleware"] == "2.00"

@@ -85,7 +85,7 @@ def visits(peer, options):
     """Connections in starts of their own, headers in one, each number of routes and of middlewares in one."""
     found = []
     if peer.has("hello"):
-        found.append(Visit([Scenario(IDLE, 12, lambda instance: _idle(instance, options))]))
+        found.append(Visit([Scenario(IDLE, 8, lambda instance: _idle(instance, options))]))
         headers = [
             Scenario(f"headers {count}", options.seconds + 0.5, lambda instance, count=count: _headers(instance, count, options))
             for count in HEADERS
@@ -93,7 +93,7 @@ def visits(peer, options):
         ]
         found += [Visit(headers)] if headers else []
     if peer.has("file"):
-        found.append(Visit([Scenario(STALL, 10, lambda instance: _stalled(instance, options))], warm=False))
+        found.append(Visit([Scenario(STALL, 5, lambda instance: _stalled(instance, options))], warm=False))
     if "growth" in peer.manifest and peer.unavailable is None:
         found += [_grown(peer, "routes", count, options) for count in ROUTES]
         found += [_grown(peer, "middleware", count, options) for count in MIDDLEWARE if count]

@@ -51,7 +51,7 @@ def visits(peer, options):
     seconds = options.seconds + 0.5
     scenarios = [
         Scenario(ALONE, seconds, lambda instance: _alone(instance, options)),
-        Scenario(BESIDE, seconds + SETTLE_SECONDS + 5, lambda instance: _beside(instance, options)),
+        Scenario(BESIDE, seconds + SETTLE_SECONDS + 3, lambda instance: _beside(instance, options)),
     ]
     return [Visit(scenarios)]
 

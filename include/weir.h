@@ -152,7 +152,7 @@ typedef struct weir_config {
     int watchdog_ms;        /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
 
     int log_level;   /* enum weir_log_level; default WEIR_LOG_WARN; WEIR_OFF: silent */
-    weir_log_fn log; /* default: lines to standard error */
+    weir_log_fn log; /* default: lines to standard error, dropped where that has no room */
     void *log_data;  /* handed to log */
 
     void *server_data; /* read by weir_server_data() */

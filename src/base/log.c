@@ -5,13 +5,21 @@
  */
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char *const level_names[] = {"", "error", "warning", "info", "debug"};
 
-/* Standard error in one write, so that lines of several threads do not mix. */
+/* Whether a line can be written without waiting for whoever reads it: a pipe that is full would hold up a worker. */
+static bool stderr_has_room(void)
+{
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT);
+}
+
+/* Standard error in one write, so that lines of several threads do not mix. A line for which there is no room is dropped. */
 static void log_to_stderr(int level, const char *text)
 {
     struct timespec now;
@@ -25,6 +33,8 @@ static void log_to_stderr(int level, const char *text)
     len = n < 0 ? len : len + (size_t)n;
     if (len >= sizeof line)
         len = sizeof line - 1;
+    if (!stderr_has_room())
+        return;
     ssize_t ignored = write(STDERR_FILENO, line, len); /* there is nowhere to report a failure to */
     (void)ignored;
 }

@@ -216,6 +216,10 @@ static void h1_keep(struct h1 *h)
 static void h1_continue_draining(struct h1 *h)
 {
     struct connection *c = h->x.conn;
+    if (h->x.gone) { /* or it was cut while it was queued */
+        h1_close(h);
+        return;
+    }
     int sent = h1_send(h);
     if (sent == OUTPUT_TURN)
         connection_queue(h1_net(h), c);

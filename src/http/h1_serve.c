@@ -97,6 +97,9 @@ static COLD void exchange_settle(struct h1 *h)
 {
     struct exchange *x = &h->x;
     timer_cancel(&h1_net(h)->loop->wheel, &x->deadline);
+    uint32_t most = x->http->settings->max_requests;
+    if (most > 0 && h->requests == most) /* here, because one that has to wait for memory begins twice */
+        http_refused(x->http, REFUSAL_CONNECTION_REQUESTS, NULL);
     if (x->http->admission.limited)
         admission_learn(x);
     if (x->refusal == REFUSAL_NONE)
@@ -145,14 +148,11 @@ static COLD void request_special(struct h1 *h)
 {
     struct exchange *x = &h->x;
     const struct http_settings *settings = x->http->settings;
-    if (++h->requests == settings->max_requests) {
-        http_refused(x->http, REFUSAL_CONNECTION_REQUESTS, NULL);
+    if (++h->requests == settings->max_requests)
         h->close = h->linger = true; /* the client may have sent more */
-    }
     x->special = true;
-    if (settings->handler_timeout_ms > 0) {
+    if (settings->handler_timeout_ms > 0)
         timer_arm(&h1_net(h)->loop->wheel, &x->deadline, loop_delay(settings->handler_timeout_ms));
-    }
 }
 
 /* It cannot be admitted now: its head is unparsed input again. */

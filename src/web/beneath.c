@@ -59,6 +59,16 @@ static int open_walk(int root, const char *path)
     }
 }
 
+/* The folder's own way may lead to a disk, or to a server that does not answer, as well as what lies beneath it. */
+static int open_root(const struct beneath *b)
+{
+    int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    int root = b->cached_only ? open_resolved(AT_FDCWD, b->root, flags, RESOLVE_CACHED) : -1;
+    if (root >= 0 || (b->cached_only && errno == EAGAIN))
+        return root;
+    return open(b->root, flags); /* or an older kernel, or a filter: see open_in() */
+}
+
 static int open_in(int root, const struct beneath *b)
 {
     unsigned long long resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
@@ -95,7 +105,7 @@ int beneath_open(struct beneath *b)
     const char *path = b->path;
     if (path[0] == '\0')
         return WEIR_ENOENT;
-    int root = open(b->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int root = open_root(b);
     if (root < 0)
         return beneath_error(errno);
     int fd = open_in(root, b);

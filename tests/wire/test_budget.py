@@ -121,6 +121,23 @@ def test_waiting_ends_when_there_is_memory(limited):
     wait_for(lambda: waiting(server) == 0)
 
 
+def test_request_that_waits_is_counted_once(limited):
+    """The last request that a connection may have is begun twice if it has to wait, and is one refusal."""
+    server = limited("memory_wait_ms=60000", "max_requests_per_connection=3")
+    held = fill(server)
+    late = server.connect(timeout=60)
+    for path in ("/", "/"):
+        late.send(request(path=path), "GET")
+        assert late.reply().status == 200
+    before = ledger(server)["refusals"]["max_requests_per_connection"]
+    late.send(request(path="/sleep/1"), "GET")
+    late.expect_open()
+    close_all(held)
+    assert late.reply().text() == "slept"
+    late.expect_end()
+    assert ledger(server)["refusals"]["max_requests_per_connection"] == before + 1
+
+
 def test_a_route_leaves_room_for_others(limited):
     """However many ask for one route, another one's requests are admitted."""
     server = limited("memory_wait_ms=60000")

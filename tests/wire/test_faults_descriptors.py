@@ -172,3 +172,32 @@ def test_signals_do_not_break_calls(start_probe):
             time.sleep(0.02)
     assert server.process.poll() is None
     held.check()
+
+
+def test_nobody_reads_standard_error(start_probe):
+    """Lines for which there is no room are dropped: a worker that waited for whoever collects them would serve nobody."""
+    to_read, to_write = os.pipe()
+    os.set_blocking(to_write, False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            os.write(to_write, b"x" * 65536)
+    os.set_blocking(to_write, True)  # the server's own: it shares the description
+    try:
+        server = start_probe("workers=1", "log_level=4", before=lambda: os.dup2(to_write, 2))
+        for _ in range(20):
+            with server.connect() as connection:
+                connection.send(b"GET / HTTP/1.1\n\n", "GET")  # refused, and logged
+                assert connection.reply().status == 400
+        assert server.ask().status == 200
+        os.set_blocking(to_read, False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                assert b"refused" not in os.read(to_read, 65536)
+        with server.connect() as connection:
+            connection.send(b"GET / HTTP/1.1\n\n", "GET")
+            assert connection.reply().status == 400
+        assert b"refused (malformed" in os.read(to_read, 65536)  # written before the reply
+        server.stop()
+    finally:
+        os.close(to_write)
+        os.close(to_read)

@@ -10,8 +10,11 @@
 #include "http/h1.h"
 #include "http/status.h"
 
+#include <unistd.h>
+
 #define DIRECT_MIN      2048 /* a write of at least this is sent from where it lies */
 #define STATIC_JOIN_MAX 512  /* a static body up to this is copied, see join_body() */
+#define FILE_JOIN_MAX   4096 /* and a file */
 #define REGION_MIN      256  /* a region with less room is drained first */
 
 /* ---- The head ---- */
@@ -109,17 +112,41 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
 }
 
 /* A small static body is copied behind its head where several replies go out together: a part of its own would cost more. Returns behind it. */
-static inline char *join_body(struct h1 *h, char *end)
+static inline char *join_static(struct h1 *h, char *end)
 {
     struct segment *body = &h->x.reply.body;
     size_t len = body->len;
     bool alone = h->served == 0 && h->in_pos == h->in_len && output_empty(&h->out);
-    bool small = body->kind == SEGMENT_STATIC && len > 0 && len <= STATIC_JOIN_MAX;
-    if (!small || alone || h->x.bodyless || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
+    if (len == 0 || len > STATIC_JOIN_MAX || alone || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
         return end;
     body->len = 0;
     h->x.body_sent += len;
     return h1_put_text(end, body->data, len);
+}
+
+/*
+ * A small file that is in memory is read behind its head: that is one call, and another to send both, where sendfile()
+ * takes a call to send the head, one to see that the file is in memory, and more time than the copy. Returns behind it.
+ */
+static char *join_file(struct h1 *h, char *end)
+{
+    struct segment *body = &h->x.reply.body;
+    size_t len = body->len;
+    if (len > FILE_JOIN_MAX || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM ||
+        !file_read_warm(body->fd, body->offset, end, len))
+        return end;
+    close(body->fd);
+    *body = (struct segment){.kind = SEGMENT_STATIC};
+    h->x.body_sent += len;
+    return end + len;
+}
+
+static inline char *join_body(struct h1 *h, char *end)
+{
+    if (unlikely(h->x.bodyless))
+        return end;
+    unsigned kind = h->x.reply.body.kind;
+    return likely(kind == SEGMENT_STATIC) ? join_static(h, end) : kind == SEGMENT_FILE ? join_file(h, end) : end;
 }
 
 /* Commits the head for a body of length (REPLY_LENGTH_UNKNOWN: a stream), and queues what is open behind it. */

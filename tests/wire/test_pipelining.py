@@ -175,3 +175,20 @@ def test_requests_behind_an_unread_body(probe):
         ignored = request("POST", "/ignore-body", body=body) + request("POST", "/ignore-body", body=[body])
         connection.send(ignored + request(), "POST", "POST", "GET")
         assert [bytes(connection.reply().body) for _ in range(3)] == [b"ignored", b"ignored", b"Hello, World!"]
+
+
+def test_files_of_all_small_sizes(start_probe, tmp_path):
+    """A small file goes out with its head and a larger one by itself: what is received is the same at each side of every border."""
+    sizes = [0, 1, 7, 8, 511, 512, 513, 4095, 4096, 4097, 8191, 8192, 8193, 20000]
+    for size in sizes:
+        (tmp_path / str(size)).write_bytes(bytes((i * 7 + size) % 251 for i in range(size)))
+    server = start_probe("workers=1", f"root={tmp_path}")
+    for order in (sizes, sizes[::-1], [4096] * 20 + [4097] * 20):
+        wanted = [("HEAD" if i % 5 == 4 else "GET", size) for i, size in enumerate(order)]
+        with server.connect() as connection:
+            connection.send(b"".join(request(method, f"/file/{size}") for method, size in wanted), *[method for method, _ in wanted])
+            for method, size in wanted:
+                reply = connection.reply()
+                assert reply.status == 200 and reply.header("Content-Length") == str(size)
+                assert bytes(reply.body) == (b"" if method == "HEAD" else (tmp_path / str(size)).read_bytes())
+    server.stop()

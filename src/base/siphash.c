@@ -40,7 +40,7 @@ uint64_t siphash(const struct siphash_key *key, struct slice text)
         memcpy(&word, text.data + i, sizeof word); /* both processors that are supported are little-endian */
         siphash_word(v, word);
     }
-    uint64_t last = (uint64_t)text.len << 56;
+    uint64_t last = (uint64_t)(text.len & 0xff) << 56;
     for (size_t i = whole; i < text.len; i++)
         last |= (uint64_t)(unsigned char)text.data[i] << (8 * (i - whole));
     siphash_word(v, last);

@@ -24,13 +24,19 @@ uint32_t admission_bounds_sets(const struct admission_bounds *b)
     return least;
 }
 
-/* What sets may still take of the bound on memory. */
-static uint64_t memory_left(const struct admission *a)
+/* What sets may still take of the bound on memory. Below zero: others have some of what is to be left for connections. */
+static int64_t memory_room(const struct admission *a)
 {
     if (a->memory->limit == 0)
-        return UINT64_MAX;
+        return INT64_MAX;
     uint64_t granted = atomic_load_explicit(&a->memory->granted, memory_order_relaxed) + a->headroom;
-    return a->memory->limit > granted ? a->memory->limit - granted : 0;
+    return (int64_t)a->memory->limit - (int64_t)granted;
+}
+
+static uint64_t memory_left(const struct admission *a)
+{
+    int64_t room = memory_room(a);
+    return room > 0 ? (uint64_t)room : 0;
 }
 
 /* Makes the pools able to give what is promised. What was mapped stays so if not all can be: trimming takes it back. */
@@ -68,14 +74,15 @@ static bool promise_change(struct http *h, uint32_t sets, uint32_t records, uint
     if (more && !bounds_allow(h, sets, records, buffers))
         return false; /* nobody but this worker's own requests can change that: no memory is sought */
     uint64_t missing = more ? promise_missing(h, sets, records, buffers) : 0;
-    if (missing > 0 && missing > memory_left(a)) {
-        h->starved(h);
-        return false;
+    if (missing > memory_left(a)) {
+        h->starved(h, (uint64_t)((int64_t)missing - memory_room(a)));
+        if (missing > memory_left(a))
+            return false;
     }
     if (!promise_cover(h, sets, records, buffers)) {
         /* Another worker was quicker. What has been mapped is trimmed away. */
         (void)promise_cover(h, a->sets, a->records, a->buffers);
-        h->starved(h);
+        h->starved(h, missing);
         return false;
     }
     a->freed |= !more || sets < a->sets;
@@ -134,7 +141,10 @@ static bool class_has_room(const struct http *h, const struct admission_class *c
         return false;
     if (a->memory->limit == 0)
         return true;
-    uint64_t possible = atomic_load_explicit(a->shared_sets, memory_order_relaxed) + memory_left(a) / a->set_size;
+    int64_t room = memory_room(a) + (int64_t)h->spare(h);
+    uint64_t possible = atomic_load_explicit(a->shared_sets, memory_order_relaxed);
+    if (room > 0)
+        possible += (uint64_t)room / a->set_size;
     return within_share(a, atomic_load_explicit(&class->sets, memory_order_relaxed), possible);
 }
 

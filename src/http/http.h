@@ -84,7 +84,9 @@ struct http {
     struct offload *offload;
     void *owner; /* the worker */
     output_release_fn release_value;
-    void (*starved)(struct http *h); /* memory that was asked for was refused: somebody may have some to spare */
+    /* So many bytes are missing of the memory that was asked for: caches give some back at once, others perhaps later. */
+    void (*starved)(struct http *h, uint64_t bytes);
+    uint64_t (*spare)(const struct http *h); /* bytes that caches would give back then */
     struct admission admission;
     struct account record_account, buffer_account, arena_account, spill_account;
     struct pool records; /* struct h1 and the web floor's context */

@@ -26,12 +26,20 @@ void worker_asked_for_memory(struct loop *l, struct inbox_node *node)
     order->worker->give_back_due = true;
 }
 
-void worker_starved(struct http *http)
+/* The caches give back first: nobody waits, and nobody is refused, for what is only there to be quicker. */
+void worker_starved(struct http *http, uint64_t bytes)
 {
-    container_of(http, struct worker, http)->starved = true;
+    struct worker *w = container_of(http, struct worker, http);
+    w->starved = true;
+    server_give_back(w->server, bytes);
 }
 
-/* The cache gives back first; then what other workers, and this one, hold in reserve. */
+uint64_t worker_spare(const struct http *http)
+{
+    return server_spare(container_of(http, const struct worker, http)->server);
+}
+
+/* Then what other workers, and this one, hold in reserve. */
 void worker_seek_memory(struct worker *w)
 {
     uint32_t now = loop_now_ms(&w->loop);
@@ -39,7 +47,6 @@ void worker_seek_memory(struct worker *w)
     if (ticks_between(w->relief, now) < RELIEF_MS)
         return;
     w->relief = now;
-    server_give_back(w->server, w->http.admission.set_size);
     w->give_back_due = true;
     for (int i = 0; i < w->server->settings.config.workers; i++)
         if (i != w->index)
@@ -75,15 +82,26 @@ static void oldest_close(void *arg, void *object)
     connection_close(&o->worker->net, c, false);
 }
 
-/* There is no memory for a connection: those that have been idle for longest make room. Their deadlines tell how long that is. */
-void worker_close_oldest(void *owner)
+/* Those that have been idle for longest are closed. Their deadlines tell how long that is. */
+static void close_oldest(struct worker *w)
 {
-    struct worker *w = container_of((struct http *)owner, struct worker, http);
     struct oldest o = {.worker = w, .nearest = INT32_MAX, .farthest = INT32_MIN};
-    w->starved = true;
     pool_each(&w->net.connections, oldest_measure, &o);
     if (o.count == 0)
         return;
     o.before = o.nearest + (o.farthest - o.nearest) / 8;
     pool_each(&w->net.connections, oldest_close, &o);
+}
+
+/* There is no memory for a connection: the caches give some back, and only if that is not enough, idle connections do. */
+void worker_make_room(void *owner)
+{
+    struct worker *w = container_of((struct http *)owner, struct worker, http);
+    server_give_back(w->server, w->net.connections.slab_size);
+    if (pool_ready(&w->net.connections)) {
+        worker_resume_listeners(w);
+        return;
+    }
+    w->starved = true;
+    close_oldest(w);
 }

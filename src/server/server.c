@@ -124,6 +124,14 @@ void server_give_back(struct weir_server *s, uint64_t bytes)
         cache_give_back(container_of(l, struct server_cache, link)->cache, bytes);
 }
 
+uint64_t server_spare(const struct weir_server *s)
+{
+    uint64_t bytes = 0;
+    list_for_each (l, &s->caches)
+        bytes += cache_reserved(container_of(l, const struct server_cache, link)->cache);
+    return bytes;
+}
+
 /* ---- Routes, by the server's name ---- */
 
 int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler)

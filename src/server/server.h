@@ -118,6 +118,8 @@ void *worker_main(void *arg);
 /* Any thread. */
 void worker_order_stop(struct worker *w);
 void worker_order_cut(struct worker *w);
+/* Goes on accepting where that is paused. */
+void worker_resume_listeners(struct worker *w);
 /* After all workers have ended: closes what this one was woken by, and sockets that were on their way to it. */
 void worker_drop_inbox(struct worker *w);
 
@@ -126,14 +128,15 @@ void order_send(struct order *order);
 
 /* ---- relief.c ---- */
 
-/* Memory was refused: it is sought at the end of the turn. http.starved. */
-void worker_starved(struct http *http);
+/* So many bytes are missing: the caches give back at once, and more is sought at the end of the turn. http.starved. */
+void worker_starved(struct http *http, uint64_t bytes);
+uint64_t worker_spare(const struct http *http); /* that the caches would give then. http.spare */
 void worker_seek_memory(struct worker *w);
 /* Gives back all that is not needed at this moment, at the end of a turn; and the order for it. */
 void worker_give_back(struct worker *w);
 void worker_asked_for_memory(struct loop *l, struct inbox_node *node);
-/* There is no memory for a connection: those that have been idle for longest make room. owner: struct http. */
-void worker_close_oldest(void *owner);
+/* There is no memory for a connection: the caches make room, else those that have been idle for longest. owner: struct http. */
+void worker_make_room(void *owner);
 
 /* ---- server.c ---- */
 
@@ -147,6 +150,8 @@ void server_worker_ended(struct weir_server *s);
 bool server_has_started(weir_server *s);
 /* Lets the caches give back about so many bytes. Any thread. */
 void server_give_back(struct weir_server *s, uint64_t bytes);
+/* Bytes that the caches have, and could give back but for values that are being sent. Any thread. */
+uint64_t server_spare(const struct weir_server *s);
 /* Ends what a graceful stop still waits for. Any thread. */
 void server_cut(struct weir_server *s);
 

@@ -96,17 +96,21 @@ static bool worker_hand_over(void *owner, int fd, uint8_t listener, uint32_t add
 
 static const struct listener_hooks listener_hooks = {.may_accept = worker_may_accept,
                                                      .refuse = worker_refuse_address,
-                                                     .no_memory = worker_close_oldest,
+                                                     .no_memory = worker_make_room,
                                                      .hand_over = worker_hand_over};
 
 /* ---- Turns and timers ---- */
 
-static void worker_connection_closed(void *owner)
+void worker_resume_listeners(struct worker *w)
 {
-    struct worker *w = container_of((struct http *)owner, struct worker, http);
     for (size_t i = 0; i < w->listener_count; i++)
         if (w->listeners[i].paused)
             listener_resume(&w->listeners[i]);
+}
+
+static void worker_connection_closed(void *owner)
+{
+    worker_resume_listeners(container_of((struct http *)owner, struct worker, http));
 }
 
 /* Gives memory back that was not needed lately. */
@@ -281,6 +285,7 @@ static int worker_set_up(struct worker *w)
     w->http.owner = &w->web;
     w->http.offload = &s->offload;
     w->http.starved = worker_starved;
+    w->http.spare = worker_spare;
     w->http.release_value = value_unref;
     w->web = (struct web){.site = &s->site,
                           .regex = router_context_new(s->site.router, &w->regex_account),

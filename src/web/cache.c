@@ -162,6 +162,11 @@ uint64_t cache_bound(struct weir_cache *c)
     return bound;
 }
 
+uint64_t cache_reserved(const struct weir_cache *c)
+{
+    return counter_read(&c->account.reserved);
+}
+
 /* ---- Evicting ---- */
 
 /* Evicting a value that is being sent would give no memory now. */

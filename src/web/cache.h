@@ -115,6 +115,9 @@ void cache_free(struct weir_cache *c);
 /* The most bytes that it takes from the system. */
 uint64_t cache_bound(struct weir_cache *c);
 
+/* Bytes that it has taken from the system. Any thread. */
+uint64_t cache_reserved(const struct weir_cache *c);
+
 /* Evicts until about so many bytes have gone back to the system, or nothing more can be evicted now. Any thread. */
 void cache_give_back(struct weir_cache *c, uint64_t bytes);
 

@@ -255,6 +255,59 @@ def test_connections_without_memory(start_probe):
     close_all(connections)
 
 
+def fill_cache(server):
+    """Until it gets no more memory; what it then has from the system."""
+    before, number = -1, 0
+    with server.connect() as connection:
+        while before != (before := cache_reserved(server)):
+            for _ in range(100):
+                number += 1
+                assert connection.ask(path=f"/cache/{number}-" + "k" * 4000).status == 200
+    return before
+
+
+def tour_ledger(server):
+    """Its handler waits for a thread, so that it may be refused itself."""
+    while (found := server.ask(path="/_weir/ledger.json")).status != 200:
+        time.sleep(0.1)
+    return json.loads(found.text())
+
+
+def cache_reserved(server):
+    return next(a["reserved"] for a in tour_ledger(server)["memory"]["accounts"] if a["name"] == "cache")
+
+
+def test_the_cache_gives_back_before_idle_connections_go(start_tour):
+    """A full cache makes room for connections, and none that is idle is closed while it can."""
+    server = start_tour("--workers", 1, "--memory-limit", "3M")
+    full = fill_cache(server)
+    idle = [open_socket(server.address) for _ in range(6000)]
+    wait_for(lambda: tour_ledger(server)["connections"]["open"] > 6000)
+    found = tour_ledger(server)
+    assert found["refusals"]["memory"] == 0, "idle connections were closed"
+    print(f"\nthe cache had {full} bytes and has {cache_reserved(server)}")
+    assert cache_reserved(server) < full
+    close_all(idle)
+
+
+def test_the_cache_gives_back_before_requests_are_refused(start_tour):
+    """A full cache takes nothing from those that wait: as many are served as where it is empty."""
+    served = []
+    for filled in (False, True):
+        server = start_tour("--workers", 1, "--memory-limit", "3M")
+        full = fill_cache(server) if filled else 0
+        streams = []
+        for _ in range(40):
+            streams.append(server.connect(receive_buffer=4096))
+            streams[-1].send(request(path="/stream"), "GET")
+        wait_for(lambda: tour_ledger(server)["refusals"]["memory"] > 0)
+        served.append(tour_ledger(server)["fibers"]["waiting"])
+        assert not filled or cache_reserved(server) < full
+        close_all(streams)
+    print(f"\nstreams at once, without a cache and with a full one: {served}")
+    assert served[1] >= served[0] - 1 > 5
+
+
 def test_rss_of_the_standing_set(limited):
     """Ten thousand short requests one after the other need no more than one."""
     server = limited()
@@ -345,6 +398,16 @@ class Load:
                 self.status[stream] = int(data[9:12])
             self.received[stream] += len(data)
 
+    def read_on(self, size):
+        """Reads so much more of each stream that was admitted: more than the kernel has, so that its handler has to go on."""
+        for stream in [stream for stream, status in self.status.items() if status == 200]:
+            stream.settimeout(30)
+            left = size
+            while left > 0:
+                data = stream.recv(min(left, 65536))
+                assert data, "a stream that was admitted has ended"
+                left -= len(data)
+
     def close(self):
         self.selector.close()
         close_all(self.streams + self.askers)
@@ -370,6 +433,8 @@ def run_load(server, limit, seconds, count, whole=True):
         for _ in range(20):
             load.read_streams(count)
             time.sleep(0.02)
+        if whole:
+            load.read_on(128 << 10)
     finally:
         load.close()
         admin.close()

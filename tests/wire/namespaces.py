@@ -73,6 +73,22 @@ def pair():
             subprocess.run(["ip", "netns", "delete", one.name], check=False, stderr=subprocess.DEVNULL)
 
 
+@contextlib.contextmanager
+def alone(*addresses):
+    """One that reaches itself only, by these addresses. Removed in any case."""
+    if os.geteuid() != 0:
+        pytest.skip("making network namespaces needs root")
+    one = Namespace(f"weir-{os.getpid()}-alone", addresses[0].partition("/")[0])
+    try:
+        subprocess.run(["ip", "netns", "add", one.name], check=True)
+        subprocess.run(["ip", "-n", one.name, "link", "set", "lo", "up"], check=True)
+        for address in addresses:
+            subprocess.run(["ip", "-n", one.name, "address", "add", address, "dev", "lo", "nodad"], check=True)
+        yield one
+    finally:
+        subprocess.run(["ip", "netns", "delete", one.name], check=False, stderr=subprocess.DEVNULL)
+
+
 def cut(namespace):
     """Its end of the cable is pulled: packets to it vanish, nobody is told."""
     subprocess.run(["ip", "-n", namespace.name, "link", "set", "veth0", "down"], check=True)

@@ -240,6 +240,7 @@ def test_the_longest_stalled_are_cut(start_probe):
     print(f"\n{cut} were cut: {totals}")
     assert totals == [str(cut), "0"]
     assert 5 <= cut <= 40
+    assert ledger(server)["refusals"]["kernel_memory_limit"] == cut
     assert "kernel_memory_limit is 3145728: accepting is paused" in server.error_text()
     assert f"{cut} clients that took nothing were cut" in server.error_text()
 

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import namespaces
 from client import ProtocolError, request
 from conftest import SANITIZE
 
@@ -239,19 +240,52 @@ def test_connections_per_address(start_probe):
         time.sleep(0.05)
 
 
-def test_connections_of_an_ipv6_network(start):
-    """Addresses of one /64 are one: ::1 fills it up."""
-    server = start("tests/programs/probe", "host=::1", "max_connections_per_address=2", INFO,
-                   expect=r"listening on (\S+)\n")
-    address = ("::1", server.port)
-    held = [socket.create_connection(address, 5) for _ in range(2)]
-    for sock in held:
+@pytest.fixture
+def ipv6_host():
+    """A network namespace with addresses of two networks of 64 bits."""
+    with namespaces.alone("2001:db8:0:1::1/64", "2001:db8:0:1:ffff::2/64", "2001:db8:0:2::1/64") as found:
+        yield found
+
+
+def test_connections_of_an_ipv6_network(start, ipv6_host):
+    """Addresses of one /64 are one, and those of the next one are others."""
+    server = start("tests/programs/probe", "host=::", "max_connections_per_address=2", INFO,
+                   expect=r"listening on (\S+)\n", before=ipv6_host.enter)
+
+    def status(source):
+        """A connection from there, and what is said to a request on it."""
+        with ipv6_host.within():
+            sock = socket.create_connection(("2001:db8:0:1::1", server.port), 20, source_address=(source, 0))
         sock.sendall(request())
-        assert sock.recv(100).startswith(b"HTTP/1.1 200 ")
-    with socket.create_connection(address, 5) as third:
-        assert third.recv(100).startswith(b"HTTP/1.1 503 ")
-    for sock in held:
+        return sock, sock.recv(100)[:12].decode()
+
+    held = [status("2001:db8:0:1::1"), status("2001:db8:0:1:ffff::2")]
+    assert [answer for _, answer in held] == ["HTTP/1.1 200"] * 2
+    for source in ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2"):
+        held.append(status(source))
+        assert held[-1][1] == "HTTP/1.1 503", source
+    held += [status("2001:db8:0:2::1") for _ in range(3)]
+    assert [answer for _, answer in held[-3:]] == ["HTTP/1.1 200"] * 2 + ["HTTP/1.1 503"]
+    expect_refusal(server, "max_connections_per_address", 3, counter=False)
+    for sock, _ in held:
         sock.close()
+
+
+def test_connections_in_all(start_probe):
+    """Beyond the limit a client waits in the backlog until another has gone; the pause is told and counted."""
+    server = start_probe("max_connections=5", "workers=1", INFO)
+    held = [server.connect(timeout=60) for _ in range(5)]
+    assert all(connection.ask().status == 200 for connection in held)
+    with server.connect(timeout=60) as sixth:
+        sixth.send(request(), "GET")
+        sixth.expect_open()
+        found = json.loads(held[0].ask(path="/ledger").text())
+        assert found["connections"] == 5 and found["refusals"]["max_connections"] > 0
+        assert refusals(server, "max_connections") > 0
+        held.pop().close()
+        assert sixth.reply().status == 200
+    for connection in held:
+        connection.close()
 
 
 def test_requests_per_connection(start_probe):

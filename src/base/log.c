@@ -5,6 +5,8 @@
  */
 #include "base/log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <time.h>
@@ -19,7 +21,16 @@ static bool stderr_has_room(void)
     return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT);
 }
 
-/* Standard error in one write, so that lines of several threads do not mix. A line for which there is no room is dropped. */
+/*
+ * A terminal has room for a byte and then waits in the middle of a line, at its end at the latest. Opened once more, it can be told not to: standard error itself is
+ * shared with other programs. -1: it is no terminal, or another user's.
+ */
+static int terminal_open(void)
+{
+    return isatty(STDERR_FILENO) ? open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
+}
+
+/* Standard error in one write, so that lines of several threads do not mix. What there is no room for is dropped. */
 static void log_to_stderr(int level, const char *text)
 {
     struct timespec now;
@@ -33,10 +44,15 @@ static void log_to_stderr(int level, const char *text)
     len = n < 0 ? len : len + (size_t)n;
     if (len >= sizeof line)
         len = sizeof line - 1;
-    if (!stderr_has_room())
-        return;
-    ssize_t ignored = write(STDERR_FILENO, line, len); /* there is nowhere to report a failure to */
-    (void)ignored;
+    int number = errno; /* the caller's */
+    if (stderr_has_room()) {
+        int terminal = terminal_open();
+        ssize_t ignored = write(terminal < 0 ? STDERR_FILENO : terminal, line, len); /* a failure can be told nowhere */
+        (void)ignored;
+        if (terminal >= 0)
+            close(terminal);
+    }
+    errno = number;
 }
 
 void log_write(const struct log *l, int level, const char *fmt, ...)

@@ -201,3 +201,20 @@ def test_nobody_reads_standard_error(start_probe):
     finally:
         os.close(to_write)
         os.close(to_read)
+
+
+def test_nobody_reads_the_terminal(start_probe):
+    """The same where standard error is a terminal that has been stopped: it has room until it is in the middle of a line."""
+    keyboard, screen = os.openpty()
+    try:
+        server = start_probe("workers=1", "log_level=4", before=lambda: os.dup2(screen, 2))
+        for _ in range(1000):  # each a line of more than 60 bytes, where there is room for 64 KiB
+            with server.connect() as connection:
+                connection.send(b"GET / HTTP/1.1\n\n", "GET")
+                assert connection.reply().status == 400
+        assert server.ask().status == 200
+        assert b"refused (malformed" in os.read(keyboard, 65536)
+        server.stop()
+    finally:
+        os.close(keyboard)
+        os.close(screen)

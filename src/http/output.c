@@ -139,6 +139,7 @@ static bool pages_are_missing(int fd, int64_t offset, size_t len)
     return syscall(SYS_cachestat, fd, range, found, 0) == 0 && found[0] < wanted;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the kernel writes to it
 bool file_read_warm(int fd, int64_t offset, char *to, size_t len)
 {
     struct iovec part = {.iov_base = to, .iov_len = len};

@@ -15,6 +15,7 @@ import namespaces
 from client import ProtocolError, request
 from conftest import SANITIZE
 
+pytestmark = pytest.mark.threaded
 INFO = "log_level=3"
 
 

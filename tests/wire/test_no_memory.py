@@ -123,6 +123,7 @@ SCRIPT = [
     piece(request("POST", "/echo", headers=MANY_HEADERS, body=[b"x" * 3000] * 5), methods=["POST"], statuses=[200]),
     piece(request("POST", "/length", body=b"x" * 50000), methods=["POST"], statuses=[200]),
     piece(request(path="/users/7/posts/first"), methods=["GET"], statuses=[200]),
+    piece(request(path="/_weir/ledger.json"), request(path="/_weir/metrics"), methods=["GET"] * 2, statuses=[200] * 2),
     piece(request(path="/nowhere"), methods=["GET"], statuses=[404]),
     piece(b"GET / HTTP/1.1\r\n\r\n", methods=["GET"], statuses=[400]),
     piece(request(path="/json"), request(path="/efficient"), request(path="/file/hello.txt"), request("HEAD"),

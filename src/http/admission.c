@@ -244,7 +244,7 @@ void admission_release(struct h1 *h)
 bool admission_wait(struct http *h, struct connection *c, struct spill *head, struct admission_class *class)
 {
     struct admission *a = &h->admission;
-    struct waiting *w = pool_take(&a->pool);
+    struct waiting *w = http_take(h, &a->pool);
     if (!w)
         return false;
     *w = (struct waiting){.conn = c, .head = head, .class = class};

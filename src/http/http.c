@@ -90,6 +90,14 @@ void http_trim(struct http *h, bool all)
             pool_trim(&h->spills[i], all);
 }
 
+void *http_take(struct http *h, struct pool *p)
+{
+    const struct account *a = p->account;
+    if (unlikely(!pool_ready(p)) && (a->limit == 0 || atomic_load(&a->granted) + p->slab_size <= a->limit))
+        h->starved(h, p->slab_size);
+    return pool_take(p);
+}
+
 void http_refused(struct http *h, enum refusal cause, const char *why)
 {
     const struct refusal_info *info = &refusal_infos[cause];

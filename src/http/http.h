@@ -122,6 +122,9 @@ void http_tick(struct http *h);
 /* A handler has ended in another turn than it began, or in one that is overdue. begin_ns: turn_ns at its begin. */
 void http_count_time(struct http *h, uint64_t begin_ns);
 
+/* An object of a pool that is not promised, or NULL. Where the bound on all memory is met, caches give back first. */
+void *http_take(struct http *h, struct pool *p);
+
 /* A block that holds a copy of data[0..len), len > 0, with a little room behind it, or NULL. */
 struct spill *spill_take(struct http *h, const char *data, size_t len);
 void spill_give(struct http *h, struct spill *s);

@@ -30,7 +30,7 @@ struct spill *spill_take(struct http *h, const char *data, size_t len)
     struct pool *pool = &h->spills[spill_class(sizeof(struct spill) + len + (len < most), &class_size)];
     if (!pool->account) /* few of the long ones at a time, so that they take little where there is little */
         pool_init(pool, &h->spill_account, class_size, 8, class_size <= 16384 ? 65536 : 0);
-    struct spill *s = pool_take(pool);
+    struct spill *s = http_take(h, pool);
     if (!s)
         return NULL;
     size_t capacity = class_size - sizeof *s;

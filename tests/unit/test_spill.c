@@ -20,7 +20,13 @@ static const struct http_settings settings = {.buffer_size = HEAD_SIZE_MAX};
 struct fixture {
     struct memory memory;
     struct http http;
+    uint64_t asked; /* bytes that caches were asked for */
 };
+
+static void starved(struct http *h, uint64_t bytes)
+{
+    container_of(h, struct fixture, http)->asked += bytes;
+}
 
 static int fixture_open(void **state)
 {
@@ -29,6 +35,7 @@ static int fixture_open(void **state)
     memory_init(&f->memory, 0);
     account_open(&f->http.spill_account, &f->memory, "spills");
     f->http.settings = &settings;
+    f->http.starved = starved;
     *state = f;
     return 0;
 }
@@ -100,6 +107,11 @@ static void no_memory(void **state)
     struct fixture *f = *state;
     f->memory.fault = refuse_all;
     assert_null(spill_take(&f->http, text, 100));
+    assert_int_equal(f->asked, 65536); /* a slab */
+    /* Where its own bound is met, others' memory is no help. */
+    f->http.spill_account.limit = 65536 - 1;
+    assert_null(spill_take(&f->http, text, 100));
+    assert_int_equal(f->asked, 65536);
 }
 
 static bool ripe(struct fixture *f, const char *data, size_t before)

@@ -290,6 +290,22 @@ def test_the_cache_gives_back_before_idle_connections_go(start_tour):
     close_all(idle)
 
 
+def test_the_cache_gives_back_before_heads_are_refused(start_tour):
+    """A full cache makes room for heads that come slowly."""
+    server = start_tour("--workers", 1, "--memory-limit", "3M")
+    full = fill_cache(server)
+    heads = [open_socket(server.address) for _ in range(300)]
+    for head in heads:
+        head.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 1500)
+    wait_for(lambda: (found := tour_ledger(server))["connections"]["head"] + found["refusals"]["memory"] >= 300)
+    assert tour_ledger(server)["refusals"]["memory"] == 0
+    assert cache_reserved(server) < full
+    for head in heads:
+        head.sendall(b"\r\n\r\n")
+        assert head.recv(100).startswith(b"HTTP/1.1 200 ")
+    close_all(heads)
+
+
 def test_the_cache_gives_back_before_requests_are_refused(start_tour):
     """A full cache takes nothing from those that wait: as many are served as where it is empty."""
     served = []

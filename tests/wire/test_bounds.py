@@ -16,6 +16,8 @@ import pytest
 from client import open_socket, request
 from conftest import SANITIZE
 
+pytestmark = pytest.mark.threaded
+
 CLIENTS = 50
 FEW = 6  # requests that may wait at once, beside the one that runs
 

@@ -277,6 +277,7 @@ def cache_reserved(server):
     return next(a["reserved"] for a in tour_ledger(server)["memory"]["accounts"] if a["name"] == "cache")
 
 
+@pytest.mark.threaded
 def test_the_cache_gives_back_before_idle_connections_go(start_tour):
     """A full cache makes room for connections, and none that is idle is closed while it can."""
     server = start_tour("--workers", 1, "--memory-limit", "3M")
@@ -290,6 +291,7 @@ def test_the_cache_gives_back_before_idle_connections_go(start_tour):
     close_all(idle)
 
 
+@pytest.mark.threaded
 def test_the_cache_gives_back_before_heads_are_refused(start_tour):
     """A full cache makes room for heads that come slowly."""
     server = start_tour("--workers", 1, "--memory-limit", "3M")
@@ -306,6 +308,7 @@ def test_the_cache_gives_back_before_heads_are_refused(start_tour):
     close_all(heads)
 
 
+@pytest.mark.threaded
 def test_the_cache_gives_back_before_requests_are_refused(start_tour):
     """A full cache takes nothing from those that wait: as many are served as where it is empty."""
     served = []

@@ -16,6 +16,8 @@ from client import request
 from conftest import BUILD, SANITIZE
 from faults import Held, Others, assert_rests, descriptors, limit, wait_for
 
+pytestmark = pytest.mark.threaded
+
 
 def crowd_of(server, count):
     return [socket.create_connection(server.address, timeout=60) for _ in range(count)]

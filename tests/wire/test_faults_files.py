@@ -14,6 +14,8 @@ from conftest import MIB
 from failing_files import FailingFiles
 from faults import Held, Others, assert_rests, reset, stall, wait_for
 
+pytestmark = pytest.mark.threaded
+
 ROUTES = ["file", "by-hand"]
 SIZE = 8 * MIB
 CUT = (ProtocolError, ConnectionResetError)

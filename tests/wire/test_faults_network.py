@@ -13,6 +13,8 @@ import pytest
 from client import request
 from faults import LIBC, Held, Others, assert_rests, descriptors, wait_for
 
+pytestmark = pytest.mark.threaded
+
 CLONE_NEWNET = 0x40000000
 
 

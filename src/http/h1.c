@@ -279,8 +279,8 @@ static void h1_run(struct net *n, struct connection *c)
     case H1_WAITING: /* is not queued while it waits */
         return;
     case H1_LINGER:
-        if (n->cutting)
-            linger_end(n, c, true);
+        if (n->cutting || ticks_between(loop_now_ms(n->loop), c->deadline) <= 0)
+            linger_end(n, c, n->cutting);
         else
             linger_read(n, c);
         return;
@@ -435,7 +435,8 @@ static void h1_expired(struct net *n, struct connection *c)
     const struct http *http = n->owner;
     struct h1 *h = c->active;
     if (c->ready & READY_QUEUED) {
-        connection_deadline(n, c, c->state == H1_LINGER ? 1 : http->settings->idle_timeout_ms);
+        if (c->state != H1_LINGER) /* else h1_run() finds out */
+            connection_deadline(n, c, http->settings->idle_timeout_ms);
         return;
     }
     switch ((enum h1_state)c->state) {

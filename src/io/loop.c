@@ -20,10 +20,13 @@ static void loop_serve(void *arg)
 {
     struct loop *l = arg;
     struct work *w;
-    while ((w = l->work_first)) {
+    while (l->work_left > 0) {
+        w = l->work_first;
         l->work_first = w->next;
         if (!w->next)
             l->work_last = &l->work_first;
+        l->work_count--;
+        l->work_left--;
         l->work_fn(l->owner, w);
     }
 }
@@ -174,10 +177,11 @@ static void loop_dispatch(struct loop *l, const struct epoll_event *events, int 
 
 static void loop_run_fibers(struct loop *l)
 {
+    l->work_left = l->work_count;
     fibers_resume_ready(&l->fibers);
-    while (l->work_first && fibers_start(&l->fibers))
+    while (l->work_left > 0 && fibers_start(&l->fibers))
         ;
-    l->starved = l->work_first != NULL;
+    l->starved = l->work_left > 0;
     atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
 }
 

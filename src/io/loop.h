@@ -54,6 +54,8 @@ struct loop {
     source_fn sources[SOURCE_COUNT];
     struct work *work_first;
     struct work **work_last;
+    uint32_t work_count; /* that is queued */
+    uint32_t work_left;  /* of it, what this turn is for: what is queued meanwhile comes after a look at the sockets */
     void (*work_fn)(void *owner, struct work *w);
     void *owner; /* handed to timers' handlers and work_fn */
     const struct log *log;
@@ -84,15 +86,18 @@ static inline void loop_push_work(struct loop *l, struct work *w)
     w->next = NULL;
     *l->work_last = w;
     l->work_last = &w->next;
+    l->work_count++;
 }
 
-/* The same, before all that is queued. */
+/* The same, before all that is queued, and in this turn. */
 static inline void loop_push_work_first(struct loop *l, struct work *w)
 {
     w->next = l->work_first;
     if (!l->work_first)
         l->work_last = &w->next;
     l->work_first = w;
+    l->work_count++;
+    l->work_left++;
 }
 
 /* Sends node to l. Any thread. One wake-up covers all that is sent before it is taken. */

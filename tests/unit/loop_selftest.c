@@ -177,6 +177,28 @@ static void test_descriptors(struct stage *s)
     stage_run(s, tasks, 4, descriptor_task);
 }
 
+/* Work that queues itself again and again leaves room for a look at the sockets in between. */
+#define AGAIN_MOST 100000
+static struct task again[2];
+
+static void again_task(struct stage *s, int number)
+{
+    if (number == 1) {
+        CHECK(wait_descriptor(&s->loop, s->pipe[0], POLLER_READ, 0, KIND_WAKE) == POLLER_READ);
+        s->counts[1] = 1;
+    } else if (!s->counts[1] && ++s->counts[0] < AGAIN_MOST) {
+        s->tasks++;
+        loop_push_work(&s->loop, &again[0].work);
+    }
+}
+
+static void test_work_again(struct stage *s)
+{
+    CHECK(write(s->pipe[1], "z", 1) == 1);
+    stage_run(s, again, 2, again_task);
+    CHECK(s->counts[1] == 1 && s->counts[0] < AGAIN_MOST);
+}
+
 /* ---- Other threads ---- */
 
 #define SENDERS  4
@@ -365,6 +387,7 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     run_stage("timers and work", test_timers_and_work);
     run_stage("descriptors", test_descriptors);
+    run_stage("work that comes again", test_work_again);
     run_stage("inbox", test_inbox);
     run_stage("offload", test_offload);
     run_stage("offload at once", test_offload_at_once);

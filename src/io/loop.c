@@ -20,8 +20,7 @@ static void loop_serve(void *arg)
 {
     struct loop *l = arg;
     struct work *w;
-    while (l->work_left > 0) {
-        w = l->work_first;
+    while (l->work_left > 0 && (w = l->work_first)) {
         l->work_first = w->next;
         if (!w->next)
             l->work_last = &l->work_first;

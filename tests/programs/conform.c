@@ -16,7 +16,7 @@
 
 #define KEPT 200 /* bytes of a body that are told */
 
-/* Requests executed on the connection from each port. */
+/* Requests executed on the connection from each port, since they were last asked for: another connection may come from the same port. */
 static atomic_int executed[65536];
 
 static void count(weir_ctx *c)
@@ -29,7 +29,7 @@ static void count(weir_ctx *c)
 static void show_executed(weir_ctx *c)
 {
     unsigned long port = strtoul(weir_param(c, "port"), NULL, 10) & 0xffff;
-    weir_reply_printf(c, "text/plain", "%d", atomic_load(&executed[port]));
+    weir_reply_printf(c, "text/plain", "%d", atomic_exchange(&executed[port], 0));
 }
 
 /* Method, target, Host, body and trailer fields: what an execution is told by. */

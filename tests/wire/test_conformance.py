@@ -102,7 +102,7 @@ def server():
 
 @pytest.fixture(scope="module")
 def count(server):
-    """How many requests have been executed on the connection from a port."""
+    """How many requests have been executed on the connection from a port; it begins anew with each answer."""
     with server.connect() as control:
         yield lambda port: int(control.ask(path=f"/executed/{port}").text())
 

@@ -1,7 +1,6 @@
 /*
- * Normalizing a path. Most paths need nothing: a scan over whole words finds that out, and they are used where they
- * lie. The scan asks for less than it has to know (it stops at "/.well-known" as well), which keeps it short; a
- * second, exact look decides.
+ * Normalizing a path. Most paths need nothing and are used where they lie; nearly all of those are told from the others when
+ * the target is split (struct target), and do not come here. The look at the rest is exact: "/.well-known" needs nothing either.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,110 +8,6 @@
 
 #include "web/percent.h"
 #include "weir.h"
-
-#include <stdint.h>
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-/* Loads that overlap cover any length from 4 on without looking beyond it. */
-static inline uint64_t load_8(const char *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-static inline uint64_t load_4(const char *p)
-{
-    uint32_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-#ifdef __SSE2__
-
-typedef __m128i block;
-
-static inline block block_load(const char *p)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)p);
-}
-
-static inline block block_of(uint64_t low, uint64_t high)
-{
-    return _mm_set_epi64x((long long)high, (long long)low);
-}
-
-/* A dot counts after a slash, and first in the block: what is before it is not known here. */
-static inline bool block_is_plain(block b)
-{
-    block bad = _mm_or_si128(_mm_cmpeq_epi8(b, _mm_set1_epi8('%')), _mm_cmpeq_epi8(b, _mm_setzero_si128()));
-    bad = _mm_or_si128(bad, _mm_cmpeq_epi8(b, _mm_set1_epi8('\\')));
-    unsigned dots = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(b, _mm_set1_epi8('.')));
-    unsigned slashes = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(b, _mm_set1_epi8('/')));
-    return ((unsigned)_mm_movemask_epi8(bad) | (dots & (slashes << 1 | 1))) == 0;
-}
-
-#else
-
-typedef struct {
-    uint64_t low, high;
-} block;
-
-static inline block block_load(const char *p)
-{
-    return (block){load_8(p), load_8(p + 8)};
-}
-
-static inline block block_of(uint64_t low, uint64_t high)
-{
-    return (block){low, high};
-}
-
-/* The top bit of every byte of the word that equals byte. Exact: no carry runs from one byte into the next. */
-static inline uint64_t bytes_equal(uint64_t word, unsigned char byte)
-{
-    const uint64_t low_bits = 0x7f7f7f7f7f7f7f7fu;
-    uint64_t x = word ^ (0x0101010101010101u * byte);
-    return ~(((x & low_bits) + low_bits) | x | low_bits);
-}
-
-/* Both processors that weir runs on are little-endian: the byte before is the lower one. */
-static inline uint64_t word_suspicious(uint64_t word)
-{
-    uint64_t after_slash = bytes_equal(word, '/') << 8 | 0x80;
-    return bytes_equal(word, '%') | bytes_equal(word, '\0') | bytes_equal(word, '\\') |
-           (bytes_equal(word, '.') & after_slash);
-}
-
-static inline bool block_is_plain(block b)
-{
-    return (word_suspicious(b.low) | word_suspicious(b.high)) == 0;
-}
-
-#endif
-
-/* False if there may be an escape, a NUL, a backslash or a dot segment. */
-static inline bool path_looks_plain(const char *p, size_t len)
-{
-    if (len >= 16) {
-        const char *last = p + len - 16;
-        for (; p < last; p += 16)
-            if (!block_is_plain(block_load(p)))
-                return false;
-        return block_is_plain(block_load(last));
-    }
-    if (len >= 8)
-        return block_is_plain(block_of(load_8(p), load_8(p + len - 8)));
-    if (len >= 4)
-        return block_is_plain(block_of(load_4(p) | load_4(p + len - 4) << 32, UINT64_MAX));
-    for (size_t i = 1; i < len; i++)
-        if (p[i] == '%' || p[i] == '\0' || p[i] == '\\' || p[i] == '.')
-            return false;
-    return true;
-}
 
 static inline bool is_dot(const char *p, size_t len)
 {
@@ -125,7 +20,7 @@ static inline bool is_dot_dot(const char *p, size_t len)
 }
 
 /* Whether anything has to be decoded, resolved or refused. */
-static COLD bool path_needs_change(struct slice raw)
+static bool path_needs_change(struct slice raw)
 {
     if (memchr(raw.data, '%', raw.len) || memchr(raw.data, '\0', raw.len) || memchr(raw.data, '\\', raw.len))
         return true;
@@ -233,7 +128,7 @@ static COLD int path_change(struct slice raw, struct arena *arena, struct path *
     return 0;
 }
 
-static COLD int path_normalize_slowly(struct slice raw, struct arena *arena, struct path *out)
+int path_normalize(struct slice raw, struct arena *arena, struct path *out)
 {
     if (raw.len == 0)
         raw = SLICE("/");
@@ -241,14 +136,6 @@ static COLD int path_normalize_slowly(struct slice raw, struct arena *arena, str
         return WEIR_EPROTO;
     if (path_needs_change(raw))
         return path_change(raw, arena, out);
-    *out = (struct path){.route = raw, .decoded = raw, .text = raw, .in_place = true};
-    return 0;
-}
-
-int path_normalize(struct slice raw, struct arena *arena, struct path *out)
-{
-    if (unlikely(raw.len == 0 || raw.data[0] != '/' || !path_looks_plain(raw.data, raw.len)))
-        return path_normalize_slowly(raw, arena, out);
     path_take(raw, out);
     return 0;
 }

@@ -72,12 +72,6 @@ static void output_advance(struct output *o, size_t n, output_release_fn release
     }
 }
 
-/* What was given to the kernel in one call. */
-struct gift {
-    size_t len;
-    bool whole; /* it is the whole queue, and nothing of it has to be let go of */
-};
-
 /*
  * The parts of a queue that is one small piece or two, neither of which has to be let go of: a head and its body, which
  * is what most replies are. Returns their number, or 0 where the queue is anything else.
@@ -91,25 +85,23 @@ static inline int short_parts(const struct output *o, struct iovec parts[2], siz
     *len = s->len;
     if (o->count == 2) {
         s = &o->segments[(o->first + 1) % OUTPUT_SEGMENTS];
-        if (s->kind > SEGMENT_STATIC || s->len >= OUTPUT_SEAL)
+        if (s->kind > SEGMENT_STATIC)
             return 0;
         parts[1] = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = s->len};
         *len += s->len;
     }
-    return *len < OUTPUT_SEAL && o->unsealed + *len < OUTPUT_SEAL ? o->count : 0;
+    return o->unsealed + *len < OUTPUT_SEAL ? o->count : 0;
 }
 
-/* Sends the memory segments at the front. Bytes sent or an error. */
-static ssize_t send_memory(struct output *o, struct net *n, struct connection *c, struct gift *gift)
+/* Sends the memory segments at the front. Bytes sent or an error; *gave: bytes that were given. */
+static ssize_t send_memory(struct output *o, struct net *n, struct connection *c, size_t *gave)
 {
     struct iovec parts[OUTPUT_SEGMENTS];
     struct iovec *part = parts;
-    unsigned left = o->count, owned = 0;
     size_t len = 0;
     bool more = false;
-    for (unsigned at = o->first; left > 0 && len < OUTPUT_PIECE; left--, at = (at + 1) % OUTPUT_SEGMENTS) {
-        const struct segment *s = &o->segments[at];
-        owned |= s->kind > SEGMENT_STATIC;
+    for (unsigned i = 0; i < o->count && len < OUTPUT_PIECE; i++) {
+        const struct segment *s = &o->segments[(o->first + i) % OUTPUT_SEGMENTS];
         if (unlikely(s->kind > SEGMENT_SHARED)) {
             more = s->kind == SEGMENT_FILE;
             if (more)
@@ -120,8 +112,7 @@ static ssize_t send_memory(struct output *o, struct net *n, struct connection *c
         *part++ = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = piece};
         len += piece;
     }
-    gift->len = len;
-    gift->whole = left == 0 && !owned && len < OUTPUT_PIECE; /* else the last may have been cut */
+    *gave = len;
     unsigned how = more ? WRITE_MORE : o->unsealed + len >= OUTPUT_SEAL ? WRITE_SEAL : 0;
     ssize_t sent = part > parts ? n->transport->write(c, parts, (int)(part - parts), how) : 0;
     if (sent > 0)
@@ -204,32 +195,29 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
     o->blocked = false;
     while (o->count > 0) {
         const struct segment *s = &o->segments[o->first];
-        bool file = s->kind == SEGMENT_FILE;
-        struct gift gift;
+        struct iovec parts[2];
+        size_t gave;
         ssize_t sent;
-        if (file) {
+        int count;
+        if (s->kind == SEGMENT_FILE) {
             if (file_is_cold(o, turn))
                 return OUTPUT_COLD;
-            gift.len = s->len < turn ? s->len : turn;
+            gave = s->len < turn ? s->len : turn;
             sent = send_file(o, n, c, turn, release);
-        } else {
-            struct iovec parts[2];
-            int count = short_parts(o, parts, &gift.len);
-            if (likely(count > 0)) {
-                gift.whole = true;
-                sent = n->transport->write(c, parts, count, 0);
-                if (sent > 0)
-                    o->unsealed += (uint32_t)sent;
-            } else {
-                sent = send_memory(o, n, c, &gift);
-            }
-            if (likely(sent == (ssize_t)gift.len && gift.whole))
+        } else if (likely((count = short_parts(o, parts, &gave)) > 0)) {
+            sent = n->transport->write(c, parts, count, 0);
+            if (sent > 0)
+                o->unsealed += (uint32_t)sent;
+            if (likely(sent == (ssize_t)gave))
                 o->first = o->count = o->regions = 0;
-            else if (sent >= 0)
+            else if (sent > 0)
+                output_advance(o, (size_t)sent, release);
+        } else {
+            sent = send_memory(o, n, c, &gave);
+            if (sent >= 0)
                 output_advance(o, (size_t)sent, release);
         }
-        if (unlikely(sent < 0 ||
-                     ((size_t)sent < gift.len && o->count > 0 && o->segments[o->first].kind != SEGMENT_FILE))) {
+        if (unlikely(sent < 0 || ((size_t)sent < gave && o->count > 0 && o->segments[o->first].kind != SEGMENT_FILE))) {
             if (sent < 0 && sent != TRANSPORT_AGAIN)
                 return (int)sent;
             if (sent > 0)

@@ -411,3 +411,18 @@ class Crowd:
         """Waits for a reply on each and returns them in the members' order."""
         self.wait(lambda member: member.parser.replies)
         return [member.parser.replies.popleft() for member in self.members]
+
+
+def order_of_replies(connections, text, look):
+    """Takes the reply of each, which has to be text, as they come; calls look() in between. Returns the connections' numbers in that order."""
+    ended = []
+    with selectors.DefaultSelector() as selector:
+        for i, connection in enumerate(connections):
+            selector.register(connection.socket, selectors.EVENT_READ, i)
+        while len(ended) < len(connections):
+            for key, _ in selector.select(30):
+                assert connections[key.data].reply().text() == text
+                selector.unregister(key.fileobj)
+                ended.append(key.data)
+            look()
+    return ended

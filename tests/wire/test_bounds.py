@@ -6,14 +6,13 @@ SPDX-License-Identifier: MIT
 
 import collections
 import json
-import selectors
 import socket
 import struct
 import time
 
 import pytest
 
-from client import open_socket, request
+from client import open_socket, order_of_replies, request
 from conftest import SANITIZE
 
 pytestmark = pytest.mark.threaded
@@ -143,16 +142,7 @@ def test_those_that_wait_come_in_order(start_probe):
     connections = [server.connect(timeout=60) for _ in range(CLIENTS)]
     for connection in connections:
         connection.send(request(path="/sleep/50"), "GET")
-    ended = []
-    with selectors.DefaultSelector() as selector:
-        for i, connection in enumerate(connections):
-            selector.register(connection.socket, selectors.EVENT_READ, i)
-        while len(ended) < len(connections):
-            for key, _ in selector.select(30):
-                assert connections[key.data].reply().text() == "slept"
-                selector.unregister(key.fileobj)
-                ended.append(key.data)
-            watch.look()
+    ended = order_of_replies(connections, "slept", watch.look)
     # Those of one turn may overtake each other; whole rounds may not.
     assert all(abs(place - i) <= 2 * FEW for place, i in enumerate(ended)), ended
     assert watch.look()["refusals"]["memory"] == 0

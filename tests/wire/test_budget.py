@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from client import Connection, ProtocolError, open_socket, request
+from client import Connection, ProtocolError, open_socket, order_of_replies, request
 from conftest import MIB, SANITIZE, SLOW
 
 LIMIT = 3 * MIB
@@ -72,16 +72,7 @@ def test_those_that_wait_come_in_order(limited):
     connections = [server.connect(timeout=60) for _ in range(150)]
     for connection in connections:
         connection.send(request(path="/sleep/200"), "GET")
-    ended = []
-    with selectors.DefaultSelector() as selector:
-        for i, connection in enumerate(connections):
-            selector.register(connection.socket, selectors.EVENT_READ, i)
-        while len(ended) < len(connections):
-            for key, _ in selector.select(30):
-                assert connections[key.data].reply().text() == "slept"
-                selector.unregister(key.fileobj)
-                ended.append(key.data)
-            ledger(server)
+    ended = order_of_replies(connections, "slept", lambda: ledger(server))
     # Those of one turn may overtake each other; whole rounds may not.
     together = server_sets(server)
     assert all(abs(place - i) <= 2 * together for place, i in enumerate(ended)), ended

@@ -55,6 +55,29 @@ def wait_until(condition, what):
         time.sleep(0.2)
 
 
+class Peak:
+    """Reads the ledger's rows, by name, and keeps the most that was ever reserved in all."""
+
+    def __init__(self, watcher):
+        self.watcher, self.peak = watcher, 0
+
+    def __call__(self):
+        memory = ledger(self.watcher)
+        self.peak = max(self.peak, memory["reserved"])
+        return by_name(memory)
+
+
+def heads_then_holders(server, now):
+    """As many half heads as there may be, and then, in their place, as many requests; returns the connections of these."""
+    heads = half_heads(server, CONNECTIONS - 1)
+    wait_until(lambda: now()["half-received heads"]["objects"] >= CONNECTIONS - 1, lambda: counts(now()))
+    for connection in heads:
+        connection.close()
+    holders = [server.connect() for _ in range(CONNECTIONS - 1)]
+    hold(holders)
+    return holders
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_plan(start, workers):
     server, plan = start_worst(start, workers)
@@ -64,29 +87,17 @@ def test_plan(start, workers):
     assert plan["start"] * 0.8 <= at_start <= plan["start"]
     for i in range(1000):
         assert watcher.ask(path=f"/cache/key{i}").status == 200
-    peak = 0
-
-    def now():
-        nonlocal peak
-        memory = ledger(watcher)
-        peak = max(peak, memory["reserved"])
-        return by_name(memory)
-
-    heads = half_heads(server, CONNECTIONS - 1)
-    wait_until(lambda: now()["half-received heads"]["objects"] >= CONNECTIONS - 1, lambda: counts(now()))
-    for connection in heads:
-        connection.close()
-    holders = [server.connect() for _ in range(CONNECTIONS - 1)]
-    hold(holders)
+    now = Peak(watcher)
+    holders = heads_then_holders(server, now)
     # A record, and a table of fields, which is of the same account; two buffers; a block; a stack.
     wait_until(lambda: now()["request arenas"]["objects"] >= CONNECTIONS - 1, lambda: counts(now()))
     wait_until(lambda: now()["http buffers"]["objects"] >= 2 * (CONNECTIONS - 1), lambda: counts(now()))
     full = now()
     assert full["requests"]["objects"] >= 2 * (CONNECTIONS - 1) and full["stacks"]["objects"] >= CONNECTIONS - 1
-    assert peak <= plan["worst"], (peak, plan)
+    assert now.peak <= plan["worst"], (now.peak, plan)
     held = sum(a["reserved"] for a in full.values())
-    print(f"\nplan {plan['worst']:,}, peak {peak:,}, requests alone {held:,}")
-    assert peak >= plan["worst"] * 0.6  # heads and requests are not at their most together
+    print(f"\nplan {plan['worst']:,}, peak {now.peak:,}, requests alone {held:,}")
+    assert now.peak >= plan["worst"] * 0.6  # heads and requests are not at their most together
     # What a request more is said to take is what it takes.
     names = ("requests", "http buffers", "request arenas", "stacks")
     per_request = sum(full[name]["reserved"] - by_name(first)[name]["reserved"] for name in names) / CONNECTIONS
@@ -116,29 +127,17 @@ def test_plan_with_bounds(start, workers):
     server, plan = start_worst(start, workers, bound=bound)
     watcher = Connection(server.address, timeout=60)
     most = workers * 6  # of 9, one being each worker's own: memory_share leaves the others, of which the ledger may need one
-    peak = 0
-
-    def now():
-        nonlocal peak
-        memory = ledger(watcher)
-        peak = max(peak, memory["reserved"])
-        return by_name(memory)
-
+    now = Peak(watcher)
     first = now()
-    heads = half_heads(server, CONNECTIONS - 1)
-    wait_until(lambda: now()["half-received heads"]["objects"] >= CONNECTIONS - 1, lambda: counts(now()))
-    for connection in heads:
-        connection.close()
-    holders = [server.connect() for _ in range(CONNECTIONS - 1)]
-    hold(holders)
+    holders = heads_then_holders(server, now)
     wait_until(lambda: now()["waiting requests"]["objects"] >= CONNECTIONS - 1 - most, lambda: counts(now()))
     wait_until(lambda: now()["stacks"]["objects"] >= most, lambda: counts(now()))
     full = now()
     for name in ("requests", "http buffers", "request arenas", "stacks"):
         assert first[name]["reserved"] <= full[name]["reserved"] <= full[name]["limit"], name
-    assert peak <= plan["worst"], (peak, plan)
-    print(f"\nplan {plan['worst']:,}, peak {peak:,}")
-    assert peak >= plan["worst"] * 0.4  # these heads take half of the largest class
+    assert now.peak <= plan["worst"], (now.peak, plan)
+    print(f"\nplan {plan['worst']:,}, peak {now.peak:,}")
+    assert now.peak >= plan["worst"] * 0.4  # these heads take half of the largest class
     for connection in holders:
         connection.close()
     watcher.close()

@@ -8,7 +8,7 @@ import re
 import shlex
 import socket
 
-from . import build, h2load, steady, wrk
+from . import build, steady, wrk
 from .sockets import server_socket_memory
 from .watch import Watch, run
 
@@ -46,13 +46,15 @@ def closed(instance, program, connections, seconds, script=None, headers=(), thr
     return Result(command, watch, requests=requests, seconds=taken, rate=requests / taken, timeouts=timeouts)
 
 
-def counted(instance, program, connections, requests, timeout):
-    """h2load: an exact number of requests."""
-    threads = len(os.sched_getaffinity(0))
-    command = h2load.command(instance.url + program.path, connections, requests, headers=program.request_headers, threads=threads)
+def exact(instance, program, connections, requests, seconds):
+    """bench/steady.c without a rate: so many requests, or as many as the seconds allow; "requests" tells how many were answered."""
+    command = steady.command(
+        instance.port, program.path, connections, requests=requests, seconds=round(seconds, 3), headers=program.request_headers
+    )
     with _watch(instance) as watch:
-        output = run(command, timeout)
-    return Result(command, watch, **h2load.parse(output))
+        output = run(command, seconds + 60)
+    found = steady.parse(output, late_allowed=False)
+    return Result(command, watch, requests=found["done"], seconds=found["seconds"], rate=found["done"] / found["seconds"])
 
 
 def fixed(instance, program, connections, rate, seconds):

@@ -86,7 +86,7 @@ class Runner:
         """How long each table takes, about, by its name. What a table collects by itself is not known before."""
         return {
             name: sum(
-                (1 if visit.once else self._rounds(table)) * self._seconds(peer, visit)
+                self._rounds(table) * self._seconds(peer, visit)
                 for peer in self.peers
                 for visit in visits.get(peer.name, ())
             )
@@ -115,8 +115,6 @@ class Runner:
         order = self.peers if number % 2 == 0 else self.peers[::-1]
         for peer in order:
             for visit in visits.get(peer.name, ()):
-                if visit.once and number > 0:
-                    continue
                 progress.say(f"table {name}, round {number + 1} of {rounds}: {peer.name}")
                 self._visit(name, number, peer, visit)
                 progress.done(self._seconds(peer, visit))

@@ -6,7 +6,7 @@ A table is a module with
     visits(peer, options)           a list of Visits: what is measured of a peer, each list in one start of it
     sections(book, peers, options)  a list of Sections made from the records
 
-and, if it measures something else than running peers, collect(book, options).
+and, if it measures something else than running peers, collect(book, options). ROUNDS_MOST is there if more rounds say no more.
 
 SPDX-License-Identifier: MIT
 """
@@ -36,7 +36,6 @@ class Visit:
     options: tuple = ()  # more words for the peer's command
     environment: dict = field(default_factory=dict)
     command: list = None  # in place of the manifest's
-    once: bool = False  # in the first round only
 
 
 @dataclass

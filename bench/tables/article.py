@@ -14,7 +14,7 @@ stands beside them. Its memory is compared with peak resident memory, its CPU sh
 server used while files were sent."""
 
 MEGA = 1_000_000
-# The article's claims: {peer: (peak bytes, seconds, CPU share)} and {peer: (bytes a request, bytes in all, leak)}
+# The article's claims: {peer: (peak bytes, seconds, CPU share)} and {peer: (bytes a request, bytes in all)}
 FILE_CLAIMS = {
     "hyperlane5": (12 * MEGA, 2.3, 0.15),
     "express": (156 * MEGA, 4.1, 0.45),
@@ -22,16 +22,16 @@ FILE_CLAIMS = {
     "gin": (134 * MEGA, 3.2, 0.28),
 }
 SMALL_CLAIMS = {
-    "hyperlane5": (2100, 45 * MEGA, "none"),
-    "express": (8700, 187 * MEGA, "slight"),
-    "django": (12300, 234 * MEGA, "clear"),
-    "rails": (15600, 298 * MEGA, "severe"),
+    "hyperlane5": (2100, 45 * MEGA),
+    "express": (8700, 187 * MEGA),
+    "django": (12300, 234 * MEGA),
+    "rails": (15600, 298 * MEGA),
 }
 
 ONE, MANY = "1 client", "100 clients"
 FILES = {"file": "by route (P1)", "large": "by an 8 KB read and send loop (P4)"}
 CLIENTS = 1000
-SMALL, LEAK = "1,000 clients", "leak"
+SMALL = "1,000 clients"
 
 
 def _small(instance, options):
@@ -42,20 +42,6 @@ def _small(instance, options):
     result = load.closed(instance, program, CLIENTS, options.seconds)
     result["private_before"] = before.private
     result["each"] = (result["private"] - before.private) / CLIENTS
-    return result
-
-
-def _leak(instance, options):
-    """Private memory after a tenth of the requests, and after all of them: as many as are wanted, or as the time allows."""
-    program = PROGRAMS["json"]
-    rate = load.closed(instance, program, 64, 2)["rate"]
-    total = max(1000, min(options.leak_requests, round(rate * options.leak_seconds)))
-    load.counted(instance, program, 64, total // 10, 60 + options.leak_seconds)
-    early = load.settled(instance, 2.0, 6.0).private
-    result = load.counted(instance, program, 64, total - total // 10, 60 + 3 * options.leak_seconds)
-    result["private_early"] = early
-    result["private_late"] = load.settled(instance, 2.0, 6.0).private
-    result["requests_early"], result["requests_all"] = total // 10, total
     return result
 
 
@@ -71,8 +57,6 @@ def visits(peer, options):
             found.append(Visit([Scenario(f"{name}, {MANY}", 15, many)], warm=False))
     if peer.has("json"):
         found.append(Visit([Scenario(SMALL, options.seconds + 5, lambda instance: _small(instance, options))], warm=False))
-        leak = Scenario(LEAK, options.leak_seconds + 10, lambda instance: _leak(instance, options))
-        found.append(Visit([leak], program="json", once=True))
     return found
 
 
@@ -137,31 +121,7 @@ def _small_section(book, peers):
     return Section("1,000 concurrent small requests (P5)", header, rows, plots=plots)
 
 
-def _leak_section(book, peers):
-    rows = []
-    for peer in book.peers("article"):
-        if not book.of("article", LEAK, peer):
-            continue
-        middle = lambda figure: book.middle("article", LEAK, peer, figure)  # noqa: E731, B023
-        early, late = middle("private_early"), middle("private_late")
-        requests = middle("requests_all")
-        grown = late is not None and (late - early) / max(1, requests - middle("requests_early")) * MEGA
-        rows.append(
-            [
-                book.title("article", LEAK, peer, peers[peer]["title"]),
-                count_text(requests) if requests else "failed",
-                bytes_text(early) if early else "",
-                bytes_text(late) if late else "",
-                bytes_text(grown) if late else "",
-                SMALL_CLAIMS.get(peer, ("", "", ""))[2],
-            ]
-        )
-    header = ["peer", "requests", "private after a tenth", "private after all", "grown per million requests", "claimed leak"]
-    note = "A collector that has not run yet looks like a leak here; only growth that goes on is one."
-    return Section("Leak", header, rows, [note])
-
-
 def sections(book, peers, _options):
-    """Both ways of sending the file, the small requests, the leak."""
+    """Both ways of sending the file, and the small requests."""
     files = [_file_section(book, peers, name, what) for name, what in FILES.items()]
-    return [*files, _small_section(book, peers), _leak_section(book, peers)]
+    return [*files, _small_section(book, peers)]

@@ -4,7 +4,7 @@ SPDX-License-Identifier: MIT
 """
 
 import pytest
-from lib import h2load, steady, wrk
+from lib import steady, wrk
 from lib.watch import LoadError
 
 WRK = """Running 2s test @ http://127.0.0.1:40001/
@@ -15,14 +15,6 @@ WRK = """Running 2s test @ http://127.0.0.1:40001/
   54889 requests in 2.01s, 6.02MB read
 Requests/sec:  27308.00
 Transfer/sec:      2.99MB
-"""
-
-H2LOAD = """starting benchmark...
-spawning thread #0: 10 total client(s). 1000 total requests
-Application protocol: http/1.1
-finished in 43.21ms, 23142.79 req/s, 2.54MB/s
-requests: 1000 total, 1000 started, 1000 done, {good} succeeded, {failed} failed, {errored} errored, 0 timeout
-status codes: 1000 2xx, 0 3xx, 0 4xx, 0 5xx
 """
 
 STEADY = (
@@ -67,22 +59,6 @@ def test_wrk_without_requests_is_an_error():
 def test_wrk_command():
     line = wrk.command("http://127.0.0.1:1/", 1, 5, headers=["A: b"], threads=2)
     assert line == ["wrk", "-t1", "-c1", "-d5s", "--latency", "-H", "A: b", "http://127.0.0.1:1/"]
-
-
-def test_h2load_counts_requests():
-    found = h2load.parse(H2LOAD.format(good=1000, failed=0, errored=0))
-    assert found == {"requests": 1000, "seconds": pytest.approx(0.04321), "rate": 23142.79}
-
-
-@pytest.mark.parametrize("counts", [{"good": 0, "failed": 0, "errored": 0}, {"good": 999, "failed": 1, "errored": 0}, {"good": 999, "failed": 0, "errored": 1}])
-def test_h2load_errors_are_errors(counts):
-    with pytest.raises(LoadError):
-        h2load.parse(H2LOAD.format(**counts))
-
-
-def test_h2load_command():
-    line = h2load.command("http://127.0.0.1:1/", 10, requests=100, pipeline=16, threads=2)
-    assert line == ["h2load", "--h1", "-c10", "-m16", "-t2", "-n100", "http://127.0.0.1:1/"]
 
 
 def test_steady_gives_its_figures():

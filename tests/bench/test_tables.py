@@ -4,13 +4,17 @@ SPDX-License-Identifier: MIT
 """
 
 import argparse
+import contextlib
 import importlib
 import os
+import socket
+import threading
 
 import pytest
-from lib import build, output, peer, runner
+from lib import build, load, output, peer, runner
 from lib.book import Book
 from lib.table import Scenario, Visit
+from lib.tree import Memory, Tree
 
 TABLES = sorted(name[:-3] for name in os.listdir(os.path.join(build.ROOT, "bench", "tables")) if name.endswith(".py"))
 PEERS = [peer.Peer(name, "/samples") for name in peer.names()]
@@ -100,3 +104,69 @@ def test_growth_without_middleware_is_that_of_one_route():
         book.add("growth", name, "gin", 0, {"cpu_us": cost})
     section = table.sections(book, {"gin": {"title": "Gin"}}, options())[-1]
     assert dict(zip(section.header, section.rows[0]))["0 middleware"] == "2.00"
+
+
+class Closing:
+    """A server that closes each connection after some requests, as Tomcat does after 100, and counts what it answers."""
+
+    host = "127.0.0.1"
+    after = 10
+
+    def __init__(self):
+        self.answered = 0
+        self._lock = threading.Lock()
+        self._listener = socket.create_server((self.host, 0), backlog=128)
+        self.port = self._listener.getsockname()[1]
+        self.url = f"http://{self.host}:{self.port}"
+        self.tree = Tree(os.getpid())
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                connection = self._listener.accept()[0]
+            except OSError:
+                return  # stopped
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        with connection, contextlib.suppress(OSError):
+            for number in range(self.after):
+                if not connection.recv(65536):
+                    return
+                with self._lock:
+                    self.answered += 1
+                more = b"Connection: close\r\n" if number == self.after - 1 else b""
+                connection.sendall(b"HTTP/1.1 200 OK\r\n" + more + b"Content-Length: 2\r\n\r\n{}")
+
+    def kill(self):
+        """Stops accepting."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def test_the_leak_test_counts_every_request_also_where_connections_are_closed(monkeypatch):
+    table = importlib.import_module("tables.leak")
+    server = Closing()
+    seen = []
+    monkeypatch.setattr(load, "settled", lambda *_bounds: seen.append(server.answered) or Memory(private=len(seen)))
+    try:
+        found = table._measure(server, options(leak_requests=3000, leak_seconds=60))
+    finally:
+        server.kill()
+    early, late = seen
+    assert (found["requests_early"], found["requests_all"]) == (300, 3000)
+    assert late - early == 2700
+    assert (found["private_early"], found["private_late"]) == (1, 2)
+
+
+def test_the_leak_test_ends_when_its_time_is_over(monkeypatch):
+    table = importlib.import_module("tables.leak")
+    server = Closing()
+    monkeypatch.setattr(load, "settled", lambda *_bounds: Memory())
+    try:
+        found = table._measure(server, options(leak_seconds=1))
+    finally:
+        server.kill()
+    assert 0 < found["requests_early"] < found["requests_all"] / 2 < 500_000
+    assert 0.5 < found["seconds"] < 3

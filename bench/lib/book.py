@@ -1,7 +1,7 @@
 """The records of a run: everything that was measured, and the middles and spreads that tables show.
 
 A record is one measurement of one peer: {"table", "scenario", "peer", "round", "command", "figures": {name: number}}, or
-with "error" in place of figures. Tables are always made from the records, so that a report of a run that was broken off
+with "error" in place of figures; in a report it has its "run" too, and all records of a scenario of a peer are of the same. Tables are always made from the records, so that a report of a run that was broken off
 is as valid as far as it goes.
 
 SPDX-License-Identifier: MIT
@@ -65,9 +65,15 @@ class Book:
         return found.middle if found else None
 
     def ratio(self, table, scenario, peer, base, figure):
-        """The spread of a figure over another peer's of the same round."""
+        """The spread of a figure over another peer's of the same round; of runs that differ, the ratio of the medians."""
         mine, theirs = (self.values(table, scenario, name, figure) for name in (peer, base))
+        if mine and theirs and self._run(table, scenario, peer) != self._run(table, scenario, base):
+            mine, theirs = ({0: statistics.median(values.values())} for values in (mine, theirs))
         return spread(mine[number] / theirs[number] for number in mine if theirs.get(number))
+
+    def _run(self, table, scenario, peer):
+        """The run that measured a scenario of a peer."""
+        return self.of(table, scenario, peer)[0].get("run")
 
     def error(self, table, scenario, peer):
         """Why a measurement failed, or None."""

@@ -7,7 +7,6 @@ import os
 import platform
 import re
 import subprocess
-import time
 
 
 def _first_line(command, pattern):
@@ -32,7 +31,6 @@ def describe():
     """What a reader has to know of the machine, as {name: text}."""
     memory = _from_file("/proc/meminfo", r"^MemTotal:\s+(\d+)")
     return {
-        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "processor": _from_file("/proc/cpuinfo", r"^model name\s*:\s*(.*)$"),
         "processors": str(len(os.sched_getaffinity(0))),
         "virtual machine": "yes" if "hypervisor" in _from_file("/proc/cpuinfo", r"^flags\s*:(.*)$") else "no",

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 
+from . import runs
 from .book import FOREIGN_MOST, MARK
 
 INTRODUCTION = f"""Figures are medians; where there was more than one round, least and most follow in brackets. All clients ran on the
@@ -16,10 +17,11 @@ host, took more than {FOREIGN_MOST:.0%} of the machine's processors: they say li
 
 
 def write_json(path, report):
-    """Everything, for programs. report: {"machine", "options", "peers", "records", "partial"}."""
-    with open(path, "w", encoding="utf-8") as file:
+    """Everything, for programs, as runs.py describes it. What was there is replaced once the new is whole."""
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
         json.dump(report, file, indent=1)
         file.write("\n")
+    os.replace(f"{path}.new", path)
 
 
 def read_json(path):
@@ -33,11 +35,11 @@ def write_csv(path, records):
     columns = list(dict.fromkeys(name for record in records for name in record.get("figures", {})))
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["table", "scenario", "peer", "round", *columns, "error", "command"])
+        writer.writerow(["table", "scenario", "peer", "round", *columns, "error", "command", "run"])
         for record in records:
             figures = [_number(record.get("figures", {}).get(name)) for name in columns]
             keys = [record[name] for name in ("table", "scenario", "peer", "round")]
-            writer.writerow([*keys, *figures, record.get("error", ""), record.get("command", "")])
+            writer.writerow([*keys, *figures, record.get("error", ""), record.get("command", ""), record["run"]])
 
 
 def _number(value):
@@ -76,13 +78,28 @@ def _peer_lines(peers):
     return [*lines, *remarks, "", "Commands of the servers; what the words in @ stand for is in docs/benchmarks.md:", "", *commands]
 
 
+def _run_lines(report):
+    """Which runs the report was made by; with several, what each gave."""
+    lines = []
+    for number, run in enumerate(report["runs"]):
+        parts = [f"`{run['command']}`", run["date"], f"the repository at {run['commit']}" if run["commit"] else ""]
+        parts += runs.differences(report, number)
+        parts += ["broken off"] if run["partial"] and len(report["runs"]) > 1 else []
+        lines.append(", ".join(part for part in parts if part))
+    if len(lines) == 1:
+        return [f"Made by {lines[0]}.", ""]
+    lines = [f"- {line}: {runs.gave(report, number)}" for number, line in enumerate(lines)]
+    together = "Where a figure and the one that its ratio is of are of different runs, the ratio is that of their medians."
+    return [f"Made by {len(lines)} runs on this machine:", "", *lines, "", together, ""]
+
+
 def write_markdown(path, report, chapters):
     """The report for people. chapters: [(title, about, sections, commands, failures)]; pictures are written beside it."""
     folder = os.path.dirname(path)
     lines = ["# Benchmark report", ""]
-    if report["partial"]:
+    if report["partial"] and len(report["runs"]) == 1:
         lines += ["**This run was broken off; what follows is what it had measured.**", ""]
-    lines += [INTRODUCTION, "", f"Made by `{report['command']}`.", ""]
+    lines += [INTRODUCTION, "", *_run_lines(report)]
     lines += [markdown_table(["machine", ""], list(report["machine"].items())), "", "## Peers", ""]
     lines += [*_peer_lines(report["peers"]), ""]
     for title, about, sections, commands, failures in chapters:

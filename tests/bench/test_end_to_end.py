@@ -80,6 +80,25 @@ def test_quick_run_makes_a_whole_report(start, tmp_path):
     assert read(tmp_path, "report.md") == text
 
 
+def test_a_report_is_made_in_parts(start, tmp_path):
+    for words in (["--tables", "start"], ["--add", "--tables", "plaintext"]):
+        process = start("--quick", *words, "--peers", "floor", "--no-fetch")
+        output, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, output + errors
+    report = json.loads(read(tmp_path, "results.json"))
+    assert {(record["table"], record["run"]) for record in report["records"]} == {("start", 0), ("plaintext", 1)}
+    text = read(tmp_path, "report.md")
+    assert "## 3. Plaintext" in text and "## 6. Start" in text and ": `plaintext` of all peers" in text
+    report["machine"]["kernel"] = "another"
+    (tmp_path / "report" / "results.json").write_text(json.dumps(report), encoding="utf-8")
+    process = start("--quick", "--add", "--tables", "start", "--peers", "floor", "--no-fetch")
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and "another machine (kernel: another, now" in errors
+    assert json.loads(read(tmp_path, "results.json")) == report
+    assert start("--render").wait(60) == 0
+    assert "## 3. Plaintext" in read(tmp_path, "report.md")
+
+
 def test_interrupted_run_leaves_a_partial_report(start, tmp_path):
     process = start("--tables", "plaintext", "--connections-most", "16", "--rounds", "2", "--seconds", "4", "--peers", "floor,weir", "--no-fetch")
     for line in process.stderr:

@@ -49,10 +49,12 @@ def _report(**more):
     peer.update(wrong={}, notes=["a | b"], absent={"csv": "it has none"})
     gone.update(wrong={}, notes=[], absent={})
     records = [
-        {"table": "t", "scenario": "64", "peer": "weir", "round": 0, "command": "wrk", "figures": {"rate": 1.5, "n": 3}},
-        {"table": "t", "scenario": "64", "peer": "gone", "round": 0, "error": "no"},
+        {"table": "t", "scenario": "64", "peer": "weir", "round": 0, "run": 0, "command": "wrk", "figures": {"rate": 1.5, "n": 3}},
+        {"table": "t", "scenario": "64", "peer": "gone", "round": 0, "run": 0, "error": "no"},
     ]
-    return {"partial": False, "command": "script/bench", "machine": {"cpu": "x"}, "peers": {"weir": peer, "gone": gone}, "records": records, **more}
+    run = {"command": "script/bench", "date": "today", "commit": None, "machine": {}, "options": {}, "versions": {}, "partial": False}
+    peers = {"weir": peer, "gone": gone}
+    return {"partial": False, "machine": {"cpu": "x"}, "runs": [run], "peers": peers, "records": records, **more}
 
 
 def test_csv_has_a_column_for_each_figure(tmp_path):
@@ -60,7 +62,7 @@ def test_csv_has_a_column_for_each_figure(tmp_path):
     output.write_csv(path, _report()["records"])
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert rows[0] == {"table": "t", "scenario": "64", "peer": "weir", "round": "0", "rate": "1.5", "n": "3", "error": "", "command": "wrk"}
+    assert rows[0] == {"table": "t", "scenario": "64", "peer": "weir", "round": "0", "rate": "1.5", "n": "3", "error": "", "command": "wrk", "run": "0"}
     assert rows[1]["error"] == "no" and rows[1]["rate"] == ""
 
 

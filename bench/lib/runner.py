@@ -64,6 +64,7 @@ class Runner:
         self.peers = [peer for peer in peers if peer.unavailable is None]
         self.plan = [(name, table, self._visits(table)) for name, table in tables.items()]
         self.starts = []
+        self.over = set()  # visits that are not repeated
 
     def _visits(self, table):
         if not hasattr(table, "visits"):
@@ -99,7 +100,14 @@ class Runner:
 
     def run(self):
         """Carries out the plan."""
-        progress = Progress(self.total_seconds())
+        progress = Progress(
+            {
+                visit: (self._seconds(peer, visit), self._rounds(table))
+                for _, table, visits in self.plan
+                for peer in self.peers
+                for visit in visits.get(peer.name, ())
+            }
+        )
         try:
             for name, table, visits in self.plan:
                 if hasattr(table, "collect"):
@@ -115,25 +123,38 @@ class Runner:
         order = self.peers if number % 2 == 0 else self.peers[::-1]
         for peer in order:
             for visit in visits.get(peer.name, ()):
+                if visit in self.over:
+                    continue
                 progress.say(f"table {name}, round {number + 1} of {rounds}: {peer.name}")
-                self._visit(name, number, peer, visit)
-                progress.done(self._seconds(peer, visit))
+                began = time.monotonic()
+                measured = self._visit(name, number, peer, visit)
+                progress.done(visit, time.monotonic() - began)
+                # To repeat replies that take a minute each would take most of a night.
+                if number == 0 and measured > self.options.repeat_below or not self._scenarios(name, peer, visit):
+                    self.over.add(visit)
+                    progress.drop(visit)
+
+    def _scenarios(self, name, peer, visit):
+        """What of a visit is still measured: what failed once is not tried again, a report of its failure is enough."""
+        return [each for each in visit.scenarios if not self.book.error(name, each.name, peer.name)]
 
     def _visit(self, name, number, peer, visit):
-        # What failed once is not tried again: a report of its failure is enough.
-        scenarios = [each for each in visit.scenarios if not self.book.error(name, each.name, peer.name)]
-        if not scenarios:
-            return
+        """Measures all of a visit once. Returns the seconds that measuring took, without the start and the warming up."""
+        scenarios = self._scenarios(name, peer, visit)
+        measured = 0.0
         try:
             with peer.start(visit) as instance:
                 self.starts.append((peer.name, instance.start_seconds))
                 load.warm(instance, PROGRAMS[visit.program], self._warm_seconds(peer, visit))
+                began = time.monotonic()
                 for scenario in scenarios:
                     self._measure(name, number, peer, scenario, instance)
+                measured = time.monotonic() - began
         except (OSError, RuntimeError, subprocess.SubprocessError) as error:
             for scenario in scenarios:
                 if number not in [record["round"] for record in self.book.of(name, scenario.name, peer.name)]:
                     self.book.add(name, scenario.name, peer.name, number, error=str(error))
+        return measured
 
     def _measure(self, name, number, peer, scenario, instance):
         try:

@@ -26,7 +26,7 @@ class Scenario:
     measure: Callable
 
 
-@dataclass
+@dataclass(eq=False)  # each is one of its own, also with the same scenarios
 class Visit:
     """Scenarios that one start of a peer is measured in."""
 

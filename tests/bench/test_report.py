@@ -97,12 +97,21 @@ def test_clock(seconds, text):
 
 def test_progress_counts_down(tmp_path):
     with open(tmp_path / "out", "w+", encoding="utf-8") as out:
-        progress = Progress(100, out)
+        progress = Progress({"a": (10, 5), "b": (10, 5)}, out)
         progress.say("first")
-        progress.done(60)
-        progress.done(60)
+        progress.done("a", 60)
+        progress.say("later")
+        progress.done("b", 30)
+        progress.say("the last of its round")
+        progress.drop("a")
+        progress.say("without a")
+        for _ in range(4):
+            progress.done("b", 10)
         progress.say("last")
         out.seek(0)
         lines = out.read().splitlines()
     assert lines[0] == "[  0%, 1:40 left] first"
-    assert lines[1].startswith("[100%, 0:00 left]")
+    assert lines[1] == "[ 10%, 9:00 left] later"  # a as long as it took, b as much longer than planned as a
+    assert lines[2] == "[ 20%, 6:00 left] the last of its round"
+    assert lines[3] == "[ 43%, 2:00 left] without a"
+    assert lines[4] == "[100%, 0:00 left] last"

@@ -9,11 +9,12 @@ import importlib
 import os
 import socket
 import threading
+import time
 
 import pytest
 from lib import build, load, output, peer, runner
 from lib.book import Book
-from lib.table import Scenario, Visit
+from lib.table import Scenario, Visit, rate_text
 from lib.tree import Memory, Tree
 
 TABLES = sorted(name[:-3] for name in os.listdir(os.path.join(build.ROOT, "bench", "tables")) if name.endswith(".py"))
@@ -54,6 +55,45 @@ def test_plan_counts_starts_and_warm_ups_that_are_made():
     once = 3 * (10 + 2.0 + runner.SPARE_SECONDS) + spring.warm_up
     assert plan.table_seconds() == {"some": 2 * once, "other": 0}
     assert plan.total_seconds() == 2 * once
+
+
+class Idle:
+    """A peer that does nothing, and its running instance."""
+
+    name, turn_seconds, warm_up, unavailable, start_seconds, pid = "idle", 0.0, 0, None, 0.0, 0
+
+    def __init__(self):
+        self.process = argparse.Namespace(poll=lambda: None)
+
+    def has(self, _program):
+        """It has no program that could warm it up."""
+        return False
+
+    @contextlib.contextmanager
+    def start(self, _visit):
+        """Itself."""
+        yield self
+
+
+def test_what_took_long_in_the_first_round_is_not_repeated(capsys):
+    def scenario(name, seconds):
+        return Scenario(name, 5, lambda _instance: time.sleep(seconds.pop(0)) or {"rate": 1.0})
+
+    def fail(_instance):
+        raise RuntimeError("it ended")
+
+    long, short = Visit([scenario("long", [0.3])]), Visit([scenario("short", [0, 0.3, 0])])
+    table = argparse.Namespace(visits=lambda _peer, _options: [long, short, Visit([Scenario("failing", 5, fail)])])
+    plan = runner.Runner({"some": table}, [Idle()], options(rounds=3, repeat_below=0.2))
+    plan.run()
+    assert [record["round"] for record in plan.book.of("some", "long")] == [0]
+    assert [record["round"] for record in plan.book.of("some", "short")] == [0, 1, 2]  # only the first round decides
+    assert [record["round"] for record in plan.book.of("some", "failing")] == [0]
+    assert plan.book.cell("some", "long", "idle", "rate", rate_text) == "1.0"
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5
+    # Long and failing take no more time, and short as long as it took: all of it planned would be 21 seconds more.
+    assert "0:00 left] table some, round 2 of 3" in lines[3] and "round 3 of 3" in lines[4]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ACCEPT_BATCH    64 /* connections accepted before other events get a turn */
 #define ACCEPT_PAUSE_MS 100
 
 static int set_option(int fd, int level, int name, int value)
@@ -168,10 +167,10 @@ static void listener_wait(struct listener *ls, const char *reason)
 }
 
 /* Accepts up to a batch. True when nothing waits any more. */
-static bool listener_accept(struct listener *ls, int batch)
+static bool listener_accept(struct listener *ls, uint32_t batch)
 {
     struct net *n = ls->net;
-    for (int i = 0; i < batch; i++) {
+    for (uint32_t i = 0; i < batch; i++) {
         if (!ls->hooks->may_accept(n->owner)) {
             listener_pause(ls, ACCEPT_PAUSE_MS);
             return true;
@@ -188,6 +187,8 @@ static bool listener_accept(struct listener *ls, int batch)
         int fd = accept4(ls->fd, counted ? &peer.base : NULL, counted ? &peer.len : NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             int number = errno;
+            if (number == EAGAIN)
+                accept_guess_drained(&ls->guess, i);
             if (number == EAGAIN || number == EBADF)
                 return true;
             const char *reason = pause_reason(number);
@@ -208,17 +209,18 @@ static bool listener_accept(struct listener *ls, int batch)
             return true;
         }
     }
+    accept_guess_filled(&ls->guess);
     return false;
 }
 
+/* What is left in the queue is not forgotten: the poller tells of it in every turn until nothing is. */
 static void listener_ready(struct loop *l, void *object, uint16_t generation, uint32_t events)
 {
-    (void)l;
     (void)generation;
     (void)events;
     struct listener *ls = object;
     if (ls->fd >= 0 && !ls->paused)
-        listener_accept(ls, ACCEPT_BATCH);
+        listener_accept(ls, accept_guess_ask(&ls->guess, counter_read(&l->turns), l->now_ns));
 }
 
 static void listener_timer(void *owner, struct timer *t)
@@ -233,6 +235,7 @@ void listener_init(struct listener *ls, struct net *n, int fd, uint8_t number, b
     *ls =
         (struct listener){.net = n, .fd = fd, .number = number, .owned = owned, .exclusive = exclusive, .hooks = hooks};
     ls->timer.kind = TIMER_LISTENER;
+    accept_guess_init(&ls->guess);
     n->loop->sources[SOURCE_LISTENER] = listener_ready;
     n->loop->wheel.handlers[TIMER_LISTENER] = listener_timer;
 }

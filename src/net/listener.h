@@ -9,6 +9,7 @@
 #ifndef WEIR_NET_LISTENER_H
 #define WEIR_NET_LISTENER_H
 
+#include "net/accept_guess.h"
 #include "net/address.h"
 #include "net/connection.h"
 
@@ -45,6 +46,7 @@ struct listener {
     bool exclusive;
     bool paused;
     uint64_t refusals;
+    struct accept_guess guess;
     const struct listener_hooks *hooks;
 };
 

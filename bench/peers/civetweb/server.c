@@ -94,7 +94,9 @@ static int large(struct mg_connection *connection, void *data)
     FILE *opened = find_beneath("large.bin", real, &status) == NULL ? NULL : fopen(real, "rb");
     if (opened == NULL)
         return not_found(connection);
-    snprintf(line, sizeof(line), "Content-Length: %lld\r\n", (long long)status.st_size);
+    mg_disable_connection_keep_alive(connection);
+    snprintf(line, sizeof(line), "Content-Length: %lld\r\n%s", (long long)status.st_size,
+             *connection_line(connection) == '\0' ? "Connection: close\r\n" : "");
     mg_write(connection, head, (size_t)put_head(connection, head, "200 OK", "application/octet-stream", line));
     size_t len;
     while ((len = fread(buf, 1, sizeof(buf), opened)) > 0 && mg_write(connection, buf, len) > 0)
@@ -109,23 +111,52 @@ static void start_chunks(struct mg_connection *connection, const char *type)
     mg_write(connection, head, (size_t)put_head(connection, head, "200 OK", type, "Transfer-Encoding: chunked\r\n"));
 }
 
+/* Text that goes out as a chunk once it is full: a chunk for each line would be three writes for each. */
+struct piece {
+    char text[PIECE];
+    size_t len;
+};
+
+static int send_piece(struct mg_connection *connection, struct piece *piece)
+{
+    int sent = piece->len > 0 ? mg_send_chunk(connection, piece->text, (unsigned)piece->len) : 0;
+    piece->len = 0;
+    return sent;
+}
+
+static int append(struct mg_connection *connection, struct piece *piece, const char *text, size_t len)
+{
+    while (len > 0) {
+        size_t part = len < PIECE - piece->len ? len : PIECE - piece->len;
+        memcpy(piece->text + piece->len, text, part);
+        piece->len += part, text += part, len -= part;
+        if (piece->len == PIECE && send_piece(connection, piece) < 0)
+            return -1; /* the client has gone */
+    }
+    return 0;
+}
+
 static int csv(struct mg_connection *connection, void *data)
 {
     (void)data;
-    char real[PATH_MAX], buf[PIECE];
+    char real[PATH_MAX], *line = NULL;
     struct stat status;
+    struct piece piece = {.len = 0};
+    size_t capacity = 0;
+    ssize_t len;
     FILE *opened = find_beneath("large_dataset.csv", real, &status) == NULL ? NULL : fopen(real, "rb");
     if (opened == NULL)
         return not_found(connection);
     start_chunks(connection, "text/csv");
-    size_t len;
-    int sent = 0;
-    while (sent >= 0 && (len = fread(buf, 1, sizeof(buf), opened)) > 0) {
-        for (size_t i = 0; i < len; i++)
-            buf[i] = (char)toupper((unsigned char)buf[i]);
-        sent = mg_send_chunk(connection, buf, (unsigned)len);
+    while ((len = getline(&line, &capacity, opened)) > 0) {
+        for (ssize_t i = 0; i < len; i++)
+            line[i] = (char)toupper((unsigned char)line[i]);
+        if (append(connection, &piece, line, (size_t)len) < 0)
+            break;
     }
+    free(line);
     fclose(opened);
+    send_piece(connection, &piece);
     mg_send_chunk(connection, "", 0);
     return 200;
 }

@@ -91,13 +91,33 @@ static void file(struct evhttp_request *request, const char *name)
 struct transfer {
     struct evhttp_request *request;
     FILE *file;
-    int upper;
+    void (*fill)(struct transfer *); /* puts some of the file to the piece, nothing at its end */
     struct evbuffer *piece;
+    char *line;
+    size_t capacity;
 };
+
+static void fill_bytes(struct transfer *transfer)
+{
+    char buf[PIECE];
+    evbuffer_add(transfer->piece, buf, fread(buf, 1, sizeof(buf), transfer->file));
+}
+
+static void fill_lines_upper(struct transfer *transfer)
+{
+    ssize_t len;
+    while (evbuffer_get_length(transfer->piece) < PIECE &&
+           (len = getline(&transfer->line, &transfer->capacity, transfer->file)) > 0) {
+        for (ssize_t i = 0; i < len; i++)
+            transfer->line[i] = (char)toupper((unsigned char)transfer->line[i]);
+        evbuffer_add(transfer->piece, transfer->line, (size_t)len);
+    }
+}
 
 static void end_transfer(struct transfer *transfer)
 {
     fclose(transfer->file);
+    free(transfer->line);
     evbuffer_free(transfer->piece);
     free(transfer);
 }
@@ -111,21 +131,18 @@ static void client_left(struct evhttp_connection *connection, void *arg)
 static void send_piece(struct evhttp_connection *connection, void *arg)
 {
     struct transfer *transfer = arg;
-    char buf[PIECE];
-    size_t len = fread(buf, 1, sizeof(buf), transfer->file);
-    if (len == 0) {
+    transfer->fill(transfer);
+    if (evbuffer_get_length(transfer->piece) == 0) {
         evhttp_connection_set_closecb(connection, NULL, NULL);
         evhttp_send_reply_end(transfer->request);
         end_transfer(transfer);
         return;
     }
-    for (size_t i = 0; transfer->upper && i < len; i++)
-        buf[i] = (char)toupper((unsigned char)buf[i]);
-    evbuffer_add(transfer->piece, buf, len);
     evhttp_send_reply_chunk_with_cb(transfer->request, transfer->piece, send_piece, transfer);
 }
 
-static void stream_file(struct evhttp_request *request, const char *name, const char *type, int known_size, int upper)
+static void stream_file(struct evhttp_request *request, const char *name, const char *type, int size_known,
+                        void (*fill)(struct transfer *))
 {
     off_t size;
     char length[32];
@@ -135,12 +152,13 @@ static void stream_file(struct evhttp_request *request, const char *name, const 
         not_found(request);
         return;
     }
-    *transfer = (struct transfer){request, fdopen(fd, "rb"), upper, evbuffer_new()};
+    *transfer = (struct transfer){request, fdopen(fd, "rb"), fill, evbuffer_new(), NULL, 0};
     struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
     evhttp_add_header(headers, "Content-Type", type);
-    if (known_size) {
+    if (size_known) {
         snprintf(length, sizeof(length), "%lld", (long long)size);
         evhttp_add_header(headers, "Content-Length", length);
+        evhttp_add_header(headers, "Connection", "close"); /* the article's program closes at its end */
     }
     struct evhttp_connection *connection = evhttp_request_get_connection(request);
     evhttp_connection_set_closecb(connection, client_left, transfer);
@@ -238,9 +256,9 @@ static void serve(struct evhttp_request *request, void *arg)
     } else if (strcmp(path, "/efficient") == 0) {
         efficient(request);
     } else if (strcmp(path, "/large") == 0) {
-        stream_file(request, "large.bin", "application/octet-stream", 1, 0);
+        stream_file(request, "large.bin", "application/octet-stream", 1, fill_bytes);
     } else if (strcmp(path, "/csv") == 0) {
-        stream_file(request, "large_dataset.csv", "text/csv", 0, 1);
+        stream_file(request, "large_dataset.csv", "text/csv", 0, fill_lines_upper);
     } else {
         not_found(request);
     }

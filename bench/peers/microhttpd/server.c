@@ -87,30 +87,75 @@ static ssize_t read_piece(void *opened, uint64_t position, char *buf, size_t mos
                             : MHD_CONTENT_READER_END_OF_STREAM;
 }
 
-static ssize_t read_upper(void *opened, uint64_t position, char *buf, size_t most)
-{
-    ssize_t len = read_piece(opened, position, buf, most);
-    for (ssize_t i = 0; i < len; i++)
-        buf[i] = (char)toupper((unsigned char)buf[i]);
-    return len;
-}
-
 static void close_file(void *opened)
 {
     fclose(opened);
 }
 
-static enum MHD_Result stream_file(struct MHD_Connection *connection, const char *name, const char *type,
-                                   int known_size, MHD_ContentReaderCallback read)
+static enum MHD_Result large(struct MHD_Connection *connection)
 {
     off_t size;
-    int fd = open_beneath(name, &size);
+    int fd = open_beneath("large.bin", &size);
     FILE *opened = fd < 0 ? NULL : fdopen(fd, "rb");
     if (opened == NULL)
         return not_found(connection);
-    uint64_t length = known_size ? (uint64_t)size : MHD_SIZE_UNKNOWN;
-    return reply(connection, MHD_HTTP_OK, type,
-                 MHD_create_response_from_callback(length, PIECE, read, opened, close_file));
+    struct MHD_Response *response =
+        MHD_create_response_from_callback((uint64_t)size, PIECE, read_piece, opened, close_file);
+    if (response != NULL)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    return reply(connection, MHD_HTTP_OK, "application/octet-stream", response);
+}
+
+/* A file that is read line by line. */
+struct lines {
+    FILE *file;
+    char *line; /* in upper case */
+    size_t capacity, len, taken;
+};
+
+static int read_line(struct lines *lines)
+{
+    ssize_t len = getline(&lines->line, &lines->capacity, lines->file);
+    for (ssize_t i = 0; i < len; i++)
+        lines->line[i] = (char)toupper((unsigned char)lines->line[i]);
+    lines->len = len > 0 ? (size_t)len : 0;
+    lines->taken = 0;
+    return len > 0;
+}
+
+/* Fills the buffer with lines; what of the last has no room is the first of the next. */
+static ssize_t read_lines(void *opened, uint64_t position, char *buf, size_t most)
+{
+    struct lines *lines = opened;
+    size_t filled = 0;
+    (void)position;
+    while (filled < most && (lines->taken < lines->len || read_line(lines))) {
+        size_t left = lines->len - lines->taken, part = left < most - filled ? left : most - filled;
+        memcpy(buf + filled, lines->line + lines->taken, part);
+        filled += part, lines->taken += part;
+    }
+    return filled > 0            ? (ssize_t)filled
+           : ferror(lines->file) ? MHD_CONTENT_READER_END_WITH_ERROR
+                                 : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void close_lines(void *opened)
+{
+    struct lines *lines = opened;
+    fclose(lines->file);
+    free(lines->line);
+    free(lines);
+}
+
+static enum MHD_Result csv(struct MHD_Connection *connection)
+{
+    off_t size;
+    int fd = open_beneath("large_dataset.csv", &size);
+    struct lines *lines = fd < 0 ? NULL : calloc(1, sizeof(*lines));
+    if (lines == NULL || (lines->file = fdopen(fd, "rb")) == NULL)
+        return not_found(connection);
+    return reply(connection, MHD_HTTP_OK, "text/csv",
+                 MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, read_lines, lines, close_lines));
 }
 
 /* ---- JSON */
@@ -219,9 +264,9 @@ static enum MHD_Result serve(void *cls, struct MHD_Connection *connection, const
     if (strcmp(url, "/efficient") == 0)
         return efficient(connection, url);
     if (strcmp(url, "/large") == 0)
-        return stream_file(connection, "large.bin", "application/octet-stream", 1, read_piece);
+        return large(connection);
     if (strcmp(url, "/csv") == 0)
-        return stream_file(connection, "large_dataset.csv", "text/csv", 0, read_upper);
+        return csv(connection);
     return not_found(connection);
 }
 

@@ -99,10 +99,12 @@ static COLD void charge_slow(struct exchange *x)
     struct loop *l = x->http->net->loop;
     x->moved += EXCHANGE_STEP - x->budget;
     x->budget = EXCHANGE_STEP;
-    if (x->moved < EXCHANGE_SHARE && clock_monotonic_ns() - l->now_ns < EXCHANGE_SLICE_NS)
+    bool quick = clock_monotonic_ns() - l->now_ns < EXCHANGE_SLICE_NS;
+    if (x->moved < EXCHANGE_SHARE && quick)
         return;
     x->moved = 0;
-    (void)x->ops->push(x);
+    if (!quick) /* else what it has written soon goes out with what it writes next */
+        (void)x->ops->push(x);
     exchange_yield(x);
     if (exchange_is_cut(x))
         exchange_abandon(x);

@@ -164,6 +164,8 @@ void h1_drop_output(struct h1 *h, int error);
 int h1_send(struct h1 *h);
 /* Waits until the queue is empty. 0 or an error. */
 int h1_drain(struct h1 *h);
+/* The same where the handler is writing on: what has left the queue may wait in the kernel for more, until h1_send() or a wait. */
+int h1_drain_on(struct h1 *h);
 /* Makes sure that a segment and about `room` bytes of the region can be added. 0 or an error. May suspend. */
 int h1_make_room(struct h1 *h, size_t room);
 /* Whether nothing has to be sent or chosen before a segment and room bytes of the region can be added. */

@@ -89,11 +89,11 @@ static void h1_warm(struct h1 *h)
 }
 
 /* output_send(), with cold files fetched. */
-static int output_send_warm(struct h1 *h)
+static int output_send_warm(struct h1 *h, bool more)
 {
     struct net *n = h1_net(h);
     int result;
-    while ((result = output_send(&h->out, n, h->x.conn, h->x.http->release_value)) == OUTPUT_COLD) {
+    while ((result = output_send(&h->out, n, h->x.conn, h->x.http->release_value, more)) == OUTPUT_COLD) {
         if (!n->loop->fibers.current)
             return OUTPUT_TURN; /* goes on on a fiber */
         h1_warm(h);
@@ -157,13 +157,13 @@ uint32_t h1_output_check(struct h1 *h, enum refusal *cause)
     return output_slow(h, now) ? 0 : output_interval(settings);
 }
 
-int h1_send(struct h1 *h)
+static int send_queued(struct h1 *h, bool more)
 {
     struct net *n = h1_net(h);
     if (!output_empty(&h->out)) {
         bool was_blocked = h->out.blocked;
         uint64_t before = h->out.sent;
-        int result = output_send_warm(h);
+        int result = output_send_warm(h, more);
         if (result == TRANSPORT_AGAIN) {
             if (!was_blocked || h->out.sent != before)
                 h->progress = loop_now_ms(n->loop);
@@ -180,15 +180,22 @@ int h1_send(struct h1 *h)
             return result;
         }
     }
+    if (unlikely(h->out.held && !more))
+        output_push_held(&h->out, n, h->x.conn);
     if (!h->open)
         h->region = NULL;
     return 0;
 }
 
-int h1_drain(struct h1 *h)
+int h1_send(struct h1 *h)
+{
+    return send_queued(h, false);
+}
+
+static int drain(struct h1 *h, bool more)
 {
     for (;;) {
-        int result = h1_send(h);
+        int result = send_queued(h, more);
         if (result == OUTPUT_TURN) {
             exchange_yield(&h->x);
         } else if (result == TRANSPORT_AGAIN) {
@@ -205,6 +212,16 @@ int h1_drain(struct h1 *h)
             return WEIR_ECLOSED;
         }
     }
+}
+
+int h1_drain(struct h1 *h)
+{
+    return drain(h, false);
+}
+
+int h1_drain_on(struct h1 *h)
+{
+    return drain(h, true);
 }
 
 int h1_make_room(struct h1 *h, size_t room)

@@ -286,7 +286,7 @@ static int open_begin(struct h1 *h, size_t min)
             return WEIR_ETOOBIG;
         int error = h1_close_open(h);
         if (!error)
-            error = h1_drain(h);
+            error = h1_drain_on(h);
         if (!error && h->x.bodyless)
             error = WEIR_EDONE;
         if (error)
@@ -338,7 +338,7 @@ static int write_direct(struct h1 *h, const char *data, size_t len)
     output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = len & SEGMENT_LEN_MASK, .data = data});
     if (x->chunked)
         output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = 2, .data = "\r\n"});
-    return h1_drain(h);
+    return x->reply.length >= 0 && h->announced_left == 0 ? h1_drain(h) : h1_drain_on(h);
 }
 
 /* A reply that is one call and fits the region is copied there, however long, so that its handler need not wait; opens the region for it. */

@@ -93,30 +93,58 @@ static inline int short_parts(const struct output *o, struct iovec parts[2], siz
     return o->unsealed + *len < OUTPUT_SEAL ? o->count : 0;
 }
 
+/* What the kernel's packet buffer is to gather before it is sealed: more than a write only where more is to come, and could leave at once. */
+static size_t output_gather(struct output *o, const struct net *n, const struct connection *c)
+{
+    if (o->gather == 0) {
+        size_t room = n->transport->room(c);
+        o->gather = (uint32_t)(room > OUTPUT_GATHER ? OUTPUT_GATHER : room > 0 ? room : 1);
+    }
+    return o->gather;
+}
+
+/* How a write of len bytes is to be made that no file follows. */
+static unsigned write_how(struct output *o, const struct net *n, const struct connection *c, size_t len, bool more)
+{
+    if (o->unsealed + len < OUTPUT_SEAL)
+        return 0;
+    return more && o->unsealed + len < output_gather(o, n, c) ? WRITE_MORE : WRITE_SEAL;
+}
+
+void output_push_held(struct output *o, struct net *n, struct connection *c)
+{
+    o->held = false;
+    n->transport->push(c);
+}
+
 /* Sends the memory segments at the front. Bytes sent or an error; *gave: bytes that were given. */
-static ssize_t send_memory(struct output *o, struct net *n, struct connection *c, size_t *gave)
+static ssize_t send_memory(struct output *o, struct net *n, struct connection *c, bool more, size_t *gave)
 {
     struct iovec parts[OUTPUT_SEGMENTS];
     struct iovec *part = parts;
     size_t len = 0;
-    bool more = false;
+    bool file = false, whole = true;
     for (unsigned i = 0; i < o->count && len < OUTPUT_PIECE; i++) {
         const struct segment *s = &o->segments[(o->first + i) % OUTPUT_SEGMENTS];
         if (unlikely(s->kind > SEGMENT_SHARED)) {
-            more = s->kind == SEGMENT_FILE;
-            if (more)
+            file = s->kind == SEGMENT_FILE;
+            if (file)
                 break;
             continue;
         }
         size_t room = OUTPUT_PIECE - len, piece = s->len < room ? (size_t)s->len : room;
         *part++ = (struct iovec){.iov_base = (void *)(uintptr_t)s->data, .iov_len = piece};
         len += piece;
+        whole = piece == s->len && i + 1 == o->count;
     }
     *gave = len;
-    unsigned how = more ? WRITE_MORE : o->unsealed + len >= OUTPUT_SEAL ? WRITE_SEAL : 0;
+    unsigned how = file ? WRITE_MORE : write_how(o, n, c, len, more || !whole);
     ssize_t sent = part > parts ? n->transport->write(c, parts, (int)(part - parts), how) : 0;
-    if (sent > 0)
-        o->unsealed = how & WRITE_SEAL ? 0 : o->unsealed + (uint32_t)sent;
+    if (sent > 0) {
+        o->held = how == WRITE_MORE && !file;
+        o->unsealed = how == WRITE_SEAL ? 0 : o->unsealed + (uint32_t)sent;
+        o->gather = how == WRITE_SEAL ? 0 : o->gather;
+    }
     return sent;
 }
 
@@ -189,7 +217,7 @@ static inline void output_count(struct output *o, struct net *n, size_t sent)
     counter_add(&n->bytes_out, sent);
 }
 
-int output_send(struct output *o, struct net *n, struct connection *c, output_release_fn release)
+int output_send(struct output *o, struct net *n, struct connection *c, output_release_fn release, bool more)
 {
     size_t turn = OUTPUT_TURN_BYTES;
     o->blocked = false;
@@ -213,7 +241,7 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
             else if (sent > 0)
                 output_advance(o, (size_t)sent, release);
         } else {
-            sent = send_memory(o, n, c, &gave);
+            sent = send_memory(o, n, c, more, &gave);
             if (sent >= 0)
                 output_advance(o, (size_t)sent, release);
         }
@@ -222,6 +250,8 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
                 return (int)sent;
             if (sent > 0)
                 output_count(o, n, (size_t)sent);
+            if (o->held)
+                output_push_held(o, n, c);
             if (connection_blocked(n, c))
                 continue;
             o->blocked = true;

@@ -43,10 +43,12 @@ _Static_assert(sizeof(struct segment) == 24, "every live request holds a queue o
 struct output {
     uint8_t first, count;
     uint8_t regions;   /* segments in the region */
-    uint64_t sent;     /* bytes ever given to the kernel */
-    uint32_t unsealed; /* bytes sent since the kernel's buffer was sealed */
     bool warm;         /* the file at the front is sent without looking whether it is in memory; for one call */
     bool blocked;      /* the kernel took less than it was given */
+    bool held;         /* the kernel was told that more is to come, and may hold back a packet that is not full */
+    uint32_t unsealed; /* bytes sent since the kernel's buffer was sealed */
+    uint32_t gather;   /* how many are to be before it is sealed; 0: the transport has not been asked yet */
+    uint64_t sent;     /* bytes ever given to the kernel */
     struct segment segments[OUTPUT_SEGMENTS];
 };
 
@@ -57,8 +59,8 @@ static inline void output_init(struct output *o)
 {
     o->first = o->count = o->regions = 0;
     o->blocked = false;
-    o->warm = false;
-    o->unsealed = 0;
+    o->warm = o->held = false;
+    o->unsealed = o->gather = 0;
     o->sent = 0;
 }
 
@@ -99,9 +101,13 @@ static inline void output_push_region(struct output *o, const char *data, size_t
  * What one call to the kernel is given of memory at most, and how many bytes may go into one of its packet buffers before the buffer is sealed. The kernel looks at
  * TCP_NOTSENT_LOWAT only when it begins a new buffer, and fills one up to 64 KiB: a stalled reader would cost nearly twice the setting. Sealing after each small write would
  * cost more than it saves, for every buffer has an overhead of about 1 KiB.
+ *
+ * Where more is to come, a buffer gathers as much as could leave at once, up to OUTPUT_GATHER: that costs half of what a packet for each write does. Nothing of it stays with the
+ * kernel, since the client's window has room for it; when it has not, nothing is gathered.
  */
-#define OUTPUT_SEAL  ((uint32_t)4 * 1024)
-#define OUTPUT_PIECE ((size_t)16 * 1024)
+#define OUTPUT_SEAL   ((uint32_t)4 * 1024)
+#define OUTPUT_PIECE  ((size_t)16 * 1024)
+#define OUTPUT_GATHER ((size_t)64 * 1024)
 
 /* What one call of output_send() moves at most, so that one fast reader does not keep the worker. */
 #define OUTPUT_TURN_BYTES ((size_t)1 << 20)
@@ -109,11 +115,14 @@ static inline void output_push_region(struct output *o, const char *data, size_t
 /*
  * Sends what can be sent. Returns 0 when the queue is empty, TRANSPORT_AGAIN when the kernel takes no more (then c is watched for writing), OUTPUT_TURN when its turn
  * is over though more could be sent, OUTPUT_COLD when what comes next of a file is not in memory (unless `warm` says not to look), or a negative error: a file that
- * ended early is WEIR_EIO.
+ * ended early is WEIR_EIO. more: whoever sends has more to come at once; a packet that is not full may be held back for it.
  */
 #define OUTPUT_TURN (-101)
 #define OUTPUT_COLD (-102)
-int output_send(struct output *o, struct net *n, struct connection *c, output_release_fn release);
+int output_send(struct output *o, struct net *n, struct connection *c, output_release_fn release, bool more);
+
+/* Has the kernel send what it holds back because more was to come. */
+void output_push_held(struct output *o, struct net *n, struct connection *c);
 
 /* Reads len bytes of a file if they are all in memory. False: they are not, or the file system cannot tell, or the file has become shorter. */
 bool file_read_warm(int fd, int64_t offset, char *to, size_t len);

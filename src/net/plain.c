@@ -9,6 +9,9 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -48,6 +51,28 @@ static ssize_t plain_send_file(struct connection *c, int fd, int64_t *offset, si
     return plain_result(n);
 }
 
+/* Not by TCP_NODELAY, which does it as well: whether that is on is for the settings to say. */
+static void plain_push(struct connection *c)
+{
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &(int){0}, sizeof(int));
+}
+
+static size_t plain_room(const struct connection *c)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0 ||
+        len < offsetof(struct tcp_info, tcpi_snd_wnd) + sizeof info.tcpi_snd_wnd)
+        return 0;
+    uint64_t acknowledged = info.tcpi_bytes_acked + info.tcpi_bytes_retrans;
+    uint64_t flying = info.tcpi_bytes_sent > acknowledged ? info.tcpi_bytes_sent - acknowledged : 0;
+    uint64_t window = info.tcpi_snd_wnd > flying ? info.tcpi_snd_wnd - flying : 0;
+    uint64_t packets = info.tcpi_snd_cwnd > info.tcpi_unacked ? info.tcpi_snd_cwnd - info.tcpi_unacked : 0;
+    uint64_t network = packets * info.tcpi_snd_mss;
+    uint64_t room = window < network ? window : network;
+    return room > info.tcpi_notsent_bytes ? room - info.tcpi_notsent_bytes : 0;
+}
+
 static size_t plain_pending(const struct connection *c)
 {
     (void)c;
@@ -71,6 +96,8 @@ const struct transport transport_plain = {
     .read = plain_read,
     .write = plain_write,
     .send_file = plain_send_file,
+    .push = plain_push,
+    .room = plain_room,
     .pending = plain_pending,
     .unacknowledged = plain_unacknowledged,
     .shutdown = plain_shutdown,

@@ -20,7 +20,8 @@ enum {
 };
 
 enum transport_write {
-    WRITE_MORE = 1, /* further bytes follow at once */
+    WRITE_MORE =
+        1, /* further bytes follow at once: the kernel may hold back a packet that is not full, until push() or 200 ms later */
     WRITE_SEAL = 2, /* the kernel begins a new packet buffer behind these bytes, see output.h */
 };
 
@@ -39,6 +40,10 @@ struct transport {
     ssize_t (*write)(struct connection *c, const struct iovec *parts, int count, unsigned how);
     /* As write, from a file at *offset, which is advanced; 0: the file ended before len. */
     ssize_t (*send_file)(struct connection *c, int fd, int64_t *offset, size_t len);
+    /* Sends what WRITE_MORE has held back. */
+    void (*push)(struct connection *c);
+    /* How many bytes more could leave at once, by the peer's window and the network's; 0 if unknown. */
+    size_t (*room)(const struct connection *c);
     /* Received bytes that read() gives without the poller's word. */
     size_t (*pending)(const struct connection *c);
     /* Bytes that were taken by write and send_file and that the peer has not acknowledged; 0 if unknown. */

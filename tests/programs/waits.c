@@ -136,6 +136,52 @@ static void raise_flag(weir_ctx *c)
     weir_reply_text(c, "raising");
 }
 
+/* ---- Writing before a wait */
+
+#define PIECE 6000
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Waits in one way until the client says that it has what was written. False: no more of it is wanted. */
+static bool wait_for_client(weir_ctx *c, const char *how)
+{
+    struct site *site = weir_server_data(c);
+    char byte;
+    if (strcmp(how, "body") == 0)
+        return weir_read(c, &byte, 1) == 1;
+    if (strcmp(how, "await") == 0)
+        return weir_await_fd(c, site->pipe[0], WEIR_READABLE, 20000) > 0 && read(site->pipe[0], &byte, 1) == 1;
+    site->flag = false;
+    for (int turns = 0; !site->flag && turns < 20000000; turns++) {
+        if (strcmp(how, "sleep") == 0)
+            weir_sleep(c, 1);
+        else if (strcmp(how, "offload") == 0)
+            weir_offload(c, nothing, NULL);
+        else
+            weir_yield(c);
+    }
+    return site->flag;
+}
+
+/* Two pieces that are sent from where they lie, with more to come behind them, and a wait, again and again. */
+static void write_and_wait(weir_ctx *c)
+{
+    static const char piece[PIECE];
+    int rounds = number(c, "rounds");
+    if (weir_query(c, "length"))
+        weir_set_length(c, (int64_t)rounds * 2 * PIECE);
+    for (int i = 0; i < rounds; i++) {
+        if (weir_write(c, piece, PIECE) != 0 || weir_write(c, piece, PIECE) != 0)
+            return;
+        if (i + 1 < rounds && !wait_for_client(c, weir_param(c, "how")))
+            return;
+    }
+}
+
 /* ---- Running */
 
 static void add_routes(weir_server *s)
@@ -147,6 +193,8 @@ static void add_routes(weir_server *s)
     weir_get(s, "/offload/{value}", offload);
     weir_get(s, "/yield", yield_until_flag);
     weir_get(s, "/raise", raise_flag);
+    weir_get(s, "/write/{how}/{rounds}", write_and_wait);
+    weir_post(s, "/write/{how}/{rounds}", write_and_wait);
     weir_get(s, "/journal", show_journal);
 }
 

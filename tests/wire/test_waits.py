@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 
 import re
 import socket
+import statistics
 import struct
 import time
 
@@ -132,3 +133,42 @@ def test_yield(waits):
         time.sleep(0.1)
         assert waits.ask(path="/raise").text() == "raising"
         assert connection.reply().text() == "raised"
+
+
+# ---- What was written before a wait
+
+PIECES, ROUNDS, KERNEL_WAITS = 12000, 9, 0.15  # left to itself, the kernel keeps a packet that is not full for 200 ms
+
+
+@pytest.mark.parametrize("length", ["", "?length"])
+@pytest.mark.parametrize("how", ["body", "sleep", "await", "offload", "yield"])
+def test_what_was_written_leaves_before_a_wait(waits, how, length):
+    """The kernel is told that more is to come while a handler writes, and told otherwise before the handler waits."""
+    release = {"body": None, "await": "/poke"}.get(how, "/raise")
+    times = []
+    with waits.connect() as connection, waits.connect() as other:
+        method, headers = ("POST", [("Content-Length", ROUNDS - 1)]) if how == "body" else ("GET", [])
+        connection.send(request(method, f"/write/{how}/{ROUNDS}{length}", headers), method)
+        for number in range(1, ROUNDS):
+            began = time.monotonic()
+            while connection.parser.current is None or connection.parser.current.received < PIECES * number:
+                assert connection.fill(), "it has ended"
+            times.append(time.monotonic() - began)
+            if release:
+                other.ask(path=release)
+            else:
+                connection.socket.sendall(b"!")
+        connection.reply()
+    assert statistics.median(times) < KERNEL_WAITS
+
+
+@pytest.mark.parametrize("length", ["", "?length"])
+def test_what_was_written_leaves_at_the_end(waits, length):
+    """A reply whose last piece was sent from where it lay is whole at once, and the connection goes on."""
+    times = []
+    with waits.connect() as connection:
+        for _ in range(9):
+            began = time.monotonic()
+            assert len(connection.ask(path=f"/write/end/1{length}").body) == PIECES
+            times.append(time.monotonic() - began)
+    assert statistics.median(times) < KERNEL_WAITS

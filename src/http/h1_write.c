@@ -111,13 +111,12 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
     return h1_drain(h); /* the request's memory must not be needed later */
 }
 
-/* A small static body is copied behind its head where several replies go out together: a part of its own would cost more. Returns behind it. */
+/* A small static body is copied behind its head: a part of its own would cost more. Returns behind it. */
 static inline char *join_static(struct h1 *h, char *end)
 {
     struct segment *body = &h->x.reply.body;
     size_t len = body->len;
-    bool alone = h->served == 0 && h->in_pos == h->in_len && output_empty(&h->out);
-    if (len == 0 || len > STATIC_JOIN_MAX || alone || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
+    if (len == 0 || len > STATIC_JOIN_MAX || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
         return end;
     body->len = 0;
     h->x.body_sent += len;

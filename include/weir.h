@@ -121,6 +121,9 @@ typedef struct weir_config {
     int max_stacks;          /* at least stacks */
     int max_request_records; /* at least request_records */
     int max_request_memory_blocks; /* at least request_memory_blocks */
+    /* Small files that a worker keeps open between requests for them, see weir_send_file(); at most 64, default 64 or
+     * what an eighth of the descriptors allows; WEIR_OFF. */
+    int open_files;
 
     int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */
     int so_linger;      /* seconds for SO_LINGER; default WEIR_OFF: the system's own behaviour */
@@ -461,8 +464,9 @@ WEIR_API int weir_redirect(weir_ctx *c, int status, const char *location);
 WEIR_API int weir_reply_error(weir_ctx *c, int status, const char *message);
 
 /*
- * Sends the regular file root/path with its length, by sendfile where the transport can; it is opened now and sent after the handler has
- * returned. Nothing outside root is reachable, by "..", by a link or by an absolute path. Content-Type is
+ * Sends the regular file root/path as it is now, with its length: one of up to 4 KiB is read at once, a larger one is opened and sent
+ * by sendfile where the transport can, after the handler has returned. A worker keeps small files open for two or three seconds after
+ * they were asked for last, and looks each time whether they have changed. Nothing outside root is reachable, by "..", by a link or by an absolute path. Content-Type is
  * application/octet-stream unless set; Last-Modified is set. Returns 0; WEIR_ENOENT (also for a directory), WEIR_EACCES,
  * WEIR_EIO, WEIR_ENOMEM. After an error nothing is replied yet: the handler may reply; if it does not, the client gets the error page
  * that fits (404, 403, 500, 503). May suspend.

@@ -55,6 +55,8 @@ struct exchange_ops {
     char *(*reserve)(struct exchange *x, size_t min, size_t *room, int *error);
     /* len bytes of the room have been filled. May suspend: it yields when the fiber has had its share. */
     int (*commit)(struct exchange *x, size_t len);
+    /* Where a body of len bytes that is all of the reply can be put at once, for commit; NULL: there is no room for it without waiting. */
+    char *(*place)(struct exchange *x, size_t len);
     /* Sends or copies data; afterwards it is the caller's again. May suspend. */
     int (*write)(struct exchange *x, const char *data, size_t len);
     /* Hands everything written to the kernel. May suspend. */

@@ -13,8 +13,7 @@
 #include <unistd.h>
 
 #define DIRECT_MIN      2048 /* a write of at least this is sent from where it lies */
-#define STATIC_JOIN_MAX 512  /* a static body up to this is copied, see join_body() */
-#define FILE_JOIN_MAX   4096 /* and a file */
+#define STATIC_JOIN_MAX 512  /* a static body up to this is copied, see join_static() */
 #define REGION_MIN      256  /* a region with less room is drained first */
 
 /* ---- The head ---- */
@@ -115,37 +114,14 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
 static inline char *join_static(struct h1 *h, char *end)
 {
     struct segment *body = &h->x.reply.body;
+    if (unlikely(body->kind != SEGMENT_STATIC || h->x.bodyless))
+        return end;
     size_t len = body->len;
     if (len == 0 || len > STATIC_JOIN_MAX || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
         return end;
     body->len = 0;
     h->x.body_sent += len;
     return h1_put_text(end, body->data, len);
-}
-
-/*
- * A small file that is in memory is read behind its head: that is one call, and another to send both, where sendfile()
- * takes a call to send the head, one to see that the file is in memory, and more time than the copy. Returns behind it.
- */
-static char *join_file(struct h1 *h, char *end)
-{
-    struct segment *body = &h->x.reply.body;
-    size_t len = body->len;
-    if (len > FILE_JOIN_MAX || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM ||
-        !file_read_warm(body->fd, body->offset, end, len))
-        return end;
-    close(body->fd);
-    *body = (struct segment){.kind = SEGMENT_STATIC};
-    h->x.body_sent += len;
-    return end + len;
-}
-
-static inline char *join_body(struct h1 *h, char *end)
-{
-    if (unlikely(h->x.bodyless))
-        return end;
-    unsigned kind = h->x.reply.body.kind;
-    return likely(kind == SEGMENT_STATIC) ? join_static(h, end) : kind == SEGMENT_FILE ? join_file(h, end) : end;
 }
 
 /* Commits the head for a body of length (REPLY_LENGTH_UNKNOWN: a stream), and queues what is open behind it. */
@@ -172,7 +148,7 @@ static int head_commit(struct h1 *h, int64_t length)
             return error;
         char *end = h1_head_compose(h, length, h->pos);
         debug_assert((size_t)(end - h->pos) == h1_head_size(h, length));
-        end = join_body(h, end);
+        end = join_static(h, end);
         output_push_region(&h->out, h->pos, (size_t)(end - h->pos));
         h->pos = end;
         return 0;
@@ -340,16 +316,20 @@ static int write_direct(struct h1 *h, const char *data, size_t len)
     return x->reply.length >= 0 && h->announced_left == 0 ? h1_drain(h) : h1_drain_on(h);
 }
 
-/* A reply that is one call and fits the region is copied there, however long, so that its handler need not wait; opens the region for it. */
+/* A reply that is one call and fits the region is put there, however long, so that its handler need not wait. */
 static bool whole_fits(struct h1 *h, size_t len)
 {
-    struct exchange *x = &h->x;
-    if (x->committed || x->reply.length != (int64_t)len || (!h->region && !h1_choose_region(h)))
+    if (h->x.committed || (!h->region && !h1_choose_region(h)) || open_room(h) < len)
         return false;
-    if (open_room(h) < len)
-        return false;
-    h->open = h->pos;
+    if (!h->open)
+        h->open = h->pos;
     return true;
+}
+
+static char *h1_place(struct exchange *x, size_t len)
+{
+    struct h1 *h = h1_of(x);
+    return whole_fits(h, len) ? h->pos : NULL;
 }
 
 static int h1_write(struct exchange *x, const char *data, size_t len)
@@ -361,7 +341,7 @@ static int h1_write(struct exchange *x, const char *data, size_t len)
     if (error || len == 0)
         return error;
     size_t all = len;
-    bool fits = h->open ? open_room(h) >= len : whole_fits(h, len);
+    bool fits = h->open ? open_room(h) >= len : x->reply.length == (int64_t)len && whole_fits(h, len);
     if (!fits && len >= DIRECT_MIN) {
         error = write_direct(h, data, len);
     } else {
@@ -428,6 +408,7 @@ const struct exchange_ops h1_exchange_ops = {
     .trailer = h1_body_trailer,
     .reserve = h1_reserve,
     .commit = h1_commit,
+    .place = h1_place,
     .write = h1_write,
     .flush = h1_flush,
     .push = h1_push,

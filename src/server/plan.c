@@ -104,6 +104,13 @@ static void plan_caches(const weir_server *s, weir_memory_plan *plan)
     }
 }
 
+/* Files that are kept open: nothing before the first is sent. */
+static void plan_add_files(const weir_config *c, weir_memory_plan *plan)
+{
+    if (c->open_files > 0)
+        plan->worst += (uint64_t)c->workers * FILE_CACHE_SLAB;
+}
+
 static uint64_t least_of(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -148,6 +155,7 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
     plan->start = plan_fixed(s, workers) + workers * expressions;
     plan->worst = plan->start + (uint64_t)c->offload_threads * OFFLOAD_STACK_SIZE;
     plan_caches(s, plan);
+    plan_add_files(c, plan);
     plan_add_stacks(&s->settings, plan);
     for (size_t i = 0; i < PLANNED_COUNT; i++) {
         plan_add_pool(&s->settings, &pools[i], plan);

@@ -5,6 +5,7 @@
  */
 #include "server/settings.h"
 #include "http/h1_chunked.h"
+#include "web/file_cache.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -65,6 +66,7 @@ static const struct setting table[] = {
     SETTING(max_stacks, 1, OBJECTS_MAX, WEIR_OFF, MAY_BE_OFF),
     SETTING(max_request_records, 1, OBJECTS_MAX, WEIR_OFF, MAY_BE_OFF),
     SETTING(max_request_memory_blocks, 1, OBJECTS_MAX, WEIR_OFF, MAY_BE_OFF),
+    SETTING(open_files, FILE_CACHE_WAYS, FILE_CACHE_MAX, 0, MAY_BE_OFF),
     SETTING(tcp_nodelay, 1, 1, WEIR_ON, MAY_BE_OFF),
     SETTING(so_linger, 1, 65535, WEIR_OFF, MAY_BE_OFF),
     SETTING(notsent_lowat, SOCKET_BYTES_MIN, SOCKET_BYTES_MAX, 32768, MAY_BE_OFF),
@@ -139,14 +141,25 @@ static uint32_t timeout_of(int ms)
     return ms < 0 ? TIMER_DELAY_MAX : (uint32_t)ms;
 }
 
-/* What the descriptor limit leaves when the process has had its share. */
-static int connections_by_descriptors(void)
+static int descriptors(void)
 {
     struct rlimit limit;
-    const int share = 64;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT32_MAX)
-        return INT32_MAX;
-    int most = (int)limit.rlim_cur;
+    return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT32_MAX ? INT32_MAX : (int)limit.rlim_cur;
+}
+
+/* An eighth of the descriptors may be files that are kept open, so that connections have nearly as many as without. */
+static int open_files_by_descriptors(int workers)
+{
+    int most = descriptors() / 8 / workers;
+    return most < FILE_CACHE_WAYS ? WEIR_OFF : most < FILE_CACHE_MAX ? most : FILE_CACHE_MAX;
+}
+
+/* What the descriptor limit leaves when the process has had its share, and the files that are kept open theirs. */
+static int connections_by_descriptors(const weir_config *c)
+{
+    int most = descriptors(), share = 64 + (c->open_files > 0 ? c->open_files * c->workers : 0);
+    if (most == INT32_MAX)
+        return most;
     return most > 2 * share ? most - share : most / 2 + 1;
 }
 
@@ -266,9 +279,11 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
         setting_check(c, &table[i], errors);
     if (c->workers == 0)
         c->workers = settings_processors();
+    if (c->open_files == 0)
+        c->open_files = open_files_by_descriptors(c->workers);
     bool any_connections = c->max_connections == 0;
     if (any_connections)
-        c->max_connections = connections_by_descriptors();
+        c->max_connections = connections_by_descriptors(c);
     settings_fit_group(c, any_connections);
     settings_fit_pools(c, errors);
     if (c->max_connections_per_address == 0)

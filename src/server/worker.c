@@ -117,6 +117,8 @@ static void worker_connection_closed(void *owner)
 static COLD void worker_trim(struct worker *w)
 {
     w->trim_due = false;
+    file_cache_close_idle(&w->web.files, loop_now_ms(&w->loop));
+    pool_trim(&w->web.files.files, false);
     http_trim(&w->http, false);
     pool_trim(&w->net.connections, false);
     pool_trim(&w->messages, false);
@@ -294,6 +296,8 @@ static int worker_set_up(struct worker *w)
                           .server = s,
                           .server_data = s->settings.config.server_data,
                           .worker_index = w->index};
+    file_cache_init(&w->web.files, &s->memory,
+                    s->settings.config.open_files < 0 ? 0 : (uint32_t)s->settings.config.open_files);
     if (!w->web.regex)
         return WEIR_ENOMEM;
     w->maintenance.kind = TIMER_MAINTENANCE;
@@ -308,6 +312,7 @@ static int worker_set_up(struct worker *w)
 static void worker_clean_up(struct worker *w)
 {
     regex_context_free(w->web.regex);
+    file_cache_done(&w->web.files);
     if (w->http.net)
         http_done(&w->http);
     socket_memory_done(&w->sockets);

@@ -10,6 +10,7 @@
 #include "http/http.h"
 #include "io/offload.h"
 #include "web/cookie.h"
+#include "web/file_cache.h"
 #include "web/query.h"
 #include "web/site.h"
 
@@ -31,7 +32,8 @@ struct web {
     void *server_data, *worker_data;
     int worker_index;
     struct known_type types[KNOWN_TYPES]; /* by address; one that does not find its place pushes another out */
-    _Atomic(const char *) serving;        /* the pattern of the handler that runs, for the watchdog */
+    struct file_cache files;
+    _Atomic(const char *) serving; /* the pattern of the handler that runs, for the watchdog */
 };
 
 /* A call for the end of the request. */

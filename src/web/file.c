@@ -14,6 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define SMALL_FILE       4096 /* bytes: one up to this is read when it is sent, and kept open */
 #define FILE_BUFFER_SIZE 4096 /* of weir_file_line() */
 
 struct weir_file {
@@ -44,7 +45,72 @@ static int context_open(weir_ctx *c, const char *root, const char *path, struct 
     return error;
 }
 
-/* ---- Sent by the kernel ---- */
+/* ---- Sent whole ---- */
+
+/* The head of a file's reply but for its length. */
+static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
+{
+    int error = reply_add_field(c, SLICE("Last-Modified"), slice_of(date, DATE_LEN), true);
+    if (!error && !weir_response_header(c, "Content-Type"))
+        c->x->reply.type = SLICE("application/octet-stream");
+    return error;
+}
+
+/*
+ * Reads a small file that is in memory to where its reply is composed: that is one call, and another to send both, where
+ * sendfile() takes a call to send the head, one to see that the file is in memory, and more time than the copy.
+ */
+static bool read_small(struct exchange *x, int fd, size_t size)
+{
+    char *to = x->ops->place(x, size);
+    if (to && file_read_warm(fd, 0, to, size))
+        return true;
+    x->ops->discard(x);
+    return false;
+}
+
+/* The reply is made, of bytes that have been placed. May suspend. */
+static int end_small(struct exchange *x, size_t placed)
+{
+    x->reply.ended = true;
+    return placed > 0 ? x->ops->commit(x, placed) : 0;
+}
+
+/* Replies with a file that is open already, if it can be read at once. 1: it cannot; else the result. */
+static int send_kept(weir_ctx *c, const char *root, const char *path)
+{
+    struct exchange *x = c->x;
+    const struct kept_file *k = file_cache_find(&c->web->files, root, path, loop_now_ms(c->web->loop));
+    if (!k)
+        return 1;
+    size_t size = (size_t)k->size;
+    int error = describe_file(c, k->date);
+    if (error)
+        return error;
+    if (!x->bodyless && !read_small(x, k->fd, size))
+        return 1;
+    x->reply.length = k->size;
+    return end_small(x, x->bodyless ? 0 : size);
+}
+
+static int send_opened(weir_ctx *c, const struct beneath *b)
+{
+    struct exchange *x = c->x;
+    uint64_t size = (uint64_t)b->status.st_size & SEGMENT_LEN_MASK;
+    x->reply.length = (int64_t)size;
+    if (size > 0 && size <= SMALL_FILE && !x->bodyless && read_small(x, b->fd, size)) {
+        if (!file_cache_keep(&c->web->files, b, loop_now_ms(c->web->loop)))
+            close(b->fd);
+        return end_small(x, size);
+    }
+    x->reply.ended = true;
+    if (size == 0)
+        close(b->fd);
+    else
+        x->reply.body =
+            (struct segment){.kind = SEGMENT_FILE, .len = size & SEGMENT_LEN_MASK, .fd = b->fd, .offset = 0};
+    return 0;
+}
 
 static int send_file_now(weir_ctx *c, const char *root, const char *path)
 {
@@ -53,27 +119,23 @@ static int send_file_now(weir_ctx *c, const char *root, const char *path)
         return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
     if (x->reply.ended || x->sealing || x->body_sent > 0)
         return WEIR_EDONE;
+    if (!root || !path)
+        return WEIR_EINVAL;
+    int error = send_kept(c, root, path);
+    if (error <= 0)
+        return error;
     struct beneath b;
-    int error = context_open(c, root, path, &b);
+    error = context_open(c, root, path, &b);
     if (error)
         return error;
     char date[DATE_LEN];
     date_format(date, b.status.st_mtim.tv_sec > 0 ? b.status.st_mtim.tv_sec : 0);
-    error = reply_add_field(c, SLICE("Last-Modified"), slice_of(date, DATE_LEN), true);
-    if (!error && !weir_response_header(c, "Content-Type"))
-        x->reply.type = SLICE("application/octet-stream");
+    error = describe_file(c, date);
     if (error) {
         close(b.fd);
         return error;
     }
-    uint64_t size = (uint64_t)b.status.st_size & SEGMENT_LEN_MASK;
-    x->reply.length = (int64_t)size;
-    x->reply.ended = true;
-    if (size == 0)
-        close(b.fd);
-    else
-        x->reply.body = (struct segment){.kind = SEGMENT_FILE, .len = size & SEGMENT_LEN_MASK, .fd = b.fd, .offset = 0};
-    return 0;
+    return send_opened(c, &b);
 }
 
 int weir_send_file(weir_ctx *c, const char *root, const char *path)

@@ -77,7 +77,7 @@ def test_closing_makes_room(start_probe):
 @pytest.mark.parametrize("route", ["file", "by-hand"])
 def test_no_descriptor_for_a_file(start_probe, root, route):
     """A file that cannot be opened for lack of descriptors is answered with 503, and the connection goes on."""
-    server = start_probe("workers=1", f"root={root}")
+    server = start_probe("workers=1", f"root={root}", "open_files=-1")
     server.ask(path=f"/{route}/hello.txt")
     held = Held(server)
     with server.connect() as connection, Others(server, new=False):

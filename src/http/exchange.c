@@ -20,7 +20,7 @@ bool exchange_admit_slowly(struct exchange *x, struct admission_class *class)
 
 static inline bool exchange_may_suspend(struct exchange *x, bool waits)
 {
-    return likely(!x->http->admission.limited) || admission_hold(x, waits);
+    return connection_watch(x->http->net, x->conn) && (likely(!x->http->admission.limited) || admission_hold(x, waits));
 }
 
 void exchange_before_wait(struct exchange *x)

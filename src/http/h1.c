@@ -188,8 +188,7 @@ static void h1_opened(struct net *n, struct connection *c)
     const struct http *http = n->owner;
     c->state = H1_IDLE;
     connection_deadline(n, c, http->settings->idle_timeout_ms);
-    if (n->draining)
-        h1_drain_connection(n, c);
+    connection_queue(n, c); /* what it has to say may be there already, and the poller does not watch it yet */
 }
 
 /* The output has been sent without a fiber; on to what comes next. */
@@ -250,7 +249,9 @@ static void h1_run(struct net *n, struct connection *c)
     case H1_IDLE:
     case H1_HEAD:
         if (n->cutting || (c->ready & READY_GONE) || !(h = h1_open(http, c))) {
-            h1_close_unopened(n, c);
+            /* A new connection need not have asked for anything: there is no memory for it when it does. */
+            if (n->cutting || n->draining || (c->ready & (READY_GONE | READY_WATCHED)))
+                h1_close_unopened(n, c);
             return;
         }
         if (h->in_len == 0 && !h1_receive(h))

@@ -165,12 +165,28 @@ static void loop_advance(struct loop *l)
     wheel_advance(&l->wheel, tick);
 }
 
+static void loop_dispatch_one(struct loop *l, const struct epoll_event *event)
+{
+    uint64_t mark = event->data.u64;
+    void *object = (void *)(uintptr_t)(mark & 0x0000fffffffffff8u);
+    l->sources[mark & 7](l, object, (uint16_t)(mark >> 48), event->events);
+}
+
+/* Listeners last: new connections are queued for this turn, behind those that were there. */
 static void loop_dispatch(struct loop *l, const struct epoll_event *events, int n)
 {
+    int listeners = 0;
     for (int i = 0; i < n; i++) {
-        uint64_t mark = events[i].data.u64;
-        void *object = (void *)(uintptr_t)(mark & 0x0000fffffffffff8u);
-        l->sources[mark & 7](l, object, (uint16_t)(mark >> 48), events[i].events);
+        if (unlikely((events[i].data.u64 & 7) == SOURCE_LISTENER))
+            listeners++;
+        else
+            loop_dispatch_one(l, &events[i]);
+    }
+    for (int i = 0; unlikely(listeners > 0); i++) {
+        if ((events[i].data.u64 & 7) == SOURCE_LISTENER) {
+            loop_dispatch_one(l, &events[i]);
+            listeners--;
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 #include "base/system.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <unistd.h>
 
 int poller_init(struct poller *p)
@@ -42,6 +43,12 @@ int poller_modify(struct poller *p, int fd, uint32_t events, uint64_t mark)
 void poller_remove(struct poller *p, int fd)
 {
     (void)poller_control(p, EPOLL_CTL_DEL, fd, 0, 0);
+}
+
+uint32_t poller_look(int fd, uint32_t events)
+{
+    struct pollfd look = {.fd = fd, .events = (short)events};
+    return poll(&look, 1, 0) > 0 ? (uint32_t)(unsigned short)look.revents : 0;
 }
 
 int poller_wait(struct poller *p, struct epoll_event *events, int count, int timeout_ms)

@@ -39,6 +39,9 @@ int poller_add(struct poller *p, int fd, uint32_t events, uint64_t mark) MUST_CH
 int poller_modify(struct poller *p, int fd, uint32_t events, uint64_t mark) MUST_CHECK;
 void poller_remove(struct poller *p, int fd);
 
+/* Which of the events, or POLLER_HANGUP, hold for fd now, whether it is watched or not. */
+uint32_t poller_look(int fd, uint32_t events);
+
 /* Waits up to timeout_ms (-1: for ever) and fills events; returns how many. */
 int poller_wait(struct poller *p, struct epoll_event *events, int count, int timeout_ms);
 

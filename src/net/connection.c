@@ -21,13 +21,8 @@ static uint64_t connection_mark(const struct connection *c)
     return source_mark(SOURCE_CONNECTION, c, c->timer.owner_data);
 }
 
-/* The poller's word on a connection. An event of an earlier connection at the same place is told by its generation. */
-static void connection_event(struct loop *l, void *object, uint16_t generation, uint32_t events)
+static void connection_note(struct connection *c, uint32_t events)
 {
-    struct net *n = l->owner;
-    struct connection *c = object;
-    if (c->timer.owner_data != generation || c->fd < 0)
-        return;
     if (events & POLLER_READ)
         c->ready |= READY_READ;
     if (events & POLLER_WRITE)
@@ -36,6 +31,16 @@ static void connection_event(struct loop *l, void *object, uint16_t generation, 
         c->ready |= READY_HALF_CLOSED | READY_READ;
     if (events & POLLER_HANGUP)
         c->ready |= READY_GONE | READY_READ | READY_WRITE;
+}
+
+/* The poller's word on a connection. An event of an earlier connection at the same place is told by its generation. */
+static void connection_event(struct loop *l, void *object, uint16_t generation, uint32_t events)
+{
+    struct net *n = l->owner;
+    struct connection *c = object;
+    if (c->timer.owner_data != generation || c->fd < 0)
+        return;
+    connection_note(c, events);
     n->protocols[c->protocol]->ready(n, c, events);
 }
 
@@ -56,6 +61,9 @@ static void connection_run(void *owner, struct work *w)
     struct connection *c = container_of(w, struct connection, work);
     c->ready &= (uint8_t)~READY_QUEUED;
     n->protocols[c->protocol]->run(n, c);
+    /* The record is still there in this turn, even if the connection is not. */
+    if (c->fd >= 0 && !(c->ready & READY_QUEUED) && !connection_watch(n, c))
+        n->protocols[c->protocol]->cut(n, c);
 }
 
 void net_init(struct net *n, struct loop *loop, struct memory *memory, const struct transport *transport, void *owner)
@@ -92,16 +100,10 @@ int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
         return WEIR_ENOMEM;
     }
     uint64_t count = counter_read(&n->accepted) + 1;
-    *c = (struct connection){.fd = fd, .ready = READY_WRITE, .address_slot = address_slot};
+    *c = (struct connection){.fd = fd, .ready = READY_READ | READY_WRITE, .address_slot = address_slot};
     c->timer.kind = TIMER_CONNECTION;
     c->timer.owner_data = (uint16_t)count;
     c->timer.owner_bits = listener;
-    int error = poller_add(&n->loop->poller, fd, CONNECTION_EVENTS, connection_mark(c));
-    if (error) {
-        net_drop(n, fd, address_slot);
-        pool_give(&n->connections, c);
-        return error;
-    }
     counter_add(&n->accepted, 1);
     counter_add(&n->open, 1);
     atomic_fetch_add_explicit(n->shared_open, 1, memory_order_relaxed);
@@ -160,6 +162,30 @@ void connection_deadline_slow(struct net *n, struct connection *c)
     timer_arm(&n->loop->wheel, &c->timer, left > 0 ? (uint32_t)left : 1);
 }
 
+static bool connection_register(struct net *n, struct connection *c, uint32_t events)
+{
+    struct poller *p = &n->loop->poller;
+    bool watched = c->ready & READY_WATCHED;
+    if ((watched ? poller_modify : poller_add)(p, c->fd, events, connection_mark(c)) != 0)
+        return false;
+    c->ready |= READY_WATCHED;
+    return true;
+}
+
+bool connection_watch_slow(struct net *n, struct connection *c)
+{
+    if (connection_register(n, c, CONNECTION_EVENTS))
+        return true;
+    n->unwatched = true;
+    return false;
+}
+
+void connection_look(struct connection *c)
+{
+    if (!(c->ready & READY_WATCHED))
+        connection_note(c, poller_look(c->fd, POLLER_READ | POLLER_HALF_CLOSED));
+}
+
 ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len)
 {
     ssize_t got = n->transport->read(c, buf, len);
@@ -197,7 +223,7 @@ bool connection_blocked(struct net *n, struct connection *c)
     if (c->ready & READY_WATCH_WRITE)
         return false;
     c->ready |= READY_WATCH_WRITE;
-    if (poller_modify(&n->loop->poller, c->fd, CONNECTION_EVENTS | POLLER_WRITE, connection_mark(c)) != 0)
+    if (!connection_register(n, c, CONNECTION_EVENTS | POLLER_WRITE))
         c->ready |= READY_GONE;
     return false;
 }

@@ -2,8 +2,10 @@
  * A connection: the record that is all an idle client costs. It holds a socket, a timer, what the poller last said, and which protocol's table serves
  * it; whatever a live request needs hangs from `active` and exists only while the request does.
  *
- * A connection is registered with the poller once, edge-triggered; readiness is remembered in `ready`. The timer is lazy: moving the deadline later is
- * one store, and the wheel looks again when the old time comes.
+ * A connection is registered with the poller once, edge-triggered; readiness is remembered in `ready`. A new one is not registered: most often its request
+ * is there already, so that it is run at once, and one that is answered and closed in that run never needs an event. It is registered by connection_watch()
+ * when its run is over, when its output blocks or when its fiber waits; the poller then tells what has come meanwhile. The timer is lazy: moving the
+ * deadline later is one store, and the wheel looks again when the old time comes.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -26,6 +28,7 @@ enum connection_ready {
     READY_WATCH_WRITE = 16, /* the poller watches for writing as well */
     READY_QUEUED = 32,      /* in the loop's queue for a fiber; must not be closed */
     READY_LOWAT = 64,       /* its TCP_NOTSENT_LOWAT is the final one, see socket_memory.h */
+    READY_WATCHED = 128,    /* the poller watches it */
 };
 
 struct connection {
@@ -48,7 +51,8 @@ _Static_assert(sizeof(struct connection) == 56, "an idle connection costs 56 byt
 
 /* What a connection's present protocol does. All on the loop's thread; run() on a fiber, the others not. */
 struct protocol {
-    void (*opened)(struct net *n, struct connection *c); /* accepted, or switched to with unread bytes in active */
+    void (*opened)(struct net *n,
+                   struct connection *c); /* accepted, to be queued; or switched to with unread bytes in active */
     void (*ready)(struct net *n, struct connection *c, uint32_t events); /* c->ready has been updated */
     void (*expired)(struct net *n, struct connection *c);                /* the deadline has passed */
     void (*run)(struct net *n, struct connection *c);                    /* was queued by connection_queue() */
@@ -74,6 +78,7 @@ struct net {
     struct address_table *addresses;     /* of all workers; NULL: addresses are not counted */
     _Atomic uint64_t open;               /* connections open in this worker */
     _Atomic uint64_t accepted, bytes_in, bytes_out;
+    bool unwatched;                 /* the system had no memory to watch a connection */
     bool draining;                  /* the server is stopping */
     bool cutting;                   /* the time for that is over: every connection ends now */
     void (*closed_fn)(void *owner); /* a connection was closed: there may be room to accept again */
@@ -121,6 +126,16 @@ static inline void connection_deadline(struct net *n, struct connection *c, uint
     if (unlikely(!timer_armed(&c->timer) || ticks_between(c->deadline, c->timer.expires) > 0))
         connection_deadline_slow(n, c);
 }
+
+/* From here on events are needed: a new connection is registered with the poller. False: the system has no memory for that. */
+bool connection_watch_slow(struct net *n, struct connection *c);
+static inline bool connection_watch(struct net *n, struct connection *c)
+{
+    return likely(c->ready & READY_WATCHED) || connection_watch_slow(n, c);
+}
+
+/* Brings c->ready up to date where no event does: for a handler that asks before it has waited. */
+void connection_look(struct connection *c);
 
 /* As the transport's read, kept in step with c->ready: a short read means drained. */
 ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len);

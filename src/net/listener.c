@@ -204,7 +204,8 @@ static bool listener_accept(struct listener *ls, uint32_t batch)
         }
         if (ls->hooks->hand_over(n->owner, fd, ls->number, slot))
             continue;
-        if (net_adopt(n, fd, ls->number, slot) != 0) {
+        if (net_adopt(n, fd, ls->number, slot) != 0 || n->unwatched) {
+            n->unwatched = false;
             listener_wait(ls, "the system has no memory");
             return true;
         }

@@ -170,6 +170,7 @@ int weir_printf(weir_ctx *c, const char *fmt, ...)
 
 enum weir_closed_state weir_closed(weir_ctx *c)
 {
+    connection_look(c->x->conn);
     if (c->x->gone || (c->x->conn->ready & READY_GONE))
         return WEIR_GONE;
     return c->x->conn->ready & READY_HALF_CLOSED ? WEIR_HALF_CLOSED : WEIR_OPEN;

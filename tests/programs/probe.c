@@ -223,6 +223,11 @@ static void tell_closed(weir_ctx *c)
     weir_reply_printf(c, "text/plain", "%d", (int)weir_closed(c));
 }
 
+static void tell_closed_now(weir_ctx *c)
+{
+    weir_reply_printf(c, "text/plain", "%d", (int)weir_closed(c));
+}
+
 static void note_sent(void *arg, int error, uint64_t bytes)
 {
     struct counts *counts = arg;
@@ -407,6 +412,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/fail-late", fail_late);
     weir_get(s, "/split", split);
     weir_get(s, "/closed", tell_closed);
+    weir_get(s, "/closed-now", tell_closed_now);
     weir_get(s, "/large-static", large_static);
     weir_get(s, "/file/{path:.*}", file);
     weir_get(s, "/by-hand/{path:.*}", file_by_hand);

@@ -122,7 +122,7 @@ typedef struct weir_config {
     int max_request_records; /* at least request_records */
     int max_request_memory_blocks; /* at least request_memory_blocks */
     /* Small files that a worker keeps open between requests for them, see weir_send_file(); at most 64, default 64 or
-     * what an eighth of the descriptors allows; WEIR_OFF. */
+     * what an eighth of the descriptors allows, and max_connections if it is given; WEIR_OFF. */
     int open_files;
 
     int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */

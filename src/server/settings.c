@@ -147,17 +147,25 @@ static int descriptors(void)
     return getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT32_MAX ? INT32_MAX : (int)limit.rlim_cur;
 }
 
-/* An eighth of the descriptors may be files that are kept open, so that connections have nearly as many as without. */
-static int open_files_by_descriptors(int workers)
+#define PROCESS_DESCRIPTORS 64 /* the process's share */
+
+/*
+ * An eighth of the descriptors may be files that are kept open, so that connections have nearly as many as without; and no
+ * more than is left by as many connections as were asked for.
+ */
+static int open_files_by_descriptors(const weir_config *c)
 {
-    int most = descriptors() / 8 / workers;
+    int all = descriptors(), most = all / 8;
+    if (c->max_connections > 0 && all - PROCESS_DESCRIPTORS - c->max_connections < most)
+        most = all - PROCESS_DESCRIPTORS - c->max_connections;
+    most /= c->workers;
     return most < FILE_CACHE_WAYS ? WEIR_OFF : most < FILE_CACHE_MAX ? most : FILE_CACHE_MAX;
 }
 
 /* What the descriptor limit leaves when the process has had its share, and the files that are kept open theirs. */
 static int connections_by_descriptors(const weir_config *c)
 {
-    int most = descriptors(), share = 64 + (c->open_files > 0 ? c->open_files * c->workers : 0);
+    int most = descriptors(), share = PROCESS_DESCRIPTORS + (c->open_files > 0 ? c->open_files * c->workers : 0);
     if (most == INT32_MAX)
         return most;
     return most > 2 * share ? most - share : most / 2 + 1;
@@ -280,7 +288,7 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
     if (c->workers == 0)
         c->workers = settings_processors();
     if (c->open_files == 0)
-        c->open_files = open_files_by_descriptors(c->workers);
+        c->open_files = open_files_by_descriptors(c);
     bool any_connections = c->max_connections == 0;
     if (any_connections)
         c->max_connections = connections_by_descriptors(c);

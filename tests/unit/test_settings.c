@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 struct fixture {
     struct memory memory;
@@ -283,6 +284,29 @@ static void pools(void **state)
     assert_int_equal(admission_bounds_sets(&f->settings.http.bounds), 1);
 }
 
+/* Files that are kept open take nothing from connections that were asked for. */
+static void descriptors_are_shared(void **state)
+{
+    struct fixture *f = *state;
+    const weir_config *c = &f->settings.config;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit limit = {.rlim_cur = 512, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_string_equal(read_settings(f, &(weir_config){.workers = 2}), "");
+    assert_int_equal(c->open_files, 32);
+    assert_in_range(c->max_connections, 1, 512 - 64 - 2 * 32);
+    assert_string_equal(read_settings(f, &(weir_config){.workers = 2, .max_connections = 300}), "");
+    assert_int_equal(c->open_files, 32);
+    assert_string_equal(read_settings(f, &(weir_config){.workers = 2, .max_connections = 438}), "");
+    assert_int_equal(c->open_files, 5);
+    for (int connections = 448; connections < 2000; connections += 500) {
+        assert_string_equal(read_settings(f, &(weir_config){.workers = 2, .max_connections = connections}), "");
+        assert_int_equal(c->open_files, WEIR_OFF);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 /* What was asked for before the start is more than there may ever be. */
 static void pools_beyond_their_bounds(void **state)
 {
@@ -360,8 +384,10 @@ static void listeners(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(defaults),  TEST(given),    TEST(off),
-                                       TEST(all_wrong), TEST(pools),    TEST(pools_beyond_their_bounds),
-                                       TEST(shorter),   TEST(listeners)};
+    const struct CMUnitTest tests[] = {TEST(defaults), TEST(given),
+                                       TEST(off),      TEST(all_wrong),
+                                       TEST(pools),    TEST(pools_beyond_their_bounds),
+                                       TEST(shorter),  TEST(descriptors_are_shared),
+                                       TEST(listeners)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

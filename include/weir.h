@@ -465,8 +465,8 @@ WEIR_API int weir_reply_error(weir_ctx *c, int status, const char *message);
 
 /*
  * Sends the regular file root/path as it is now, with its length: one of up to 4 KiB is read at once, a larger one is opened and sent
- * by sendfile where the transport can, after the handler has returned. A worker keeps small files open for two or three seconds after
- * they were asked for last, and looks each time whether they have changed. Nothing outside root is reachable, by "..", by a link or by an absolute path. Content-Type is
+ * by sendfile where the transport can, after the handler has returned. A worker keeps small files open for two or three seconds,
+ * and looks each time whether they have changed. Nothing outside root is reachable, by "..", by a link or by an absolute path. Content-Type is
  * application/octet-stream unless set; Last-Modified is set. Returns 0; WEIR_ENOENT (also for a directory), WEIR_EACCES,
  * WEIR_EIO, WEIR_ENOMEM. After an error nothing is replied yet: the handler may reply; if it does not, the client gets the error page
  * that fits (404, 403, 500, 503). May suspend.

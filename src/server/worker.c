@@ -117,7 +117,7 @@ static void worker_connection_closed(void *owner)
 static COLD void worker_trim(struct worker *w)
 {
     w->trim_due = false;
-    file_cache_close_idle(&w->web.files, loop_now_ms(&w->loop));
+    file_cache_close_old(&w->web.files, loop_now_ms(&w->loop));
     pool_trim(&w->web.files.files, false);
     http_trim(&w->http, false);
     pool_trim(&w->net.connections, false);

@@ -135,7 +135,7 @@ bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now
     if (!k)
         return false;
     k->fd = b->fd;
-    k->used = now;
+    k->opened = k->used = now;
     k->root_len = (uint16_t)root_len;
     k->len = (uint16_t)(root_len + 1 + len);
     k->device = b->status.st_dev;
@@ -152,9 +152,9 @@ bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now
     return true;
 }
 
-void file_cache_close_idle(struct file_cache *f, uint32_t now)
+void file_cache_close_old(struct file_cache *f, uint32_t now)
 {
     for (uint32_t i = 0; i < f->sets * FILE_CACHE_WAYS; i++)
-        if (f->places[i] && ticks_between(f->places[i]->used, now) >= FILE_CACHE_IDLE_MS)
+        if (f->places[i] && ticks_between(f->places[i]->opened, now) >= FILE_CACHE_KEEP_MS)
             place_clear(f, i);
 }

@@ -6,12 +6,13 @@
  * in the same state: device, inode, size, and the times of its last changes to the nanosecond. A file that was renamed,
  * replaced, removed, or had its permissions changed is thus seen at once, and so is a folder or a link on the way that
  * leads elsewhere now. stat() follows links out of the folder, but it only compares: what is read is the descriptor that
- * was opened beneath it.
+ * was opened beneath it. Only of a folder that was moved out, with a link left in its place, it says that nothing has
+ * changed: so nothing stays open for long, and beneath_open() soon has the word again, however often a file is asked for.
  *
  * That stat() does not wait for a disk. A file that is kept holds the names on its way in the kernel's memory; the name
  * that somebody has just taken away is looked for in a folder that was just written to. Nor does it wait for another
  * machine: only what could be read by a call that does not wait may be given to be kept, which those file systems have
- * whose names this machine alone keeps. What was not asked for lately is closed, so that all this holds.
+ * whose names this machine alone keeps.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,12 +26,13 @@
 #define FILE_CACHE_MAX     64  /* files */
 #define FILE_CACHE_WAYS    4   /* places that a file may take */
 #define FILE_CACHE_PATH    256 /* bytes of root/path and its NUL; files with longer ones are not kept */
-#define FILE_CACHE_IDLE_MS 2000
+#define FILE_CACHE_KEEP_MS 2000
 #define FILE_CACHE_SLAB    ((size_t)32 * 1024) /* holds all of them */
 
 struct kept_file {
     int fd;
-    uint32_t used; /* tick at which it was asked for last */
+    uint32_t opened; /* tick */
+    uint32_t used;   /* tick at which it was asked for last */
     uint16_t root_len, len;
     char date[DATE_LEN]; /* of its last modification */
     dev_t device;
@@ -58,8 +60,8 @@ const struct kept_file *file_cache_find(struct file_cache *f, const char *root, 
 /* Takes over an open file, of which all has just been read by file_read_warm(). False: it is still the caller's. */
 bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now);
 
-/* Closes what has not been asked for in FILE_CACHE_IDLE_MS, or all. */
-void file_cache_close_idle(struct file_cache *f, uint32_t now);
+/* Closes what has been open for FILE_CACHE_KEEP_MS, or all. */
+void file_cache_close_old(struct file_cache *f, uint32_t now);
 void file_cache_clear(struct file_cache *f);
 
 #endif

@@ -156,13 +156,13 @@ static void let_go(void **state)
     struct folder *f = *state;
     uint32_t start = UINT32_MAX - 100;
     file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX);
-    assert_true(keep_number(f, 1, start) && keep_number(f, 2, start));
-    assert_true(find_number(f, 2, tick_after(start, 500)));
-    file_cache_close_idle(&f->files, tick_after(start, FILE_CACHE_IDLE_MS - 1));
+    assert_true(keep_number(f, 1, start) && keep_number(f, 2, tick_after(start, 500)));
+    file_cache_close_old(&f->files, tick_after(start, FILE_CACHE_KEEP_MS - 1));
     assert_int_equal(count(f), 2);
-    file_cache_close_idle(&f->files, tick_after(start, FILE_CACHE_IDLE_MS));
+    assert_true(find_number(f, 1, tick_after(start, FILE_CACHE_KEEP_MS - 1))); /* which does not keep it for longer */
+    file_cache_close_old(&f->files, tick_after(start, FILE_CACHE_KEEP_MS));
     assert_int_equal(count(f), 1);
-    assert_true(find_number(f, 2, tick_after(start, FILE_CACHE_IDLE_MS)));
+    assert_true(find_number(f, 2, tick_after(start, FILE_CACHE_KEEP_MS)));
     file_cache_clear(&f->files);
     assert_int_equal(count(f), 0);
     file_cache_done(&f->files);

@@ -78,7 +78,7 @@ def asks(server, folder):
 
 
 def test_is_kept_and_let_go(server, folder, asks):
-    """The same answer each time, HEAD too; closed and its memory given back once nobody asks any more."""
+    """The same answer each time, HEAD too; closed after a while, and its memory given back."""
     first = asks()
     for _ in range(20):
         again = asks()
@@ -212,6 +212,14 @@ def test_folder_becomes_a_link_out(server, folder, asks):
     for _ in range(3):
         assert asks("nested/deep.txt").status in (403, 404)
     assert asks("../outside/deep.txt").status in (400, 403, 404)
+
+
+def test_folder_is_moved_out(folder, asks):
+    """A link leads to the very file, which is outside now: not for long, though it is asked for all the time."""
+    assert asks("nested/deep.txt").body == b"deep"
+    (folder / "root" / "nested").rename(folder / "outside" / "nested")
+    (folder / "root" / "nested").symlink_to("../outside/nested")
+    wait_for(lambda: asks("nested/deep.txt").status in (403, 404), seconds=10)
 
 
 def test_becomes_a_folder(folder, asks):

@@ -88,6 +88,7 @@ async fn large(state: web::Data<State>) -> HttpResponse {
     let length = file.metadata().await.map_or(0, |data| data.len());
     HttpResponse::Ok()
         .content_type(ContentType::octet_stream())
+        .force_close()
         .no_chunking(length)
         .streaming(ReaderStream::with_capacity(file, 8192))
 }

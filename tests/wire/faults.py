@@ -56,6 +56,7 @@ class Held:
         self.server = server
         for _ in range(5):
             server.ask()
+        wait_for(lambda: holdings(server)["open files"][1] == 0, "files of an earlier test stay open")
         self.descriptors = self._idle_descriptors()
         self.before = holdings(server)
 

@@ -87,7 +87,8 @@ def settle(server):
     server.ask()
 
 
-def check(counted, program, prefix):
+def growth(counted, program, prefix):
+    """What a few rounds of a program take from the heap and from the system, after as many to warm up with more clients."""
     server, read = counted
     for _ in range(3):
         serve(server, program, CLIENTS, prefix)
@@ -97,7 +98,16 @@ def check(counted, program, prefix):
         serve(server, program, CLIENTS // 2, prefix)
         settle(server)
     after = read()
-    assert after == before
+    return {name: after[name] - before[name] for name in after if after[name] != before[name]}
+
+
+def check(counted, program, prefix):
+    """Nothing. Where the machine is so slow that the worker gave memory back between rounds, as it does each second, it maps it again: not each time."""
+    for _ in range(3):
+        grown = growth(counted, program, prefix)
+        if set(grown) != {"mmap"}:
+            break
+    assert not grown
 
 
 @pytest.mark.parametrize("program", [name for name in PROGRAMS if name != "stream"])

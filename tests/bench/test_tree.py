@@ -25,8 +25,9 @@ CHILD = "import sys, time; held = b'x' * (64 << 20); end = time.process_time() +
 def fixture_parent():
     with subprocess.Popen([sys.executable, "-c", PARENT, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
+        pids = Tree(process.pid).pids()  # now: a child whose parent is killed is not found any more
         yield process
-        for pid in Tree(process.pid).pids()[::-1]:
+        for pid in pids[::-1]:
             subprocess.run(["kill", str(pid)], check=False)
 
 

@@ -158,13 +158,6 @@ static bool pages_are_missing(int fd, int64_t offset, size_t len)
     return syscall(SYS_cachestat, fd, range, found, 0) == 0 && found[0] < wanted;
 }
 
-// NOLINTNEXTLINE(readability-non-const-parameter): the kernel writes to it
-bool file_read_warm(int fd, int64_t offset, char *to, size_t len)
-{
-    struct iovec part = {.iov_base = to, .iov_len = len};
-    return preadv2(fd, &part, 1, offset, RWF_NOWAIT) == (ssize_t)len;
-}
-
 enum { BYTE_WARM, BYTE_COLD, BYTE_UNKNOWN };
 
 /* Whether reading a byte would wait for a disk. */

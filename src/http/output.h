@@ -124,9 +124,6 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
 /* Has the kernel send what it holds back because more was to come. */
 void output_push_held(struct output *o, struct net *n, struct connection *c);
 
-/* Reads len bytes of a file if they are all in memory. False: they are not, or the file system cannot tell, or the file has become shorter. */
-bool file_read_warm(int fd, int64_t offset, char *to, size_t len);
-
 /* Lets go of everything unsent; calls are told error, and what of their body was sent. */
 void output_discard(struct output *o, int error, output_release_fn release);
 

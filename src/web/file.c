@@ -62,9 +62,9 @@ static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
  */
 static bool read_small(struct exchange *x, int fd, size_t size)
 {
-    char *to = x->ops->place(x, size);
-    if (to && file_read_warm(fd, 0, to, size))
-        return true;
+    struct iovec part = {.iov_base = x->ops->place(x, size), .iov_len = size};
+    if (part.iov_base && preadv2(fd, &part, 1, 0, RWF_NOWAIT) == (ssize_t)size)
+        return true; /* all of it is in memory, and it has not become shorter */
     x->ops->discard(x);
     return false;
 }

@@ -57,7 +57,7 @@ void file_cache_done(struct file_cache *f);
 /* The file if it is kept and nothing has changed, or NULL. It may be closed as soon as the caller waits. now: tick. */
 const struct kept_file *file_cache_find(struct file_cache *f, const char *root, const char *path, uint32_t now);
 
-/* Takes over an open file, of which all has just been read by file_read_warm(). False: it is still the caller's. */
+/* Takes over an open file, of which all has just been read without waiting. False: it is still the caller's. */
 bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now);
 
 /* Closes what has been open for FILE_CACHE_KEEP_MS, or all. */

@@ -413,6 +413,17 @@ class Crowd:
         return [member.parser.replies.popleft() for member in self.members]
 
 
+def connect_all(server, count, look):
+    """Clients whose connections are all accepted: a request that comes with a new one may be served before those whose
+    events are still to be fetched. look() returns the server's ledger, which counts the connections."""
+    connections = [server.connect(timeout=60) for _ in range(count)]
+    deadline = time.monotonic() + 60
+    while look()["connections"] < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return connections
+
+
 def order_of_replies(connections, text, look):
     """Takes the reply of each, which has to be text, as they come; calls look() in between. Returns the connections' numbers in that order."""
     ended = []

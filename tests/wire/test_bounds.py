@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from client import open_socket, order_of_replies, request
+from client import connect_all, open_socket, order_of_replies, request
 from conftest import SANITIZE
 
 pytestmark = pytest.mark.threaded
@@ -68,13 +68,6 @@ def start_bounded(start_probe, names, *more):
     settings = [f"{setting}={most}" for setting, most in bounds.values()]
     server = start_probe("workers=1", "log_level=3", *settings, *more)
     return server, Watch(server, bounds)
-
-
-def connect_all(server, watch):
-    """Clients whose connections are all accepted. A request that comes with a new one may be served before those whose events are still to be fetched."""
-    connections = [server.connect(timeout=60) for _ in range(CLIENTS)]
-    watch.until(lambda found: found["connections"] > CLIENTS)
-    return connections
 
 
 def waiting(found):
@@ -146,7 +139,7 @@ def test_those_that_wait_come_in_order(start_probe):
     """Given time, each is served, the first first."""
     server, watch = start_bounded(start_probe, list(BOUNDS), "memory_wait_ms=60000", "memory_share=100")
     assert server.ask(path="/sleep/1").text() == "slept"
-    connections = connect_all(server, watch)
+    connections = connect_all(server, CLIENTS, watch.look)
     for connection in connections:
         connection.send(request(path="/sleep/50"), "GET")
     ended = order_of_replies(connections, "slept", watch.look)
@@ -159,7 +152,7 @@ def test_a_route_leaves_room_for_others(start_probe):
     """memory_share is a share of what the bounds allow, too: of 6, one route has 4 here."""
     server, watch = start_bounded(start_probe, ["stacks"], "memory_wait_ms=60000")
     assert server.ask(path="/live/1").status == 200 and server.ask(path="/sleep/1").status == 200
-    held = connect_all(server, watch)
+    held = connect_all(server, CLIENTS, watch.look)
     for connection in held:
         connection.send(request(path="/sleep/60000"), "GET")
     watch.until(lambda found: waiting(found) == CLIENTS - 4)
@@ -175,7 +168,7 @@ def test_each_worker_has_its_own(start_probe):
                          "max_connections_per_address=-1")
     assert server.ask(path="/sleep/1").text() == "slept"
     watch = Watch(server, {"stacks": ("max_stacks", 8)})
-    held = connect_all(server, watch)
+    held = connect_all(server, CLIENTS, watch.look)
     for connection in held:
         connection.send(request(path="/sleep/60000"), "GET")
     watch.until(lambda found: waiting(found) == CLIENTS - 6)
@@ -217,7 +210,7 @@ def test_bound_below_memory_limit(start_probe):
     server, watch = start_bounded(start_probe, ["stacks"], "memory_wait_ms=300", "memory_share=100",
                                   f"memory_limit={64 << 20}")
     assert server.ask(path="/sleep/1").text() == "slept"
-    held = connect_all(server, watch)
+    held = connect_all(server, CLIENTS, watch.look)
     for connection in held:
         connection.send(request(path="/sleep/60000"), "GET")
     for connection in held[FEW:]:

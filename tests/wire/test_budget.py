@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from client import Connection, ProtocolError, open_socket, order_of_replies, request
+from client import Connection, ProtocolError, connect_all, open_socket, order_of_replies, request
 from conftest import MIB, SANITIZE, SLOW
 
 LIMIT = 3 * MIB
@@ -69,7 +69,7 @@ def close_all(connections):
 def test_those_that_wait_come_in_order(limited):
     """Many more requests than there is memory for: each is answered, the first first, and nothing is over the limit."""
     server = limited("memory_wait_ms=60000")
-    connections = [server.connect(timeout=60) for _ in range(150)]
+    connections = connect_all(server, 150, lambda: ledger(server))
     for connection in connections:
         connection.send(request(path="/sleep/200"), "GET")
     ended = order_of_replies(connections, "slept", lambda: ledger(server))

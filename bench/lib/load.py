@@ -8,7 +8,7 @@ import re
 import shlex
 import socket
 
-from . import build, steady, wrk
+from . import build, h2load, steady, wrk
 from .sockets import server_socket_memory
 from .watch import Watch, run
 
@@ -44,6 +44,17 @@ def closed(instance, program, connections, seconds, script=None, headers=(), thr
         output = run(command, seconds + 60)
     requests, taken, timeouts = wrk.parse(output)
     return Result(command, watch, requests=requests, seconds=taken, rate=requests / taken, timeouts=timeouts)
+
+
+def second(instance, program, connections, seconds):
+    """h2load: as many requests as replies allow, by another client than wrk. {"rate", "requests", "seconds", ...}"""
+    url = instance.url + program.path
+    pace = h2load.parse_pace(run(h2load.pace_command(url, connections, program.request_headers), h2load.PACE_SECONDS + 60))
+    command = h2load.command(url, connections, max(connections, round(pace * seconds)), program.request_headers)
+    with _watch(instance) as watch:
+        output = run(command, seconds + 60)
+    requests, taken = h2load.parse(output)
+    return Result(command, watch, requests=requests, seconds=taken, rate=requests / taken)
 
 
 def exact(instance, program, connections, requests, seconds):

@@ -38,5 +38,6 @@ def describe():
         "kernel": platform.release(),
         "system": _from_file("/etc/os-release", r'^PRETTY_NAME="?([^"\n]*)'),
         "wrk": _first_line(["wrk", "-v"], r"wrk (\S+)"),
+        "h2load": _first_line(["h2load", "--version"], r"nghttp2/(\S+)"),
         "cc": _first_line(["cc", "--version"], r"^(.*)"),
     }

@@ -4,7 +4,7 @@ SPDX-License-Identifier: MIT
 """
 
 import pytest
-from lib import steady, wrk
+from lib import h2load, steady, wrk
 from lib.watch import LoadError
 
 WRK = """Running 2s test @ http://127.0.0.1:40001/
@@ -15,6 +15,53 @@ WRK = """Running 2s test @ http://127.0.0.1:40001/
   54889 requests in 2.01s, 6.02MB read
 Requests/sec:  27308.00
 Transfer/sec:      2.99MB
+"""
+
+H2LOAD = """starting benchmark...
+spawning thread #0: 32 total client(s). 10000 total requests
+spawning thread #1: 32 total client(s). 10000 total requests
+Application protocol: http/1.1
+progress: 50% done
+progress: 100% done
+
+finished in 136.43ms, 146592.10 req/s, 16.08MB/s
+requests: 20000 total, 20000 started, 20000 done, 20000 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 20000 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 2.19MB (2300000) total, 1.35MB (1420000) headers (space savings 0.00%), 253.91KB (260000) data
+                     min         max         mean         sd        +/- sd
+time for request:       16us      8.02ms       395us       471us    89.73%
+time for connect:       91us      1.05ms       492us       216us    65.63%
+time to 1st byte:      759us      2.58ms      1.57ms       425us    71.88%
+req/s           :    2302.15     2862.05     2532.27      193.48    50.00%
+"""
+
+H2LOAD_FAILED = {
+    "statuses of errors": """finished in 2.20s, 181.84 req/s, 20.50KB/s
+requests: 400 total, 400 started, 400 done, 343 succeeded, 57 failed, 0 errored, 0 timeout
+status codes: 343 2xx, 0 3xx, 0 4xx, 57 5xx
+""",
+    "redirections, which it takes for success": """finished in 2.19s, 183.01 req/s, 20.73KB/s
+requests: 400 total, 400 started, 400 done, 400 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 0 2xx, 400 3xx, 0 4xx, 0 5xx
+""",
+    "connections that ended without a reply": """finished in 2.19s, 120.63 req/s, 13.31KB/s
+requests: 400 total, 269 started, 264 done, 264 succeeded, 136 failed, 136 errored, 0 timeout
+status codes: 264 2xx, 0 3xx, 0 4xx, 0 5xx
+""",
+    "connections on which nothing came": """finished in 6.87s, 38.43 req/s, 4.24KB/s
+requests: 400 total, 269 started, 264 done, 264 succeeded, 136 failed, 136 errored, 5 timeout
+status codes: 264 2xx, 0 3xx, 0 4xx, 0 5xx
+""",
+    "nobody listens": """finished in 452us, 0.00 req/s, 0B/s
+requests: 400 total, 0 started, 0 done, 0 succeeded, 400 failed, 400 errored, 0 timeout
+status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx
+""",
+    "no report": "h2load: -m: bad option\n",
+}
+
+H2LOAD_PACE = """finished in 1.00s, 128493.00 req/s, 14.09MB/s
+requests: 128493 total, 128501 started, 128493 done, 128493 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 128493 2xx, 0 3xx, 0 4xx, 0 5xx
 """
 
 STEADY = (
@@ -59,6 +106,32 @@ def test_wrk_without_requests_is_an_error():
 def test_wrk_command():
     line = wrk.command("http://127.0.0.1:1/", 1, 5, headers=["A: b"], threads=2)
     assert line == ["wrk", "-t1", "-c1", "-d5s", "--latency", "-H", "A: b", "http://127.0.0.1:1/"]
+
+
+def test_h2load_counts_requests():
+    assert h2load.parse(H2LOAD) == (20000, pytest.approx(0.13643))
+
+
+def test_h2load_knows_its_units():
+    assert h2load.parse(H2LOAD.replace("136.43ms", "2.01s"))[1] == 2.01
+    assert h2load.parse(H2LOAD.replace("136.43ms", "910us"))[1] == pytest.approx(910e-6)
+
+
+@pytest.mark.parametrize("output", H2LOAD_FAILED.values(), ids=H2LOAD_FAILED)
+def test_h2load_errors_are_errors(output):
+    with pytest.raises(LoadError):
+        h2load.parse(output)
+
+
+def test_h2load_tells_its_pace():
+    assert h2load.parse_pace(H2LOAD_PACE) == 128493
+    with pytest.raises(LoadError):
+        h2load.parse_pace(H2LOAD_FAILED["nobody listens"])
+
+
+def test_h2load_command():
+    line = h2load.command("http://127.0.0.1:1/", 1, 500, headers=["A: b"])
+    assert line == ["h2load", "--h1", "-t1", "-c1", "-m1", "-H", "A: b", "-n500", "-N20s", "http://127.0.0.1:1/"]
 
 
 def test_steady_gives_its_figures():

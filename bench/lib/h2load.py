@@ -1,0 +1,66 @@
+"""Runs h2load as a client of HTTP/1.1 and reads what it reports.
+
+It is told how many requests to send, not how long: then each of them is accounted for. Told a time, it keeps silent about those on
+connections that ended too early. How many fit into a time is asked of it before, by a short run that is told one and does not count.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+import re
+
+from .watch import LoadError
+
+STUCK_SECONDS = 20  # a connection that is silent for so long is given up, and its requests are errors
+PACE_SECONDS = 1
+
+_UNITS = {"us": 1e-6, "ms": 0.001, "s": 1}
+
+
+def _line(connections, headers):
+    threads = min(len(os.sched_getaffinity(0)), connections)
+    line = ["h2load", "--h1", f"-t{threads}", f"-c{connections}", "-m1"]
+    for header in headers:
+        line += ["-H", header]
+    return line
+
+
+def command(url, connections, requests, headers=()):
+    """The command line of a run of so many requests."""
+    return [*_line(connections, headers), f"-n{requests}", f"-N{STUCK_SECONDS}s", url]
+
+
+def pace_command(url, connections, headers=()):
+    """The command line of a run that tells for how many requests command() can ask."""
+    return [*_line(connections, headers), f"-D{PACE_SECONDS}s", url]
+
+
+def _counts(output):
+    """Its counts of requests and of statuses by name, as {"total", "succeeded", ..., "2xx", ...}."""
+    found = {}
+    for start in ("requests", "status codes"):
+        line = re.search(rf"^{start}: (.*)$", output, re.MULTILINE)
+        if not line:
+            raise LoadError(f"h2load gave no report: {' '.join(output.split())[-300:]}")
+        found.update({name: int(count) for count, name in re.findall(r"(\d+) (\w+)", line.group(1))})
+    return found
+
+
+def parse_pace(output):
+    """Replies a second, of a run of pace_command(). LoadError when there were none."""
+    done = _counts(output)["done"]
+    if not done:
+        raise LoadError("h2load got no reply at all")
+    return done / PACE_SECONDS
+
+
+def parse(output):
+    """(requests, seconds) of a run of command(). LoadError unless each request was answered by a status of 2xx."""
+    found = _counts(output)
+    took = re.search(r"^finished in ([\d.]+)(us|ms|s),", output, re.MULTILINE)
+    if not took:
+        raise LoadError(f"h2load gave no time: {' '.join(output.split())[-300:]}")
+    if not found["total"] or found["succeeded"] != found["total"] or found["2xx"] != found["total"]:
+        wrong = ", ".join(f"{found[name]:,} {name}" for name in ("succeeded", "errored", "timeout", "2xx", "3xx", "4xx", "5xx"))
+        raise LoadError(f"h2load saw errors: of {found['total']:,} requests {wrong}")
+    return found["total"], float(took.group(1)) * _UNITS[took.group(2)]

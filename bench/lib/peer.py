@@ -16,7 +16,7 @@ import tempfile
 import time
 import tomllib
 
-from . import build, provide
+from . import build, provide, sizes
 from .server import end_process
 from .tree import Tree
 
@@ -117,8 +117,15 @@ class Peer:
 
     def size(self):
         """Bytes of what has to be there for it to run, debugging information left out, as its manifest names it; or None."""
-        paths = [self.expand(path) for path in self.manifest.get("size", {}).get("paths", [])]
-        return sum(_bytes_beneath(path) for path in paths) if paths else None
+        paths = self._size_paths()
+        return sum(sizes.bytes_beneath(path) for path in paths) if paths else None
+
+    def libraries_size(self, pids):
+        """Bytes of the shared libraries that its processes have mapped, beyond what its manifest names and every system has."""
+        return sizes.libraries_bytes(sizes.mapped_libraries(pids), self._size_paths(), sizes.packaged(sizes.EVERYWHERE))
+
+    def _size_paths(self):
+        return [self.expand(path) for path in self.manifest.get("size", {}).get("paths", [])]
 
     def start(self, visit=None):
         """A running Instance. RuntimeError when it does not come up. visit: the table.Visit that it is started for."""
@@ -129,26 +136,6 @@ class Peer:
                 if attempt == TRIES - 1:
                     raise RuntimeError(str(error)) from None
         raise AssertionError("not reached")
-
-
-def _stripped_bytes(path):
-    """The size of a program without its debugging information, so that those that were built with it are not larger."""
-    with tempfile.TemporaryDirectory() as folder:
-        target = os.path.join(folder, "stripped")
-        done = subprocess.run(["strip", "-o", target, path], capture_output=True, check=False)
-        return os.path.getsize(target if done.returncode == 0 else path)
-
-
-def _bytes_beneath(path):
-    if os.path.isfile(path):
-        return _stripped_bytes(path)
-    total = 0
-    for top, _, names_here in os.walk(path):
-        for name in names_here:
-            file = os.path.join(top, name)
-            if not os.path.islink(file):
-                total += os.path.getsize(file)
-    return total
 
 
 class Instance:

@@ -71,6 +71,9 @@ def test_quick_run_makes_a_whole_report(start, tmp_path):
         assert figures["rate"] > 0 and figures["cpu_us"] > 0 and figures["private"] > 0 and figures["peak"] > figures["private"]
     assert set(rates) == {"floor", "weir"}
     assert not any("error" in record for record in report["records"])
+    sizes = {record["peer"]: record["figures"] for record in report["records"] if record["table"] == "start"}
+    assert sizes["floor"]["shipped"] == sizes["floor"]["size"]  # it has the C library alone
+    assert sizes["weir"]["shipped"] >= sizes["weir"]["size"] > sizes["floor"]["size"]
     text = read(tmp_path, "report.md")
     assert "## 3. Plaintext" in text and "| the floor" in text and build.ROOT not in text
     assert "<svg" in read(tmp_path, "plaintext-cpu.svg")

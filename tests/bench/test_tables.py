@@ -20,7 +20,7 @@ from lib.tree import Memory, Tree
 TABLES = sorted(name[:-3] for name in os.listdir(os.path.join(build.ROOT, "bench", "tables")) if name.endswith(".py"))
 PEERS = [peer.Peer(name, "/samples") for name in peer.names()]
 FIGURES = """rate requests seconds timeouts cpu_us cpu_share bytes_rate p50_us p99_us p999_us max_us kept busy foreign private proportional resident
-    peak processes each kernel_each private_before private_early private_late requests_early requests_all start_s size reached
+    peak processes each kernel_each private_before private_early private_late requests_early requests_all start_s size shipped reached
     instructions commitment private_0 private_1000 private_4000 private_10000""".split()
 
 

@@ -96,7 +96,7 @@ def add(old, new):
     runs = [runs[number] for number in left]
     return {
         "partial": any(run["partial"] for run in runs),
-        "machine": old["machine"],
+        "machine": {**new["machine"], **old["machine"]},  # a later run may name more tools
         "runs": runs,
         "peers": dict(sorted(peers.items())),
         "records": records,

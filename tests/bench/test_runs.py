@@ -59,6 +59,13 @@ def test_the_report_says_which_run_gave_what(first, tmp_path):
     assert "Made by `first`, date of first, the repository at commit of first.\n" in (tmp_path / "report.md").read_text()
 
 
+def test_a_tool_that_a_later_run_names_is_in_the_report(first):
+    second = _report("second", {("plaintext", "64", "spring"): [30]}, machine={"wrk": "4.2", "h2load": "1.52.0"})
+    whole = runs.add(first, second)
+    assert whole["machine"] == {**MACHINE, "h2load": "1.52.0"}
+    assert runs.differences(whole, 1) == ["wrk 4.2"]
+
+
 def test_a_run_of_which_nothing_is_left_is_not_named(first):
     third = runs.add(runs.add(first, _report("second", {("leak", "leak", "spring"): [4]})), _report("third", {("leak", "leak", "spring"): [5]}))
     assert [run["command"] for run in third["runs"]] == ["first", "third"]

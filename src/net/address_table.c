@@ -8,11 +8,15 @@
 
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 /* Room beyond the mean that a shard has for an uneven spread of hashes. */
 #define SHARD_SLACK 64
+
+/* Shards of more pages than this begin with one of their own. */
+#define SHARD_PAGES 2
 
 /* Sizes for so many connections: of a shard's entries and buckets. */
 static void table_shape(struct address_table *t, uint32_t connections)
@@ -23,8 +27,10 @@ static void table_shape(struct address_table *t, uint32_t connections)
     t->buckets = 64;
     while (t->buckets < mean)
         t->buckets *= 2;
-    size_t shard = (size_t)t->capacity * sizeof(struct address_entry) + (size_t)t->buckets * sizeof(uint32_t);
-    t->size = (shard * ADDRESS_SHARDS + page - 1) & ~(page - 1);
+    t->stride = (size_t)t->capacity * sizeof(struct address_entry) + (size_t)t->buckets * sizeof(uint32_t);
+    if (t->stride > SHARD_PAGES * page)
+        t->stride = (t->stride + page - 1) & ~(page - 1); /* so that all of it can be given back */
+    t->size = (t->stride * ADDRESS_SHARDS + page - 1) & ~(page - 1);
 }
 
 size_t address_table_size(uint32_t connections)
@@ -40,8 +46,7 @@ int address_table_init(struct address_table *t, struct memory *m, uint32_t conne
     if (getrandom(&t->key, sizeof t->key, 0) != (ssize_t)sizeof t->key)
         return WEIR_ESYS;
     table_shape(t, connections);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), entries = (size_t)t->capacity * sizeof(struct address_entry),
-           buckets = (size_t)t->buckets * sizeof(uint32_t);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), entries = (size_t)t->capacity * sizeof(struct address_entry);
     account_open(&t->account, m, "addresses");
     t->memory = memory_map(&t->account, t->size, page);
     if (!t->memory) {
@@ -51,7 +56,7 @@ int address_table_init(struct address_table *t, struct memory *m, uint32_t conne
     }
     for (size_t i = 0; i < ADDRESS_SHARDS; i++) {
         struct address_shard *s = &t->shards[i];
-        char *memory = t->memory + i * (entries + buckets);
+        char *memory = t->memory + i * t->stride;
         *s = (struct address_shard){.entries = (struct address_entry *)(void *)memory,
                                     .buckets = (uint32_t *)(void *)(memory + entries)};
         lock_init(&s->lock);
@@ -129,6 +134,7 @@ bool address_table_enter(struct address_table *t, const struct sockaddr *peer, u
     } else if ((number = shard_take(t, s))) {
         s->entries[number - 1] = (struct address_entry){.hash = hash, .count = 1};
         *at = number;
+        s->in_use++;
     }
     address_lock_release(&s->lock);
     /* A shard without room has more addresses than its share of all connections: those are not what the limit is for. */
@@ -150,6 +156,24 @@ void address_table_leave(struct address_table *t, uint32_t slot)
         *at = e->next;
         e->next = s->free;
         s->free = number;
+        s->in_use--;
     }
     address_lock_release(&s->lock);
+}
+
+/* The buckets of a shard that holds nothing are all zero, as those are that were given back. */
+void address_table_trim(struct address_table *t)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i < ADDRESS_SHARDS; i++) {
+        struct address_shard *s = &t->shards[i];
+        size_t from = (i * t->stride + page - 1) & ~(page - 1), to = (i + 1) * t->stride & ~(page - 1);
+        address_lock_acquire(&s->lock);
+        if (s->in_use == 0 && s->fresh > 0) {
+            s->free = s->fresh = 0;
+            if (from < to)
+                madvise(t->memory + from, to - from, MADV_DONTNEED);
+        }
+        address_lock_release(&s->lock);
+    }
 }

@@ -28,7 +28,8 @@ struct address_shard {
     struct address_entry *entries GUARDED_BY(address_lock);
     uint32_t *buckets GUARDED_BY(address_lock); /* index + 1 of the first entry */
     uint32_t free GUARDED_BY(address_lock);     /* the first entry without connections, index + 1 */
-    uint32_t fresh GUARDED_BY(address_lock);    /* entries from here on were never used */
+    uint32_t fresh GUARDED_BY(address_lock);    /* entries from here on hold nothing */
+    uint32_t in_use GUARDED_BY(address_lock);   /* entries with connections */
 } __attribute__((aligned(64)));
 
 struct address_table {
@@ -37,6 +38,7 @@ struct address_table {
     uint32_t limit;    /* connections of one address */
     uint32_t capacity; /* entries of a shard */
     uint32_t buckets;  /* of a shard, a power of two */
+    size_t stride;     /* bytes from one shard's entries to the next one's */
     char *memory;
     size_t size;
     struct address_shard shards[ADDRESS_SHARDS];
@@ -54,5 +56,8 @@ void address_table_done(struct address_table *t);
  * give back. Any thread. */
 bool address_table_enter(struct address_table *t, const struct sockaddr *peer, uint32_t *slot) MUST_CHECK;
 void address_table_leave(struct address_table *t, uint32_t slot);
+
+/* Gives back the pages of shards that hold no address. Any thread. */
+void address_table_trim(struct address_table *t);
 
 #endif

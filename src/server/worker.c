@@ -123,6 +123,8 @@ static COLD void worker_trim(struct worker *w)
     pool_trim(&w->net.connections, false);
     pool_trim(&w->messages, false);
     fibers_trim(&w->loop.fibers, false);
+    if (w->net.addresses && w->index == 0)
+        address_table_trim(w->net.addresses);
 }
 
 static void worker_turn_begin(void *owner)

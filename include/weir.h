@@ -511,8 +511,8 @@ WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, 
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------ */
 
-/* Waits at least ms. Returns 0; WEIR_ECLOSED as soon as the client goes (a client that had gone before does not shorten the wait);
- * WEIR_ECANCELED when the server's stop cuts it. Suspends. */
+/* Waits at least ms. Returns 0; WEIR_ECLOSED as soon as the client goes, or at once if it has gone and no wait has said so yet (later ones
+ * are not shortened, so that a loop does not spin); WEIR_ECANCELED when the server's stop cuts it. Suspends. */
 WEIR_API int weir_sleep(weir_ctx *c, int ms);
 
 /* Lets other work of this worker run. */

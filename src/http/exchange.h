@@ -100,6 +100,7 @@ struct exchange {
     bool cut;             /* the server's stop has cut it: the next wait ends the handler */
     bool body_read;       /* the request's body has been read to its end */
     bool counted;         /* it is among its class's sets */
+    bool told;            /* the handler has been told by a wait that the client has gone */
     uint8_t waiting;      /* enum exchange_wait */
     /* What a request begins without, in one word. */
     bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */

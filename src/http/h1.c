@@ -98,7 +98,7 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
     x->context = h + 1;
     x->fiber = NULL;
     x->waiting = WAIT_NONE;
-    x->gone = x->cut = false;
+    x->gone = x->told = x->cut = false;
     x->deadline = (struct timer){.kind = TIMER_HANDLER};
     x->head.fields = x->fields;
     x->head.field_max = HEAD_FIELDS_INLINE;

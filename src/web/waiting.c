@@ -11,21 +11,29 @@ void context_before_wait(weir_ctx *c)
     exchange_before_wait(c->x);
 }
 
+/* A handler that does not care is told once, and may then sleep as long as it likes: sleeps that end at once would make its loop spin. */
+static int tell_gone(struct exchange *x)
+{
+    x->told = true;
+    return WEIR_ECLOSED;
+}
+
 int weir_sleep(weir_ctx *c, int ms)
 {
     struct exchange *x = c->x;
     if (ms < 0)
         return WEIR_EINVAL;
     context_before_wait(c);
-    bool was_gone = x->gone;
+    if (x->gone && !x->told)
+        return tell_gone(x);
     struct loop *l = c->web->loop;
     struct wait_timer wait = {.timer.kind = TIMER_WAIT, .fiber = l->fibers.current};
     timer_arm(&l->wheel, &wait.timer, loop_delay_now(l, (uint32_t)ms));
-    int result = exchange_park(x, was_gone ? WAIT_NONE : WAIT_OTHER);
+    int result = exchange_park(x, WAIT_OTHER);
     timer_cancel(&l->wheel, &wait.timer);
-    if (result == WEIR_ETIMEDOUT)
-        return was_gone ? WEIR_ECLOSED : 0;
-    return result;
+    if (x->gone && (result == WEIR_ETIMEDOUT || result == WEIR_ECLOSED))
+        return tell_gone(x);
+    return result == WEIR_ETIMEDOUT ? 0 : result;
 }
 
 void weir_yield(weir_ctx *c)
@@ -43,13 +51,15 @@ int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
     context_before_wait(c);
     struct exchange *x = c->x;
     if (x->gone)
-        return WEIR_ECLOSED;
+        return tell_gone(x);
     uint32_t wanted = (events & WEIR_READABLE ? POLLER_READ : 0u) | (events & WEIR_WRITABLE ? POLLER_WRITE : 0u);
     x->waiting = WAIT_OTHER;
     x->fiber = c->web->loop->fibers.current;
     int result = wait_descriptor(c->web->loop, fd, wanted, (uint32_t)timeout_ms, TIMER_WAIT);
     x->waiting = WAIT_NONE;
     x->fiber = NULL;
+    if (result == WEIR_ECLOSED)
+        return tell_gone(x);
     if (result < 0)
         return result;
     int ready = (result & (POLLER_READ | POLLER_HANGUP) ? WEIR_READABLE : 0) |

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <weir.h>
@@ -34,6 +35,13 @@ static void show_journal(weir_ctx *c)
     struct site *site = weir_server_data(c);
     weir_reply_text(c, site->journal);
     site->journal[0] = '\0';
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static int number(weir_ctx *c, const char *name)
@@ -82,6 +90,21 @@ static void note_result(weir_ctx *c, const char *what, int result)
 static void sleep_some(weir_ctx *c)
 {
     note_result(c, "sleep", weir_sleep(c, number(c, "ms")));
+}
+
+/* Writes and sleeps as if there were nothing to look at. The journal tells when it begins, so that the client can go meanwhile. */
+static void sleep_carelessly(weir_ctx *c)
+{
+    char text[64];
+    note(weir_server_data(c), "begun");
+    while (weir_closed(c) != WEIR_GONE)
+        weir_yield(c);
+    for (int i = 0; i < 2; i++) {
+        int64_t began = now_ms();
+        int result = weir_sleep(c, number(c, "ms"));
+        snprintf(text, sizeof(text), "%d:%s", result, now_ms() - began < number(c, "ms") ? "short" : "whole");
+        note(weir_server_data(c), text);
+    }
 }
 
 static void await_pipe(weir_ctx *c)
@@ -188,6 +211,7 @@ static void add_routes(weir_server *s)
 {
     weir_get(s, "/sent/{kind}", sent);
     weir_get(s, "/sleep/{ms}", sleep_some);
+    weir_get(s, "/sleep-carelessly/{ms}", sleep_carelessly);
     weir_get(s, "/await/{ms}", await_pipe);
     weir_get(s, "/poke", poke_pipe);
     weir_get(s, "/offload/{value}", offload);

@@ -101,6 +101,18 @@ def test_wait_ends_when_the_client_goes(waits, journal, path, noted):
     assert journal(wait=True) == f"{noted}:{ECLOSED}" and time.monotonic() - began < 3
 
 
+def test_a_client_that_had_gone_is_told_once(waits, journal):
+    """By the next wait, at once; after that a handler that does not care sleeps as long as it wants, and does not spin."""
+    with waits.connect() as connection:
+        connection.send(request(path="/sleep-carelessly/1500"), "GET")
+        assert journal(wait=True) == "begun"
+        reset(connection)
+    noted = []
+    while len(noted) < 2:
+        noted += journal(wait=True).split()
+    assert noted == [f"{ECLOSED}:short", f"{ECLOSED}:whole"]
+
+
 def test_await_fd(waits):
     """Ready at once, when it gets ready, or not in time; the same descriptor again and again."""
     with waits.connect() as connection:

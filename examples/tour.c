@@ -469,6 +469,7 @@ int main(int argc, char **argv)
         .memory_limit = o.memory_limit,
         .http_buffer_size = 8192,
         .ws_buffer_size = 4096,
+        .open_files_valid_ms = 1,
         .tcp_nodelay = WEIR_ON,
         .so_linger = WEIR_OFF,
         .server_data = &tour,

@@ -124,6 +124,9 @@ typedef struct weir_config {
     /* Small files that a worker keeps open between requests for them, see weir_send_file(); at most 64, default 64 or
      * what an eighth of the descriptors allows, and max_connections if it is given; WEIR_OFF. */
     int open_files;
+    /* Milliseconds, up to 2000, for which a look at such a file holds: requests meanwhile get what was found then, also if the file has
+     * been changed since. Default WEIR_OFF: each request looks. */
+    int open_files_valid_ms;
 
     int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */
     int so_linger;      /* seconds for SO_LINGER; default WEIR_OFF: the system's own behaviour */

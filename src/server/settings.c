@@ -67,6 +67,7 @@ static const struct setting table[] = {
     SETTING(max_request_records, 1, OBJECTS_MAX, WEIR_OFF, MAY_BE_OFF),
     SETTING(max_request_memory_blocks, 1, OBJECTS_MAX, WEIR_OFF, MAY_BE_OFF),
     SETTING(open_files, FILE_CACHE_WAYS, FILE_CACHE_MAX, 0, MAY_BE_OFF),
+    SETTING(open_files_valid_ms, 1, FILE_CACHE_KEEP_MS, WEIR_OFF, MAY_BE_OFF),
     SETTING(tcp_nodelay, 1, 1, WEIR_ON, MAY_BE_OFF),
     SETTING(so_linger, 1, 65535, WEIR_OFF, MAY_BE_OFF),
     SETTING(notsent_lowat, SOCKET_BYTES_MIN, SOCKET_BYTES_MAX, 32768, MAY_BE_OFF),

@@ -299,7 +299,8 @@ static int worker_set_up(struct worker *w)
                           .server_data = s->settings.config.server_data,
                           .worker_index = w->index};
     file_cache_init(&w->web.files, &s->memory,
-                    s->settings.config.open_files < 0 ? 0 : (uint32_t)s->settings.config.open_files);
+                    s->settings.config.open_files < 0 ? 0 : (uint32_t)s->settings.config.open_files,
+                    s->settings.config.open_files_valid_ms < 0 ? 0 : (uint32_t)s->settings.config.open_files_valid_ms);
     if (!w->web.regex)
         return WEIR_ENOMEM;
     w->maintenance.kind = TIMER_MAINTENANCE;

@@ -16,9 +16,10 @@ _Static_assert(FILE_CACHE_MAX * sizeof(struct kept_file) + 256 <= FILE_CACHE_SLA
 /* A file that changed this lately may change again within the same tick of its file system's clock, which may be a second long, and would look the same. */
 #define SETTLED_SECONDS 2
 
-void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most)
+void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most, uint32_t valid_ms)
 {
-    *f = (struct file_cache){.sets = (most < FILE_CACHE_MAX ? most : FILE_CACHE_MAX) / FILE_CACHE_WAYS};
+    *f = (struct file_cache){.sets = (most < FILE_CACHE_MAX ? most : FILE_CACHE_MAX) / FILE_CACHE_WAYS,
+                             .valid_ms = valid_ms};
     account_open(&f->account, m, "open files");
     pool_init(&f->files, &f->account, sizeof(struct kept_file), 8, FILE_CACHE_SLAB);
 }
@@ -74,11 +75,14 @@ static bool same_time(struct timespec a, struct timespec b)
 }
 
 /* Whether the path still leads to the file, and the file is as it was. */
-static bool still_same(const struct kept_file *k)
+static bool still_same(struct kept_file *k, uint32_t now, uint32_t valid_ms)
 {
-    struct stat now;
-    return fstatat(AT_FDCWD, k->path, &now, 0) == 0 && now.st_ino == k->inode && now.st_dev == k->device &&
-           now.st_size == k->size && same_time(now.st_ctim, k->changed) && same_time(now.st_mtim, k->modified);
+    if (ticks_between(k->looked, now) < (int32_t)valid_ms)
+        return true;
+    k->looked = now;
+    struct stat is;
+    return fstatat(AT_FDCWD, k->path, &is, 0) == 0 && is.st_ino == k->inode && is.st_dev == k->device &&
+           is.st_size == k->size && same_time(is.st_ctim, k->changed) && same_time(is.st_mtim, k->modified);
 }
 
 const struct kept_file *file_cache_find(struct file_cache *f, const char *root, const char *path, uint32_t now)
@@ -92,7 +96,7 @@ const struct kept_file *file_cache_find(struct file_cache *f, const char *root, 
         if (f->hashes[place] != hash || !k || k->len != root_len + 1 + len || k->root_len != root_len ||
             memcmp(k->path, root, root_len) != 0 || memcmp(k->path + root_len + 1, path, len) != 0)
             continue;
-        if (still_same(k)) {
+        if (still_same(k, now, f->valid_ms)) {
             k->used = now;
             return k;
         }
@@ -135,7 +139,7 @@ bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now
     if (!k)
         return false;
     k->fd = b->fd;
-    k->opened = k->used = now;
+    k->opened = k->used = k->looked = now;
     k->root_len = (uint16_t)root_len;
     k->len = (uint16_t)(root_len + 1 + len);
     k->device = b->status.st_dev;

@@ -33,6 +33,7 @@ struct kept_file {
     int fd;
     uint32_t opened; /* tick */
     uint32_t used;   /* tick at which it was asked for last */
+    uint32_t looked; /* tick at which it was found unchanged */
     uint16_t root_len, len;
     char date[DATE_LEN]; /* of its last modification */
     dev_t device;
@@ -45,16 +46,17 @@ struct kept_file {
 struct file_cache {
     struct account account;
     struct pool files;
-    uint32_t sets; /* of FILE_CACHE_WAYS places each; 0: nothing is kept */
+    uint32_t sets;     /* of FILE_CACHE_WAYS places each; 0: nothing is kept */
+    uint32_t valid_ms; /* how long a look holds; 0: each request looks */
     uint32_t hashes[FILE_CACHE_MAX];
     struct kept_file *places[FILE_CACHE_MAX]; /* NULL: free */
 };
 
 /* most: files, rounded down to whole sets. */
-void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most);
+void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most, uint32_t valid_ms);
 void file_cache_done(struct file_cache *f);
 
-/* The file if it is kept and nothing has changed, or NULL. It may be closed as soon as the caller waits. now: tick. */
+/* The file if it is kept and nothing has changed, as far as valid_ms has it looked at, or NULL. It may be closed as soon as the caller waits. now: tick. */
 const struct kept_file *file_cache_find(struct file_cache *f, const char *root, const char *path, uint32_t now);
 
 /* Takes over an open file, of which all has just been read without waiting. False: it is still the caller's. */

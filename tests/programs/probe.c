@@ -63,6 +63,7 @@ static const struct setting settings[] = {
     SETTING(max_request_records, SETTING_INT),
     SETTING(max_request_memory_blocks, SETTING_INT),
     SETTING(open_files, SETTING_INT),
+    SETTING(open_files_valid_ms, SETTING_INT),
     SETTING(tcp_nodelay, SETTING_INT),
     SETTING(so_linger, SETTING_INT),
     SETTING(notsent_lowat, SETTING_INT),

@@ -108,7 +108,7 @@ static uint64_t count(const struct folder *f)
 static void found(void **state)
 {
     struct folder *f = *state;
-    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX);
+    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX, 0);
     assert_false(find_number(f, 1, 0));
     assert_true(keep_number(f, 1, 0));
     assert_true(find_number(f, 1, 1));
@@ -129,7 +129,7 @@ static void bounded(void **state)
 {
     struct folder *f = *state;
     for (uint32_t most = 0; most <= FILE_CACHE_MAX; most += FILE_CACHE_WAYS) {
-        file_cache_init(&f->files, &f->fixture.memory, most);
+        file_cache_init(&f->files, &f->fixture.memory, most, 0);
         for (int i = 0; i < FILES; i++) {
             assert_int_equal(keep_number(f, i, (uint32_t)i), most > 0);
             assert_int_equal(find_number(f, i, (uint32_t)i), most > 0);
@@ -139,7 +139,7 @@ static void bounded(void **state)
         assert_true(counter_read(&f->files.account.reserved) <= FILE_CACHE_SLAB);
         file_cache_done(&f->files);
     }
-    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_WAYS);
+    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_WAYS, 0);
     uint32_t tick = UINT32_MAX - 2; /* ticks wrap meanwhile */
     for (int i = 0; i < FILE_CACHE_WAYS; i++)
         assert_true(keep_number(f, i, tick_after(tick, (uint32_t)i)));
@@ -155,7 +155,7 @@ static void let_go(void **state)
 {
     struct folder *f = *state;
     uint32_t start = UINT32_MAX - 100;
-    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX);
+    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX, 0);
     assert_true(keep_number(f, 1, start) && keep_number(f, 2, tick_after(start, 500)));
     file_cache_close_old(&f->files, tick_after(start, FILE_CACHE_KEEP_MS - 1));
     assert_int_equal(count(f), 2);
@@ -168,11 +168,36 @@ static void let_go(void **state)
     file_cache_done(&f->files);
 }
 
+/* Whether a look is due, whatever the tick's size. */
+static void looks_after_a_while(void **state)
+{
+    struct folder *f = *state;
+    uint32_t start = UINT32_MAX - 2;
+    int folder = open(f->root, O_PATH | O_DIRECTORY);
+    for (uint32_t valid = 0; valid < 4; valid++) {
+        int number = 5 + (int)valid; /* another one: what was renamed has just changed */
+        char name[16];
+        file_name(name, number);
+        file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX, valid);
+        assert_true(keep_number(f, number, start));
+        uint32_t looked = tick_after(start, valid); /* when it looks, and finds it unchanged */
+        assert_true(find_number(f, number, looked));
+        assert_int_equal(renameat(folder, name, folder, "away"), 0);
+        if (valid > 0)
+            assert_true(find_number(f, number, tick_after(looked, valid - 1)));
+        assert_false(find_number(f, number, tick_after(looked, valid)));
+        assert_int_equal(count(f), 0);
+        assert_int_equal(renameat(folder, "away", folder, name), 0);
+        file_cache_done(&f->files);
+    }
+    close(folder);
+}
+
 static void refused(void **state)
 {
     struct folder *f = *state;
     char deep[FILE_CACHE_PATH + 16] = "";
-    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX);
+    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX, 0);
     for (size_t len = FILE_CACHE_PATH - 3; len <= FILE_CACHE_PATH + 1; len++) { /* ".//.../1.txt", with its NUL */
         size_t own = len - strlen(f->root) - 1;
         memset(deep, '/', own);
@@ -192,7 +217,7 @@ static void refused(void **state)
     file_cache_done(&f->files);
     /* No memory. */
     f->fixture.fail_after = 0;
-    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX);
+    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX, 0);
     assert_false(keep_number(f, 4, 0));
     assert_true(keep_number(f, 4, 0));
     f->fixture.fail_after = -1;
@@ -203,9 +228,8 @@ static void refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(found),
-        cmocka_unit_test(bounded),
-        cmocka_unit_test(let_go),
+        cmocka_unit_test(found),   cmocka_unit_test(bounded),
+        cmocka_unit_test(let_go),  cmocka_unit_test(looks_after_a_while),
         cmocka_unit_test(refused),
     };
     return cmocka_run_group_tests(tests, open_folder, close_folder);

@@ -244,6 +244,20 @@ def test_bounded(start_probe, settled, most):
     wait_for(lambda: descriptors(server) <= before, seconds=10)
 
 
+def test_look_that_holds(start_probe, folder):
+    """With open_files_valid_ms, what was found is sent for so long; then the change is seen."""
+    server = start_probe("workers=1", f"root={folder / 'root'}", "open_files_valid_ms=1500")
+    with server.connect(timeout=60) as connection:
+        began = time.monotonic()
+        assert connection.ask(path="/file/hello.txt").body == HELLO
+        shutil.move(folder / "other.txt", folder / "root" / "hello.txt")
+        seen = connection.ask(path="/file/hello.txt").body
+        if time.monotonic() - began < 1.4:  # else this machine was held up, and it may have looked again
+            assert seen == HELLO
+        wait_for(lambda: connection.ask(path="/file/hello.txt").body == b"Another file's text")
+        assert time.monotonic() - began > 1.4
+
+
 def test_just_changed_is_not_kept(server, folder, asks):
     """It may change again within the same tick of the file system's clock, and look the same."""
     path = folder / "root" / "hello.txt"

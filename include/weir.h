@@ -124,8 +124,8 @@ typedef struct weir_config {
     /* Small files that a worker keeps open between requests for them, see weir_send_file(); at most 64, default 64 or
      * what an eighth of the descriptors allows, and max_connections if it is given; WEIR_OFF. */
     int open_files;
-    /* Milliseconds, up to 2000, for which a look at such a file holds: requests meanwhile get what was found then, also if the file has
-     * been changed since. Default WEIR_OFF: each request looks. */
+    /* Milliseconds, up to 2000, for which a look at such a file holds: requests meanwhile get the file that was found then, also if it has
+     * been replaced or removed since. Default WEIR_OFF: each request looks. */
     int open_files_valid_ms;
 
     int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */
@@ -514,8 +514,8 @@ WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, 
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------ */
 
-/* Waits at least ms. Returns 0; WEIR_ECLOSED as soon as the client goes, or at once if it has gone and no wait has said so yet (later ones
- * are not shortened, so that a loop does not spin); WEIR_ECANCELED when the server's stop cuts it. Suspends. */
+/* Waits at least ms. Returns 0; WEIR_ECLOSED as soon as the client goes, or at once if it has gone and no weir_sleep() or weir_await_fd()
+ * has said so yet (later ones are not shortened, so that a loop does not spin); WEIR_ECANCELED when the server's stop cuts it. Suspends. */
 WEIR_API int weir_sleep(weir_ctx *c, int ms);
 
 /* Lets other work of this worker run. */
@@ -524,7 +524,7 @@ WEIR_API void weir_yield(weir_ctx *c);
 #define WEIR_READABLE 1
 #define WEIR_WRITABLE 2
 /* Waits until fd (non-blocking, not otherwise registered here) is readable and/or writable. timeout_ms 0: no limit. Returns the events, or
- * WEIR_ETIMEDOUT, WEIR_ECLOSED (the client has gone), WEIR_ECANCELED, WEIR_ESYS. Suspends. */
+ * WEIR_ETIMEDOUT, WEIR_ECLOSED (the client has gone, told once as by weir_sleep()), WEIR_ECANCELED, WEIR_ESYS. Suspends. */
 WEIR_API int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms);
 
 /* Runs fn(arg) on another thread and returns what it returned. fn must not use c. WEIR_ENOMEM when no thread can be had. Suspends. */

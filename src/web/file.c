@@ -62,9 +62,10 @@ static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
  */
 static bool read_small(struct exchange *x, int fd, size_t size)
 {
-    struct iovec part = {.iov_base = x->ops->place(x, size), .iov_len = size};
-    if (part.iov_base && preadv2(fd, &part, 1, 0, RWF_NOWAIT) == (ssize_t)size)
-        return true; /* all of it is in memory, and it has not become shorter */
+    char beyond;
+    struct iovec parts[] = {{.iov_base = x->ops->place(x, size), .iov_len = size}, {.iov_base = &beyond, .iov_len = 1}};
+    if (parts[0].iov_base && preadv2(fd, parts, 2, 0, RWF_NOWAIT) == (ssize_t)size)
+        return true; /* all of it is in memory, and it is as long as it was */
     x->ops->discard(x);
     return false;
 }

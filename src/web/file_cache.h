@@ -5,7 +5,7 @@
  * What is kept was opened by beneath_open(), and is handed out only while a stat() of its whole path tells the same file
  * in the same state: device, inode, size, and the times of its last changes to the nanosecond. A file that was renamed,
  * replaced, removed, or had its permissions changed is thus seen at once, and so is a folder or a link on the way that
- * leads elsewhere now. stat() follows links out of the folder, but it only compares: what is read is the descriptor that
+ * leads elsewhere now; or, where a look holds for a while, that much later. stat() follows links out of the folder, but it only compares: what is read is the descriptor that
  * was opened beneath it. Only of a folder that was moved out, with a link left in its place, it says that nothing has
  * changed: so nothing stays open for long, and beneath_open() soon has the word again, however often a file is asked for.
  *

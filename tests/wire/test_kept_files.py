@@ -24,7 +24,7 @@ FILES = 64
 def settled(tmp_path_factory):
     """A folder for each test, made long enough ago; what lies beside the served one must not be reached."""
     base = tmp_path_factory.mktemp("settled")
-    for number in range(20):
+    for number in range(30):
         folder = base / str(number)
         (folder / "root" / "nested").mkdir(parents=True)
         (folder / "outside").mkdir()
@@ -250,12 +250,24 @@ def test_look_that_holds(start_probe, folder):
     with server.connect(timeout=60) as connection:
         began = time.monotonic()
         assert connection.ask(path="/file/hello.txt").body == HELLO
+        assert kept(server, folder) == [str(folder / "root" / "hello.txt")]
         shutil.move(folder / "other.txt", folder / "root" / "hello.txt")
         seen = connection.ask(path="/file/hello.txt").body
         if time.monotonic() - began < 1.4:  # else this machine was held up, and it may have looked again
             assert seen == HELLO
         wait_for(lambda: connection.ask(path="/file/hello.txt").body == b"Another file's text")
         assert time.monotonic() - began > 1.4
+
+
+@pytest.mark.parametrize("text", [b"longer than it was, by far", b"short", b""])
+def test_rewritten_while_a_look_holds(start_probe, folder, text):
+    """What is sent is whole: a file that is no longer as long as it was found is opened anew."""
+    server = start_probe("workers=1", f"root={folder / 'root'}", "open_files_valid_ms=2000")
+    with server.connect(timeout=60) as connection:
+        assert connection.ask(path="/file/hello.txt").body == HELLO
+        assert kept(server, folder) == [str(folder / "root" / "hello.txt")]
+        (folder / "root" / "hello.txt").write_bytes(text)
+        assert connection.ask(path="/file/hello.txt").body == text
 
 
 def test_just_changed_is_not_kept(server, folder, asks):

@@ -50,7 +50,7 @@ int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
         return WEIR_EINVAL;
     context_before_wait(c);
     struct exchange *x = c->x;
-    if (x->gone)
+    if (x->gone && !x->told)
         return tell_gone(x);
     uint32_t wanted = (events & WEIR_READABLE ? POLLER_READ : 0u) | (events & WEIR_WRITABLE ? POLLER_WRITE : 0u);
     x->waiting = WAIT_OTHER;
@@ -58,7 +58,7 @@ int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
     int result = wait_descriptor(c->web->loop, fd, wanted, (uint32_t)timeout_ms, TIMER_WAIT);
     x->waiting = WAIT_NONE;
     x->fiber = NULL;
-    if (result == WEIR_ECLOSED)
+    if (x->gone && (result == WEIR_ETIMEDOUT || result == WEIR_ECLOSED))
         return tell_gone(x);
     if (result < 0)
         return result;

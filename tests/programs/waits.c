@@ -159,6 +159,17 @@ static void raise_flag(weir_ctx *c)
     weir_reply_text(c, "raising");
 }
 
+/* Waits again and again, whatever it is told. */
+static void wait_carelessly(weir_ctx *c)
+{
+    struct site *site = weir_server_data(c);
+    bool sleeps = strcmp(weir_param(c, "how"), "sleep") == 0;
+    site->flag = false;
+    while (!site->flag)
+        (void)(sleeps ? weir_sleep(c, 50) : weir_await_fd(c, site->pipe[0], WEIR_READABLE, 50));
+    note(site, "ended");
+}
+
 /* ---- Writing before a wait */
 
 #define PIECE 6000
@@ -216,6 +227,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/poke", poke_pipe);
     weir_get(s, "/offload/{value}", offload);
     weir_get(s, "/yield", yield_until_flag);
+    weir_get(s, "/carelessly/{how}", wait_carelessly);
     weir_get(s, "/raise", raise_flag);
     weir_get(s, "/write/{how}/{rounds}", write_and_wait);
     weir_post(s, "/write/{how}/{rounds}", write_and_wait);

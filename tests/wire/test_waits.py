@@ -113,6 +113,20 @@ def test_a_client_that_had_gone_is_told_once(waits, journal):
     assert noted == [f"{ECLOSED}:short", f"{ECLOSED}:whole"]
 
 
+@pytest.mark.parametrize("how", ["sleep", "await"])
+def test_a_handler_that_does_not_care_leaves_the_worker_to_others(waits, journal, how):
+    """It waits again and again, whatever it is told, long after its client has gone."""
+    with waits.connect() as connection:
+        connection.send(request(path=f"/carelessly/{how}"), "GET")
+        connection.expect_open(0.1)
+        reset(connection)
+    for _ in range(20):
+        assert waits.ask(path="/sleep/10").text() == "sleep:0"
+    assert "ended" not in journal()
+    waits.ask(path="/raise")
+    assert journal(wait=True) == "ended"
+
+
 def test_await_fd(waits):
     """Ready at once, when it gets ready, or not in time; the same descriptor again and again."""
     with waits.connect() as connection:

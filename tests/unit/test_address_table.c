@@ -134,19 +134,33 @@ static void keeps_what_is_counted(void **state)
     assert_int_equal(pages(c), 0);
 }
 
-/* Small tables have shards that share pages. */
-static void small_tables_too(void **state)
+/* Shards of a smaller table share pages: what one gives back must not be its neighbours'. */
+static void neighbours_keep_theirs(void **state)
 {
     struct counted *c = *state;
     address_table_done(&c->table);
-    assert_int_equal(address_table_init(&c->table, &c->memory, 256, LIMIT), 0);
+    assert_int_equal(address_table_init(&c->table, &c->memory, 3000, LIMIT), 0);
     for (int round = 0; round < 3; round++) {
-        uint32_t slots[256];
-        for (uint32_t i = 0; i < 256; i++)
-            assert_true(enter(c, i, &slots[i]));
+        for (uint32_t i = 0; i < 1000; i++)
+            assert_true(enter(c, i, &c->slots[i]));
+        /* Every second shard is left by all of its addresses. */
+        for (uint32_t i = 0; i < 1000; i++)
+            if ((c->slots[i] - 1) % ADDRESS_SHARDS % 2 == 0)
+                address_table_leave(&c->table, c->slots[i]);
+        size_t before = pages(c);
         address_table_trim(&c->table);
-        for (uint32_t i = 0; i < 256; i++)
-            address_table_leave(&c->table, slots[i]);
+        assert_true(pages(c) < before || (size_t)sysconf(_SC_PAGESIZE) > c->table.stride);
+        for (uint32_t i = 0; i < 1000; i++) {
+            bool left = (c->slots[i] - 1) % ADDRESS_SHARDS % 2 == 0;
+            uint32_t slots[LIMIT], one;
+            for (int more = left ? 0 : 1; more < LIMIT; more++)
+                assert_true(enter(c, i, &slots[more]));
+            assert_false(enter(c, i, &one));
+            for (int more = left ? 0 : 1; more < LIMIT; more++)
+                address_table_leave(&c->table, slots[more]);
+            if (!left)
+                address_table_leave(&c->table, c->slots[i]);
+        }
         address_table_trim(&c->table);
     }
 }
@@ -157,7 +171,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(limits_each_address, open_table, close_table),
         cmocka_unit_test_setup_teardown(gives_back_when_empty, open_table, close_table),
         cmocka_unit_test_setup_teardown(keeps_what_is_counted, open_table, close_table),
-        cmocka_unit_test_setup_teardown(small_tables_too, open_table, close_table),
+        cmocka_unit_test_setup_teardown(neighbours_keep_theirs, open_table, close_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

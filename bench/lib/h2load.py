@@ -1,7 +1,8 @@
 """Runs h2load as a client of HTTP/1.1 and reads what it reports.
 
 It is told how many requests to send, not how long: then each of them is accounted for. Told a time, it keeps silent about those on
-connections that ended too early. How many fit into a time is asked of it before, by a short run that is told one and does not count.
+connections that ended too early, and may wait for ever for one that is being opened anew when the time is up. How many fit into a time is
+found before, by runs that do not count, of more and more requests.
 
 SPDX-License-Identifier: MIT
 """
@@ -12,7 +13,8 @@ import re
 from .watch import LoadError
 
 STUCK_SECONDS = 20  # a connection that is silent for so long is given up, and its requests are errors
-PACE_SECONDS = 1
+PACE_SECONDS = 0.5  # a run of at least so long tells the pace
+PACE_FACTOR = 4
 
 _UNITS = {"us": 1e-6, "ms": 0.001, "s": 1}
 
@@ -30,11 +32,6 @@ def command(url, connections, requests, headers=()):
     return [*_line(connections, headers), f"-n{requests}", f"-N{STUCK_SECONDS}s", url]
 
 
-def pace_command(url, connections, headers=()):
-    """The command line of a run that tells for how many requests command() can ask."""
-    return [*_line(connections, headers), f"-D{PACE_SECONDS}s", url]
-
-
 def _counts(output):
     """Its counts of requests and of statuses by name, as {"total", "succeeded", ..., "2xx", ...}."""
     found = {}
@@ -44,14 +41,6 @@ def _counts(output):
             raise LoadError(f"h2load gave no report: {' '.join(output.split())[-300:]}")
         found.update({name: int(count) for count, name in re.findall(r"(\d+) (\w+)", line.group(1))})
     return found
-
-
-def parse_pace(output):
-    """Replies a second, of a run of pace_command(). LoadError when there were none."""
-    done = _counts(output)["done"]
-    if not done:
-        raise LoadError("h2load got no reply at all")
-    return done / PACE_SECONDS
 
 
 def parse(output):
@@ -64,3 +53,12 @@ def parse(output):
         wrong = ", ".join(f"{found[name]:,} {name}" for name in ("succeeded", "errored", "timeout", "2xx", "3xx", "4xx", "5xx"))
         raise LoadError(f"h2load saw errors: of {found['total']:,} requests {wrong}")
     return found["total"], float(took.group(1)) * _UNITS[took.group(2)]
+
+
+def find_pace(requests, run):
+    """Replies a second: run(requests) gives (requests, seconds) of a run, which is made with more of them until it takes long enough."""
+    while True:
+        done, seconds = run(requests)
+        if seconds >= PACE_SECONDS:
+            return done / seconds
+        requests *= PACE_FACTOR

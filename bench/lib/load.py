@@ -49,8 +49,12 @@ def closed(instance, program, connections, seconds, script=None, headers=(), thr
 def second(instance, program, connections, seconds):
     """h2load: as many requests as replies allow, by another client than wrk. {"rate", "requests", "seconds", ...}"""
     url = instance.url + program.path
-    pace = h2load.parse_pace(run(h2load.pace_command(url, connections, program.request_headers), h2load.PACE_SECONDS + 60))
-    command = h2load.command(url, connections, max(connections, round(pace * seconds)), program.request_headers)
+
+    def line(requests):
+        return h2load.command(url, connections, requests, program.request_headers)
+
+    pace = h2load.find_pace(connections, lambda requests: h2load.parse(run(line(requests), seconds + 60)))
+    command = line(max(connections, round(pace * seconds)))
     with _watch(instance) as watch:
         output = run(command, seconds + 60)
     requests, taken = h2load.parse(output)

@@ -31,7 +31,7 @@ def _scenario(name, options):
     if name == PIPELINED:
         measure = lambda instance: load.closed(instance, program, 64, seconds, script=wrk.PIPELINE)  # noqa: E731
     elif name == SECOND:
-        seconds += h2load.PACE_SECONDS
+        seconds += h2load.PACE_FACTOR * h2load.PACE_SECONDS
         measure = lambda instance: load.second(instance, program, 64, options.seconds)  # noqa: E731
     elif name == CLOSE:
         measure = lambda instance: load.closed(instance, program, 64, seconds, headers=["Connection: close"])  # noqa: E731

@@ -14,7 +14,7 @@ The size on disk is that of what its manifest names as needed to run, without de
 libraries it is that and the shared libraries that its processes have mapped when they rest, each file once and as it lies on the disk, except
 those of Debian's packages libc6 and libgcc-s1 (the C library and `libgcc_s.so.1`), which are on every system, and modules of the name
 service (`libnss_*`), which are the system's choice. What an interpreter reads and the manifest does not name, as the class library of Java and
-the standard library of Python, is in neither."""
+the modules of Python that are text, is in neither."""
 
 STARTS = "start"
 

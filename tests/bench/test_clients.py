@@ -59,11 +59,6 @@ status codes: 0 2xx, 0 3xx, 0 4xx, 0 5xx
     "no report": "h2load: -m: bad option\n",
 }
 
-H2LOAD_PACE = """finished in 1.00s, 128493.00 req/s, 14.09MB/s
-requests: 128493 total, 128501 started, 128493 done, 128493 succeeded, 0 failed, 0 errored, 0 timeout
-status codes: 128493 2xx, 0 3xx, 0 4xx, 0 5xx
-"""
-
 STEADY = (
     '{"issued": 2000, "done": %d, "errors": %d, "unanswered": %d, "bytes": 230000, "seconds": 1.999, "counted": 2000, '
     '"p50_us": 66.6, "p90_us": 90.1, "p99_us": 391.8, "p999_us": 694.8, "max_us": 786.9}\n'
@@ -123,10 +118,17 @@ def test_h2load_errors_are_errors(output):
         h2load.parse(output)
 
 
-def test_h2load_tells_its_pace():
-    assert h2load.parse_pace(H2LOAD_PACE) == 128493
-    with pytest.raises(LoadError):
-        h2load.parse_pace(H2LOAD_FAILED["nobody listens"])
+def test_h2load_finds_the_pace():
+    """By runs of more and more requests, the last of which is long enough to tell."""
+    asked = []
+
+    def run(requests):
+        asked.append(requests)
+        return requests, requests / 1000
+
+    assert h2load.find_pace(64, run) == 1000
+    assert asked == [64, 256, 1024]
+    assert h2load.find_pace(64, lambda requests: (requests, 9)) == 64 / 9
 
 
 def test_h2load_command():

@@ -323,7 +323,7 @@ static inline void fibers_settle(struct fibers *f, struct fiber *fiber)
         return;
     if (fiber->dead)
         fiber_reset(fiber);
-    fiber->owner = NULL;
+    fiber->label = NULL;
     account_give(f->account, f->stack_size);
     fibers_insert(f, fiber);
 }
@@ -346,6 +346,7 @@ bool fibers_resume_ready(struct fibers *f)
     struct list *l;
     while ((l = list_pop_front(&now))) {
         struct fiber *fiber = container_of(l, struct fiber, link);
+        atomic_store_explicit(&f->label, fiber->label, memory_order_relaxed);
         switch_to_fiber(f, fiber);
         fibers_settle(f, fiber);
     }

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct fibers;
@@ -35,7 +36,7 @@ struct fiber {
     int result;        /* what the waker said */
     bool lean;         /* idle, and its pages were given back */
     bool dead;         /* left for good: its frames have to be laid out anew */
-    void *owner;       /* whatever runs on it may leave a mark here */
+    const char *label; /* see fiber_label() */
     void *tsan;        /* ThreadSanitizer's record */
     void *asan;        /* AddressSanitizer's fake stack while parked */
     unsigned valgrind; /* Valgrind's stack number */
@@ -50,7 +51,8 @@ struct fibers {
     struct list idle;  /* least recently used last; the lean ones are the last */
     struct list *lean; /* the first lean one, or &idle */
     struct list ready;
-    struct fiber *current; /* NULL on the thread's own stack */
+    struct fiber *current;       /* NULL on the thread's own stack */
+    _Atomic(const char *) label; /* of the fiber that runs, or ran last; any thread may look */
     void *main_stack_pointer;
     uint32_t total, idle_count, lean_count;
     uint32_t promised;        /* fibers that there are at least, see fibers_promise() */
@@ -86,6 +88,13 @@ bool fibers_promise(struct fibers *f, uint32_t n) MUST_CHECK;
 /* Gives back half of the stacks that were not needed since the last call, and the pages of the rest of those; or all that are idle, down to one
  * and to what is promised or was made beforehand. From main only. */
 void fibers_trim(struct fibers *f, bool all);
+
+/* Says what the running fiber is about, or NULL. The text has to stay while it is. */
+static inline void fiber_label(struct fibers *f, const char *label)
+{
+    f->current->label = label;
+    atomic_store_explicit(&f->label, label, memory_order_relaxed);
+}
 
 /* Parks the running fiber until fiber_wake(); returns the waker's result. No lock may be held. */
 int fiber_park(struct fibers *f);

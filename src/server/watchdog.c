@@ -46,7 +46,7 @@ static void watchdog_look(struct worker *w, struct watched *seen, int ms)
     if (seen->told)
         return;
     seen->told = true;
-    const char *pattern = atomic_load_explicit(&w->web.serving, memory_order_relaxed);
+    const char *pattern = atomic_load_explicit(&w->loop.fibers.label, memory_order_relaxed);
     log_warn(&w->server->log, "worker %d has not come back for %d ms: a handler of %s does not wait or yield", w->index,
              ms, pattern ? pattern : "an unknown route");
 }

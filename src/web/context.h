@@ -33,7 +33,6 @@ struct web {
     int worker_index;
     struct known_type types[KNOWN_TYPES]; /* by address; one that does not find its place pushes another out */
     struct file_cache files;
-    _Atomic(const char *) serving; /* the pattern of the handler that runs, for the watchdog */
 };
 
 /* A call for the end of the request. */

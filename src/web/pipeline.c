@@ -207,7 +207,6 @@ static void context_route(weir_ctx *c)
     case ROUTER_FOUND: {
         const struct route *route = c->match.value;
         c->handler = route->handler;
-        atomic_store_explicit(&c->web->serving, c->match.pattern, memory_order_relaxed);
         c->route_data = route->data;
         context_use_group(c, route->group);
         if (unlikely(x->body_length != 0))
@@ -245,6 +244,7 @@ static bool web_handle(struct exchange *x)
 {
     weir_ctx *c = context_begin(x);
     context_route(c);
+    fiber_label(&c->web->loop->fibers, c->match.pattern);
     if (!exchange_admit(x, context_class(c)))
         return false;
     if (likely(!c->chain))

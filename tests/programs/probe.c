@@ -155,6 +155,12 @@ static void block(weir_ctx *c)
     weir_reply_text(c, "blocked");
 }
 
+static void sleep_and_block(weir_ctx *c)
+{
+    weir_sleep(c, 500);
+    block(c);
+}
+
 /* A piece, a sleep, a piece: shows that what is written goes out before a wait. */
 static void live(weir_ctx *c)
 {
@@ -404,6 +410,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/sleep/{ms:[0-9]+}", sleep_and_reply);
     weir_post(s, "/sleep/{ms:[0-9]+}", sleep_and_reply);
     weir_get(s, "/block/{ms:[0-9]+}", block);
+    weir_get(s, "/sleep-and-block/{ms:[0-9]+}", sleep_and_block);
     weir_get(s, "/live/{ms:[0-9]+}", live);
     weir_get(s, "/pieces/{count:[0-9]+}/{size:[0-9]+}", pieces);
     weir_get(s, "/status/{status:[0-9]+}", status);

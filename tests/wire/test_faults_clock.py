@@ -105,6 +105,18 @@ def told(server):
     return server.error_text().count("has not come back")
 
 
+def test_watchdog_names_who_has_waited(start_probe):
+    """It is the handler that goes on after a wait, and not the one that was served meanwhile."""
+    server = start_probe("workers=1")
+    with server.connect(timeout=60) as connection:
+        connection.send(request(path="/sleep-and-block/500"), "GET")
+        for _ in range(10):
+            assert server.ask().status == 200
+        assert connection.reply().status == 200
+    wait_for(lambda: told(server) == 1)
+    assert "a handler of /sleep-and-block/" in server.error_text()
+
+
 @pytest.mark.parametrize("jump", [HOUR, -HOUR])
 def test_watchdog_when_the_time_of_day_jumps(start_probe, clocks, jump):
     """It goes on looking, and does not look all the time."""

@@ -19,17 +19,13 @@ PACE_FACTOR = 4
 _UNITS = {"us": 1e-6, "ms": 0.001, "s": 1}
 
 
-def _line(connections, headers):
+def command(url, connections, requests, headers=()):
+    """The command line of a run of so many requests."""
     threads = min(len(os.sched_getaffinity(0)), connections)
     line = ["h2load", "--h1", f"-t{threads}", f"-c{connections}", "-m1"]
     for header in headers:
         line += ["-H", header]
-    return line
-
-
-def command(url, connections, requests, headers=()):
-    """The command line of a run of so many requests."""
-    return [*_line(connections, headers), f"-n{requests}", f"-N{STUCK_SECONDS}s", url]
+    return [*line, f"-n{requests}", f"-N{STUCK_SECONDS}s", url]
 
 
 def _counts(output):

@@ -74,7 +74,7 @@ static bool same_time(struct timespec a, struct timespec b)
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-/* Whether the path still leads to the file, and the file is as it was. */
+/* Whether the path still leads to the file, and the file is as it was: by a look, or by one that still holds. */
 static bool still_same(struct kept_file *k, uint32_t now, uint32_t valid_ms)
 {
     if (ticks_between(k->looked, now) < (int32_t)valid_ms)

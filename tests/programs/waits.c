@@ -159,6 +159,25 @@ static void raise_flag(weir_ctx *c)
     weir_reply_text(c, "raising");
 }
 
+/* Waits without a limit for what never comes, with output that the client has not taken. */
+static void await_behind_output(weir_ctx *c)
+{
+    char piece[1024], text[32];
+    int pipe[2];
+    memset(piece, 'x', sizeof(piece));
+    for (int left = number(c, "pieces"); left > 0; left--) {
+        if (weir_write(c, piece, sizeof(piece)) != 0)
+            return;
+        weir_yield(c); /* sends it */
+    }
+    if (pipe2(pipe, O_NONBLOCK | O_CLOEXEC) != 0)
+        return;
+    snprintf(text, sizeof(text), "behind:%d", weir_await_fd(c, pipe[0], WEIR_READABLE, 0));
+    note(weir_server_data(c), text);
+    close(pipe[0]);
+    close(pipe[1]);
+}
+
 /* Waits again and again, whatever it is told. */
 static void wait_carelessly(weir_ctx *c)
 {
@@ -224,6 +243,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/sleep/{ms}", sleep_some);
     weir_get(s, "/sleep-carelessly/{ms}", sleep_carelessly);
     weir_get(s, "/await/{ms}", await_pipe);
+    weir_get(s, "/await-behind/{pieces}", await_behind_output);
     weir_get(s, "/poke", poke_pipe);
     weir_get(s, "/offload/{value}", offload);
     weir_get(s, "/yield", yield_until_flag);
@@ -257,8 +277,8 @@ int main(int argc, char **argv)
     block_signal();
     if (pipe2(site.pipe, O_NONBLOCK | O_CLOEXEC) != 0)
         return 1;
-    weir_server *s =
-        weir_server_new(&(weir_config){.port = WEIR_ANY, .workers = 1, .log_level = WEIR_OFF, .server_data = &site});
+    weir_server *s = weir_server_new(&(weir_config){
+        .port = WEIR_ANY, .workers = 1, .log_level = WEIR_OFF, .write_timeout_ms = 2000, .server_data = &site});
     add_routes(s);
     int error = weir_server_start(s);
     if (!error) {

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from client import request
+from client import open_socket, request
 from conftest import Server
 
 pytestmark = pytest.mark.threaded
@@ -141,6 +141,20 @@ def test_await_fd(waits):
         assert connection.ask(path="/await/0?write").text() == "await:2"
         waits.ask(path="/poke")
         assert connection.ask(path="/await/0").text() == "await:1"
+
+
+def test_await_fd_of_a_client_that_takes_nothing(waits, journal):
+    """That it is cut for that is no timeout of a wait without a limit. Of replies of many sizes, some fill the kernel's buffers and wait no more."""
+    crowd = [open_socket(waits.address, receive_buffer=4096) for _ in range(8, 160, 2)]
+    for pieces, client in zip(range(8, 160, 2), crowd):
+        client.sendall(request(path=f"/await-behind/{pieces}"))
+    noted = journal(wait=True).split()
+    for client in crowd:
+        client.close()
+    while more := journal():
+        noted += more.split()
+        time.sleep(0.5)
+    assert set(noted) == {f"behind:{ECLOSED}"}
 
 
 def test_offload(waits):

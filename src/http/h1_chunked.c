@@ -66,11 +66,13 @@ const char *h1_chunked_reason(const struct h1_chunked *d)
     return reasons[d->reason];
 }
 
-#define CHUNK_DIGITS_MAX 15 /* more would overflow a length */
+#define CHUNK_DIGITS_MAX   15 /* more would overflow a length */
+#define DATA_PER_EXTENSION 16 /* bytes of data that pay for one of an extension */
 
 void h1_chunked_begin(struct h1_chunked *d, uint16_t extension_max, uint16_t trailer_max)
 {
-    *d = (struct h1_chunked){.extension_left = extension_max, .trailer_left = trailer_max};
+    *d = (struct h1_chunked){
+        .extension_left = extension_max, .extension_max = extension_max, .trailer_left = trailer_max};
 }
 
 static int refuse_as(struct h1_chunked *d, enum reason reason, enum h1_chunked_event event)
@@ -91,15 +93,39 @@ static unsigned hex_value(char c)
     return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a' + 10);
 }
 
+/* Counts a byte that is read and dropped. */
+static int extension_count(struct h1_chunked *d)
+{
+    if (d->extension_left == 0)
+        return refuse_as(d, REASON_EXTENSION_LONG, CHUNKED_LONG_EXTENSION);
+    d->extension_left--;
+    return 0;
+}
+
+/* Data of len bytes comes, and pays for extensions. */
+static void extension_refill(struct h1_chunked *d, uint64_t len)
+{
+    uint64_t paid = len / DATA_PER_EXTENSION, room = (uint64_t)d->extension_max - d->extension_left;
+    d->extension_left = (uint16_t)(d->extension_left + (paid < room ? paid : room));
+}
+
+static int size_digit(struct h1_chunked *d, char c)
+{
+    bool zero = c == '0' && d->digits == 0, first = !d->sized;
+    d->sized = true;
+    if (zero)
+        return first ? 0 : extension_count(d);
+    if (d->digits++ == CHUNK_DIGITS_MAX)
+        return refuse(d, REASON_SIZE_LARGE);
+    d->left = d->left * 16 + hex_value(c);
+    return 0;
+}
+
 static int size_byte(struct h1_chunked *d, char c)
 {
-    if (scan_is(c, SCAN_HEX)) {
-        if (d->digits++ == CHUNK_DIGITS_MAX)
-            return refuse(d, REASON_SIZE_LARGE);
-        d->left = d->left * 16 + hex_value(c);
-        return 0;
-    }
-    if (d->digits == 0)
+    if (scan_is(c, SCAN_HEX))
+        return size_digit(d, c);
+    if (!d->sized)
         return refuse(d, REASON_SIZE_EMPTY);
     if (c == '\r')
         d->phase = PHASE_SIZE_LF;
@@ -147,12 +173,7 @@ static int extension_byte(struct h1_chunked *d, char c)
     d->phase = extension_next(d->phase, c);
     if (d->phase == PHASE_SIZE)
         return refuse(d, REASON_EXTENSION);
-    if (d->phase == PHASE_SIZE_LF)
-        return 0;
-    if (d->extension_left == 0)
-        return refuse_as(d, REASON_EXTENSION_LONG, CHUNKED_LONG_EXTENSION);
-    d->extension_left--;
-    return 0;
+    return d->phase == PHASE_SIZE_LF ? 0 : extension_count(d);
 }
 
 static int size_lf_byte(struct h1_chunked *d, char c)
@@ -161,6 +182,8 @@ static int size_lf_byte(struct h1_chunked *d, char c)
         return refuse(d, REASON_SIZE_CR);
     d->phase = d->left > 0 ? PHASE_DATA : PHASE_TRAILER_LINE;
     d->digits = 0;
+    d->sized = false;
+    extension_refill(d, d->left);
     return 0;
 }
 

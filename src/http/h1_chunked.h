@@ -10,16 +10,18 @@
 
 #include <stdint.h>
 
-#define CHUNK_EXTENSION_MAX 1024 /* bytes of extensions in a body, unless set otherwise */
+#define CHUNK_EXTENSION_MAX 1024 /* bytes of extensions beyond what data has paid for, unless set otherwise */
 #define CHUNK_TRAILER_MAX   4096 /* bytes of trailer fields, likewise */
 
 struct h1_chunked {
     uint64_t left;                         /* of the present chunk */
     uint16_t extension_left, trailer_left; /* bytes that may still come */
+    uint16_t extension_max;                /* the most that extension_left is */
     uint16_t trailer_len;                  /* bytes of trailer fields collected */
     uint16_t part;                         /* where the present name or value begins among them */
     uint8_t phase;
-    uint8_t digits;
+    uint8_t digits; /* of the size, but for leading zeros */
+    bool sized;     /* the size has a digit */
     uint8_t reason; /* why the body was refused, see h1_chunked_reason(); 0: it was not */
 };
 
@@ -32,7 +34,10 @@ enum h1_chunked_event {
     CHUNKED_LONG_TRAILER = -3,   /* more trailer fields than there may be */
 };
 
-/* Begins with a new body, whose extensions and trailer section may have so many bytes. */
+/*
+ * Begins with a new body, whose trailer section may have trailer_max bytes. Extensions, and leading zeros of sizes, may have extension_max, and one more for each
+ * 16 bytes of data that came since; so what is read and dropped is little beside the data, however long the body.
+ */
 void h1_chunked_begin(struct h1_chunked *d, uint16_t extension_max, uint16_t trailer_max);
 
 /*

@@ -21,8 +21,8 @@ enum phase {
     PHASE_LINE_END
 };
 
-#define VERSION_LEN       10 /* "HTTP/1.1\r\n" */
-#define LENGTH_DIGITS_MAX 19 /* of a length that fits 63 bits; more leading zeros than that are nobody's */
+#define VERSION_LEN     10 /* "HTTP/1.1\r\n" */
+#define EMPTY_LINES_MAX 8  /* before a request (RFC 9112 section 2.2) */
 
 int h1_too_long(const struct h1_parser *p)
 {
@@ -100,7 +100,7 @@ static COLD int field_content_length(struct h1_parser *p, struct http_head *head
 {
     if (head->flags & HEAD_HAS_LENGTH)
         return refuse(p, 400, "repeated Content-Length");
-    if (value.len == 0 || value.len > LENGTH_DIGITS_MAX)
+    if (value.len == 0)
         return refuse(p, 400, "malformed Content-Length");
     int64_t length = 0;
     for (size_t i = 0; i < value.len; i++) {
@@ -184,15 +184,11 @@ static int field_connection(struct h1_parser *p, struct http_head *head, struct 
 static COLD int field_expect(struct h1_parser *p, struct http_head *head, struct slice value)
 {
     struct slice expectation;
-    bool known = false;
-    while (list_next(&value, &expectation)) {
-        known = slice_equal_nocase(expectation, SLICE("100-continue"));
-        if (!known)
-            break;
+    while (list_next(&value, &expectation)) { /* an empty list expects nothing */
+        if (!slice_equal_nocase(expectation, SLICE("100-continue")))
+            return refuse(p, 417, "unknown expectation");
+        head->flags |= HEAD_EXPECT_CONTINUE;
     }
-    if (!known)
-        return refuse(p, 417, "unknown expectation");
-    head->flags |= HEAD_EXPECT_CONTINUE;
     return 0;
 }
 
@@ -470,18 +466,35 @@ static int parse_fields(struct h1_parser *p, struct http_head *head, const char 
     }
 }
 
+/* Skips empty lines before the request. H1_COMPLETE: something else is there. */
+static COLD int skip_empty_lines(struct h1_parser *p, const char *data, size_t len)
+{
+    for (;;) {
+        size_t at = (size_t)p->empty_lines * 2;
+        if (at == len)
+            return H1_INCOMPLETE;
+        if (data[at] != '\r')
+            return H1_COMPLETE;
+        if (at + 1 == len)
+            return H1_INCOMPLETE;
+        if (data[at + 1] != '\n')
+            return refuse(p, 400, "bare CR");
+        if (p->empty_lines == EMPTY_LINES_MAX)
+            return refuse(p, 400, "too many empty lines before a request");
+        p->empty_lines++;
+    }
+}
+
 int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len)
 {
     if (len == 0)
         return H1_INCOMPLETE;
-    if (p->phase == PHASE_START && data[0] == '\r') {
-        if (len == 1)
-            return H1_INCOMPLETE;
-        if (data[1] != '\n')
-            return refuse(p, 400, "bare CR");
-        p->skipped_line = true;
+    if (p->phase == PHASE_START && (data[0] == '\r' || p->empty_lines > 0)) {
+        int status = skip_empty_lines(p, data, len);
+        if (status != H1_COMPLETE)
+            return status;
     }
-    char *base = data + (p->skipped_line ? 2 : 0);
+    char *base = data + (size_t)p->empty_lines * 2;
     const char *end = data + len;
     head->base = base;
     if (p->phase == PHASE_START && !request_line_quick(p, head, base))

@@ -17,9 +17,9 @@ struct h1_parser {
     uint16_t token; /* where the present token begins */
     uint16_t name, name_len;
     uint8_t phase;
-    bool skipped_line;  /* the one empty line before a request has been ignored */
-    uint8_t codings;    /* transfer codings seen */
-    const char *reason; /* why the head was refused; static */
+    uint8_t empty_lines; /* before the request, which have been ignored */
+    uint8_t codings;     /* transfer codings seen */
+    const char *reason;  /* why the head was refused; static */
 };
 
 /* What h1_parse() returns besides a status to refuse with. */
@@ -37,7 +37,7 @@ static inline void h1_parse_begin(struct h1_parser *p, struct http_head *head)
 
 /*
  * Looks at data[0..len), which begins with the head's first byte, and whose first p->pos bytes have been looked at; len <= HEAD_SIZE_MAX; data[len] is zero
- * and SCAN_SLACK bytes are readable from there. Returns H1_INCOMPLETE, H1_COMPLETE (head is filled; head->base is data, behind an ignored empty line),
+ * and SCAN_SLACK bytes are readable from there. Returns H1_INCOMPLETE, H1_COMPLETE (head is filled; head->base is data, behind ignored empty lines),
  * or the status to refuse with: 400, 414, 417, 431, 501, 505 (p->reason says why).
  */
 int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len);

@@ -14,11 +14,10 @@
 #define SCAN_SLACK 17
 
 enum scan_class {
-    SCAN_TOKEN = 1, /* tchar */
-    SCAN_TARGET =
-        2, /* visible ASCII but for " # < >, which no part of a target may hold: the rest is for the path's decoder to judge */
-    SCAN_VALUE = 4, /* field-vchar, obs-text, space, tab */
-    SCAN_HOST = 8,  /* what the name of a host may hold */
+    SCAN_TOKEN = 1,  /* tchar */
+    SCAN_TARGET = 2, /* visible ASCII but for "#": clients send " < > and the like unescaped, and they are data */
+    SCAN_VALUE = 4,  /* field-vchar, obs-text, space, tab */
+    SCAN_HOST = 8,   /* what the name of a host may hold */
     SCAN_HEX = 16,
 };
 
@@ -105,9 +104,8 @@ static inline const char *scan_target(const char *p)
         /* Moved so that visible ASCII, 0x21 to 0x7e, becomes the smallest of the signed bytes. */
         __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - 0x21)));
         __m128i bad = _mm_cmpgt_epi8(moved, _mm_set1_epi8((char)(0x80 + 0x7e - 0x21)));
-        __m128i quote_hash = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(1)), _mm_set1_epi8('#'));
-        __m128i angles = _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(2)), _mm_set1_epi8('>'));
-        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_or_si128(bad, _mm_or_si128(quote_hash, angles)));
+        __m128i hash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('#'));
+        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_or_si128(bad, hash));
         if (stops)
             return p + (unsigned)__builtin_ctz(stops);
         p += 16;

@@ -31,6 +31,7 @@ static const struct body_case cases[] = {
     {SLICE("000\r\n\r\n"), END("")},
     {SLICE("5\r\nhello\r\n0\r\n\r\n"), END("hello")},
     {SLICE("5\r\nhello\r\n00006\r\n world\r\n0\r\n\r\n"), END("hello world")},
+    {SLICE("00000000000000000000000000000005\r\nhello\r\n00000000000000000000\r\n\r\n"), END("hello")},
     {SLICE("a\r\n0123456789\r\nA\r\nabcdefghij\r\n0\r\n\r\n"), END("0123456789abcdefghij")},
     {SLICE("4\r\n\r\n\r\n\r\n0\r\n\r\n"), END("\r\n\r\n")},
     {SLICE("5;a=b;c=\"d e\"\r\nhello\r\n0;x\r\n\r\n"), END("hello")},
@@ -71,7 +72,7 @@ static const struct body_case cases[] = {
     {SLICE("1000000000000000\r\n"), BAD("")},
     {SLICE("ffffffffffffffff\r\n"), BAD("")},
     {SLICE("10000000000000005\r\nhello\r\n"), BAD("")},
-    {SLICE("0000000000000005\r\nhello\r\n"), BAD("")},
+    {SLICE("0001000000000000000\r\n"), BAD("")},
     /* extensions */
     {SLICE("5;a\nhello\r\n"), BAD("")},
     {SLICE("5;a\rb\r\n"), BAD("")},
@@ -224,7 +225,14 @@ static void limits(void **state)
     (void)state;
     assert_int_equal(repeat("0;", "x", CHUNK_EXTENSION_MAX, "\r\n\r\n"), CHUNKED_END);
     assert_int_equal(repeat("0;", "x", CHUNK_EXTENSION_MAX + 1, "\r\n\r\n"), CHUNKED_LONG_EXTENSION);
-    /* The limit is on the extensions of a body, not of a chunk. */
+    /* The limit is on the extensions of a body, not of a chunk, but for what its data has paid for: a byte for each 16. */
+    assert_int_equal(repeat("", "10;a\r\n0123456789abcdef\r\n", 100000, "0\r\n\r\n"), CHUNKED_END);
+    assert_int_equal(repeat("", "10;ab\r\n0123456789abcdef\r\n", CHUNK_EXTENSION_MAX - 1, "0\r\n\r\n"), CHUNKED_END);
+    assert_int_equal(repeat("", "10;ab\r\n0123456789abcdef\r\n", CHUNK_EXTENSION_MAX + 1, "0\r\n\r\n"),
+                     CHUNKED_LONG_EXTENSION);
+    /* Leading zeros count as extensions. */
+    assert_int_equal(repeat("0", "0", CHUNK_EXTENSION_MAX, "\r\n\r\n"), CHUNKED_END);
+    assert_int_equal(repeat("0", "0", CHUNK_EXTENSION_MAX + 1, "\r\n\r\n"), CHUNKED_LONG_EXTENSION);
     assert_int_equal(repeat("", "1;abcdefghij\r\nx\r\n", CHUNK_EXTENSION_MAX / 10, "0\r\n\r\n"), CHUNKED_END);
     assert_int_equal(repeat("", "1;abcdefghij\r\nx\r\n", CHUNK_EXTENSION_MAX / 10 + 1, "0\r\n\r\n"),
                      CHUNKED_LONG_EXTENSION);
@@ -276,9 +284,6 @@ static void forbidden_trailers(void **state)
 {
     (void)state;
     static const char *const forbidden[] = {
-        "Accept",
-        "accept-encoding",
-        "Age",
         "AUTHORIZATION",
         "Cache-Control",
         "connection",
@@ -287,20 +292,16 @@ static void forbidden_trailers(void **state)
         "content-range",
         "Content-Type",
         "Cookie",
-        "Date",
         "Expect",
-        "Expires",
         "Forwarded",
         "Host",
         "If-Match",
         "if-none-match",
         "Keep-Alive",
-        "Location",
         "Max-Forwards",
-        "Pragma",
+        "Origin",
         "Proxy-Authorization",
         "Range",
-        "Retry-After",
         "Sec-WebSocket-Key",
         "Set-Cookie",
         "TE",
@@ -308,15 +309,13 @@ static void forbidden_trailers(void **state)
         "Trailer",
         "Transfer-Encoding",
         "Upgrade",
-        "Vary",
-        "Via",
-        "WWW-Authenticate",
         "X-Forwarded-For",
     };
     for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++)
         assert_true(trailer_is_forbidden(slice_from(forbidden[i])));
-    static const char *const allowed[] = {"Content-Digest", "content-digest",   "ETag", "X-Checksum", "Hos", "Hosts",
-                                          "Content",        "X-Content-Length", "Ages", "I",          "If"};
+    static const char *const allowed[] = {
+        "Content-Digest",   "Content-MD5", "Date", "ETag", "X-Checksum", "Hos", "Hosts",
+        "X-Content-Length", "Content",     "Age",  "Vary", "Expires",    "I",   "If"};
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
         assert_false(trailer_is_forbidden(slice_from(allowed[i])));
 }

@@ -39,9 +39,12 @@ static const struct head_case cases[] = {
     /* good ones */
     {SLICE(GET HOST "\r\n"), GOOD(0)},
     {SLICE("\r\n" GET HOST "\r\n"), GOOD(0)},
+    {SLICE("\r\n\r\n" GET HOST "\r\n"), GOOD(0)},
+    {SLICE("\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n" GET HOST "\r\n"), GOOD(0)},
     {SLICE("GET / HTTP/1.0\r\n\r\n"), H1_COMPLETE, 0, 0},
     {SLICE("GET / HTTP/1.2\r\nHost: a\r\n\r\n"), GOOD(0)},
     {SLICE("M-SEARCH!#$%&'*+.^_`|~0 * HTTP/1.1\r\nhOST: a\r\n\r\n"), GOOD(0)},
+    {SLICE("GET /\"a\"<b>?q={\"a\":[1,\"<>\"]} HTTP/1.1\r\n" HOST "\r\n"), GOOD(0)},
     {SLICE("get http://a/b?c|d HTTP/1.1\r\nHost: ~a_b-C.9\r\n\r\n"), GOOD(0)},
     {SLICE(GET "Host:\t [::1]:80 \t\r\nX:\r\nY:  \t \r\nZ: \xff\x80\ta\r\n\r\n"), GOOD(0)},
     {SLICE(GET HOST "\r\nGET /next HTTP/1.1\r\n"), GOOD(0)},
@@ -63,6 +66,9 @@ static const struct head_case cases[] = {
     {SLICE("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), GOOD(0)},
     {SLICE(GET "Host: a-name-of-more-than-sixteen-bytes.example.org:80\r\n\r\n"), GOOD(0)},
     {WITH("Expect: 100-Continue\r\n"), GOOD(HEAD_EXPECT_CONTINUE)},
+    {WITH("Expect:\r\n"), GOOD(0)},
+    {WITH("Expect: ,\r\nExpect: \r\n"), GOOD(0)},
+    {WITH("Expect: 100-continue\r\nExpect:\r\n"), GOOD(HEAD_EXPECT_CONTINUE)},
     {WITH("Content-Length: 0\r\n"), LENGTH(0)},
     {WITH("content-length:42\r\n"), LENGTH(42)},
     {WITH("Content-Length: \t007 \t\r\n"), LENGTH(7)},
@@ -70,7 +76,7 @@ static const struct head_case cases[] = {
     {WITH("Transfer-Encoding: chunked\r\n"), GOOD(HEAD_CHUNKED)},
     {WITH("Transfer-Encoding: \tCHUNKED \r\n"), GOOD(HEAD_CHUNKED)},
     {WITH("Content-Length: 9223372036854775807\r\n"), LENGTH(INT64_MAX)},
-    {WITH("Content-Length: 0000000000000000007\r\n"), LENGTH(7)},
+    {WITH("Content-Length: 0000000000000000000000000000000000000000007\r\n"), LENGTH(7)},
     {WITH("Expect: 100-continue,, 100-CONTINUE\r\n"), GOOD(HEAD_EXPECT_CONTINUE)},
     {SLICE(GET "Host: a:\r\n\r\n"), GOOD(0)},
     {SLICE(GET "Host: 0.a.:0\r\n\r\n"), GOOD(0)},
@@ -90,7 +96,9 @@ static const struct head_case cases[] = {
     {SLICE(GET "X: "), MORE},
     {SLICE(GET "X: y\r"), MORE},
     /* the request line */
-    {SLICE("\r\n\r\n" GET HOST "\r\n"), BAD(400)},
+    {SLICE("\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n" GET HOST "\r\n"), BAD(400)},
+    {SLICE("\r\n\rX" GET HOST "\r\n"), BAD(400)},
+    {SLICE("\r\n\n" GET HOST "\r\n"), BAD(400)},
     {SLICE("\n" GET HOST "\r\n"), BAD(400)},
     {SLICE("\rGET / HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
     {SLICE(" GET / HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
@@ -190,9 +198,8 @@ static const struct head_case cases[] = {
     {SLICE(GET "Host: [v1.a]\r\n\r\n"), BAD(400)},
     {SLICE(GET "Host: [::1]:x\r\n\r\n"), BAD(400)},
     {SLICE("GET /a#b HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
-    {SLICE("GET /\"a\" HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
-    {SLICE("GET /a?<b> HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
-    {SLICE("GET /0123456789abcdef> HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
+    {SLICE("GET /a?b#c HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
+    {SLICE("GET /0123456789abcdef# HTTP/1.1\r\n" HOST "\r\n"), BAD(400)},
     {SLICE("GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n"), BAD(400)},
     /* framing */
     {WITH("Content-Length:\r\n"), BAD(400)},
@@ -216,7 +223,7 @@ static const struct head_case cases[] = {
     {WITH("Transfer-Encoding: \x0b"
           "chunked\r\n"),
      BAD(400)},
-    {WITH("Content-Length: 00000000000000000007\r\n"), BAD(400)},
+    {WITH("Content-Length: 00000000009223372036854775808\r\n"), BAD(400)},
     {WITH("Content-Length: 9999999999999999999\r\n"), BAD(400)},
     {WITH("Transfer-Encoding: ,\r\n"), BAD(400)},
     {WITH("Transfer-Encoding: , ,\t\r\nContent-Length: 1\r\n"), BAD(400)},
@@ -234,8 +241,6 @@ static const struct head_case cases[] = {
     {WITH("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n"), BAD(501)},
     {SLICE("GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), BAD(400)},
     {WITH("Expect: 200-ok\r\n"), BAD(417)},
-    {WITH("Expect:\r\n"), BAD(417)},
-    {WITH("Expect: ,\r\n"), BAD(417)},
     {WITH("Expect: x, 100-continue\r\n"), BAD(417)},
     {WITH("Expect: 100-continue, x\r\n"), BAD(417)},
 };
@@ -443,7 +448,7 @@ static void classes(void **state)
     static const char tchar[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     for (unsigned byte = 0; byte < 256; byte++) {
         bool token = byte && strchr(tchar, (int)byte);
-        bool target = byte > 0x20 && byte < 0x7f && !strchr("\"#<>", (int)byte);
+        bool target = byte > 0x20 && byte < 0x7f && byte != '#';
         bool value = byte == '\t' || (byte >= 0x20 && byte != 0x7f);
         char method[] = "G_T / HTTP/1.0\r\n\r\n", path[] = "GET /_ HTTP/1.0\r\n\r\n";
         char name[] = "GET / HTTP/1.0\r\nX_: y\r\n\r\n", field[] = "GET / HTTP/1.0\r\nX: y_z\r\n\r\n";

@@ -141,7 +141,7 @@ typedef struct weir_config {
     int max_header_block;            /* bytes from behind the request line to the end of the head; the same; 431 */
     int max_headers;                 /* in a request; default 100, at most 1000; 431 */
     int64_t max_body;        /* bytes of a request's body; default 1 GiB; WEIR_OFF; see weir_group_max_body(); 413 */
-    int max_chunk_extension; /* bytes of chunk extensions in a body; default 1024; 413 */
+    int max_chunk_extension; /* bytes of chunk extensions beyond 1/16 of the data; default 1024; 413 */
     int max_trailer;         /* bytes of a chunked body's trailer; default 4096; 431 */
     int pipeline_depth;      /* requests of one connection served before others get a turn; default 64 */
     int64_t drain_limit;     /* unread body bytes that are read and dropped to keep a connection; default 65536 */
@@ -154,8 +154,12 @@ typedef struct weir_config {
     int write_timeout_ms;   /* longest time in which a client takes nothing; default 30000 */
     int write_min_rate;     /* bytes a second that a waiting reply is taken with, over write_timeout_ms; default 240 */
     int handler_timeout_ms; /* a handler that waits for longer in all is ended with 503; default WEIR_OFF */
-    int stop_timeout_ms;    /* a graceful stop cuts what still runs after this; default 10000 */
-    int watchdog_ms;        /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
+    /* What a client means that ends its side of the connection (a FIN) and has not been answered. WEIR_OFF, the default:
+     * it may have gone, as most have; waits of its handler end with WEIR_ECLOSED, once, and the reply is still sent.
+     * WEIR_ON: it is there until it resets the connection or takes nothing for write_timeout_ms. */
+    int half_close;
+    int stop_timeout_ms; /* a graceful stop cuts what still runs after this; default 10000 */
+    int watchdog_ms;     /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
 
     int log_level;   /* enum weir_log_level; default WEIR_LOG_WARN; WEIR_OFF: silent */
     weir_log_fn log; /* default: lines to standard error, dropped where that has no room */
@@ -514,17 +518,40 @@ WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, 
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------ */
 
-/* Waits at least ms. Returns 0; WEIR_ECLOSED as soon as the client goes, or at once if it has gone and no weir_sleep() or weir_await_fd()
- * has said so yet (later ones are not shortened, so that a loop does not spin); WEIR_ECANCELED when the server's stop cuts it. Suspends. */
+/*
+ * News end a wait for anything but the client: weir_sleep(), weir_await_fd() and weir_cache_get(). Each is told once, by
+ * the wait that it ends or, at once, by the next one. Later waits are not shortened, so that a loop does not spin; where
+ * the client is gone for good they return WEIR_ECLOSED when they end.
+ *   WEIR_ECLOSED    the client has gone: a reset, a hang-up, a failed write, or, unless the setting half_close says
+ *                   otherwise, the end of its side. weir_closed() tells these apart; a client that has only ended its
+ *                   side may still read the reply, which is sent.
+ *   WEIR_ECANCELED  the server stops: told to handlers for which weir_stop_ends_waits() is on, and to all by the waits
+ *                   that are cut when the time for stopping is over; the wait after such a cut ends the handler.
+ */
+
+/* Waits at least ms. Returns 0, WEIR_EINVAL, or news, see above. Suspends. */
 WEIR_API int weir_sleep(weir_ctx *c, int ms);
+
+/* Whether the server is stopping: from weir_server_stop() or the signal on, as soon as this worker has heard of it. */
+WEIR_API bool weir_stopping(weir_ctx *c);
+
+/*
+ * Has the beginning of a stop end this request's waits, those of weir_read() and its kin included, with WEIR_ECANCELED,
+ * once: for streams that would otherwise last until stop_timeout_ms cuts them. on: false: not. The handler then ends as
+ * it likes, and its reply is completed. A write that waits for the client is not ended.
+ */
+WEIR_API void weir_stop_ends_waits(weir_ctx *c, bool on);
 
 /* Lets other work of this worker run. */
 WEIR_API void weir_yield(weir_ctx *c);
 
 #define WEIR_READABLE 1
 #define WEIR_WRITABLE 2
-/* Waits until fd (non-blocking, not otherwise registered here) is readable and/or writable. timeout_ms 0: no limit. Returns the events, or
- * WEIR_ETIMEDOUT, WEIR_ECLOSED (the client has gone, told once as by weir_sleep()), WEIR_ECANCELED, WEIR_ESYS. Suspends. */
+/*
+ * Waits until fd (non-blocking) is readable and/or writable. timeout_ms 0: no limit. Returns the events; WEIR_ETIMEDOUT;
+ * news, see above; WEIR_EBUSY when another handler of this worker waits for fd; WEIR_EINVAL; WEIR_ENOMEM; WEIR_ESYS when
+ * fd cannot be waited for, as a regular file or one that is not open. Suspends.
+ */
 WEIR_API int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms);
 
 /* Runs fn(arg) on another thread and returns what it returned. fn must not use c. WEIR_ENOMEM when no thread can be had. Suspends. */

@@ -56,6 +56,43 @@ int exchange_park(struct exchange *x, enum exchange_wait why)
     return result;
 }
 
+int exchange_news(struct exchange *x, unsigned which)
+{
+    unsigned news = 0;
+    if (x->gone)
+        news = NEWS_GONE | NEWS_HALF_CLOSED;
+    else if (x->conn->ready & READY_HALF_CLOSED)
+        news = NEWS_HALF_CLOSED;
+    if (x->http->net->draining)
+        news |= NEWS_STOP;
+    news &= which & x->untold;
+    x->untold = (uint8_t)(x->untold & ~news);
+    return news & (NEWS_GONE | NEWS_HALF_CLOSED) ? WEIR_ECLOSED : news ? WEIR_ECANCELED : 0;
+}
+
+int exchange_wait_result(struct exchange *x, int result)
+{
+    bool ended = result == WEIR_ETIMEDOUT || result == WEIR_ECLOSED || result == WEIR_ECANCELED;
+    if (!ended || x->cut)
+        return result;
+    int news = exchange_news(x, NEWS_ANY);
+    return news ? news : x->gone ? WEIR_ECLOSED : result;
+}
+
+int exchange_park_for_other(struct exchange *x)
+{
+    int news = exchange_news(x, NEWS_ANY);
+    return news ? news : exchange_wait_result(x, exchange_park(x, WAIT_OTHER));
+}
+
+void exchange_wake_for_news(struct exchange *x, enum exchange_news news)
+{
+    if (!x->fiber || !(x->untold & news))
+        return;
+    if (x->waiting == WAIT_OTHER || (news == NEWS_STOP && x->waiting == WAIT_INPUT))
+        fiber_wake(x->fiber, news == NEWS_STOP ? WEIR_ECANCELED : WEIR_ECLOSED);
+}
+
 void exchange_refuse(struct exchange *x, enum refusal cause, const char *why)
 {
     if (x->refusal != REFUSAL_NONE)

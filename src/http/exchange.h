@@ -46,6 +46,14 @@ struct reply {
 
 enum exchange_wait { WAIT_NONE, WAIT_OUTPUT, WAIT_INPUT, WAIT_OTHER };
 
+/* What ends a handler's wait for something else; the handler is told of each once. */
+enum exchange_news {
+    NEWS_HALF_CLOSED = 1, /* the client has ended its side: WEIR_ECLOSED */
+    NEWS_GONE = 2,        /* the client has gone, or is cut: WEIR_ECLOSED */
+    NEWS_STOP = 4,        /* the server stops: WEIR_ECANCELED */
+    NEWS_ANY = 7,
+};
+
 struct exchange_ops {
     /* The next piece of the body: *data and its length; 0 at the end; or an error. Valid until the next call. May suspend. */
     ssize_t (*read)(struct exchange *x, const char **data);
@@ -100,7 +108,7 @@ struct exchange {
     bool cut;             /* the server's stop has cut it: the next wait ends the handler */
     bool body_read;       /* the request's body has been read to its end */
     bool counted;         /* it is among its class's sets */
-    bool told;            /* the handler has been told by a wait that the client has gone */
+    uint8_t untold;       /* enum exchange_news: what the handler wants to know and no wait has told it yet */
     uint8_t waiting;      /* enum exchange_wait */
     /* What a request begins without, in one word. */
     bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */
@@ -150,6 +158,19 @@ void exchange_yield(struct exchange *x);
 
 /* Parks the handler until something wakes it; why tells what may. Returns the waker's result. */
 int exchange_park(struct exchange *x, enum exchange_wait why);
+
+/* What a wait has to tell the handler of the news in `which`: WEIR_ECLOSED or WEIR_ECANCELED, which it then knows; 0: nothing. */
+int exchange_news(struct exchange *x, unsigned which);
+
+/* Parks the handler for something other than its connection, unless there is news. Returns the waker's result or the news; WEIR_ECANCELED where the
+ * exchange is cut. */
+int exchange_park_for_other(struct exchange *x);
+
+/* The result of a wait for something else: news, where it came of none. */
+int exchange_wait_result(struct exchange *x, int result);
+
+/* The connection, or the server, has news: ends the wait that it concerns. */
+void exchange_wake_for_news(struct exchange *x, enum exchange_news news);
 
 /* Whether the server's stop has cut the exchange while its handler runs: the handler is to be ended. */
 bool exchange_is_cut(const struct exchange *x);

@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "http/scan.h"
 
-#define LINGER_READS 32   /* buffers that are read and dropped in a turn */
-#define LINGER_MS    2000 /* how long this side waits for a client that has been refused to stop sending */
+#define LINGER_READS   32   /* buffers that are read and dropped in a turn */
+#define LINGER_MS      2000 /* how long this side waits for a client that has been refused to stop sending */
+#define LINGER_STOP_MS 500  /* and when the server stops */
 
 size_t http_record_size(const struct http_host *host)
 {
@@ -98,7 +99,7 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
     x->context = h + 1;
     x->fiber = NULL;
     x->waiting = WAIT_NONE;
-    x->gone = x->told = x->cut = false;
+    x->gone = x->cut = false;
     x->deadline = (struct timer){.kind = TIMER_HANDLER};
     x->head.fields = x->fields;
     x->head.field_max = HEAD_FIELDS_INLINE;
@@ -126,7 +127,7 @@ void h1_linger(struct net *n, struct connection *c)
     c->state = H1_LINGER;
     counter_add(&http->counters.lingering, 1);
     n->transport->shutdown(c);
-    connection_deadline(n, c, LINGER_MS);
+    connection_deadline(n, c, n->draining ? LINGER_STOP_MS : LINGER_MS);
     connection_queue(n, c); /* what has arrived already makes no further event */
 }
 
@@ -174,13 +175,28 @@ static void linger_read(struct net *n, struct connection *c)
 /* ---- The protocol's table ---- */
 
 /* A connection without a request is closed when the server stops, but not before a look at what may have arrived: that was sent to a server that
- * accepted it. */
+ * accepted it. Half a head has a little time left. */
 static void h1_drain_connection(struct net *n, struct connection *c)
 {
-    if (c->state != H1_IDLE)
-        return;
-    c->ready |= READY_READ;
-    connection_queue(n, c);
+    int32_t left = ticks_between(loop_now_ms(n->loop), c->deadline);
+    switch ((enum h1_state)c->state) {
+    case H1_IDLE:
+        c->ready |= READY_READ;
+        connection_queue(n, c);
+        break;
+    case H1_HEAD:
+        if (left > (int32_t)H1_STOP_GRACE_MS)
+            connection_deadline(n, c, H1_STOP_GRACE_MS);
+        break;
+    case H1_ACTIVE:
+        exchange_wake_for_news(&((struct h1 *)c->active)->x, NEWS_STOP);
+        break;
+    case H1_FAILED:
+    case H1_DRAINING:
+    case H1_WAITING:
+    case H1_LINGER:
+        break;
+    }
 }
 
 static void h1_opened(struct net *n, struct connection *c)
@@ -348,6 +364,8 @@ static void active_ready(struct connection *c)
     }
     if (x->fiber && (c->ready & READY_READ) && x->waiting == WAIT_INPUT)
         fiber_wake(x->fiber, 0);
+    if (c->ready & READY_HALF_CLOSED)
+        exchange_wake_for_news(x, NEWS_HALF_CLOSED);
 }
 
 static void h1_ready(struct net *n, struct connection *c, uint32_t events)
@@ -391,10 +409,26 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
     }
 }
 
+/*
+ * A time is over. Timers come before events, and a process that stood still finds both at once: what came meanwhile is looked for, once. True: there is
+ * something, for which a fiber is queued.
+ */
+static bool late_input(struct net *n, struct connection *c)
+{
+    if ((c->flags & H1_LOOKED) || !poller_look(c->fd, POLLER_READ))
+        return false;
+    c->flags |= H1_LOOKED;
+    c->ready |= READY_READ;
+    connection_queue(n, c);
+    return true;
+}
+
 /* A head that did not come in time. */
 static void head_expired(struct net *n, struct connection *c)
 {
     struct http *http = n->owner;
+    if (late_input(n, c))
+        return;
     spill_give(http, c->active);
     c->active = NULL;
     http_refuse_connection(http, c, REFUSAL_HEADER_TIMEOUT); /* a client too slow to ask may well not read either */
@@ -415,12 +449,15 @@ static void active_expired(struct net *n, struct h1 *h)
         h1_cut_stalled(h, cause);
         return;
     }
-    if (x->waiting != WAIT_INPUT || !x->fiber)
+    if (x->waiting != WAIT_INPUT || !x->fiber) {
         connection_deadline(n, x->conn, x->http->settings->idle_timeout_ms);
-    else if (ticks_between(loop_now_ms(n->loop), h->input_deadline) > 0)
+    } else if (ticks_between(loop_now_ms(n->loop), h->input_deadline) > 0) {
         input_deadline(h);
-    else
-        fiber_wake(x->fiber, WEIR_ETIMEDOUT);
+    } else {
+        bool come = poller_look(x->conn->fd, POLLER_READ); /* while the process stood still, see late_input() */
+        x->conn->ready |= come ? READY_READ : 0;
+        fiber_wake(x->fiber, come ? 0 : WEIR_ETIMEDOUT);
+    }
 }
 
 /* There was no memory for too long. */
@@ -436,12 +473,14 @@ static void h1_expired(struct net *n, struct connection *c)
     const struct http *http = n->owner;
     struct h1 *h = c->active;
     if (c->ready & READY_QUEUED) {
-        if (c->state != H1_LINGER) /* else h1_run() finds out */
+        if (c->state != H1_LINGER && c->state != H1_HEAD) /* h1_run() finds out about these */
             connection_deadline(n, c, http->settings->idle_timeout_ms);
         return;
     }
     switch ((enum h1_state)c->state) {
     case H1_IDLE:
+        if (late_input(n, c))
+            break;
         http_refused(n->owner, REFUSAL_IDLE_TIMEOUT, NULL);
         connection_close(n, c, false);
         break;

@@ -27,7 +27,10 @@ enum h1_state {
 enum h1_flags {
     H1_HEAD_TIMED = 1, /* the head's time runs */
     H1_ADMITTED = 2,   /* it has been promised a set, and waits for a fiber */
+    H1_LOOKED = 4,     /* its time is over, and what came meanwhile has been looked for */
 };
+
+#define H1_STOP_GRACE_MS 1000u /* what half a head has to be completed in once the server stops */
 
 struct h1 {
     struct exchange x; /* first: an exchange of this version is a struct h1 */
@@ -183,6 +186,8 @@ extern const struct exchange_ops h1_exchange_ops;
 
 /* Queues whatever is open; commits the head if needed. */
 int h1_close_open(struct h1 *h);
+/* A final reply goes into the queue before its handler has ended: its room is needed. 0 or an error. May suspend. */
+int h1_commit_final(struct h1 *h);
 /* The handler has ended: the rest of the reply goes into the queue. */
 int h1_finish_reply(struct h1 *h);
 
@@ -203,9 +208,10 @@ static inline void h1_body_begin(struct h1 *h)
 }
 ssize_t h1_body_read(struct exchange *x, const char **data);
 bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, const char **value);
-/* Whether there is nothing yet that keeps the rest of the body from being dropped. */
-bool h1_body_can_drop(const struct h1 *h);
-/* Reads and drops the rest of the body, within the limit. False: the connection cannot be kept. */
+/* Whether the rest of the body can be dropped, so that the connection goes on behind it. Of a body whose length nobody knows, all has to be there: it is dropped
+ * here, as the reply's head is to say `close` if not. Does not wait. */
+bool h1_body_can_drop(struct h1 *h);
+/* Reads and drops the rest of the body, of which no more than drain_limit is left. False: the connection cannot be kept. May suspend. */
 bool h1_body_drop(struct h1 *h);
 /* What lies behind the body is the next request's. */
 void h1_body_end(struct h1 *h);

@@ -57,6 +57,30 @@ static char *window_begin(const struct h1 *h)
     return h->window == h->in ? h->in + h->head_end : h->window;
 }
 
+/* Whether the head fills the first buffer so far that the body is received in the second, which the output uses too. */
+static bool second_is_shared(const struct h1 *h)
+{
+    uint32_t size = h->x.http->settings->buffer_size;
+    return size - h->head_end < size / 4;
+}
+
+/*
+ * The head fills the first buffer: the second is shared by both directions from here on, and nothing of the output may lie in the half that receives. A head that
+ * the handler has not made yet stays uncommitted: what is unsent are earlier replies. 0 or an error. May suspend.
+ */
+static int second_clear(struct h1 *h)
+{
+    int error = 0;
+    if (h->open && h->x.reply.ended)
+        error = h1_commit_final(h);
+    else if (h->open && h->pos > h->open)
+        error = h1_close_open(h);
+    if (!error && !output_empty(&h->out))
+        error = h1_drain(h);
+    h->open = NULL;
+    return error;
+}
+
 /* Makes the window ready to receive: all that it held has been used. 0 or an error. */
 static int window_prepare(struct h1 *h)
 {
@@ -66,15 +90,10 @@ static int window_prepare(struct h1 *h)
         int error = h1_move_region(h);
         if (error)
             return error;
-        if (size - h->head_end < size / 4) {
-            /* The head fills the first buffer: the second is shared by both directions. */
-            if (h->region && (h->open || !output_empty(&h->out))) {
-                error = h1_close_open(h);
-                if (!error)
-                    error = h1_drain(h);
-                if (error)
-                    return error;
-            }
+        if (second_is_shared(h)) {
+            error = second_clear(h);
+            if (error)
+                return error;
             h->region = NULL;
             if (!h->second && !(h->second = pool_take(&h->x.http->buffers)))
                 return WEIR_ENOMEM;
@@ -110,13 +129,20 @@ static int body_wait(struct h1 *h)
             cause = REFUSAL_BODY_RATE;
         }
     }
+    int error = exchange_news(x, NEWS_STOP);
+    if (error) {
+        h->close = true;
+        return error;
+    }
     uint32_t since = loop_now_ms(l);
     h->input_deadline = tick_after(since, loop_delay(wait));
     connection_deadline(h1_net(h), x->conn, wait);
-    int error = exchange_park(x, WAIT_INPUT);
+    error = exchange_park(x, WAIT_INPUT);
     h->body_waited_ms += (uint32_t)ticks_between(since, loop_now_ms(l));
     if (error == WEIR_ETIMEDOUT)
         exchange_refuse(x, cause, NULL);
+    if (error == WEIR_ECANCELED && !x->cut)
+        (void)exchange_news(x, NEWS_STOP);
     if (error < 0)
         h->close = true;
     return error < 0 ? error : 0;
@@ -246,27 +272,54 @@ bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, cons
     return x->body_length < 0 && x->body_read && h1_chunked_trailer(&h->chunks, window_begin(h), i, name, value);
 }
 
-bool h1_body_can_drop(const struct h1 *h)
+/* Receives more of the body if that is there and nothing has to be waited for. */
+static bool body_receive_now(struct h1 *h)
+{
+    struct connection *c = h->x.conn;
+    bool waits = !h->receiving && second_is_shared(h) && (h->open || !output_empty(&h->out));
+    if (!(c->ready & READY_READ) || waits || window_prepare(h) != 0)
+        return false;
+    ssize_t got = connection_read(h1_net(h), c, h->window + h->window_len, h->window_size - h->window_len);
+    h->window_len += got > 0 ? (uint32_t)got : 0;
+    return got > 0;
+}
+
+/* Drops what has come of a body whose length nobody knows. True: that was all of it. */
+static COLD bool body_drop_come(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    int64_t limit = x->http->settings->drain_limit;
+    while (!x->body_read) {
+        const char *data;
+        if (h->window_pos == h->window_len && !body_receive_now(h))
+            return false;
+        ssize_t n = body_take_chunked(h, &data);
+        limit -= n > 0 ? n : 0;
+        if (n < 0 || n > x->body_limit || limit < 0)
+            return false;
+        x->body_limit -= n;
+    }
+    return true;
+}
+
+bool h1_body_can_drop(struct h1 *h)
 {
     const struct exchange *x = &h->x;
     if (x->body_read)
         return true;
     /* A client that waits for 100 Continue may send the body or not: nobody knows where the next request begins. */
-    return !h->continue_due && !h->close && (x->body_length < 0 || h->body_left <= x->http->settings->drain_limit);
+    if (h->continue_due || h->close || h->refused || x->gone)
+        return false;
+    return x->body_length < 0 ? body_drop_come(h) : h->body_left <= x->http->settings->drain_limit;
 }
 
 bool h1_body_drop(struct h1 *h)
 {
-    struct exchange *x = &h->x;
-    int64_t limit = x->http->settings->drain_limit;
     if (!h1_body_can_drop(h))
         return false;
     const char *data;
     ssize_t n;
-    while ((n = h1_body_read(x, &data)) > 0) {
-        limit -= n;
-        if (limit < 0)
-            return false;
-    }
+    while ((n = h1_body_read(&h->x, &data)) > 0)
+        ;
     return n == 0;
 }

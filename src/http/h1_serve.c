@@ -49,7 +49,9 @@ static void h1_spill(struct h1 *h)
     /* Counted from the head's first byte: what drips in later does not extend it. */
     if (first) {
         c->flags |= H1_HEAD_TIMED;
-        connection_deadline(n, c, header_timeout);
+        connection_deadline(n, c, n->draining && header_timeout > H1_STOP_GRACE_MS ? H1_STOP_GRACE_MS : header_timeout);
+    } else {
+        connection_deadline_slow(n, c); /* a timer that has come while this was queued found out nothing */
     }
 }
 
@@ -73,6 +75,7 @@ static void exchange_begin(struct h1 *h)
     x->dead_writes = 0;
     x->sealing = x->committed = x->bodyless = x->chunked = x->failed = x->suspended = x->special = false;
     x->refusal = REFUSAL_NONE;
+    x->untold = x->http->settings->news;
     h->finishing = false;
 }
 
@@ -195,7 +198,7 @@ static int h1_request(struct h1 *h)
 {
     struct exchange *x = &h->x;
     uint32_t start = h->in_pos;
-    h->in_pos = (uint32_t)(x->head.base - h->in) + x->head.size; /* the base is behind an empty line, if one came */
+    h->in_pos = (uint32_t)(x->head.base - h->in) + x->head.size; /* the base is behind empty lines, if some came */
     h->head_end = h->in_pos;
     exchange_begin(h);
     h1_body_begin(h);
@@ -240,10 +243,20 @@ static enum refusal head_refusal(const struct h1 *h, int status)
     }
 }
 
+/* Whether the head that begins at in_pos, and need not be whole or right, is a HEAD request's: its refusal has no content (RFC 9110 section 9.3.2). */
+static COLD bool is_to_head(const struct h1 *h)
+{
+    const char *at = h->in + h->in_pos, *end = h->in + h->in_len;
+    while (end - at >= 2 && memcmp(at, "\r\n", 2) == 0)
+        at += 2;
+    return end - at >= 5 && memcmp(at, "HEAD ", 5) == 0;
+}
+
 /* A head that is not one: replies and closes. Nothing behind it is looked at. */
 static COLD void h1_refuse(struct h1 *h, int status)
 {
     struct exchange *x = &h->x;
+    bool to_head = is_to_head(h);
     enum refusal cause = head_refusal(h, status);
     const char *reason = h->parser.reason ? h->parser.reason : refusal_infos[cause].text;
     http_refused(x->http, cause, reason);
@@ -253,6 +266,7 @@ static COLD void h1_refuse(struct h1 *h, int status)
     exchange_begin(h);
     x->head = (struct http_head){.base = h->in, .minor = 1, .fields = x->head.fields, .field_max = x->head.field_max};
     x->target = (struct target){.plain = false};
+    x->bodyless = to_head;
     h1_body_begin(h);
     h->close = h->linger = true;
     x->http->host->refuse(x, status, reason);
@@ -288,7 +302,7 @@ static COLD int head_limits(struct h1 *h, int status)
 {
     const struct http_settings *settings = h->x.http->settings;
     const struct http_head *head = &h->x.head;
-    uint32_t seen = h->in_len - h->in_pos - (h->parser.skipped_line ? 2 : 0), line;
+    uint32_t seen = h->in_len - h->in_pos - 2u * h->parser.empty_lines, line;
     if (status == H1_COMPLETE)
         seen = head->size;
     line = seen;

@@ -121,6 +121,7 @@ static inline char *join_static(struct h1 *h, char *end)
         return end;
     body->len = 0;
     h->x.body_sent += len;
+    h->announced_left -= (int64_t)len;
     return h1_put_text(end, body->data, len);
 }
 
@@ -371,12 +372,18 @@ static int h1_flush(struct exchange *x)
     return error ? error : h1_drain(h);
 }
 
+/* Whether the handler has written body bytes that a push is to send; a region that was opened for nothing commits no head. */
+static bool is_written(const struct h1 *h)
+{
+    return h->open && (h->pos > h->open || h->x.committed) && !h->x.reply.ended && !h->x.sealing;
+}
+
 static int h1_push(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
     if (x->gone)
         return WEIR_ECLOSED;
-    int error = h->open && !x->reply.ended && !x->sealing ? h1_close_open(h) : 0;
+    int error = is_written(h) ? h1_close_open(h) : 0;
     if (!error)
         error = h1_send(h);
     while (error == OUTPUT_TURN && !x->gone) { /* no event would tell that there is room */
@@ -423,6 +430,7 @@ static void queue_body(struct h1 *h)
     struct segment *body = &h->x.reply.body;
     size_t len = body->len;
     h->x.body_sent += len;
+    h->announced_left -= (int64_t)len;
     output_push(&h->out, *body);
     *body = (struct segment){.kind = SEGMENT_STATIC};
 }
@@ -475,6 +483,12 @@ static int finish_uncommitted(struct h1 *h)
     if (!error && x->reply.body.len && !x->bodyless)
         queue_body(h);
     return error;
+}
+
+int h1_commit_final(struct h1 *h)
+{
+    debug_assert(h->x.reply.ended);
+    return h->x.committed ? 0 : finish_uncommitted(h);
 }
 
 int h1_finish_reply(struct h1 *h)

@@ -34,6 +34,7 @@ struct http_settings {
     uint8_t memory_share;    /* percent of the sets that one route may hold */
     struct admission_bounds bounds;
     uint32_t classes; /* of requests, see admission.h */
+    uint8_t news;     /* enum exchange_news that a handler's waits tell if it does not say otherwise */
 };
 
 /*

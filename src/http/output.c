@@ -245,8 +245,11 @@ int output_send(struct output *o, struct net *n, struct connection *c, output_re
                 output_count(o, n, (size_t)sent);
             if (o->held)
                 output_push_held(o, n, c);
-            if (connection_blocked(n, c))
+            int again = connection_blocked(n, c);
+            if (again > 0)
                 continue;
+            if (again < 0)
+                return again;
             o->blocked = true;
             return TRANSPORT_AGAIN;
         }

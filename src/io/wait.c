@@ -27,8 +27,9 @@ void wait_descriptor_ready(struct loop *l, void *object, uint16_t generation, ui
 int wait_descriptor(struct loop *l, int fd, uint32_t events, uint32_t timeout_ms, uint8_t timer_kind)
 {
     struct wait_fd wait = {.timeout = {.timer.kind = timer_kind, .fiber = l->fibers.current}};
-    if (poller_add(&l->poller, fd, events | POLLER_ONCE, source_mark(SOURCE_AWAIT, &wait, 0)) != 0)
-        return WEIR_ESYS;
+    int error = poller_add(&l->poller, fd, events | POLLER_ONCE, source_mark(SOURCE_AWAIT, &wait, 0));
+    if (error)
+        return error == WEIR_EEXIST ? WEIR_EBUSY : error == WEIR_ENOMEM ? WEIR_ENOMEM : WEIR_ESYS;
     if (timeout_ms > 0)
         timer_arm(&l->wheel, &wait.timeout.timer, loop_delay_now(l, timeout_ms));
     int result = fiber_park(&l->fibers);

@@ -215,15 +215,17 @@ static bool connection_widen(const struct net *n, struct connection *c)
            setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat) == 0;
 }
 
-bool connection_blocked(struct net *n, struct connection *c)
+int connection_blocked(struct net *n, struct connection *c)
 {
     if (!(c->ready & READY_LOWAT) && connection_widen(n, c))
-        return true;
+        return 1;
     c->ready &= (uint8_t)~READY_WRITE;
     if (c->ready & READY_WATCH_WRITE)
-        return false;
+        return 0;
     c->ready |= READY_WATCH_WRITE;
-    if (!connection_register(n, c, CONNECTION_EVENTS | POLLER_WRITE))
-        c->ready |= READY_GONE;
-    return false;
+    if (connection_register(n, c, CONNECTION_EVENTS | POLLER_WRITE))
+        return 0;
+    n->unwatched = true;
+    c->ready |= READY_GONE;
+    return WEIR_ECLOSED;
 }

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define EVENT_MS 1000 /* between events */
-#define STEP_MS  250  /* how soon an event stream notices that the server stops */
 
 #define ADMIN_PATH_MAX 256
 
@@ -88,14 +87,12 @@ static int put_event(weir_ctx *c)
 
 static void admin_events(weir_ctx *c)
 {
-    const weir_server *s = weir_ctx_server(c);
+    weir_stop_ends_waits(c, true);
     (void)weir_set_header(c, "Content-Type", "text/event-stream");
     (void)weir_set_header(c, "Cache-Control", "no-store");
     (void)weir_set_header(c, "X-Accel-Buffering", "no");
-    while (!atomic_load(&s->stopping) && put_event(c) == 0)
-        for (int waited = 0; waited < EVENT_MS && !atomic_load(&s->stopping); waited += STEP_MS)
-            if (weir_sleep(c, STEP_MS) != 0)
-                return;
+    while (put_event(c) == 0 && weir_sleep(c, EVENT_MS) == 0)
+        ;
 }
 
 /* ---- Mounting ---- */

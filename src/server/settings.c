@@ -91,6 +91,7 @@ static const struct setting table[] = {
     SETTING(write_timeout_ms, 1, DAY_MS, 30000, MAY_BE_OFF),
     SETTING(write_min_rate, 1, 1 << 30, 240, MAY_BE_OFF),
     SETTING(handler_timeout_ms, 1, DAY_MS, WEIR_OFF, MAY_BE_OFF),
+    SETTING(half_close, 1, 1, WEIR_OFF, MAY_BE_OFF),
     SETTING(stop_timeout_ms, 1, DAY_MS, 10000, 0),
     SETTING(watchdog_ms, 1, DAY_MS, 100, MAY_BE_OFF),
     SETTING(drain_limit, 1, INT64_MAX, 65536, MAY_BE_OFF),
@@ -274,6 +275,7 @@ static struct http_settings http_settings_of(const weir_config *c)
                    .stacks = bound_of(c->max_stacks)},
         .spill_limit = c->memory_limit / 4 / (uint64_t)c->workers,
         .drain_limit = c->drain_limit < 0 ? 0 : c->drain_limit,
+        .news = c->half_close == WEIR_ON ? NEWS_GONE : NEWS_GONE | NEWS_HALF_CLOSED,
     };
 }
 

@@ -25,7 +25,7 @@ static void request_before_wait(void *arg)
 static int request_park(void *arg)
 {
     weir_ctx *c = arg;
-    return c->x->cut ? WEIR_ECANCELED : exchange_park(c->x, WAIT_OTHER);
+    return c->x->cut ? WEIR_ECANCELED : exchange_park_for_other(c->x);
 }
 
 static void request_unref(void *arg)

@@ -9,13 +9,13 @@
 const char *weir_method(weir_ctx *c)
 {
     struct http_head *head = &c->x->head;
-    return head_string(head, 0, head->method_len);
+    return head->method_len ? head_string(head, 0, head->method_len) : ""; /* a refused head has none */
 }
 
 const char *weir_target(weir_ctx *c)
 {
     struct http_head *head = &c->x->head;
-    return head_string(head, head->target, head->target_len);
+    return head->target_len ? head_string(head, head->target, head->target_len) : ""; /* nor that */
 }
 
 /* A slice of the receive buffer as a string of its own; "" when there is no memory. */

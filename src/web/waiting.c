@@ -11,28 +11,17 @@ void context_before_wait(weir_ctx *c)
     exchange_before_wait(c->x);
 }
 
-/* A handler that does not care is told once, and may then sleep as long as it likes: sleeps that end at once would make its loop spin. */
-static int tell_gone(struct exchange *x)
-{
-    x->told = true;
-    return WEIR_ECLOSED;
-}
-
 int weir_sleep(weir_ctx *c, int ms)
 {
     struct exchange *x = c->x;
     if (ms < 0)
         return WEIR_EINVAL;
     context_before_wait(c);
-    if (x->gone && !x->told)
-        return tell_gone(x);
     struct loop *l = c->web->loop;
     struct wait_timer wait = {.timer.kind = TIMER_WAIT, .fiber = l->fibers.current};
     timer_arm(&l->wheel, &wait.timer, loop_delay_now(l, (uint32_t)ms));
-    int result = exchange_park(x, WAIT_OTHER);
+    int result = exchange_park_for_other(x);
     timer_cancel(&l->wheel, &wait.timer);
-    if (x->gone && (result == WEIR_ETIMEDOUT || result == WEIR_ECLOSED))
-        return tell_gone(x);
     return result == WEIR_ETIMEDOUT ? 0 : result;
 }
 
@@ -50,18 +39,17 @@ int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
         return WEIR_EINVAL;
     context_before_wait(c);
     struct exchange *x = c->x;
-    if (x->gone && !x->told)
-        return tell_gone(x);
+    int news = exchange_news(x, NEWS_ANY);
+    if (news)
+        return news;
     uint32_t wanted = (events & WEIR_READABLE ? POLLER_READ : 0u) | (events & WEIR_WRITABLE ? POLLER_WRITE : 0u);
     x->waiting = WAIT_OTHER;
     x->fiber = c->web->loop->fibers.current;
     int result = wait_descriptor(c->web->loop, fd, wanted, (uint32_t)timeout_ms, TIMER_WAIT);
     x->waiting = WAIT_NONE;
     x->fiber = NULL;
-    if (x->gone && (result == WEIR_ETIMEDOUT || result == WEIR_ECLOSED))
-        return tell_gone(x);
     if (result < 0)
-        return result;
+        return exchange_wait_result(x, result);
     int ready = (result & (POLLER_READ | POLLER_HANGUP) ? WEIR_READABLE : 0) |
                 (result & (POLLER_WRITE | POLLER_HANGUP) ? WEIR_WRITABLE : 0);
     return ready & events ? ready & events : events;
@@ -71,4 +59,15 @@ int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg)
 {
     context_before_wait(c);
     return offload_run(c->web->offload, c->web->loop, fn, arg);
+}
+
+bool weir_stopping(weir_ctx *c)
+{
+    return c->x->http->net->draining;
+}
+
+void weir_stop_ends_waits(weir_ctx *c, bool on)
+{
+    struct exchange *x = c->x;
+    x->untold = (uint8_t)(on ? x->untold | NEWS_STOP : x->untold & ~NEWS_STOP);
 }

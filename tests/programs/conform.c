@@ -1,7 +1,7 @@
 /*
  * A server that says what it has understood of each request and counts how many it has executed, for the tests of what HTTP/1.1 demands. Most
  * of its handlers are naive on purpose: they look at no error and reply 200 whatever happened, so that what a client gets to know is the library's doing.
- * Its arguments are sizes by name: `conform max_body=1000`.
+ * Its arguments are sizes by name: `conform max_body=1000`; with `hook=1` an error hook makes the pages.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -83,6 +83,26 @@ static void show_late(weir_ctx *c)
     weir_reply_printf(c, "text/plain", "%d", atomic_load(&late_result));
 }
 
+/* Replies, without a byte in the output, then reads all of the body. */
+static void late_static(weir_ctx *c)
+{
+    char buf[512];
+    weir_reply_static(c, "text/plain", "static", 6);
+    while (weir_read(c, buf, sizeof buf) > 0)
+        ;
+}
+
+/* Fails to print, as it may for want of memory, and has written nothing; then reads, then replies in its own way. */
+static void print_nothing(weir_ctx *c)
+{
+    char buf[512];
+    int error = weir_printf(c, "%*s", 1 << 20, "");
+    while (weir_read(c, buf, sizeof buf) > 0)
+        ;
+    if (error)
+        weir_reply_error(c, 507, "too long");
+}
+
 /* Sends its head, then reads. */
 static void head_first(weir_ctx *c)
 {
@@ -106,7 +126,7 @@ static void trailer(weir_ctx *c)
                       sum ? sum : "none", none ? none : "none");
 }
 
-static char announced_text[100000]; /* of "x"; filled before there are workers, and then only read */
+static char announced_text[4000000]; /* of "x"; filled before there are workers, and then only read */
 
 /* Announces a length, writes another, in one of several ways. */
 static void announce(weir_ctx *c)
@@ -128,6 +148,8 @@ static void announce(weir_ctx *c)
     } else if (strcmp(how, "print") == 0) {
         for (size_t i = 0; i < written; i++)
             weir_printf(c, "%c", 'x');
+    } else if (strcmp(how, "static") == 0) {
+        weir_reply_static(c, "text/plain", announced_text, written);
     } else {
         weir_reply(c, "text/plain", announced_text, written);
     }
@@ -205,7 +227,16 @@ static void inject_fail(weir_ctx *c)
     weir_fail(c, 400, "%s", query(c, "value"));
 }
 
-static void set(weir_config *config, const char *argument)
+/* Says what it knows of a request that may have no head. */
+static void error_hook(weir_ctx *c, int status, const char *message)
+{
+    const char *name, *value, *first = weir_query_item(c, 0, &name, &value) ? name : "";
+    bool any = weir_header_item(c, 0, &name, &value) || weir_param_item(c, 0, &name, &value) || weir_cookie(c, "a");
+    weir_printf(c, "%d [%s] [%s] [%s] [%s] [%s] [%s] %d %zu %s", status, weir_method(c), weir_target(c), weir_path(c),
+                weir_query_string(c), first, weir_host(c), any, weir_header_count(c, NULL), message);
+}
+
+static void set(weir_config *config, bool *hook, const char *argument)
 {
     long long value = strtoll(strchr(argument, '=') + 1, NULL, 10);
     if (strncmp(argument, "max_body=", 9) == 0)
@@ -218,6 +249,14 @@ static void set(weir_config *config, const char *argument)
         config->workers = (int)value;
     else if (strncmp(argument, "stop_timeout_ms=", 16) == 0)
         config->stop_timeout_ms = (int)value;
+    else if (strncmp(argument, "header_timeout_ms=", 18) == 0)
+        config->header_timeout_ms = (int)value;
+    else if (strncmp(argument, "body_timeout_ms=", 16) == 0)
+        config->body_timeout_ms = (int)value;
+    else if (strncmp(argument, "idle_timeout_ms=", 16) == 0)
+        config->idle_timeout_ms = (int)value;
+    else if (strncmp(argument, "hook=", 5) == 0)
+        *hook = value != 0;
     else
         abort();
 }
@@ -225,15 +264,20 @@ static void set(weir_config *config, const char *argument)
 int main(int argc, char **argv)
 {
     weir_config config = {.host = "127.0.0.1", .port = WEIR_ANY, .log_level = WEIR_OFF};
+    bool hook = false;
     for (int i = 1; i < argc; i++)
-        set(&config, argv[i]);
+        set(&config, &hook, argv[i]);
     memset(announced_text, 'x', sizeof announced_text);
     weir_server *s = weir_server_new(&config);
+    if (hook)
+        weir_on_error(s, error_hook);
     weir_any(s, "/{rest:.*}", tell);
     weir_any(s, "/host", host);
     weir_any(s, "/unread", unread);
     weir_any(s, "/late", late);
     weir_get(s, "/late/result", show_late);
+    weir_any(s, "/late-static", late_static);
+    weir_any(s, "/print-nothing", print_nothing);
     weir_any(s, "/head-first", head_first);
     weir_any(s, "/trailer", trailer);
     weir_get(s, "/announce/{announced}/{written}/{how}", announce);

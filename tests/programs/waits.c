@@ -1,6 +1,6 @@
 /*
  * A server for the wire tests of waiting: handlers that sleep, await a descriptor, hand work to a thread or yield, and
- * replies whose end is told. `waits ROOT` serves with one worker; what its handlers note is read at /journal.
+ * replies whose end is told. `waits ROOT [half_close]` serves with one worker; what its handlers note is read at /journal.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -90,6 +90,56 @@ static void note_result(weir_ctx *c, const char *what, int result)
 static void sleep_some(weir_ctx *c)
 {
     note_result(c, "sleep", weir_sleep(c, number(c, "ms")));
+}
+
+/* What each of three waits is told, and by what the reply is made all the same. */
+static void sleep_thrice(weir_ctx *c)
+{
+    int told[3];
+    for (int i = 0; i < 3; i++)
+        told[i] = weir_sleep(c, number(c, "ms"));
+    char text[64];
+    snprintf(text, sizeof(text), "told:%d:%d:%d", told[0], told[1], told[2]);
+    note(weir_server_data(c), text);
+    weir_reply_text(c, text);
+}
+
+/* Waits in one way until the server stops. */
+static void wait_for_stop(weir_ctx *c)
+{
+    const struct site *site = weir_server_data(c);
+    const char *how = weir_param(c, "how");
+    char byte;
+    if (weir_query(c, "off") == NULL)
+        weir_stop_ends_waits(c, true);
+    bool before = weir_stopping(c);
+    int told = strcmp(how, "sleep") == 0   ? weir_sleep(c, 60000)
+               : strcmp(how, "await") == 0 ? weir_await_fd(c, site->pipe[0], WEIR_READABLE, 60000)
+                                           : (int)weir_read(c, &byte, 1);
+    bool after = weir_stopping(c);
+    weir_reply_printf(c, "text/plain", "%d %d %d again:%d", before, told, after, weir_sleep(c, 1));
+}
+
+/* An event stream, whose end is written when it is told of one. */
+static void stream_until_stop(weir_ctx *c)
+{
+    weir_stop_ends_waits(c, true);
+    do
+        weir_printf(c, "data: tick\n\n");
+    while (weir_sleep(c, 200) == 0);
+    weir_printf(c, "data: end\n\n");
+}
+
+/* Writes to a client that takes nothing until it is told that this is in vain. */
+static void write_until_error(weir_ctx *c)
+{
+    static const char zeros[1 << 16];
+    int error;
+    while ((error = weir_write(c, zeros, sizeof(zeros))) == 0)
+        ;
+    char text[32];
+    snprintf(text, sizeof(text), "write:%d", error);
+    note(weir_server_data(c), text);
 }
 
 /* Writes and sleeps as if there were nothing to look at. The journal tells when it begins, so that the client can go meanwhile. */
@@ -242,6 +292,10 @@ static void add_routes(weir_server *s)
     weir_get(s, "/sent/{kind}", sent);
     weir_get(s, "/sleep/{ms}", sleep_some);
     weir_get(s, "/sleep-carelessly/{ms}", sleep_carelessly);
+    weir_get(s, "/sleep-thrice/{ms}", sleep_thrice);
+    weir_any(s, "/until-stop/{how}", wait_for_stop);
+    weir_get(s, "/stream-until-stop", stream_until_stop);
+    weir_get(s, "/write-until-error", write_until_error);
     weir_get(s, "/await/{ms}", await_pipe);
     weir_get(s, "/await-behind/{pieces}", await_behind_output);
     weir_get(s, "/poke", poke_pipe);
@@ -278,7 +332,13 @@ int main(int argc, char **argv)
     if (pipe2(site.pipe, O_NONBLOCK | O_CLOEXEC) != 0)
         return 1;
     weir_server *s = weir_server_new(&(weir_config){
-        .port = WEIR_ANY, .workers = 1, .log_level = WEIR_OFF, .write_timeout_ms = 2000, .server_data = &site});
+        .port = WEIR_ANY,
+        .workers = 1,
+        .log_level = WEIR_OFF,
+        .write_timeout_ms = 2000,
+        .half_close = argc > 2 && strcmp(argv[2], "half_close") == 0 ? WEIR_ON : 0,
+        .server_data = &site,
+    });
     add_routes(s);
     int error = weir_server_start(s);
     if (!error) {

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -10,10 +11,14 @@ import re
 import resource
 import socket
 import struct
+import subprocess
 import threading
 import time
 
+import pytest
+
 from client import Connection, request
+from conftest import SANITIZE
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no time: closing resets
 # Threads that did something blocking stay for ten seconds, and their stacks with them.
@@ -164,3 +169,20 @@ def stall(server, path, receive_buffer=4096, **more):
 def open_crowd(server, count, **more):
     """So many connections that say nothing yet."""
     return [server.connect(timeout=60, **more) for _ in range(count)]
+
+
+@contextlib.contextmanager
+def traced(server, *what):
+    """strace beside what is done within."""
+    if SANITIZE:
+        pytest.skip("a sanitizer and strace do not go together")
+    with subprocess.Popen(["strace", "-f", "-qq", *what, "-p", str(server.pid)]) as tracer:
+        try:
+            deadline = time.monotonic() + 10
+            while not re.search(r"TracerPid:\s+[1-9]", open(f"/proc/{server.pid}/status").read()):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            time.sleep(0.2)  # its other threads
+            yield
+        finally:
+            tracer.terminate()

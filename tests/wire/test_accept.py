@@ -4,19 +4,18 @@ before the poller watches the connection.
 SPDX-License-Identifier: MIT
 """
 
-import contextlib
 import json
 import re
 import signal
 import socket
 import struct
-import subprocess
 import time
 
 import pytest
 
 from client import Connection, Crowd, ProtocolError, request
-from conftest import MANY, SANITIZE
+from conftest import MANY
+from faults import traced
 
 BURST = min(MANY, 900)  # less than the backlog
 
@@ -220,23 +219,6 @@ def test_the_idle_and_the_stop(server):
     for one in quiet:
         one.expect_end()
         one.close()
-
-
-@contextlib.contextmanager
-def traced(server, *what):
-    """strace beside what is done within."""
-    if SANITIZE:
-        pytest.skip("a sanitizer and strace do not go together")
-    with subprocess.Popen(["strace", "-f", "-qq", *what, "-p", str(server.pid)]) as tracer:
-        try:
-            deadline = time.monotonic() + 10
-            while not re.search(r"TracerPid:\s+[1-9]", open(f"/proc/{server.pid}/status").read()):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
-            time.sleep(0.2)  # its other threads
-            yield
-        finally:
-            tracer.terminate()
 
 
 def test_those_that_never_wait_are_not_watched(start_probe, tmp_path):

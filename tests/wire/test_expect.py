@@ -4,9 +4,11 @@ SPDX-License-Identifier: MIT
 """
 
 import shutil
+import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -127,6 +129,16 @@ def test_unread_body_is_drained(server, body):
         assert connection.ask().status == 200
 
 
+def test_chunked_body_whose_end_has_not_come(server):
+    """Nobody knows how long it will be: the reply says that the connection ends, and it does."""
+    with server.connect() as connection:
+        connection.send(request("POST", "/unread", {"Transfer-Encoding": "chunked"}) + b"5\r\nhello\r\n", "POST")
+        reply = connection.reply()
+        assert reply.text() == "unread" and reply.closes
+        connection.socket.sendall(b"0\r\n\r\n" + request())
+        connection.expect_end()
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("half_closed", [False, True])
 def test_longer_unread_body_lingers(server, chunked, half_closed):
@@ -137,7 +149,7 @@ def test_longer_unread_body_lingers(server, chunked, half_closed):
         if half_closed:
             connection.socket.shutdown(socket.SHUT_WR)
         reply = connection.reply()
-        assert reply.text() == "unread" and (chunked or reply.closes)
+        assert reply.text() == "unread" and reply.closes
         connection.expect_end()
 
 
@@ -159,6 +171,34 @@ def test_refusal_is_read_by_a_client_that_sends(server, data):
         sender.join()
 
 
+@pytest.mark.parametrize("status, data", [
+    (400, b"HEAD / HTTP/1.1\r\nX\r\n\r\n"), (400, b"\r\nHEAD / HTTP/1.1\r\n\r\n"), (400, b"HEAD index HTTP/1.1\r\nHost: a\r\n\r\n"),
+    (414, b"HEAD /" + b"a" * 9000), (417, b"HEAD / HTTP/1.1\r\nHost: a\r\nExpect: miracle\r\n\r\n"),
+    (431, b"HEAD / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000), (431, b"HEAD / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 101 + b"\r\n"),
+    (501, b"HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"), (505, b"HEAD / HTTP/2.0\r\nHost: a\r\n\r\n")],
+    ids=["field", "Host", "target", "414", "417", "431", "431 many", "501", "505"])
+def test_refused_head_gets_no_content(server, status, data):
+    with server.connect() as connection:
+        connection.send(data, "HEAD")
+        reply = connection.reply()
+        assert reply.status == status and reply.closes
+        connection.expect_end()
+
+
+@pytest.mark.parametrize("data, said", [
+    (b"G@T / HTTP/1.1\r\n\r\n", "400 [] [] [] [] [] [] 0 0 malformed method"), (b"\r\n\rX", "400 [] [] [] [] [] [] 0 0 bare CR"),
+    (b"GET /a?b HTTP/1.1\r\n\r\n", "400 [] [] [] [] [] [] 0 0 no Host"), (b"GET /" + b"a" * 9000, "414 [] [] [] [] [] [] 0 0 the request line is too long"),
+    (b"GET a?b HTTP/1.1\r\nHost: h\r\n\r\n", "400 [GET] [a?b] [] [] [] [h] 1 1 malformed request target")],
+    ids=["method", "empty line", "Host", "414", "target"])
+def test_error_hook_of_a_refused_head(start, data, said):
+    """What is not known is an empty string, which is nobody's memory to write to."""
+    server = start("tests/programs/conform", "hook=1")
+    with server.connect() as connection:
+        connection.send(data, "GET")
+        assert connection.reply().text() == said
+        connection.expect_end()
+
+
 @pytest.mark.parametrize("rest", [0, 100, 100000])
 def test_refusal_is_read_by_a_half_closed_client(server, rest):
     """All of it, and the end, have come before the refusal is sent or soon after."""
@@ -177,6 +217,66 @@ def test_curl_reads_the_refusal(server):
     run = subprocess.run(["curl", "-s", "-N", f"telnet://{host}:{port}"], input=b"GET / HTTP/1.1\nHost: a\n\n" + b"x" * 50000,
                          capture_output=True, timeout=60)
     assert run.stdout.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+# ---- Heads that fill most of the buffer, and bodies behind them
+
+
+@pytest.mark.parametrize("path, status, text", [
+    ("/x", 200, "POST /x host=localhost body=hello"), ("/late-static", 200, "static"), ("/unread", 200, "unread"), ("/late", 200, "late"),
+    ("/read-and-fail", 400, None), ("/print-nothing", 507, None)])
+@pytest.mark.parametrize("behind", [0, 1, 3])
+@pytest.mark.parametrize("padding", [100, 4000, 6200, 7600])
+def test_reply_is_the_handlers(server, padding, behind, path, status, text):
+    """A reply's head is its handler's, also while replies before it are unsent and the body is received in the buffer that they share."""
+    large = 4000000
+    head = request("POST", path, {"Content-Length": 5, "X": "a" * padding})
+    with server.connect(receive_buffer=4096) as connection:
+        connection.send(request(path=f"/announce/{large}/{large}/static") * behind + head, *["GET"] * behind, "POST")
+        time.sleep(0.1)  # so that the body comes by itself
+        connection.socket.sendall(b"hello")
+        for _ in range(behind):
+            assert connection.reply().received == large
+        reply = connection.reply()
+        assert reply.status == status and (text is None or reply.text() == text)
+        assert connection.ask(path="/y").text() == "GET /y host=localhost body="
+
+
+# ---- A process that stood still
+
+
+@pytest.mark.parametrize("first, rest, said", [
+    (b"GET /x HTTP/1.1\r\nHo", b"st: a\r\n\r\n", "GET /x host=a body="),
+    (b"GET /x HTTP/1.1\r\nHo", b"st: a\r\nX: " + b"a" * 5000 + b"\r\n\r\n", "GET /x host=a body="),
+    (b"", b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "GET /x host=a body="),
+    (b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello", b"world", "POST /x host=a body=helloworld")],
+    ids=["head", "long head", "idle", "body"])
+def test_what_came_while_the_server_was_stopped_is_heard(start, first, rest, said):
+    """Its times are over when it goes on, and what it waited for is there."""
+    server = start("tests/programs/conform", "workers=1", "header_timeout_ms=400", "body_timeout_ms=400", "idle_timeout_ms=400")
+    with server.connect() as connection:
+        assert connection.ask(path="/y").status == 200
+        connection.send(first, said.split()[0])
+        time.sleep(0.1)
+        server.process.send_signal(signal.SIGSTOP)
+        connection.socket.sendall(rest)
+        time.sleep(0.8)
+        server.process.send_signal(signal.SIGCONT)
+        assert connection.reply().text() == said
+
+
+def test_a_head_that_goes_on_dripping_is_refused(start):
+    """The look behind the time is one look."""
+    server = start("tests/programs/conform", "workers=1", "header_timeout_ms=300")
+    with server.connect() as connection:
+        connection.parser.methods.append("GET")
+        try:
+            for byte in b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 3000:
+                connection.socket.sendall(bytes([byte]))
+                time.sleep(0.001)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert connection.reply().status == 408
 
 
 # ---- Trailer fields and Host

@@ -63,6 +63,22 @@ def test_stop_finishes_what_runs(start_probe):
     assert server.process.wait(20) == 0
 
 
+def test_stop_does_not_wait_for_half_a_head(start):
+    """It has a second to become whole, and is answered then; else it is refused, long before the stop's own time is over."""
+    server = start("tests/programs/conform", "stop_timeout_ms=600000")
+    with server.connect() as slow, server.connect() as quick:
+        for connection in (slow, quick):
+            connection.send(request()[:-7], "GET")
+        time.sleep(0.3)
+        server.process.terminate()
+        quick.send(request()[-7:])
+        reply = quick.reply()
+        assert reply.status == 200 and reply.closes
+        assert slow.reply().status == 408
+        slow.expect_end()
+    assert server.process.wait(60) == 0
+
+
 def test_stop_sends_a_file_to_its_end(start, tmp_path):
     """A final reply needs no handler any more, and is finished all the same."""
     server = start("examples/tour", "--port", 0, "--root", tmp_path, "--quiet")

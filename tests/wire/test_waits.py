@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 
 import re
+import shutil
 import socket
 import statistics
 import struct
@@ -11,12 +12,13 @@ import time
 
 import pytest
 
-from client import open_socket, request
-from conftest import Server
+from client import Crowd, ProtocolError, open_socket, request
+from conftest import SANITIZE, Server
+from faults import traced
 
 pytestmark = pytest.mark.threaded
 
-ECLOSED, ETIMEDOUT = -3, -7
+ECLOSED, ETIMEDOUT, ECANCELED, EBUSY = -3, -7, -12, -15
 
 
 @pytest.fixture(scope="module")
@@ -28,21 +30,25 @@ def waits(tmp_path_factory):
     server.stop()
 
 
-@pytest.fixture
-def journal(waits):
+def journal_of(server):
     """Reads what handlers have noted since the last time; wait: for as long as that is nothing."""
-    waits.ask(path="/journal")
+    server.ask(path="/journal")
 
     def read(wait=False):
         deadline = time.monotonic() + 10
         while True:
-            text = waits.ask(path="/journal").text()
+            text = server.ask(path="/journal").text()
             if text or not wait:
                 return text
             assert time.monotonic() < deadline, "nothing was noted"
             time.sleep(0.01)
 
     return read
+
+
+@pytest.fixture
+def journal(waits):
+    return journal_of(waits)
 
 
 def reset(connection):
@@ -111,6 +117,139 @@ def test_a_client_that_had_gone_is_told_once(waits, journal):
     while len(noted) < 2:
         noted += journal(wait=True).split()
     assert noted == [f"{ECLOSED}:short", f"{ECLOSED}:whole"]
+
+
+# ---- A client that ends its side
+
+
+@pytest.mark.parametrize("path", ["/sleep/60000", "/await/0", "/await/60000"])
+def test_wait_ends_when_the_client_ends_its_side(waits, journal, path):
+    """A FIN counts as gone for waits, and the client that still reads gets its reply."""
+    with waits.connect() as connection:
+        connection.send(request(path=path), "GET")
+        connection.expect_open(0.1)
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.reply().text() == f"{path.split('/')[1]}:{ECLOSED}"
+        connection.expect_end()
+        assert journal() != ""
+
+
+def test_a_client_that_had_ended_its_side_is_told_once(waits, journal):
+    with waits.connect() as connection:
+        connection.send(request(path="/sleep-thrice/300"), "GET")
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.reply().text() == f"told:{ECLOSED}:0:0"
+        connection.expect_end()
+    journal(wait=True)
+
+
+def test_a_reset_behind_the_end_is_told_as_well(waits, journal):
+    with waits.connect() as connection:
+        connection.send(request(path="/sleep-thrice/2000"), "GET")
+        connection.socket.shutdown(socket.SHUT_WR)
+        connection.expect_open(0.3)
+        reset(connection)
+    assert journal(wait=True) == f"told:{ECLOSED}:{ECLOSED}:{ECLOSED}"
+
+
+def test_each_request_of_a_client_that_ends_its_side_is_told(waits, journal):
+    with waits.connect() as connection:
+        connection.send(request(path="/sleep/60000") * 3, *["GET"] * 3)
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert [connection.reply().text() for _ in range(3)] == [f"sleep:{ECLOSED}"] * 3
+        connection.expect_end()
+    journal(wait=True)
+
+
+def test_half_close_setting(start, tmp_path):
+    """A client that ends its side is there until it is reset."""
+    server = start("tests/programs/waits", tmp_path, "half_close")
+    journal = journal_of(server)
+    with server.connect() as connection:
+        connection.send(request(path="/sleep-thrice/200"), "GET")
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.reply().text() == "told:0:0:0"
+        connection.expect_end()
+    assert journal(wait=True) == "told:0:0:0"
+    with server.connect() as connection:
+        connection.send(request(path="/sleep/60000"), "GET")
+        connection.socket.shutdown(socket.SHUT_WR)
+        connection.expect_open(0.2)
+        reset(connection)
+    assert journal(wait=True) == f"sleep:{ECLOSED}"
+
+
+# ---- A server that stops
+
+
+@pytest.mark.parametrize("how", ["sleep", "await", "body"])
+def test_the_beginning_of_a_stop_ends_waits(start, tmp_path, how):
+    """Where the handler asks for it; it is told once, and its reply is whole."""
+    server = start("tests/programs/waits", tmp_path)
+    with server.connect() as connection:
+        connection.send(request("POST", f"/until-stop/{how}", headers={"Content-Length": 5}), "POST")
+        connection.expect_open(0.2)
+        server.process.terminate()
+        assert connection.reply().text() == f"0 {ECANCELED} 1 again:0"
+        connection.expect_end()
+    server.process.wait(20)
+    server.check_end()
+
+
+def test_a_stop_leaves_other_waits_alone(start, tmp_path):
+    server = start("tests/programs/waits", tmp_path)
+    with server.connect() as connection:
+        connection.send(request(path="/until-stop/await?off"), "GET")
+        connection.expect_open(0.1)
+        server.process.terminate()
+        with pytest.raises((ProtocolError, ConnectionResetError)):  # cut after stop_timeout_ms
+            connection.reply()
+    server.process.wait(20)
+    server.check_end()
+
+
+def test_many_streams_end_with_a_stop(start, tmp_path):
+    """Each to its last chunk: none is cut by the stop's deadline."""
+    server = start("tests/programs/waits", tmp_path)
+    with Crowd(server.address, 50 if SANITIZE else 500) as crowd:
+        crowd.send(request(path="/stream-until-stop"), "GET")
+        crowd.wait(lambda member: member.parser.current and member.parser.current.received)
+        server.process.terminate()
+        for reply in crowd.replies():
+            assert reply.text().endswith("data: tick\n\ndata: end\n\n")
+    server.process.wait(20)
+    server.check_end()
+
+
+# ---- Waits of others
+
+
+def test_two_that_await_one_descriptor(waits, journal):
+    with waits.connect() as first, waits.connect() as second:
+        first.send(request(path="/await/0"), "GET")
+        first.expect_open(0.1)
+        assert second.ask(path="/await/0").text() == f"await:{EBUSY}"
+        waits.ask(path="/poke")
+        assert first.reply().text() == "await:1"
+    journal()
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
+def test_a_client_that_cannot_be_watched_is_told_of(start, tmp_path):
+    """A handler whose output blocks, where the system has no memory to watch for room, does not wait for write_timeout_ms."""
+    server = start("tests/programs/waits", tmp_path)
+    control, connection = server.connect(), server.connect(receive_buffer=4096)
+    for one in (control, connection):
+        assert one.ask(path="/journal").status == 200  # from here on it is watched, but for room
+    noted, deadline = "", time.monotonic() + 20
+    with traced(server, "-o", "/dev/null", "-e", "trace=epoll_ctl", "-e", "inject=epoll_ctl:error=ENOMEM:when=1"):
+        connection.send(request(path="/write-until-error"), "GET")
+        while not noted and time.monotonic() < deadline:
+            noted = control.ask(path="/journal").text()
+            time.sleep(0.05)
+    assert noted == f"write:{ECLOSED}"
+    control.close()
+    connection.close()
 
 
 @pytest.mark.parametrize("how", ["sleep", "await"])

@@ -128,6 +128,21 @@ static bool kind_reads(enum site_kind kind)
            kind == SITE_ECHOES;
 }
 
+/* Whether the head of the reply may go out before the handler has ended. */
+static bool kind_flushes(enum site_kind kind)
+{
+    return kind == SITE_ECHOES || kind == SITE_WRITES_LINES || kind == SITE_WRITES_BIG || kind == SITE_WRITES_MORE ||
+           kind == SITE_LONG_HEAD || kind == SITE_SLEEPS;
+}
+
+static bool has_field(const struct reference_head *h, const char *name)
+{
+    bool found = false;
+    for (size_t i = 0; i < h->field_count && i < REFERENCE_FIELDS; i++)
+        found |= slice_equal_nocase(h->fields[i].name, slice_from(name));
+    return found;
+}
+
 /* ---- What each kind does ---- */
 
 /* The page of a request that the server refuses while its handler reads. */
@@ -272,7 +287,26 @@ static void outcome_body(struct model_reply *r, const struct body *b, enum model
     }
 }
 
-static void outcome(struct model *m, struct model_reply *r, enum site_kind kind, const struct body *b,
+/* The reply is made before the body is read, and goes out as it is unless the body is refused meanwhile. */
+static void outcome_first(struct model_reply *r, const struct body *b, bool reads, enum model_side side)
+{
+    bool bad = b->state == BODY_BAD || b->data.len > SITE_MAX_BODY;
+    bool half = b->state == BODY_MORE && !bad;
+    if (reads && bad) {
+        refuse_body(r, b);
+    } else if (reads && half && side == SIDE_SILENT) {
+        fails(r, 408);
+        r->end = MODEL_CLOSED_TOLD;
+    } else {
+        whole(r, SLICE(SITE_FIRST_TEXT));
+        if (reads && half && side == SIDE_OPEN)
+            r->form = MODEL_WAITING;
+        if (reads && half && side == SIDE_HALF_CLOSED)
+            r->end = MODEL_CLOSED_TOLD;
+    }
+}
+
+static void outcome(struct model *m, struct model_reply *r, enum site_kind kind, const struct body *b, bool reads,
                     struct slice query, enum model_side side)
 {
     switch (kind) {
@@ -337,6 +371,9 @@ static void outcome(struct model *m, struct model_reply *r, enum site_kind kind,
         fails(r, 500);
         r->end = MODEL_CLOSED_TOLD;
         break;
+    case SITE_REPLIES_FIRST:
+        outcome_first(r, b, reads, side);
+        break;
     case SITE_KINDS:
         break;
     }
@@ -353,16 +390,18 @@ static void outcome(struct model *m, struct model_reply *r, enum site_kind kind,
 enum use { USE_NONE, USE_SOME, USE_ALL };
 
 /* Behind a whole reply: whether the server goes on behind the body, of which the handler has made this use. */
-static bool drain(struct model *m, struct model_reply *r, const struct body *b, enum use use, bool waits,
+static bool drain(struct model *m, struct model_reply *r, const struct body *b, enum use use, bool waits, bool flushes,
                   enum model_side side)
 {
     uint64_t left = b->chunked ? b->data.len : b->announced;
     if (b->exists && use != USE_ALL && r->end != MODEL_CLOSED_TOLD) {
-        /* How much a handler has left depends on how it came; and whether a client has waited for 100 Continue, in vain, on whether it came at all. */
-        if ((use == USE_NONE && waits) || left > SITE_DRAIN)
+        /* How much a handler has left depends on how it came; so does whether the end of a chunked body was there when the reply was made, and whether a client has
+         * waited for 100 Continue, in vain. */
+        bool open = b->chunked && b->state == BODY_MORE;
+        if ((use == USE_NONE && waits) || left > SITE_DRAIN || b->chunked)
             r->end = MODEL_EITHER;
-        if (b->state == BODY_BAD || (use == USE_NONE && left > SITE_DRAIN))
-            r->end = MODEL_CLOSED;
+        if (b->state == BODY_BAD || open || (use == USE_NONE && left > SITE_DRAIN))
+            r->end = flushes || b->state == BODY_BAD ? MODEL_CLOSED : MODEL_CLOSED_TOLD;
     }
     m->ended = r->end == MODEL_CLOSED_TOLD || r->end == MODEL_CLOSED || (side != SIDE_OPEN && b->state == BODY_MORE);
     return !m->ended && b->state == BODY_END;
@@ -385,7 +424,7 @@ static size_t request(struct model *m, const struct reference_head *h, struct sl
     struct slice query = {NULL, 0};
     enum found found = find_kind(h, &kind, &query);
     bool waits = h->expects_continue && h->minor == 1 && b.exists;
-    bool reads = found == FOUND_KIND && kind_reads(kind);
+    bool reads = found == FOUND_KIND && (kind_reads(kind) || (kind == SITE_REPLIES_FIRST && !has_field(h, "Expect")));
     if (found == FOUND_KIND && !b.chunked && b.announced > SITE_MAX_BODY) {
         fails(r, 413);
         r->end = MODEL_CLOSED_TOLD;
@@ -395,8 +434,8 @@ static size_t request(struct model *m, const struct reference_head *h, struct sl
     switch (found) {
     case FOUND_KIND:
         r->handled = true;
-        r->may_continue = waits && reads;
-        outcome(m, r, kind, &b, query, side);
+        r->may_continue = waits && kind_reads(kind);
+        outcome(m, r, kind, &b, reads, query, side);
         break;
     case FOUND_NOTHING:
         fails(r, 404);
@@ -423,7 +462,7 @@ static size_t request(struct model *m, const struct reference_head *h, struct sl
     enum use use = !reads || (kind == SITE_READS_BODY && !b.chunked && b.announced > SITE_BODY) ? USE_NONE
                    : kind == SITE_READS_PART || r->page                                         ? USE_SOME
                                                                                                 : USE_ALL;
-    return drain(m, r, &b, use, waits, side) ? b.end : 0;
+    return drain(m, r, &b, use, waits, found == FOUND_KIND && kind_flushes(kind), side) ? b.end : 0;
 }
 
 static void refuse_head(struct model *m, const uint32_t *statuses, size_t size)

@@ -289,6 +289,20 @@ static void sends_longest_head(weir_ctx *c)
     long_head(c, 20, 700);
 }
 
+static void replies_first(weir_ctx *c)
+{
+    begin(c);
+    char buf[100];
+    ssize_t n;
+    weir_reply_static(c, "text/plain", SITE_FIRST_TEXT, sizeof SITE_FIRST_TEXT - 1);
+    if (weir_header(c, "Expect"))
+        return;
+    while ((n = weir_read(c, buf, sizeof buf)) > 0)
+        ;
+    FUZZ_CHECK(n == 0 || n == WEIR_ECLOSED || n == WEIR_EPROTO || n == WEIR_ETOOBIG || n == WEIR_ETIMEDOUT ||
+               n == WEIR_ECANCELED);
+}
+
 const struct site_route site_routes[SITE_KINDS] = {
     [SITE_READS_NOTHING] = {NULL, "/n"},
     [SITE_READS_ALL] = {NULL, "/a"},
@@ -312,6 +326,7 @@ const struct site_route site_routes[SITE_KINDS] = {
     [SITE_NO_CONTENT] = {NULL, "/d"},
     [SITE_LONG_HEAD] = {NULL, "/i"},
     [SITE_LONGEST_HEAD] = {NULL, "/j"},
+    [SITE_REPLIES_FIRST] = {NULL, "/r"},
 };
 
 static const weir_handler handlers[SITE_KINDS] = {
@@ -337,6 +352,7 @@ static const weir_handler handlers[SITE_KINDS] = {
     [SITE_NO_CONTENT] = no_content,
     [SITE_LONG_HEAD] = sends_long_head,
     [SITE_LONGEST_HEAD] = sends_longest_head,
+    [SITE_REPLIES_FIRST] = replies_first,
 };
 
 /* The folder with the one file that is sent; removed when the program ends in an orderly way. */

@@ -12,7 +12,7 @@
 /* Small, so that a short input meets every limit. */
 #define SITE_BUFFER        2048
 #define SITE_MAX_LINE      600
-#define SITE_MAX_BLOCK     1000
+#define SITE_MAX_BLOCK     1600 /* a head may fill more than three quarters of the buffer */
 #define SITE_MAX_HEADERS   40
 #define SITE_MAX_REQUESTS  50 /* of a connection */
 #define SITE_MAX_BODY      5000
@@ -28,6 +28,7 @@
 #define SITE_SLEEP_MS      5
 #define SITE_TIMEOUT_MS    10000
 #define SITE_NONE_TEXT     "none\n"
+#define SITE_FIRST_TEXT    "first\n"
 #define SITE_PARTIAL_TEXT  "begun\n"
 
 enum site_kind {
@@ -51,8 +52,9 @@ enum site_kind {
     SITE_SLEEPS,
     SITE_CLOSES,
     SITE_NO_CONTENT,
-    SITE_LONG_HEAD,    /* longer than a buffer */
-    SITE_LONGEST_HEAD, /* and than the request's memory: a 500 in its place */
+    SITE_LONG_HEAD,     /* longer than a buffer */
+    SITE_LONGEST_HEAD,  /* and than the request's memory: a 500 in its place */
+    SITE_REPLIES_FIRST, /* and reads the body then, unless the client expects to be asked for it */
     SITE_KINDS
 };
 

@@ -2,7 +2,7 @@
  * A whole connection: the server's own worker, loop and sockets, with a model of what it has to answer.
  *
  * The input's first byte sets the scene, the second one where the bytes are cut. What follows is sent, but for 0xff, which begins an instruction: cut, pause, end this
- * side, reset, stop reading, go on, stop the server or cut what runs. After each piece the worker turns until it has nothing to do, and what the client has received by then is compared with the model. At the
+ * side, reset, stop reading, go on, stop the server, cut what runs, or send a field of some length, so that a head that nearly fills the buffer is a short input. After each piece the worker turns until it has nothing to do, and what the client has received by then is compared with the model. At the
  * end every account of the ledger, every fiber and every descriptor has to be back.
  *
  * The worker's thread is the server's; it is stopped before it serves and turns only as this file says, and its monotonic clock stands still but for the pauses. So an
@@ -24,15 +24,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define TURNS_MAX  100000 /* of one step: beyond it the worker spins */
-#define PAUSE_MS   20
-#define PAUSES_MAX 100
-#define TRIM_EVERY 512
-#define OUTPUT_MAX ((size_t)4 << 20)
-#define OFFLOAD_MS 10000
+#define TURNS_MAX    100000 /* of one step: beyond it the worker spins */
+#define PAUSE_MS     20
+#define PAUSES_MAX   100
+#define TRIM_EVERY   512
+#define OUTPUT_MAX   ((size_t)4 << 20)
+#define OFFLOAD_MS   10000
+#define PADDING      'f' /* the instruction for a field; its argument is a byte */
+#define PADDING_UNIT 6   /* bytes of the field's value for each of the argument */
+#define PADDING_MAX  ((size_t)UINT8_MAX * PADDING_UNIT + 16)
 
 /* Random cuts; a small buffer; the client does not read at first; it waits for the server to give it up; it does not read then either. */
 enum scene { SCENE_CUTS = 1, SCENE_NARROW = 2, SCENE_STALLED = 4, SCENE_TIME = 8, SCENE_NEVER = 16 };
+
+/* The most bytes that a script of this size sends. */
+static size_t script_most(size_t size)
+{
+    return size + (size / 3 + 1) * PADDING_MAX;
+}
 
 /* ---- The clock ---- */
 
@@ -234,23 +243,45 @@ static bool client_obey(struct client *c, uint8_t instruction)
     return true;
 }
 
+/* The bytes up to the next instruction but PADDING, whose fields are among them. Returns how many there are; *at is moved behind them. */
+static size_t script_text(const uint8_t *data, size_t size, size_t *at, char *text)
+{
+    size_t len = 0;
+    while (*at < size) {
+        bool padding = data[*at] == 0xff && *at + 2 < size && data[*at + 1] == PADDING;
+        if (padding) {
+            int units = data[*at + 2] * PADDING_UNIT;
+            len += (size_t)snprintf(text + len, PADDING_MAX, "P: %0*d\r\n", units, 0);
+            *at += 3;
+        } else if (data[*at] == 0xff) {
+            break;
+        } else {
+            text[len++] = (char)data[(*at)++];
+        }
+    }
+    return len;
+}
+
 /* Sends the script; false if it has reset the connection. */
 static bool client_play(struct client *c, const uint8_t *data, size_t size, unsigned scene)
 {
-    for (size_t at = 0; at < size;) {
-        const uint8_t *mark = memchr(data + at, 0xff, size - at);
-        size_t len = mark ? (size_t)(mark - data) - at : size - at;
-        client_send_cut(c, (const char *)data + at, len, scene);
-        at += len;
+    char *text = malloc(script_most(size));
+    FUZZ_CHECK(text);
+    bool goes_on = true;
+    for (size_t at = 0; goes_on && at < size;) {
+        client_send_cut(c, text, script_text(data, size, &at, text), scene);
         if (at == size)
             break;
         uint8_t instruction = at + 1 < size ? data[at + 1] : 0;
         at += 2;
         if (instruction == 0xff)
             client_send(c, "\xff", 1);
-        else if (!client_obey(c, instruction))
-            return false;
+        else
+            goes_on = client_obey(c, instruction);
     }
+    free(text);
+    if (!goes_on)
+        return false;
     c->reading |= !(scene & SCENE_TIME) || !(scene & SCENE_NEVER);
     client_settle(c);
     return true;
@@ -313,7 +344,10 @@ static void run(const uint8_t *data, size_t size)
     int least = 1;
     if (scene & SCENE_NARROW)
         FUZZ_CHECK(setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof least) == 0);
-    struct client c = {.fd = ends[0], .reading = !(scene & SCENE_STALLED), .seed = data[1], .sent = malloc(size)};
+    struct client c = {.fd = ends[0],
+                       .reading = !(scene & SCENE_STALLED),
+                       .seed = data[1],
+                       .sent = malloc(script_most(size))};
     FUZZ_CHECK(c.sent && net_adopt(&world.worker->net, ends[1], 0, 0) == 0);
     uint64_t handled = site_counts.handled;
     bool complete = client_play(&c, data + 2, size - 2, scene);

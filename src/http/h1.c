@@ -442,7 +442,8 @@ static void h1_expired(struct net *n, struct connection *c)
     }
     switch ((enum h1_state)c->state) {
     case H1_IDLE:
-        http_refused(n->owner, REFUSAL_IDLE_TIMEOUT, NULL);
+        if (!n->draining)
+            http_refused(n->owner, REFUSAL_IDLE_TIMEOUT, NULL);
         connection_close(n, c, false);
         break;
     case H1_LINGER:

@@ -68,6 +68,8 @@ void weir_server_free(weir_server *s)
     server_close_accounts(s);
     if (s->offload.threads_max)
         offload_done(&s->offload);
+    for (int i = 0; s->workers && i < s->settings.config.workers; i++)
+        worker_close_wake(&s->workers[i]);
     admin_done(s);
     memory_free(&s->account, s->workers, s->workers_size);
     address_table_done(&s->addresses);

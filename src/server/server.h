@@ -120,8 +120,11 @@ void worker_order_stop(struct worker *w);
 void worker_order_cut(struct worker *w);
 /* Goes on accepting where that is paused. */
 void worker_resume_listeners(struct worker *w);
-/* After all workers have ended: closes what this one was woken by, and sockets that were on their way to it. */
+/* After all workers have ended: closes sockets that were on their way to this one. */
 void worker_drop_inbox(struct worker *w);
+/* Closes what wakes it. A message can have been taken, and the worker have ended, before its sender writes there: so
+ * not before offload threads have ended and nobody calls weir_server_stop() any more. */
+void worker_close_wake(struct worker *w);
 
 /* Sends an order unless it is under way. Any thread. */
 void order_send(struct order *order);

@@ -217,9 +217,6 @@ void worker_order_cut(struct worker *w)
 
 void worker_drop_inbox(struct worker *w)
 {
-    if (w->loop.wake_fd > 0)
-        close(w->loop.wake_fd);
-    w->loop.wake_fd = -1;
     struct inbox_node *node = atomic_exchange(&w->loop.inbox, NULL);
     while (node) {
         struct inbox_node *next = node->next;
@@ -227,6 +224,13 @@ void worker_drop_inbox(struct worker *w)
             close(container_of(node, struct handover, node)->fd);
         node = next;
     }
+}
+
+void worker_close_wake(struct worker *w)
+{
+    if (w->loop.wake_fd > 0)
+        close(w->loop.wake_fd);
+    w->loop.wake_fd = -1;
 }
 
 /* ---- Set-up ---- */
@@ -328,7 +332,7 @@ static void worker_clean_up(struct worker *w)
     if (w->net.loop)
         net_done(&w->net);
     if (w->loop.fibers.entry)
-        loop_end(&w->loop); /* others may still send: see worker_drop_inbox() */
+        loop_end(&w->loop); /* others may still send: see worker_close_wake() */
     pool_done(&w->messages);
     account_close(&w->message_account);
     account_close(&w->stack_account);

@@ -162,8 +162,8 @@ typedef struct weir_config {
     void *log_data;  /* handed to log */
 
     void *server_data; /* read by weir_server_data() */
-    /* Runs on each worker's thread, whose stack is 128 KiB, before it serves; what it returns is that worker's
-     * weir_worker_data(). May be NULL. */
+    /* Runs on each worker's thread, whose stack is 128 KiB beside the program's thread-local data, before it serves;
+     * what it returns is that worker's weir_worker_data(). May be NULL. */
     void *(*worker_start)(void *server_data, int worker);
     /* Runs on each worker's thread when it ends. May be NULL. */
     void (*worker_stop)(void *server_data, int worker, void *worker_data);

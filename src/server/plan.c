@@ -89,7 +89,8 @@ static uint64_t plan_fixed(const weir_server *s, uint64_t workers)
 {
     uint64_t records = counter_read(&s->account.reserved) + (s->workers ? 0 : workers * sizeof(struct worker));
     uint64_t routes = 2 * counter_read(&s->site.account.reserved); /* with what the start adds */
-    uint64_t threads = workers * (WORKER_STACK_SIZE + OVERFLOW_STACK_SIZE) + WATCHDOG_STACK_SIZE;
+    uint64_t threads = workers * (thread_stack_bytes(WORKER_STACK_SIZE) + OVERFLOW_STACK_SIZE) +
+                       thread_stack_bytes(WATCHDOG_STACK_SIZE);
     uint64_t counts = plan_sets(&s->settings) ? workers * admission_class_sets_size(s->site.route_count) : 0;
     return records + routes + threads + counts + server_addresses_size(s);
 }
@@ -153,7 +154,7 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
     plan_pools(&s->settings, pools);
     *plan = (weir_memory_plan){.connections = (uint64_t)c->max_connections};
     plan->start = plan_fixed(s, workers) + workers * expressions;
-    plan->worst = plan->start + (uint64_t)c->offload_threads * OFFLOAD_STACK_SIZE;
+    plan->worst = plan->start + (uint64_t)c->offload_threads * thread_stack_bytes(OFFLOAD_STACK_SIZE);
     plan_caches(s, plan);
     plan_add_files(c, plan);
     plan_add_stacks(&s->settings, plan);

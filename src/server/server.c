@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "web/cache.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,14 +301,23 @@ void server_worker_ended(weir_server *s)
     server_lock_release(&s->lock);
 }
 
+void thread_log_refusal(const struct log *l, int level, const struct thread *t, const char *whose, const char *then)
+{
+    errno = t->error ? t->error : ENOMEM;
+    log_write(l, level, "there is no thread for %s, with a stack of %zu bytes: %s%m%s", whose,
+              thread_stack_bytes(t->stack_size), t->error ? "" : "memory_limit, ", then);
+}
+
 /* Returns how many were started. */
 static int server_start_threads(weir_server *s)
 {
     int started = 0;
     while (started < s->settings.config.workers) {
         struct worker *w = &s->workers[started];
-        if (thread_start(&w->thread, &s->thread_account, WORKER_STACK_SIZE, THREAD_FAULTS, worker_main, w) != 0)
+        if (thread_start(&w->thread, &s->thread_account, WORKER_STACK_SIZE, THREAD_FAULTS, worker_main, w) != 0) {
+            thread_log_refusal(&s->log, WEIR_LOG_ERROR, &w->thread, "a worker", "");
             break;
+        }
         started++;
         server_lock_acquire(&s->lock);
         s->running++;
@@ -343,7 +353,8 @@ static int server_await_workers(weir_server *s, int started)
     for (int i = 0; i < started; i++)
         worker_drop_inbox(&s->workers[i]);
     int error = server_error(s, started);
-    log_error(&s->log, "the server cannot start: %s", weir_strerror(error));
+    if (started == s->settings.config.workers) /* else it has been told why */
+        log_error(&s->log, "the server cannot start: %s", weir_strerror(error));
     return error;
 }
 

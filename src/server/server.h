@@ -146,6 +146,9 @@ void worker_make_room(void *owner);
 /* Bytes of the table of connections by address. */
 uint64_t server_addresses_size(const struct weir_server *s);
 
+/* Logs why a thread was not started. then: what that means, after the reason. */
+void thread_log_refusal(const struct log *l, int level, const struct thread *t, const char *whose, const char *then);
+
 /* A worker tells that it has set up, and waits until all have. True: serve. */
 bool server_worker_ready(struct weir_server *s, int error);
 void server_worker_ended(struct weir_server *s);

@@ -28,19 +28,26 @@ static int listen_socket(const struct listen_spec *spec)
     return socket(spec->address.base.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-int listen_probe(const struct listen_spec *spec)
+/* Keeps the system's error, in whose words it is told. */
+static int listen_failure(struct listen_spec *spec)
+{
+    spec->number = errno;
+    return error_from_errno(errno);
+}
+
+int listen_probe(struct listen_spec *spec)
 {
     if (spec->inherited_fd > 0 || spec->address.base.sa_family == AF_UNIX || address_port(&spec->address) == 0)
         return 0;
     int fd = listen_socket(spec);
     if (fd < 0)
-        return error_from_errno(errno);
+        return listen_failure(spec);
     int error = 0;
     set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (spec->address.base.sa_family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     if (bind(fd, &spec->address.base, spec->address.len) != 0)
-        error = error_from_errno(errno);
+        error = listen_failure(spec);
     close(fd);
     return error;
 }
@@ -68,8 +75,9 @@ static void listen_set_options(int fd, const struct listen_spec *spec)
 
 /* A socket file that nobody listens on is left from an earlier run. Who has no room for another client, or does not
  * let us in, listens. */
-static int unix_replace(const struct address *a)
+static int unix_replace(struct listen_spec *spec)
 {
+    const struct address *a = &spec->address;
     struct stat status;
     if (lstat(a->local.sun_path, &status) != 0)
         return 0;
@@ -77,12 +85,12 @@ static int unix_replace(const struct address *a)
         return WEIR_EEXIST;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
-        return error_from_errno(errno);
+        return listen_failure(spec);
     bool stale = connect(fd, &a->base, a->len) != 0 && errno == ECONNREFUSED;
     close(fd);
     if (!stale)
         return WEIR_EBUSY;
-    return unlink(a->local.sun_path) == 0 ? 0 : error_from_errno(errno);
+    return unlink(a->local.sun_path) == 0 ? 0 : listen_failure(spec);
 }
 
 /* The inode's number is not given to another file as long as the socket is open. */
@@ -139,22 +147,22 @@ void listen_refuse(struct listen_spec *spec, int fd)
 static int listen_bind(int fd, struct listen_spec *spec)
 {
     bool local = spec->address.base.sa_family == AF_UNIX;
-    int error = local ? unix_replace(&spec->address) : 0;
+    int error = local ? unix_replace(spec) : 0;
     if (error)
         return error;
     if (!local) {
         set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         if (!spec->shared && set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0)
-            return error_from_errno(errno);
+            return listen_failure(spec);
         if (spec->address.base.sa_family == AF_INET6)
             set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     }
     if (bind(fd, &spec->address.base, spec->address.len) != 0)
-        return error_from_errno(errno);
+        return listen_failure(spec);
     if (!local)
         return 0;
     unix_remember(spec);
-    return chmod(spec->address.local.sun_path, (mode_t)spec->unix_mode) == 0 ? 0 : error_from_errno(errno);
+    return chmod(spec->address.local.sun_path, (mode_t)spec->unix_mode) == 0 ? 0 : listen_failure(spec);
 }
 
 int listen_open(struct listen_spec *spec)
@@ -162,20 +170,22 @@ int listen_open(struct listen_spec *spec)
     int fd = spec->inherited_fd;
     if (fd > 0) {
         address_local(fd, &spec->address);
-        if (spec->address.base.sa_family == AF_UNSPEC)
+        if (spec->address.base.sa_family == AF_UNSPEC) {
+            (void)listen_failure(spec);
             return WEIR_EINVAL;
+        }
         int flags = fcntl(fd, F_GETFL);
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     } else {
         fd = listen_socket(spec);
         if (fd < 0)
-            return error_from_errno(errno);
+            return listen_failure(spec);
     }
     listen_set_options(fd, spec);
     int error = spec->inherited_fd > 0 ? 0 : listen_bind(fd, spec);
     if (!error && listen(fd, spec->backlog) != 0)
-        error = error_from_errno(errno);
+        error = listen_failure(spec);
     if (error) {
         listen_unlink(spec);
         close(fd);

@@ -36,11 +36,12 @@ struct listen_spec {
     dev_t device;
     ino_t inode;
     _Atomic int users; /* workers that a shared socket is still open for */
+    int number;        /* the system's error that listen_probe() or listen_open() has failed of; 0: it was none */
 };
 
 /* Refuses an address that another socket listens on: with SO_REUSEPORT the two would silently share it. 0 or a negative error. Nothing to do for
  * an inherited or a Unix socket, or port 0. */
-int listen_probe(const struct listen_spec *spec);
+int listen_probe(struct listen_spec *spec);
 
 /* Makes a listening socket, non-blocking. Its descriptor, or a negative error. Port 0 is resolved in spec->address. For a Unix socket, a stale
  * socket file is replaced, one that answers is WEIR_EBUSY. */

@@ -178,17 +178,20 @@ int weir_plan(weir_server *s, weir_memory_plan *plan)
     return error;
 }
 
-void plan_check_limit(weir_server *s)
+uint64_t plan_least(weir_server *s)
 {
-    const weir_config *c = &s->settings.config;
     weir_memory_plan plan;
     uint64_t expressions = 0;
-    if (c->memory_limit == 0)
-        return;
     (void)plan_expressions(
         s, &expressions); /* where the bound does not even allow that, less than it is too little, too */
     plan_compute(s, expressions, &plan);
-    uint64_t least = plan.start + (uint64_t)c->workers * WAITING_MEMORY;
+    return plan.start + (uint64_t)s->settings.config.workers * WAITING_MEMORY;
+}
+
+void plan_check_limit(weir_server *s)
+{
+    const weir_config *c = &s->settings.config;
+    uint64_t least = c->memory_limit > 0 ? plan_least(s) : 0;
     if (c->memory_limit < least)
         site_error(&s->site, "setting memory_limit: %zu is less than what %d workers need, %llu", c->memory_limit,
                    c->workers, (unsigned long long)least);

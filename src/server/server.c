@@ -16,6 +16,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#define PRIVILEGED_PORTS 1024 /* the first that everybody may listen on */
+
 /* ---- Making and filling ---- */
 
 weir_server *weir_server_new_sized(const weir_config *config, size_t config_size)
@@ -49,7 +51,10 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     settings_read(&s->settings, config, config_size, &s->site);
     const weir_config *c = &s->settings.config;
     s->log = (struct log){.level = c->log_level, .fn = c->log, .data = c->log_data};
-    s->memory.limit = c->memory_limit;
+    /* Under a bound that is too small, every route would be one that there is no memory for; the start is refused, and
+     * says why. */
+    if (c->memory_limit > 0 && c->memory_limit >= plan_least(s))
+        s->memory.limit = c->memory_limit;
     s->sockets.limit = c->kernel_memory_limit;
     offload_init(&s->offload, &s->memory, c->offload_threads);
     return s;
@@ -224,13 +229,46 @@ static COLD void server_log_errors(const weir_server *s)
     }
 }
 
+/* What there is to say of a socket that cannot be had; NULL: what the system says. */
+static COLD const char *listen_reason(const struct listen_spec *spec, int error)
+{
+    int port = address_port(&spec->address);
+    if (error == WEIR_EBUSY)
+        return weir_strerror(error);
+    if (error == WEIR_EEXIST)
+        return "there is a file, and it is no socket";
+    if (spec->number == EADDRNOTAVAIL)
+        return "the address is not one of this machine";
+    if (spec->number == EACCES && port > 0 && port < PRIVILEGED_PORTS)
+        return "not permitted: ports below 1024 are for privileged processes";
+    return spec->number ? NULL : weir_strerror(error);
+}
+
 static COLD int listen_failed(weir_server *s, const struct listen_spec *spec, int error)
 {
-    char text[ADDRESS_TEXT_MAX];
-    log_error(&s->log, "cannot listen on %s: %s",
-              spec->inherited_fd > 0 ? "the inherited descriptor" : address_format(&spec->address, text, sizeof text),
-              weir_strerror(error));
+    char text[ADDRESS_TEXT_MAX] = "the inherited descriptor";
+    if (spec->inherited_fd <= 0)
+        address_format(&spec->address, text, sizeof text);
+    const char *why = listen_reason(spec, error);
+    errno = spec->number;
+    if (why)
+        log_error(&s->log, "cannot listen on %s: %s", text, why);
+    else
+        log_error(&s->log, "cannot listen on %s: %m", text);
     return error;
+}
+
+/* One line for each listener: where, and by how many. */
+static void server_log_listeners(const weir_server *s)
+{
+    char text[ADDRESS_TEXT_MAX];
+    for (size_t i = 0; i < s->settings.listener_count; i++) {
+        const struct listen_spec *spec = &s->settings.listeners[i];
+        log_info(&s->log, "listening on %s%s%s: %d workers with %s, process %ld",
+                 address_format(&spec->address, text, sizeof text), spec->inherited_fd > 0 ? " (inherited)" : "",
+                 spec->admin ? " for the ledger's page" : "", s->settings.config.workers,
+                 spec->shared ? "one socket" : "a socket each", (long)getpid());
+    }
 }
 
 /* Opens every listening socket: one for each worker, or one for all. */
@@ -419,6 +457,7 @@ int weir_server_start(weir_server *s)
         server_close_listeners(s);
         return server_refuse(s, error);
     }
+    server_log_listeners(s);
     watchdog_start(s);
     return 0;
 }

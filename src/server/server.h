@@ -163,7 +163,9 @@ void server_cut(struct weir_server *s);
 
 /* ---- plan.c ---- */
 
-/* Before the start: memory_limit has to allow what the workers make and what requests need to wait, or it is a wrong setting. */
+/* The least memory_limit by what is registered so far: what the workers make, and what requests need to wait. */
+uint64_t plan_least(struct weir_server *s);
+/* Before the start: memory_limit has to allow that, or it is a wrong setting. */
 void plan_check_limit(struct weir_server *s);
 
 /* ---- watchdog.c ---- */

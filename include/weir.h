@@ -166,8 +166,8 @@ typedef struct weir_config {
     void *log_data;  /* handed to log */
 
     void *server_data; /* read by weir_server_data() */
-    /* Runs on each worker's thread, whose stack is 128 KiB, before it serves; what it returns is that worker's
-     * weir_worker_data(). May be NULL. */
+    /* Runs on each worker's thread, whose stack is 128 KiB beside the program's thread-local data, before it serves;
+     * what it returns is that worker's weir_worker_data(). May be NULL. */
     void *(*worker_start)(void *server_data, int worker);
     /* Runs on each worker's thread when it ends. May be NULL. */
     void (*worker_stop)(void *server_data, int worker, void *worker_data);
@@ -196,8 +196,9 @@ WEIR_API int weir_server_start(weir_server *s);
 WEIR_API int weir_server_wait(weir_server *s);
 
 /*
- * Begins a graceful stop and returns at once: accepting ends, what runs is finished, idle connections are closed, and
- * after stop_timeout_ms the rest is cut. Any thread; also from a handler. Not from a signal handler.
+ * Begins a graceful stop and returns at once: nobody can connect any more and the path of a Unix socket is free, who
+ * has connected is served if it asks within a second, what runs is finished, idle connections are closed, and after
+ * stop_timeout_ms the rest is cut. Any thread; also from a handler. Not from a signal handler.
  */
 WEIR_API void weir_server_stop(weir_server *s);
 
@@ -214,7 +215,9 @@ WEIR_API int weir_server_workers(const weir_server *s);
 typedef struct weir_listen_config {
     const char *host; /* as in weir_config; "unix:PATH" for a Unix socket (an old socket file there is replaced) */
     int port;         /* as in weir_config */
-    int fd;           /* an inherited listening descriptor, > 0: used instead of host and port; closed by the server */
+    /* An inherited listening descriptor, > 0: used instead of host and port; closed by the server, which leaves the
+     * socket itself to other processes that have it. */
+    int fd;
     int backlog;
     int shared_listener;
     int notsent_lowat;

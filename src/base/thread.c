@@ -6,36 +6,66 @@
 #include "base/thread.h"
 #include "weir.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <link.h>
 #include <signal.h>
+#include <unistd.h>
 
-static size_t stack_of(size_t size)
+#define THREAD_RECORD                                                                                                  \
+    ((size_t)3 * 1024) /* that the C library puts beside the data: its own of a thread, and some to spare */
+
+/* Measured once: a library that is loaded later has its data elsewhere, and what was charged has to be given back. */
+static pthread_once_t local_once = PTHREAD_ONCE_INIT;
+static size_t local_size;
+
+static int local_add(struct dl_phdr_info *info, size_t size, void *arg)
 {
-    size_t least = (size_t)PTHREAD_STACK_MIN;
-    return size < least ? least : size;
+    (void)size;
+    size_t *sum = arg;
+    for (int i = 0; i < info->dlpi_phnum; i++)
+        if (info->dlpi_phdr[i].p_type == PT_TLS)
+            *sum += (size_t)info->dlpi_phdr[i].p_memsz + (size_t)info->dlpi_phdr[i].p_align;
+    return 0;
 }
 
+static void local_measure(void)
+{
+    size_t sum = THREAD_RECORD, page = (size_t)sysconf(_SC_PAGESIZE);
+    dl_iterate_phdr(local_add, &sum);
+    local_size = (sum + page - 1) & ~(page - 1);
+}
+
+size_t thread_stack_bytes(size_t stack_size)
+{
+    size_t least = (size_t)PTHREAD_STACK_MIN;
+    pthread_once(&local_once, local_measure);
+    return (stack_size < least ? least : stack_size) + local_size;
+}
+
+/* 0, or the system's error. */
 static int thread_create(struct thread *t, int flags, void *(*fn)(void *arg), void *arg)
 {
     pthread_attr_t attributes;
     if (pthread_attr_init(&attributes) != 0)
-        return WEIR_ENOMEM;
-    int error = pthread_attr_setstacksize(&attributes, t->stack_size);
+        return ENOMEM;
+    int error = pthread_attr_setstacksize(&attributes, thread_stack_bytes(t->stack_size));
     if (!error && (flags & THREAD_DETACHED))
         error = pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     if (!error)
         error = pthread_create(&t->id, &attributes, fn, arg);
     pthread_attr_destroy(&attributes);
-    return error ? WEIR_ENOMEM : 0;
+    return error;
 }
 
 int thread_start(struct thread *t, struct account *account, size_t stack_size, int flags, void *(*fn)(void *arg),
                  void *arg)
 {
-    *t = (struct thread){.stack_size = stack_of(stack_size)};
-    if (!memory_grant(account, t->stack_size))
+    size_t bytes = thread_stack_bytes(stack_size);
+    *t = (struct thread){.stack_size = stack_size};
+    if (!memory_grant(account, bytes))
         return WEIR_ENOMEM;
-    account_take_any(account, t->stack_size); /* before it runs, which may be to its end */
+    account_take_any(account, bytes); /* before it runs, which may be to its end */
     sigset_t blocked, before;
     sigfillset(&blocked);
     if (flags & THREAD_FAULTS) {
@@ -45,19 +75,21 @@ int thread_start(struct thread *t, struct account *account, size_t stack_size, i
         sigdelset(&blocked, SIGILL);
     }
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int error = thread_create(t, flags, fn, arg);
+    t->error = thread_create(t, flags, fn, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error)
+    if (t->error) {
         thread_leave(account, stack_size);
-    else
-        t->account = account;
-    return error;
+        return WEIR_ENOMEM;
+    }
+    t->account = account;
+    return 0;
 }
 
 void thread_leave(struct account *account, size_t stack_size)
 {
-    account_give_any(account, stack_of(stack_size));
-    memory_return(account, stack_of(stack_size));
+    size_t bytes = thread_stack_bytes(stack_size);
+    account_give_any(account, bytes);
+    memory_return(account, bytes);
 }
 
 void thread_join(struct thread *t)

@@ -14,7 +14,8 @@
 struct thread {
     pthread_t id;
     struct account *account; /* that its stack is charged to; NULL: it does not run */
-    size_t stack_size;
+    size_t stack_size;       /* that it was asked for with */
+    int error;               /* why it does not run, the system's number; 0: the account has refused the stack */
 };
 
 enum thread_flags {
@@ -23,8 +24,16 @@ enum thread_flags {
 };
 
 /*
- * Starts fn(arg) with a stack of at least stack_size. account has to be a shared one, and outlives the thread. 0, or
- * WEIR_ENOMEM's value when the stack is refused or the system has no thread; t is then not running.
+ * What a thread's stack takes if stack_size bytes of it are to be used: the system puts the thread's own data there,
+ * too, that of the program and of its libraries (variables that are __thread or thread_local). Always the same for the
+ * same size.
+ */
+size_t thread_stack_bytes(size_t stack_size);
+
+/*
+ * Starts fn(arg) with a stack of which at least stack_size bytes can be used. account has to be a shared one, and
+ * outlives the thread; thread_stack_bytes() are charged to it. 0, or WEIR_ENOMEM's value when the stack is refused or
+ * the system has no thread; t is then not running, and t->error says why.
  */
 int thread_start(struct thread *t, struct account *account, size_t stack_size, int flags, void *(*fn)(void *arg),
                  void *arg) MUST_CHECK;

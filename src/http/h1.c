@@ -481,7 +481,8 @@ static void h1_expired(struct net *n, struct connection *c)
     case H1_IDLE:
         if (late_input(n, c))
             break;
-        http_refused(n->owner, REFUSAL_IDLE_TIMEOUT, NULL);
+        if (!n->draining)
+            http_refused(n->owner, REFUSAL_IDLE_TIMEOUT, NULL);
         connection_close(n, c, false);
         break;
     case H1_LINGER:

@@ -9,9 +9,20 @@
 #include "http/h1.h"
 #include "http/scan.h"
 
+#define FIRST_REQUEST_MS 1000 /* from a connection's beginning, when the server stops */
+
 #define H1_POSTPONED 2 /* a status of parsing beside H1_INCOMPLETE and H1_COMPLETE */
 
 /* ---- From one request to the next ---- */
+
+/* Who has connected just before the server stops has to have the time to say what for: its request may be on its way.
+ * Milliseconds from now. */
+static COLD uint32_t h1_idle_left(const struct net *n, const struct connection *c, uint32_t idle_timeout)
+{
+    int32_t left = ticks_between(loop_now_ms(n->loop), c->deadline);
+    uint32_t age = left > 0 && (uint32_t)left < idle_timeout ? idle_timeout - (uint32_t)left : 0;
+    return c->idled == 0 && left > 0 && age < FIRST_REQUEST_MS ? FIRST_REQUEST_MS - age : 0;
+}
 
 void h1_idle(struct h1 *h)
 {
@@ -22,10 +33,12 @@ void h1_idle(struct h1 *h)
     h1_release(h);
     c->state = H1_IDLE;
     c->idled = requests;
-    if (n->draining)
-        connection_close(n, c, false);
-    else
+    if (unlikely(n->draining))
+        idle_timeout = h1_idle_left(n, c, idle_timeout);
+    if (idle_timeout > 0)
         connection_deadline(n, c, idle_timeout);
+    else
+        connection_close(n, c, false);
 }
 
 /* Nothing more to read now and half a head is there: it moves to a block of its size. */

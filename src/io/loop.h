@@ -73,7 +73,8 @@ struct loop {
 int loop_init(struct loop *l, struct account *account, size_t stack_size, void *owner,
               const struct log *log) MUST_CHECK;
 void loop_done(struct loop *l);
-/* The same for a loop that other threads may still send to: what they wake it by is left, and is closed by the caller when they have ended. */
+/* The same for a loop that other threads may still send to, or are still in loop_send() for a message that has been
+ * taken: what they wake it by is left, and is closed by the caller when they have ended. */
 void loop_end(struct loop *l);
 
 /* Turns until loop_stop(). */

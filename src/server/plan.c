@@ -89,7 +89,8 @@ static uint64_t plan_fixed(const weir_server *s, uint64_t workers)
 {
     uint64_t records = counter_read(&s->account.reserved) + (s->workers ? 0 : workers * sizeof(struct worker));
     uint64_t routes = 2 * counter_read(&s->site.account.reserved); /* with what the start adds */
-    uint64_t threads = workers * (WORKER_STACK_SIZE + OVERFLOW_STACK_SIZE) + WATCHDOG_STACK_SIZE;
+    uint64_t threads = workers * (thread_stack_bytes(WORKER_STACK_SIZE) + OVERFLOW_STACK_SIZE) +
+                       thread_stack_bytes(WATCHDOG_STACK_SIZE);
     uint64_t counts = plan_sets(&s->settings) ? workers * admission_class_sets_size(s->site.route_count) : 0;
     return records + routes + threads + counts + server_addresses_size(s);
 }
@@ -153,7 +154,7 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
     plan_pools(&s->settings, pools);
     *plan = (weir_memory_plan){.connections = (uint64_t)c->max_connections};
     plan->start = plan_fixed(s, workers) + workers * expressions;
-    plan->worst = plan->start + (uint64_t)c->offload_threads * OFFLOAD_STACK_SIZE;
+    plan->worst = plan->start + (uint64_t)c->offload_threads * thread_stack_bytes(OFFLOAD_STACK_SIZE);
     plan_caches(s, plan);
     plan_add_files(c, plan);
     plan_add_stacks(&s->settings, plan);
@@ -177,17 +178,20 @@ int weir_plan(weir_server *s, weir_memory_plan *plan)
     return error;
 }
 
-void plan_check_limit(weir_server *s)
+uint64_t plan_least(weir_server *s)
 {
-    const weir_config *c = &s->settings.config;
     weir_memory_plan plan;
     uint64_t expressions = 0;
-    if (c->memory_limit == 0)
-        return;
     (void)plan_expressions(
         s, &expressions); /* where the bound does not even allow that, less than it is too little, too */
     plan_compute(s, expressions, &plan);
-    uint64_t least = plan.start + (uint64_t)c->workers * WAITING_MEMORY;
+    return plan.start + (uint64_t)s->settings.config.workers * WAITING_MEMORY;
+}
+
+void plan_check_limit(weir_server *s)
+{
+    const weir_config *c = &s->settings.config;
+    uint64_t least = c->memory_limit > 0 ? plan_least(s) : 0;
     if (c->memory_limit < least)
         site_error(&s->site, "setting memory_limit: %zu is less than what %d workers need, %llu", c->memory_limit,
                    c->workers, (unsigned long long)least);

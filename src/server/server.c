@@ -9,11 +9,14 @@
 #include "base/log.h"
 #include "web/cache.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#define PRIVILEGED_PORTS 1024 /* the first that everybody may listen on */
 
 /* ---- Making and filling ---- */
 
@@ -48,7 +51,10 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     settings_read(&s->settings, config, config_size, &s->site);
     const weir_config *c = &s->settings.config;
     s->log = (struct log){.level = c->log_level, .fn = c->log, .data = c->log_data};
-    s->memory.limit = c->memory_limit;
+    /* Under a bound that is too small, every route would be one that there is no memory for; the start is refused, and
+     * says why. */
+    if (c->memory_limit > 0 && c->memory_limit >= plan_least(s))
+        s->memory.limit = c->memory_limit;
     s->sockets.limit = c->kernel_memory_limit;
     offload_init(&s->offload, &s->memory, c->offload_threads);
     return s;
@@ -68,6 +74,8 @@ void weir_server_free(weir_server *s)
     server_close_accounts(s);
     if (s->offload.threads_max)
         offload_done(&s->offload);
+    for (int i = 0; s->workers && i < s->settings.config.workers; i++)
+        worker_close_wake(&s->workers[i]);
     admin_done(s);
     memory_free(&s->account, s->workers, s->workers_size);
     address_table_done(&s->addresses);
@@ -221,13 +229,46 @@ static COLD void server_log_errors(const weir_server *s)
     }
 }
 
+/* What there is to say of a socket that cannot be had; NULL: what the system says. */
+static COLD const char *listen_reason(const struct listen_spec *spec, int error)
+{
+    int port = address_port(&spec->address);
+    if (error == WEIR_EBUSY)
+        return weir_strerror(error);
+    if (error == WEIR_EEXIST)
+        return "there is a file, and it is no socket";
+    if (spec->number == EADDRNOTAVAIL)
+        return "the address is not one of this machine";
+    if (spec->number == EACCES && port > 0 && port < PRIVILEGED_PORTS)
+        return "not permitted: ports below 1024 are for privileged processes";
+    return spec->number ? NULL : weir_strerror(error);
+}
+
 static COLD int listen_failed(weir_server *s, const struct listen_spec *spec, int error)
 {
-    char text[ADDRESS_TEXT_MAX];
-    log_error(&s->log, "cannot listen on %s: %s",
-              spec->inherited_fd > 0 ? "the inherited descriptor" : address_format(&spec->address, text, sizeof text),
-              weir_strerror(error));
+    char text[ADDRESS_TEXT_MAX] = "the inherited descriptor";
+    if (spec->inherited_fd <= 0)
+        address_format(&spec->address, text, sizeof text);
+    const char *why = listen_reason(spec, error);
+    errno = spec->number;
+    if (why)
+        log_error(&s->log, "cannot listen on %s: %s", text, why);
+    else
+        log_error(&s->log, "cannot listen on %s: %m", text);
     return error;
+}
+
+/* One line for each listener: where, and by how many. */
+static void server_log_listeners(const weir_server *s)
+{
+    char text[ADDRESS_TEXT_MAX];
+    for (size_t i = 0; i < s->settings.listener_count; i++) {
+        const struct listen_spec *spec = &s->settings.listeners[i];
+        log_info(&s->log, "listening on %s%s%s: %d workers with %s, process %ld",
+                 address_format(&spec->address, text, sizeof text), spec->inherited_fd > 0 ? " (inherited)" : "",
+                 spec->admin ? " for the ledger's page" : "", s->settings.config.workers,
+                 spec->shared ? "one socket" : "a socket each", (long)getpid());
+    }
 }
 
 /* Opens every listening socket: one for each worker, or one for all. */
@@ -245,24 +286,23 @@ static int server_listen(weir_server *s)
                 return listen_failed(s, spec, fd);
             s->workers[w].fds[i] = fd;
         }
+        atomic_store(&spec->users, (int)workers);
         if (!atomic_load(&s->port))
             atomic_store(&s->port, address_port(&spec->address));
     }
     return 0;
 }
 
-/* Closes sockets that no worker closes: those shared by all, or all of them if the workers never listened. A Unix socket's file goes too. */
-static void server_close_listeners(weir_server *s, bool all)
+/* Closes the sockets of workers that never listened, with the files of Unix sockets. */
+static COLD void server_close_listeners(weir_server *s)
 {
     size_t workers = s->workers ? (size_t)s->settings.config.workers : 0;
     for (size_t i = 0; i < s->settings.listener_count; i++) {
-        const struct listen_spec *spec = &s->settings.listeners[i];
+        struct listen_spec *spec = &s->settings.listeners[i];
+        listen_unlink(spec);
         for (size_t w = 0; w < workers; w++)
-            if (s->workers[w].fds[i] > 0 && (w == 0 || !spec->shared) && (all || spec->shared))
+            if (s->workers[w].fds[i] > 0 && (w == 0 || !spec->shared))
                 close(s->workers[w].fds[i]);
-        bool opened = workers && s->workers[0].fds[i] > 0;
-        if (opened && spec->inherited_fd <= 0 && spec->address.base.sa_family == AF_UNIX)
-            unlink(spec->address.local.sun_path);
     }
 }
 
@@ -299,14 +339,23 @@ void server_worker_ended(weir_server *s)
     server_lock_release(&s->lock);
 }
 
+void thread_log_refusal(const struct log *l, int level, const struct thread *t, const char *whose, const char *then)
+{
+    errno = t->error ? t->error : ENOMEM;
+    log_write(l, level, "there is no thread for %s, with a stack of %zu bytes: %s%m%s", whose,
+              thread_stack_bytes(t->stack_size), t->error ? "" : "memory_limit, ", then);
+}
+
 /* Returns how many were started. */
 static int server_start_threads(weir_server *s)
 {
     int started = 0;
     while (started < s->settings.config.workers) {
         struct worker *w = &s->workers[started];
-        if (thread_start(&w->thread, &s->thread_account, WORKER_STACK_SIZE, THREAD_FAULTS, worker_main, w) != 0)
+        if (thread_start(&w->thread, &s->thread_account, WORKER_STACK_SIZE, THREAD_FAULTS, worker_main, w) != 0) {
+            thread_log_refusal(&s->log, WEIR_LOG_ERROR, &w->thread, "a worker", "");
             break;
+        }
         started++;
         server_lock_acquire(&s->lock);
         s->running++;
@@ -342,7 +391,8 @@ static int server_await_workers(weir_server *s, int started)
     for (int i = 0; i < started; i++)
         worker_drop_inbox(&s->workers[i]);
     int error = server_error(s, started);
-    log_error(&s->log, "the server cannot start: %s", weir_strerror(error));
+    if (started == s->settings.config.workers) /* else it has been told why */
+        log_error(&s->log, "the server cannot start: %s", weir_strerror(error));
     return error;
 }
 
@@ -404,9 +454,10 @@ int weir_server_start(weir_server *s)
     if (!error)
         error = server_await_workers(s, server_start_threads(s));
     if (error) {
-        server_close_listeners(s, true);
+        server_close_listeners(s);
         return server_refuse(s, error);
     }
+    server_log_listeners(s);
     watchdog_start(s);
     return 0;
 }
@@ -431,9 +482,13 @@ static bool server_is_running(weir_server *s)
 
 void weir_server_stop(weir_server *s)
 {
-    if (!server_is_running(s))
+    if (!server_is_running(s) || atomic_exchange(&s->stopping, true))
         return;
-    atomic_store(&s->stopping, true);
+    /* A worker that is busy must not keep clients waiting that connect from now on. */
+    for (int w = 0; w < s->settings.config.workers; w++)
+        for (size_t i = 0; i < s->settings.listener_count; i++)
+            if (w == 0 || !s->settings.listeners[i].shared)
+                listen_refuse(&s->settings.listeners[i], s->workers[w].fds[i]);
     for (int i = 0; i < s->settings.config.workers; i++)
         worker_order_stop(&s->workers[i]);
 }
@@ -461,7 +516,6 @@ int weir_server_wait(weir_server *s)
             thread_join(&s->workers[i].thread);
         for (int i = 0; i < s->settings.config.workers; i++)
             worker_drop_inbox(&s->workers[i]);
-        server_close_listeners(s, false);
     }
     return started ? 0 : WEIR_EINVAL;
 }

@@ -120,8 +120,11 @@ void worker_order_stop(struct worker *w);
 void worker_order_cut(struct worker *w);
 /* Goes on accepting where that is paused. */
 void worker_resume_listeners(struct worker *w);
-/* After all workers have ended: closes what this one was woken by, and sockets that were on their way to it. */
+/* After all workers have ended: closes sockets that were on their way to this one. */
 void worker_drop_inbox(struct worker *w);
+/* Closes what wakes it. A message can have been taken, and the worker have ended, before its sender writes there: so
+ * not before offload threads have ended and nobody calls weir_server_stop() any more. */
+void worker_close_wake(struct worker *w);
 
 /* Sends an order unless it is under way. Any thread. */
 void order_send(struct order *order);
@@ -143,6 +146,9 @@ void worker_make_room(void *owner);
 /* Bytes of the table of connections by address. */
 uint64_t server_addresses_size(const struct weir_server *s);
 
+/* Logs why a thread was not started. then: what that means, after the reason. */
+void thread_log_refusal(const struct log *l, int level, const struct thread *t, const char *whose, const char *then);
+
 /* A worker tells that it has set up, and waits until all have. True: serve. */
 bool server_worker_ready(struct weir_server *s, int error);
 void server_worker_ended(struct weir_server *s);
@@ -157,7 +163,9 @@ void server_cut(struct weir_server *s);
 
 /* ---- plan.c ---- */
 
-/* Before the start: memory_limit has to allow what the workers make and what requests need to wait, or it is a wrong setting. */
+/* The least memory_limit by what is registered so far: what the workers make, and what requests need to wait. */
+uint64_t plan_least(struct weir_server *s);
+/* Before the start: memory_limit has to allow that, or it is a wrong setting. */
 void plan_check_limit(struct weir_server *s);
 
 /* ---- watchdog.c ---- */

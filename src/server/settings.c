@@ -121,6 +121,20 @@ static void setting_put(weir_config *config, const struct setting *s, int64_t va
         memcpy(at, &value, sizeof value);
 }
 
+/* Says what is allowed as a program would write it. */
+static COLD void setting_refuse(const struct setting *s, int64_t value, struct site *errors)
+{
+    bool off = s->flags & MAY_BE_OFF;
+    if (off && s->least == WEIR_ON && s->most == WEIR_ON)
+        site_error(errors, "setting %s: %lld is neither WEIR_ON nor WEIR_OFF", s->name, (long long)value);
+    else
+        site_error(errors, "setting %s: %lld is not within %lld and %lld%s", s->name, (long long)value,
+                   (long long)s->least, (long long)s->most,
+                   !off                                       ? ""
+                   : s->offset == offsetof(weir_config, port) ? ", nor WEIR_ANY"
+                                                              : ", nor WEIR_OFF");
+}
+
 static void setting_check(weir_config *config, const struct setting *s, struct site *errors)
 {
     int64_t value = setting_get(config, s);
@@ -131,8 +145,7 @@ static void setting_check(weir_config *config, const struct setting *s, struct s
     if (value == WEIR_OFF && (s->flags & MAY_BE_OFF))
         return;
     if (value < s->least || value > s->most) {
-        site_error(errors, "setting %s: %lld is not within %lld and %lld", s->name, (long long)value,
-                   (long long)s->least, (long long)s->most);
+        setting_refuse(s, value, errors);
         setting_put(config, s, s->otherwise);
     }
 }

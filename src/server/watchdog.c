@@ -68,7 +68,8 @@ void watchdog_start(weir_server *s)
     if (s->settings.config.watchdog_ms < 0)
         return;
     if (thread_start(&s->watchdog, &s->thread_account, WATCHDOG_STACK_SIZE, 0, watchdog_main, s) != 0)
-        log_warn(&s->log, "there is no thread for the watchdog: handlers that do not yield are not reported");
+        thread_log_refusal(&s->log, WEIR_LOG_WARN, &s->watchdog, "the watchdog",
+                           ": handlers that do not yield are not reported");
 }
 
 void watchdog_stop(weir_server *s)

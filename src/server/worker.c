@@ -133,6 +133,14 @@ static void worker_turn_begin(void *owner)
     http_tick(n->owner);
 }
 
+static bool worker_listens(const struct worker *w)
+{
+    for (size_t i = 0; i < w->listener_count; i++)
+        if (!listener_has_ended(&w->listeners[i]))
+            return true;
+    return false;
+}
+
 static void worker_turn(void *owner)
 {
     struct worker *w = worker_of(owner);
@@ -144,7 +152,7 @@ static void worker_turn(void *owner)
         worker_give_back(w);
     if (unlikely(admission_is_waited_for(&w->http.admission)))
         admission_turn(&w->http);
-    if (unlikely(w->stopping) && counter_read(&w->net.open) == 0)
+    if (unlikely(w->stopping) && counter_read(&w->net.open) == 0 && !worker_listens(w))
         loop_stop(&w->loop);
 }
 
@@ -209,9 +217,6 @@ void worker_order_cut(struct worker *w)
 
 void worker_drop_inbox(struct worker *w)
 {
-    if (w->loop.wake_fd > 0)
-        close(w->loop.wake_fd);
-    w->loop.wake_fd = -1;
     struct inbox_node *node = atomic_exchange(&w->loop.inbox, NULL);
     while (node) {
         struct inbox_node *next = node->next;
@@ -219,6 +224,13 @@ void worker_drop_inbox(struct worker *w)
             close(container_of(node, struct handover, node)->fd);
         node = next;
     }
+}
+
+void worker_close_wake(struct worker *w)
+{
+    if (w->loop.wake_fd > 0)
+        close(w->loop.wake_fd);
+    w->loop.wake_fd = -1;
 }
 
 /* ---- Set-up ---- */
@@ -239,11 +251,9 @@ void worker_init(struct worker *w, struct weir_server *s, int index)
 
 static int worker_make_listeners(struct worker *w)
 {
-    const struct settings *settings = &w->server->settings;
-    for (size_t i = 0; i < w->listener_count; i++) {
-        bool shared = settings->listeners[i].shared;
-        listener_init(&w->listeners[i], &w->net, w->fds[i], (uint8_t)i, !shared, shared, &listener_hooks);
-    }
+    struct settings *settings = &w->server->settings;
+    for (size_t i = 0; i < w->listener_count; i++)
+        listener_init(&w->listeners[i], &w->net, w->fds[i], (uint8_t)i, &settings->listeners[i], &listener_hooks);
     return 0;
 }
 
@@ -322,7 +332,7 @@ static void worker_clean_up(struct worker *w)
     if (w->net.loop)
         net_done(&w->net);
     if (w->loop.fibers.entry)
-        loop_end(&w->loop); /* others may still send: see worker_drop_inbox() */
+        loop_end(&w->loop); /* others may still send: see worker_close_wake() */
     pool_done(&w->messages);
     account_close(&w->message_account);
     account_close(&w->stack_account);

@@ -276,6 +276,72 @@ def test_wrong_settings_are_all_named():
     assert not missing, f"{missing} are not named in:\n{done.stderr}"
 
 
+def refused(*settings, **more):
+    """What a probe that does not start says."""
+    command = [str(BUILD / "tests/programs/probe"), *settings]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, **more)
+    assert done.returncode == 1 and done.stdout == ""
+    return done.stderr
+
+
+def test_wrong_settings_say_what_is_allowed():
+    text = refused("tcp_nodelay=9", "shared_listener=2", "port=70000", "so_linger=70000", "workers=-1")
+    for line in ("setting tcp_nodelay: 9 is neither WEIR_ON nor WEIR_OFF",
+                 "setting shared_listener: 2 is neither WEIR_ON nor WEIR_OFF",
+                 "setting port: 70000 is not within 1 and 65535, nor WEIR_ANY",
+                 "setting so_linger: 70000 is not within 1 and 65535, nor WEIR_OFF"):
+        assert line in text, text
+    assert text.count("setting workers: -1 is not within 1 and 1024\n") == 2, text  # in the log, and in the errors
+
+
+def test_a_small_memory_limit_is_the_only_reason():
+    """Its bound is not what routes fail of: they would all be named, and the reason last or not at all."""
+    text = refused("memory_limit=20000")
+    assert text.count("setting memory_limit: 20000 is less than what ") == 2 and len(text.splitlines()) == 3, text
+
+
+def test_why_an_address_cannot_be_had(tmp_path):
+    """In words that say what to do, or else the system's."""
+    (tmp_path / "file").touch()
+    inherited = os.open(tmp_path / "file", os.O_RDONLY)
+    for settings, words in (
+            (("host=192.0.2.1",), "192.0.2.1:0: the address is not one of this machine"),
+            (("host=192.0.2.1", "port=8080"), "192.0.2.1:8080: the address is not one of this machine"),
+            ((f"host=unix:{tmp_path}/file",), "there is a file, and it is no socket"),
+            ((f"host=unix:{tmp_path}/none/socket",), os.strerror(errno.ENOENT)),
+            ((f"fd={inherited}",), "the inherited descriptor: " + os.strerror(errno.ENOTSOCK))):
+        text = refused(*settings, pass_fds=(inherited,))
+        assert words in text, text
+    os.close(inherited)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_privileged_port():
+    def become_nobody():
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+
+    try:
+        subprocess.run(["/bin/test", "-x", BUILD / "tests/programs/probe"], check=True, preexec_fn=become_nobody)
+    except (subprocess.CalledProcessError, OSError):
+        pytest.skip("the program cannot be reached by everybody")
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as least:
+        if int(least.read()) < 2:
+            pytest.skip("no port is privileged here")
+    assert "ports below 1024 are for privileged processes" in refused("port=1", preexec_fn=become_nobody)
+
+
+def test_what_listens_is_logged(start_probe, tmp_path):
+    """One line for each listener, with what it was bound to."""
+    path = tmp_path / "socket"
+    server = start_probe("workers=2", "log_level=3", f"listen=unix:{path}")
+    text = server.error_text()
+    assert f"info: listening on 127.0.0.1:{server.port}: 2 workers with a socket each, process {server.pid}\n" in text
+    assert f"info: listening on unix:{path}: 2 workers with one socket, process {server.pid}\n" in text, text
+    assert text.count("listening on") == 2
+
+
 def test_host_setting(start_probe):
     """0.0.0.0 is reached by any address of the machine, 127.0.0.1 only by itself."""
     everywhere = start_probe("host=0.0.0.0")

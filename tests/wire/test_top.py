@@ -5,9 +5,11 @@ SPDX-License-Identifier: MIT
 
 import fcntl
 import os
+import pathlib
 import pty
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -307,3 +309,19 @@ def test_tours_connections_are_its_own(tour):
     for _ in range(3):
         assert run("top", "--once", tour.url).returncode == 0
     assert client.ask(tour.address, path="/").status == 200
+
+
+def test_the_script_builds_it(tmp_path):
+    """script/server leaves the tour and the command, as the README uses them."""
+    source = pathlib.Path(os.environ.get("WEIR_SOURCE", pathlib.Path(__file__).parents[2]))
+    (tmp_path / "script").mkdir()
+    (tmp_path / "build/release/examples").mkdir(parents=True)
+    shutil.copy(source / "script/server", tmp_path / "script/server")
+    stubs = {"script/bootstrap": "", "script/build": 'echo "$@" >"$(dirname "$0")/asked"',
+             "build/release/examples/tour": 'echo "tour $*"'}
+    for name, text in stubs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    done = subprocess.run([tmp_path / "script/server", "--quiet"], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "tour --quiet\n", done.stderr
+    assert (tmp_path / "script/asked").read_text().split() == ["release", "tour", "weir_command"]

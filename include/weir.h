@@ -238,6 +238,9 @@ typedef void (*weir_handler)(weir_ctx *c);
  *   {name}        one whole segment, not empty
  *   {name:regex}  one whole segment that the expression (PCRE2) matches as a whole; as the last segment of a pattern,
  *                 it takes the rest of the path, slashes included
+ * Text is compared decoded. What other routers write for parameters, ":id" and a segment that begins with "*", is an
+ * error, as "?" and "#" are; where such text is meant its sign is escaped ("%3Aid", "%2A", "%3F", "%23"). A method that
+ * differs from a standard one by case alone, such as "get", is an error, too.
  * The most specific pattern wins whatever the order of registration: text over expression over plain parameter over
  * rest of the path, segment by segment. HEAD is served by GET's handler, OPTIONS and 405 by themselves.
  * Returns 0, or WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then refuses to start.

@@ -77,6 +77,11 @@ static int number_method(struct addition *a)
     a->method_number = method_number(method, extensions);
     if (a->method_number != METHOD_UNKNOWN)
         return 0;
+    const char *meant = method_spelled_otherwise(method);
+    if (meant)
+        return pattern_fail(&a->error, a->pattern.source, 0, WEIR_EINVAL,
+                            "the method \"%s\" is sent by nobody: methods are case-sensitive, write \"%s\"", a->method,
+                            meant);
     if (extensions->count == METHOD_EXTENSION_MAX)
         return pattern_fail(&a->error, a->pattern.source, 0, WEIR_EINVAL, "more than %d methods of one's own",
                             METHOD_EXTENSION_MAX);

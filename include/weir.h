@@ -268,6 +268,63 @@ WEIR_API weir_group *weir_root(weir_server *s);
 WEIR_API int weir_group_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data);
 
 /*
+ * Routes with data: weir_route(), weir_get() and the five like it take one argument more, weir_get(s, pattern, handler,
+ * data), which weir_route_data() reads. It may be NULL and has to live as long as the server. In C++ these are overloads,
+ * in C macros; a name without arguments is the function above. Other languages call weir_group_route() on weir_root().
+ */
+#ifdef __cplusplus
+}
+/* Outside of extern "C": overloads have C++'s linkage. */
+inline int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_group_route(weir_root(s), method, pattern, handler, data);
+}
+inline int weir_get(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "GET", pattern, handler, data);
+}
+inline int weir_post(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "POST", pattern, handler, data);
+}
+inline int weir_put(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "PUT", pattern, handler, data);
+}
+inline int weir_patch(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "PATCH", pattern, handler, data);
+}
+inline int weir_delete(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "DELETE", pattern, handler, data);
+}
+inline int weir_any(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, (const char *)0, pattern, handler, data);
+}
+extern "C" {
+#else
+/* What is left of the arguments is an initialiser, so that data may be left out, and may hold commas in braces. */
+typedef struct weir_route_target {
+    weir_handler handler;
+    void *data;
+} weir_route_target;
+static inline int weir_route_to(weir_server *s, const char *method, const char *pattern, weir_route_target target)
+{
+    return weir_group_route(weir_root(s), method, pattern, target.handler, target.data);
+}
+#define weir_route(s, method, pattern, ...)                                                                            \
+    weir_route_to((s), (method), (pattern), (weir_route_target){.handler = __VA_ARGS__})
+#define weir_get(s, pattern, ...)    weir_route(s, "GET", pattern, __VA_ARGS__)
+#define weir_post(s, pattern, ...)   weir_route(s, "POST", pattern, __VA_ARGS__)
+#define weir_put(s, pattern, ...)    weir_route(s, "PUT", pattern, __VA_ARGS__)
+#define weir_patch(s, pattern, ...)  weir_route(s, "PATCH", pattern, __VA_ARGS__)
+#define weir_delete(s, pattern, ...) weir_route(s, "DELETE", pattern, __VA_ARGS__)
+#define weir_any(s, pattern, ...)    weir_route(s, NULL, pattern, __VA_ARGS__)
+#endif
+
+/*
  * Middleware, in order of registration, outer groups first. Request middleware runs before the handler; response
  * middleware after it, once, before the reply's head is committed (for a streamed reply: when the head is first sent).
  * Around middleware runs between the two and calls weir_next() to go on. Each ends the request by a final reply or by

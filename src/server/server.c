@@ -132,41 +132,41 @@ uint64_t server_spare(const struct weir_server *s)
     return bytes;
 }
 
-/* ---- Routes, by the server's name ---- */
+/* ---- Routes, by the server's name. The parentheses keep the header's macros from them ---- */
 
-int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler)
+int(weir_route)(weir_server *s, const char *method, const char *pattern, weir_handler handler)
 {
-    return site_add_route(&s->site.root, method, pattern, handler, NULL);
+    return weir_route(s, method, pattern, handler);
 }
 
-int weir_get(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_get)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "GET", pattern, handler);
+    return weir_get(s, pattern, handler);
 }
 
-int weir_post(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_post)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "POST", pattern, handler);
+    return weir_post(s, pattern, handler);
 }
 
-int weir_put(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_put)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "PUT", pattern, handler);
+    return weir_put(s, pattern, handler);
 }
 
-int weir_patch(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_patch)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "PATCH", pattern, handler);
+    return weir_patch(s, pattern, handler);
 }
 
-int weir_delete(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_delete)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "DELETE", pattern, handler);
+    return weir_delete(s, pattern, handler);
 }
 
-int weir_any(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_any)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, NULL, pattern, handler);
+    return weir_any(s, pattern, handler);
 }
 
 weir_group *weir_root(weir_server *s)

@@ -287,6 +287,16 @@ def test_groups(site):
         assert site.ask(path=path).status == 404, path
 
 
+def test_route_data(site):
+    """weir_get() and its kin take a pointer, and may do without."""
+    with site.connect() as connection:
+        for method, path, data in [
+                ("GET", "/with", "got"), ("POST", "/with", "shared"), ("PUT", "/with", "shared"), ("PATCH", "/with", "none"),
+                ("DELETE", "/with", "none"), ("LOCK", "/with/any", "any"), ("REPORT", "/with", "report"),
+                ("PURGE", "/with", "none"), ("GET", "/with/function", "none")]:
+            assert connection.ask(method, path).text() == f"{data} {path}"
+
+
 @pytest.mark.parametrize("host, data", [
     ("exact.test", "exact"), ("EXACT.test:8080", "exact"), ("exact.test.", None), ("sub.exact.test", "none"),
     ("a.wild.test", "wild"), ("A.Wild.Test:1", "wild"), ("wild.test", "none"), ("xwild.test", "none"),
@@ -338,7 +348,7 @@ def test_listing(site):
     """Every route, by pattern."""
     lines = [line.split(" ") for line in site.ask(path="/routes").text().splitlines()]
     patterns = [pattern for _, pattern, _ in lines]
-    assert patterns == sorted(patterns) and len(lines) == 30
+    assert patterns == sorted(patterns) and len(lines) == 39
     for line in (["GET", "/api/{version}/item/{id}", "-"], ["PUT", "/api/{version}/item/{id}", "-"],
                  ["*", "/api/{version}/any", "-"], ["GET", "/where", "exact.test"], ["GET", "/where", "*.wild.test"],
                  ["GET", "/where", "-"], ["GET", "/below/where", "exact.test"], ["GET", "/mw/inner/x", "-"]):

@@ -258,6 +258,14 @@ WEIR_API int weir_any(weir_server *s, const char *pattern, weir_handler handler)
  * parameters. host is NULL (any), an exact name, or "*.example.org"; a port in the request's Host is ignored. parent
  * is NULL or a group whose prefix, host (unless given here) and middleware come first. Owned by the server. Before the
  * start only. Returns NULL on a wrong argument or when there is no memory; the error is kept as by weir_route().
+ *
+ * A group also answers for what is not there, so that authentication hides it: its middleware (with the parents') runs
+ * around 404, 405, automatic OPTIONS and the 400 of a path that is refused. Whose it is:
+ *   405, OPTIONS  the group of the most specific route that the path has for another method, with its parameters
+ *   404           the group that would serve the path if each group with a prefix or a host of its own had one route
+ *                 more, for all that the two cover; with the parameters of the prefix. Of several with the same prefix
+ *                 and host, the first with request or around middleware of its own, else the first. None: weir_root()
+ * weir_route_pattern() is "" and weir_route_data() NULL then.
  */
 WEIR_API weir_group *weir_group_new(weir_server *s, weir_group *parent, const char *prefix, const char *host);
 

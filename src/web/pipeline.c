@@ -179,6 +179,13 @@ static void context_limit_body(weir_ctx *c, const weir_group *g)
     c->handler = handle_long_body;
 }
 
+/* No route matches: the middleware of the group whose prefix and host do. */
+static COLD void context_use_cover(weir_ctx *c)
+{
+    struct exchange *x = c->x;
+    context_use_group(c, site_cover(c->web->site, c->web->regex, &x->arena, x->target.authority, &c->path, &c->match));
+}
+
 /* Finds what serves the request. */
 static void context_route(weir_ctx *c)
 {
@@ -203,7 +210,9 @@ static void context_route(weir_ctx *c)
         return;
     }
     struct slice method = slice_of(x->head.base, x->head.method_len);
-    switch (router_match(site->router, c->web->regex, &x->arena, method, x->target.authority, &c->path, &c->match)) {
+    enum router_outcome outcome =
+        router_match(site->router, c->web->regex, &x->arena, method, x->target.authority, &c->path, &c->match);
+    switch (outcome) {
     case ROUTER_FOUND: {
         const struct route *route = c->match.value;
         c->handler = route->handler;
@@ -214,17 +223,18 @@ static void context_route(weir_ctx *c)
         return;
     }
     case ROUTER_NOT_FOUND:
+        context_use_cover(c);
         c->handler = site->not_found ? site->not_found : handle_not_found;
         if (site->not_found)
             x->reply.status = 404;
         return;
     case ROUTER_METHOD:
-        c->handler = handle_method;
-        return;
     case ROUTER_OPTIONS:
-        c->handler = handle_options;
+        context_use_group(c, ((const struct route *)c->match.value)->group);
+        c->handler = outcome == ROUTER_METHOD ? handle_method : handle_options;
         return;
     case ROUTER_REFUSED:
+        context_use_cover(c);
         c->handler = handle_refused;
         return;
     case ROUTER_NO_MEMORY:

@@ -30,6 +30,7 @@ struct weir_group {
     weir_group *parent;
     const char *prefix;                            /* with the parents' */
     const char *host;                              /* NULL: any */
+    bool covers;                                   /* it has a prefix or a host of its own */
     struct handler_list request, around, response; /* its own */
     struct chain chain;
     int64_t max_body; /* of the requests of its routes; 0: as the group above, and at last the setting; -1: any */
@@ -50,6 +51,8 @@ struct route {
 struct site {
     struct account account;
     struct router *router;
+    struct router *covers; /* from paths without a route to their groups; NULL: no group has a prefix or a host */
+    bool covers_tied;      /* two groups cover the same */
     struct list groups, routes;
     uint32_t route_count;
     weir_group root;
@@ -67,6 +70,13 @@ void site_done(struct site *s);
 
 /* Adds a line to the errors. */
 void site_error(struct site *s, const char *fmt, ...) WEIR_PRINTF(2, 3);
+
+/*
+ * The group whose middleware runs for a path that no route matches: the one that would serve it if each group with a
+ * prefix or a host of its own had a route for all that is there. The parameters of the prefix become match's.
+ */
+const weir_group *site_cover(const struct site *s, struct regex_context *regex, struct arena *arena, struct slice host,
+                             const struct path *path, struct router_match *match);
 
 /* Makes the chains. Nothing can be registered afterwards. 0 or WEIR_ENOMEM. */
 int site_seal(struct site *s) MUST_CHECK;

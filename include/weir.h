@@ -348,8 +348,26 @@ WEIR_API void weir_next(weir_ctx *c);
 /* Ends the request after the running function: no later request middleware or handler runs. The reply so far is sent. */
 WEIR_API void weir_end(weir_ctx *c);
 
-/* The most bytes that the body of a request to the group's routes may have (WEIR_OFF: any), in place of the parent's or of max_body. A longer one, announced or
- * sent, is refused with 413. Before the start only. Returns 0 or WEIR_EINVAL. */
+/* What holds for the requests of a group in place of the server's settings. Zero: as in the group around it, and in the
+ * outermost as weir_config says. */
+typedef struct weir_group_settings {
+    int64_t
+        max_body; /* bytes of a request's body, WEIR_OFF: any; a longer one, announced or sent, is refused with 413 */
+    size_t request_memory;  /* most that weir_alloc() gives a request of the group's routes; 4 KiB..1 MiB */
+    int handler_timeout_ms; /* WEIR_OFF: no limit, whatever is around it. Counted from the handler's start; 503 */
+    size_t body_memory;     /* most that weir_body() reads into memory beside the request's; see there */
+} weir_group_settings;
+
+/*
+ * Sets what is not zero in settings, so that calls for one group add up. Before the start only. Returns 0, or WEIR_EINVAL;
+ * the error is also kept, and the server then refuses to start. All groups together may have four sizes of
+ * request_memory besides the server's. A block of such a size comes in addition to the usual one, which what is decoded
+ * before the route is known lies in: weir_plan() and memory_limit count both.
+ */
+#define weir_group_set(g, ...) weir_group_set_sized((g), (__VA_ARGS__), sizeof(weir_group_settings))
+WEIR_API int weir_group_set_sized(weir_group *g, const weir_group_settings *settings, size_t settings_size);
+
+/* The same for max_body alone. */
 WEIR_API int weir_group_max_body(weir_group *g, int64_t bytes);
 
 /* Replaces the handler of requests that no route matches. */

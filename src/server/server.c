@@ -202,6 +202,13 @@ void weir_routes(weir_server *s, void (*each)(void *arg, const weir_route_info *
 
 /* ---- Starting ---- */
 
+void server_count_routes(weir_server *s)
+{
+    struct http_settings *http = &s->settings.http;
+    http->classes = s->site.route_count;
+    http->memory_count = site_memories(&s->site, http->request_memory, http->memories);
+}
+
 static COLD int server_refuse(weir_server *s, int error)
 {
     server_lock_acquire(&s->lock);
@@ -388,11 +395,12 @@ int weir_server_start(weir_server *s)
         return server_refuse(s, WEIR_EINVAL);
     }
     size_t workers = (size_t)s->settings.config.workers;
-    s->settings.http.classes = s->site.route_count;
+    server_count_routes(s);
     s->workers_size = workers * sizeof *s->workers;
     s->workers = memory_alloc(&s->account, s->workers_size);
     if (!s->workers || site_seal(&s->site) != 0)
         return server_refuse(s, WEIR_ENOMEM);
+    site_number_memories(&s->site, s->settings.http.memories, s->settings.http.memory_count);
     memset(s->workers, 0, s->workers_size);
     for (size_t i = 0; i < workers; i++)
         worker_init(&s->workers[i], s, (int)i);

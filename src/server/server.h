@@ -143,6 +143,9 @@ void worker_make_room(void *owner);
 /* Bytes of the table of connections by address. */
 uint64_t server_addresses_size(const struct weir_server *s);
 
+/* Completes the settings by what has been registered; again, when there is more. */
+void server_count_routes(struct weir_server *s);
+
 /* A worker tells that it has set up, and waits until all have. True: serve. */
 bool server_worker_ready(struct weir_server *s, int error);
 void server_worker_ended(struct weir_server *s);

@@ -171,8 +171,8 @@ static void handle_long_body(weir_ctx *c)
 static void context_limit_body(weir_ctx *c, const weir_group *g)
 {
     struct exchange *x = c->x;
-    if (g->max_body != 0)
-        x->body_limit = g->max_body < 0 ? INT64_MAX : g->max_body;
+    if (g->settings.max_body != 0)
+        x->body_limit = g->settings.max_body < 0 ? INT64_MAX : g->settings.max_body;
     if (x->body_length <= x->body_limit)
         return;
     exchange_refuse(x, REFUSAL_BODY, NULL);
@@ -250,6 +250,17 @@ static struct admission_class *context_class(weir_ctx *c)
     return route ? &route->admission : NULL;
 }
 
+/* What the group says of its requests, where it is not plain. */
+static COLD void context_apply_settings(weir_ctx *c)
+{
+    const weir_group *g = container_of(c->chain, const weir_group, chain);
+    const struct admission_class *class = context_class(c);
+    if (g->settings.handler_timeout_ms != 0)
+        exchange_limit_time(c->x, g->settings.handler_timeout_ms);
+    if (g->settings.request_memory != 0 && class)
+        exchange_use_memory(c->x, class);
+}
+
 static bool web_handle(struct exchange *x)
 {
     weir_ctx *c = context_begin(x);
@@ -257,10 +268,12 @@ static bool web_handle(struct exchange *x)
     fiber_label(&c->web->loop->fibers, c->match.pattern);
     if (!exchange_admit(x, context_class(c)))
         return false;
-    if (likely(!c->chain))
+    if (likely(!c->chain)) {
         c->handler(c);
-    else
+    } else {
+        context_apply_settings(c);
         chain_run(c);
+    }
     if (unlikely(c->reply_error) && !x->reply.ended && !x->committed && x->body_sent == 0)
         answer_error(c);
     return true;

@@ -252,14 +252,6 @@ int weir_around(weir_group *g, weir_handler middleware)
     return group_add(g, g ? &g->around : NULL, middleware);
 }
 
-int weir_group_max_body(weir_group *g, int64_t bytes)
-{
-    if (!g || g->site->sealed || bytes < WEIR_OFF || bytes == 0)
-        return WEIR_EINVAL;
-    g->max_body = bytes;
-    return 0;
-}
-
 /* ---- Routes ---- */
 
 int site_add_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data)
@@ -324,9 +316,9 @@ static int chain_build(struct site *s, struct chain *chain, const weir_group *g)
 static int group_seal(struct site *s, weir_group *g)
 {
     int error = chain_build(s, &g->chain, g);
-    if (g->parent && g->max_body == 0)
-        g->max_body = g->parent->max_body; /* parents are sealed first */
-    g->plain = g->chain.request.count + g->chain.around.count + g->chain.response.count == 0;
+    group_inherit(g); /* parents are sealed first */
+    g->plain = g->chain.request.count + g->chain.around.count + g->chain.response.count == 0 &&
+               g->settings.request_memory == 0 && g->settings.handler_timeout_ms == 0 && g->settings.body_memory == 0;
     return error;
 }
 

@@ -50,6 +50,7 @@ int main(void)
     weir_get(s, "/", hello, &(struct greeting){"hello", "C"});
     weir_route(s, "GET", "/plain", hello_plain);
     weir_post(s, "/plain", hello_plain);
+    weir_group_set(weir_root(s), &(weir_group_settings){.handler_timeout_ms = 1000, .request_memory = 8192});
     weir_put(s, "/plain", hello_plain, NULL);
     int (*function)(weir_server *, const char *, weir_handler) = weir_delete;
     function(s, "/plain", hello_plain);

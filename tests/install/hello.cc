@@ -52,6 +52,9 @@ int main()
         weir_reply_printf(c, "text/plain", "%d", a + b);
     });
     weir_post(s, "/plain", hello);
+    weir_group_settings settings = weir_group_settings();
+    settings.handler_timeout_ms = 1000;
+    weir_group_set(weir_root(s), &settings);
     weir_put(s, "/plain", hello, nullptr);
     int (*function)(weir_server *, const char *, weir_handler) = weir_delete;
     function(s, "/plain", hello);

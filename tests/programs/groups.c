@@ -125,6 +125,67 @@ static void add_guarded_groups(weir_server *s)
     weir_group_route(members, "GET", "/members", hello, NULL);
 }
 
+/* ---- Settings of groups ---- */
+
+static long long number(weir_ctx *c, const char *name)
+{
+    return strtoll(weir_param(c, name), NULL, 10);
+}
+
+static bool take(weir_ctx *c)
+{
+    size_t size = (size_t)number(c, "size");
+    char *memory = weir_alloc(c, size);
+    if (memory)
+        memset(memory, 1, size);
+    return memory != NULL;
+}
+
+/* Whether so much memory is to be had, at once. */
+static void alloc(weir_ctx *c)
+{
+    weir_reply_text(c, take(c) ? "given" : "none");
+}
+
+/* The same after a wait, and held over another one. */
+static void alloc_late(weir_ctx *c)
+{
+    weir_sleep(c, (int)number(c, "ms"));
+    bool given = take(c);
+    weir_sleep(c, 100);
+    weir_reply_text(c, given ? "given" : "none");
+}
+
+static void doze(weir_ctx *c)
+{
+    weir_sleep(c, (int)number(c, "ms"));
+    weir_reply_text(c, "awake");
+}
+
+static void add_roomy_groups(weir_server *s)
+{
+    weir_group *roomy = weir_group_new(s, NULL, "/roomy", NULL), *tight = weir_group_new(s, roomy, "/tight", NULL);
+    weir_group_set(roomy, &(weir_group_settings){.request_memory = 256 << 10});
+    weir_group_set(tight, &(weir_group_settings){.request_memory = 4 << 10});
+    weir_get(s, "/alloc/{size:[0-9]+}", alloc);
+    weir_get(s, "/alloc/{size:[0-9]+}/late/{ms:[0-9]+}", alloc_late);
+    weir_group_route(roomy, "GET", "/alloc/{size:[0-9]+}", alloc, NULL);
+    weir_group_route(roomy, "GET", "/alloc/{size:[0-9]+}/late/{ms:[0-9]+}", alloc_late, NULL);
+    weir_group_route(roomy, "GET", "/named/{name}/alloc/{size:[0-9]+}", alloc, NULL);
+    weir_group_route(tight, "GET", "/alloc/{size:[0-9]+}", alloc, NULL);
+}
+
+static void add_timed_groups(weir_server *s)
+{
+    weir_group *hasty = weir_group_new(s, NULL, "/hasty", NULL), *patient = weir_group_new(s, hasty, "/patient", NULL);
+    weir_group_set(hasty, &(weir_group_settings){.handler_timeout_ms = 50});
+    weir_group_set(patient, &(weir_group_settings){.handler_timeout_ms = WEIR_OFF});
+    weir_get(s, "/doze/{ms:[0-9]+}", doze);
+    weir_group_route(hasty, "GET", "/here", hello, NULL);
+    weir_group_route(hasty, "GET", "/doze/{ms:[0-9]+}", doze, NULL);
+    weir_group_route(patient, "GET", "/doze/{ms:[0-9]+}", doze, NULL);
+}
+
 /* ---- Running ---- */
 
 static bool set(weir_config *config, const char *argument)
@@ -134,6 +195,8 @@ static bool set(weir_config *config, const char *argument)
         config->workers = (int)value;
     else if (strncmp(argument, "memory_limit=", 13) == 0)
         config->memory_limit = (size_t)value;
+    else if (strncmp(argument, "handler_timeout_ms=", 19) == 0)
+        config->handler_timeout_ms = (int)value;
     else
         return false;
     return true;
@@ -160,7 +223,7 @@ static int serve(weir_server *s)
 
 int main(int argc, char **argv)
 {
-    weir_config config = {.port = WEIR_ANY, .workers = 1};
+    weir_config config = {.port = WEIR_ANY, .workers = 1, .memory_wait_ms = 60000};
     for (int i = 1; i < argc; i++) {
         if (!set(&config, argv[i])) {
             fprintf(stderr, "groups: no setting '%s'\n", argv[i]);
@@ -170,6 +233,9 @@ int main(int argc, char **argv)
     weir_server *s = weir_server_new(&config);
     add_marked_groups(s);
     add_guarded_groups(s);
+    add_roomy_groups(s);
+    add_timed_groups(s);
+    weir_get(s, "/ledger.json", weir_ledger_json);
     int result = serve(s);
     weir_server_free(s);
     return result;

@@ -4,9 +4,12 @@ none serves, and settings of its own.
 SPDX-License-Identifier: MIT
 """
 
+import json
+
 import pytest
 
-from conftest import Server
+from client import request
+from conftest import SANITIZE, Server
 
 pytestmark = pytest.mark.threaded
 
@@ -94,3 +97,75 @@ def test_what_is_open_stays_open(groups):
     """Of two groups with one prefix, the one with middleware before its handlers answers for what is not there."""
     for path, status in (("/same/open", 200), ("/same/closed", 401), ("/same/missing", 401), ("/nowhere", 404)):
         assert groups.ask(path=path).status == status
+
+
+# ---- Memory of a group's requests
+
+
+def accounts(server):
+    memory = json.loads(server.ask(path="/ledger.json").text())["memory"]
+    return {account["name"]: account for account in memory["accounts"]}
+
+
+@pytest.mark.parametrize("path, most", [
+    ("/alloc", 16 << 10), ("/roomy/alloc", 256 << 10), ("/roomy/tight/alloc", 4 << 10)])
+def test_request_memory(groups, path, most):
+    """To the byte, of requests that follow each other on one connection."""
+    with groups.connect() as connection:
+        for _ in range(2):
+            for size, given in ((most, "given"), (most + 1, "none"), (100, "given")):
+                assert connection.ask(path=f"{path}/{size}").text() == given
+            assert connection.ask(path=f"/alloc/{(16 << 10) + 1}").text() == "none"
+
+
+def test_request_memory_behind_long_parameters(groups):
+    """What was decoded before the route was known stays, in a block of the usual size."""
+    with groups.connect() as connection:
+        for name in ("n", "n" * 600, "%6e" * 900, "n" * 5000):
+            reply = connection.ask(path=f"/roomy/named/{name}/alloc/250000")
+            assert (reply.status, reply.text()) == (200, "given")
+        assert groups.ask(path="/roomy/missing").status == 404
+    assert accounts(groups)["request arenas"]["objects"] <= 1  # of the handler that reads the ledger
+
+
+@pytest.mark.parametrize("path", ["/roomy", ""])
+def test_promised_request_memory(start, path):
+    """Who is admitted has the memory of the group after a wait, however many there are and whatever waits beside."""
+    limit = 12 << 20
+    server = start(PROGRAM, f"memory_limit={limit}")
+    size = (250 << 10) if path else (16 << 10)
+    clients = [server.connect(timeout=120) for _ in range(20 if SANITIZE else 100)]
+    for round_ in range(3):
+        for i, connection in enumerate(clients):
+            target = f"{path if i % 4 else ''}/alloc/{size if i % 4 else 16384}/late/{10 + i % 7}"
+            connection.send(request(path=target), "GET")
+        for connection in clients:
+            reply = connection.reply()
+            assert (reply.status, reply.text()) == (200, "given"), round_
+        assert server.ask(path=f"{path}/alloc/{size}").text() == "given"
+        found = json.loads(server.ask(path="/ledger.json").text())["memory"]
+        assert found["reserved"] <= limit and found["limit"] == limit
+        assert {a["name"]: a["refused"] for a in found["accounts"] if a["refused"]} == {}
+    for connection in clients:
+        connection.close()
+
+
+# ---- A handler's time
+
+
+@pytest.mark.parametrize("setting", [0, 100, -1])
+def test_handler_timeout(start, setting):
+    """A group's own holds whether the server has one or none, and without one it has none whatever the server's is."""
+    server = start(PROGRAM, f"handler_timeout_ms={setting}")
+    with server.connect() as connection:
+        assert connection.ask(path="/hasty/here").text() == "hello\n"
+        assert connection.ask(path="/hasty/patient/doze/400").text() == "awake"
+        assert connection.ask(path="/hasty/doze/60000").status == 503
+    with server.connect() as connection:
+        assert connection.ask(path="/hasty/missing").status == 404
+        assert connection.ask(path="/hasty/patient/doze/400").text() == "awake"
+        if setting > 0:
+            assert connection.ask(path="/doze/60000").status == 503
+        else:
+            assert connection.ask(path="/doze/200").text() == "awake"
+    assert json.loads(server.ask(path="/ledger.json").text())["refusals"]["handler_timeout_ms"] == 1 + (setting > 0)

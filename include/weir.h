@@ -245,6 +245,9 @@ typedef void (*weir_handler)(weir_ctx *c);
  *   {name}        one whole segment, not empty
  *   {name:regex}  one whole segment that the expression (PCRE2) matches as a whole; as the last segment of a pattern,
  *                 it takes the rest of the path, slashes included
+ * Text is compared decoded. What other routers write for parameters, ":id" and a segment that begins with "*", is an
+ * error, as "?" and "#" are; where such text is meant its sign is escaped ("%3Aid", "%2A", "%3F", "%23"). A method that
+ * differs from a standard one by case alone, such as "get", is an error, too.
  * The most specific pattern wins whatever the order of registration: text over expression over plain parameter over
  * rest of the path, segment by segment. HEAD is served by GET's handler, OPTIONS and 405 by themselves.
  * Returns 0, or WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then refuses to start.
@@ -262,6 +265,14 @@ WEIR_API int weir_any(weir_server *s, const char *pattern, weir_handler handler)
  * parameters. host is NULL (any), an exact name, or "*.example.org"; a port in the request's Host is ignored. parent
  * is NULL or a group whose prefix, host (unless given here) and middleware come first. Owned by the server. Before the
  * start only. Returns NULL on a wrong argument or when there is no memory; the error is kept as by weir_route().
+ *
+ * A group also answers for what is not there, so that authentication hides it: its middleware (with the parents') runs
+ * around 404, 405, automatic OPTIONS and the 400 of a path that is refused. Whose it is:
+ *   405, OPTIONS  the group of the most specific route that the path has for another method, with its parameters
+ *   404           the group that would serve the path if each group with a prefix or a host of its own had one route
+ *                 more, for all that the two cover; with the parameters of the prefix. Of several with the same prefix
+ *                 and host, the first with request or around middleware of its own, else the first. None: weir_root()
+ * weir_route_pattern() is "" and weir_route_data() NULL then.
  */
 WEIR_API weir_group *weir_group_new(weir_server *s, weir_group *parent, const char *prefix, const char *host);
 
@@ -270,6 +281,63 @@ WEIR_API weir_group *weir_root(weir_server *s);
 
 /* As weir_route(), within a group; data (may be NULL) is read by weir_route_data(). */
 WEIR_API int weir_group_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data);
+
+/*
+ * Routes with data: weir_route(), weir_get() and the five like it take one argument more, weir_get(s, pattern, handler,
+ * data), which weir_route_data() reads. It may be NULL and has to live as long as the server. In C++ these are overloads,
+ * in C macros; a name without arguments is the function above. Other languages call weir_group_route() on weir_root().
+ */
+#ifdef __cplusplus
+}
+/* Outside of extern "C": overloads have C++'s linkage. */
+inline int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_group_route(weir_root(s), method, pattern, handler, data);
+}
+inline int weir_get(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "GET", pattern, handler, data);
+}
+inline int weir_post(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "POST", pattern, handler, data);
+}
+inline int weir_put(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "PUT", pattern, handler, data);
+}
+inline int weir_patch(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "PATCH", pattern, handler, data);
+}
+inline int weir_delete(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, "DELETE", pattern, handler, data);
+}
+inline int weir_any(weir_server *s, const char *pattern, weir_handler handler, void *data)
+{
+    return weir_route(s, (const char *)0, pattern, handler, data);
+}
+extern "C" {
+#else
+/* What is left of the arguments is an initialiser, so that data may be left out, and may hold commas in braces. */
+typedef struct weir_route_target {
+    weir_handler handler;
+    void *data;
+} weir_route_target;
+static inline int weir_route_to(weir_server *s, const char *method, const char *pattern, weir_route_target target)
+{
+    return weir_group_route(weir_root(s), method, pattern, target.handler, target.data);
+}
+#define weir_route(s, method, pattern, ...)                                                                            \
+    weir_route_to((s), (method), (pattern), (weir_route_target){.handler = __VA_ARGS__})
+#define weir_get(s, pattern, ...)    weir_route(s, "GET", pattern, __VA_ARGS__)
+#define weir_post(s, pattern, ...)   weir_route(s, "POST", pattern, __VA_ARGS__)
+#define weir_put(s, pattern, ...)    weir_route(s, "PUT", pattern, __VA_ARGS__)
+#define weir_patch(s, pattern, ...)  weir_route(s, "PATCH", pattern, __VA_ARGS__)
+#define weir_delete(s, pattern, ...) weir_route(s, "DELETE", pattern, __VA_ARGS__)
+#define weir_any(s, pattern, ...)    weir_route(s, NULL, pattern, __VA_ARGS__)
+#endif
 
 /*
  * Middleware, in order of registration, outer groups first. Request middleware runs before the handler; response
@@ -287,8 +355,26 @@ WEIR_API void weir_next(weir_ctx *c);
 /* Ends the request after the running function: no later request middleware or handler runs. The reply so far is sent. */
 WEIR_API void weir_end(weir_ctx *c);
 
-/* The most bytes that the body of a request to the group's routes may have (WEIR_OFF: any), in place of the parent's or of max_body. A longer one, announced or
- * sent, is refused with 413. Before the start only. Returns 0 or WEIR_EINVAL. */
+/* What holds for the requests of a group in place of the server's settings. Zero: as in the group around it, and in the
+ * outermost as weir_config says. */
+typedef struct weir_group_settings {
+    int64_t
+        max_body; /* bytes of a request's body, WEIR_OFF: any; a longer one, announced or sent, is refused with 413 */
+    size_t request_memory;  /* most that weir_alloc() gives a request of the group's routes; 4 KiB..1 MiB */
+    int handler_timeout_ms; /* WEIR_OFF: no limit, whatever is around it. Counted from the handler's start; 503 */
+    size_t body_memory;     /* most that weir_body() reads into memory beside the request's; see there */
+} weir_group_settings;
+
+/*
+ * Sets what is not zero in settings, so that calls for one group add up. Before the start only. Returns 0, or WEIR_EINVAL;
+ * the error is also kept, and the server then refuses to start. All groups together may have four sizes of
+ * request_memory besides the server's. A block of such a size comes in addition to the usual one, which what is decoded
+ * before the route is known lies in: weir_plan() and memory_limit count both.
+ */
+#define weir_group_set(g, ...) weir_group_set_sized((g), (__VA_ARGS__), sizeof(weir_group_settings))
+WEIR_API int weir_group_set_sized(weir_group *g, const weir_group_settings *settings, size_t settings_size);
+
+/* The same for max_body alone. */
 WEIR_API int weir_group_max_body(weir_group *g, int64_t bytes);
 
 /* Replaces the handler of requests that no route matches. */

@@ -5,6 +5,30 @@
  */
 #include "base/arena.h"
 
+/* What a block begins with that lies on another one. */
+struct arena_below {
+    char *block;
+    struct pool *blocks;
+};
+
+void arena_use(struct arena *a, struct pool *blocks)
+{
+    if (!a->block) {
+        a->blocks = blocks;
+        return;
+    }
+    char *block = pool_take(blocks);
+    if (!block)
+        return;
+    struct arena_below *below = (struct arena_below *)(void *)block;
+    *below = (struct arena_below){.block = a->block, .blocks = a->blocks};
+    a->blocks = blocks;
+    a->block = block + ARENA_STACKED;
+    a->pos = (char *)(below + 1);
+    a->end = block + blocks->object_size;
+    memory_poison(a->pos, (size_t)(a->end - a->pos));
+}
+
 void *arena_alloc_slow(struct arena *a, size_t size)
 {
     if (a->block || size > (a->blocks->object_size & ~(size_t)15))
@@ -22,7 +46,14 @@ void *arena_alloc_slow(struct arena *a, size_t size)
 
 void arena_done_block(struct arena *a)
 {
-    pool_give(a->blocks, a->block);
+    if ((uintptr_t)a->block & ARENA_STACKED) {
+        char *block = a->block - ARENA_STACKED;
+        struct arena_below below = *(struct arena_below *)(void *)block;
+        pool_give(a->blocks, block);
+        pool_give(below.blocks, below.block);
+    } else {
+        pool_give(a->blocks, a->block);
+    }
     a->block = NULL;
 }
 

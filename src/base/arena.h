@@ -15,8 +15,10 @@ struct arena {
     char *pos;
     char *end;
     struct pool *blocks; /* where the block comes from */
-    char *block;         /* NULL until the inline part is used up */
+    char *block; /* NULL until the inline part is used up; ARENA_STACKED is added where it lies on another one */
 };
+
+#define ARENA_STACKED 1u /* blocks are aligned to 16 */
 
 /* inline_memory (16-byte aligned) is the caller's and outlives the arena. */
 static inline void arena_init(struct arena *a, struct pool *blocks, char *inline_memory, size_t size)
@@ -37,6 +39,12 @@ static inline void arena_done(struct arena *a, char *inline_memory, size_t size)
     if (unlikely(a->block != NULL))
         arena_done_block(a);
 }
+
+/*
+ * From here on memory comes from a block of another pool, with objects of another size, for which the caller can answer.
+ * What has been handed out stays where it is; if that is in a block already, both are held to the end.
+ */
+void arena_use(struct arena *a, struct pool *blocks);
 
 void *arena_alloc_slow(struct arena *a, size_t size);
 

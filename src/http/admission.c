@@ -40,60 +40,99 @@ static uint64_t memory_left(const struct admission *a)
 }
 
 /* Makes the pools able to give what is promised. What was mapped stays so if not all can be: trimming takes it back. */
-static bool promise_cover(struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
+static bool promise_cover(struct http *h, const struct promise *p)
 {
-    uint32_t all = sets + 1; /* and the standing one */
-    return pool_promise(&h->records, all + records) && pool_promise(&h->buffers, 2 * all + buffers) &&
+    uint32_t all = p->sets + 1; /* and the standing one */
+    for (uint32_t i = 0; i < h->settings->memory_count; i++)
+        if (!pool_promise(&h->memories[i], p->memories[i] + 1))
+            return false;
+    return pool_promise(&h->records, all + p->records) && pool_promise(&h->buffers, 2 * all + p->buffers) &&
            pool_promise(&h->arenas, all) && pool_promise(&h->fields, all) && fibers_promise(&h->net->loop->fibers, all);
 }
 
 /* Bytes that have to be mapped for that. */
-static uint64_t promise_missing(const struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
+static uint64_t promise_missing(const struct http *h, const struct promise *p)
 {
-    uint32_t all = sets + 1;
+    uint32_t all = p->sets + 1;
     const struct fibers *f = &h->net->loop->fibers;
-    return pool_missing(&h->records, all + records) + pool_missing(&h->buffers, 2 * all + buffers) +
-           pool_missing(&h->arenas, all) + pool_missing(&h->fields, all) +
-           (all > f->total ? (all - f->total) * (uint64_t)f->stack_size : 0);
+    uint64_t missing = pool_missing(&h->records, all + p->records) + pool_missing(&h->buffers, 2 * all + p->buffers) +
+                       pool_missing(&h->arenas, all) + pool_missing(&h->fields, all) +
+                       (all > f->total ? (all - f->total) * (uint64_t)f->stack_size : 0);
+    for (uint32_t i = 0; i < h->settings->memory_count; i++)
+        missing += pool_missing(&h->memories[i], p->memories[i] + 1);
+    return missing;
 }
 
 /* Whether the bounds on the pools allow that. */
-static bool bounds_allow(const struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
+static bool bounds_allow(const struct http *h, const struct promise *p)
 {
     const struct admission_bounds *b = &h->settings->bounds;
-    uint64_t all = (uint64_t)sets + 1;
-    return sets <= h->admission.sets_most && (b->records == 0 || all + records <= b->records) &&
-           (b->buffers == 0 || 2 * all + buffers <= b->buffers);
+    uint64_t all = (uint64_t)p->sets + 1;
+    return p->sets <= h->admission.sets_most && (b->records == 0 || all + p->records <= b->records) &&
+           (b->buffers == 0 || 2 * all + p->buffers <= b->buffers);
+}
+
+static bool promise_is_more(const struct promise *p, const struct promise *than)
+{
+    bool more = p->sets > than->sets || p->records > than->records || p->buffers > than->buffers;
+    for (uint32_t i = 0; i < ADMISSION_MEMORIES; i++)
+        more |= p->memories[i] > than->memories[i];
+    return more;
 }
 
 /* False, with nothing changed: it is too much. Where that is for want of memory, some is sought. */
-static bool promise_change(struct http *h, uint32_t sets, uint32_t records, uint32_t buffers)
+static bool promise_change(struct http *h, const struct promise *p)
 {
     struct admission *a = &h->admission;
-    bool more = sets > a->sets || records > a->records || buffers > a->buffers;
-    if (more && !bounds_allow(h, sets, records, buffers))
+    uint32_t before = a->promised.sets;
+    bool more = promise_is_more(p, &a->promised);
+    if (more && !bounds_allow(h, p))
         return false; /* nobody but this worker's own requests can change that: no memory is sought */
-    uint64_t missing = more ? promise_missing(h, sets, records, buffers) : 0;
+    uint64_t missing = more ? promise_missing(h, p) : 0;
     if (missing > memory_left(a)) {
         h->starved(h, (uint64_t)((int64_t)missing - memory_room(a)));
         if (missing > memory_left(a))
             return false;
     }
-    if (!promise_cover(h, sets, records, buffers)) {
+    if (!promise_cover(h, p)) {
         /* Another worker was quicker. What has been mapped is trimmed away. */
-        (void)promise_cover(h, a->sets, a->records, a->buffers);
+        (void)promise_cover(h, &a->promised);
         h->starved(h, missing);
         return false;
     }
-    a->freed |= !more || sets < a->sets;
-    if (sets > a->sets)
-        atomic_fetch_add_explicit(a->shared_sets, sets - a->sets, memory_order_relaxed);
+    a->freed |= !more || p->sets < before;
+    if (p->sets > before)
+        atomic_fetch_add_explicit(a->shared_sets, p->sets - before, memory_order_relaxed);
     else
-        atomic_fetch_sub_explicit(a->shared_sets, a->sets - sets, memory_order_relaxed);
-    a->sets = sets;
-    a->records = records;
-    a->buffers = buffers;
+        atomic_fetch_sub_explicit(a->shared_sets, before - p->sets, memory_order_relaxed);
+    a->promised = *p;
     return true;
+}
+
+/* Puts a set with such a block (0: with none of another size) into a promise, or takes it out. */
+static void promise_add(struct promise *p, uint8_t memory)
+{
+    p->sets++;
+    if (memory)
+        p->memories[memory - 1]++;
+}
+
+static void promise_remove(struct promise *p, uint8_t memory)
+{
+    p->sets--;
+    if (memory)
+        p->memories[memory - 1]--;
+}
+
+/* Takes out what the request holds. */
+static void promise_remove_held(struct promise *p, const struct h1 *h)
+{
+    if (h->hold == HOLD_SET)
+        promise_remove(p, h->held_memory);
+    if (h->hold != HOLD_OUTPUT)
+        return;
+    p->records--;
+    p->buffers -= h->held_buffers;
 }
 
 /* One of the class's requests has a set. */
@@ -144,20 +183,25 @@ static bool class_has_room(const struct http *h, const struct admission_class *c
     int64_t room = memory_room(a) + (int64_t)h->spare(h);
     uint64_t possible = atomic_load_explicit(a->shared_sets, memory_order_relaxed);
     if (room > 0)
-        possible += (uint64_t)room / a->set_size;
+        possible += (uint64_t)room / (a->set_size + (class->memory ? h->memories[class->memory - 1].stride : 0));
     return within_share(a, atomic_load_explicit(&class->sets, memory_order_relaxed), possible);
 }
 
-/* Gives the request a set in place of what it holds. */
+/* Gives the request a set, as its class needs it, in place of what it holds, which may be one for another class. */
 static bool hold_set(struct h1 *h)
 {
     struct http *http = h->x.http;
-    const struct admission *a = &http->admission;
-    uint32_t records = h->hold == HOLD_OUTPUT ? 1 : 0, buffers = h->hold == HOLD_OUTPUT ? h->held_buffers : 0;
-    if (!promise_change(http, a->sets + 1, a->records - records, a->buffers - buffers))
+    struct promise p = http->admission.promised;
+    uint8_t memory = h->x.class ? h->x.class->memory : 0;
+    if (h->hold == HOLD_SET && h->held_memory == memory)
+        return true;
+    promise_remove_held(&p, h);
+    promise_add(&p, memory);
+    if (!promise_change(http, &p))
         return false;
     h->hold = HOLD_SET;
     h->held_buffers = 0;
+    h->held_memory = memory;
     return true;
 }
 
@@ -171,7 +215,7 @@ bool admission_enter(struct exchange *x, struct admission_class *class)
     x->class = class;
     if (!class)
         return true;
-    if (h->hold == HOLD_SET && (same || class_has_room(x->http, class))) {
+    if (h->hold == HOLD_SET && (same || class_has_room(x->http, class)) && hold_set(h)) {
         class_join(h);
         return true;
     }
@@ -191,11 +235,11 @@ bool admission_hold(struct exchange *x, bool waits)
     x->suspended |= waits;
     if (waits && x->class && !h->finishing)
         atomic_store_explicit(&x->class->waits, ADMISSION_WAITS, memory_order_relaxed);
-    if (h->hold == HOLD_SET)
-        return true;
+    bool had_set = h->hold == HOLD_SET;
     if (!hold_set(h))
         return false;
-    class_join(h);
+    if (!had_set)
+        class_join(h);
     return true;
 }
 
@@ -211,14 +255,13 @@ void admission_learn(struct exchange *x)
 bool admission_keep_output(struct h1 *h, uint32_t buffers)
 {
     struct http *http = h->x.http;
-    const struct admission *a = &http->admission;
-    bool had_set = h->hold == HOLD_SET;
-    uint32_t records = h->hold == HOLD_OUTPUT ? 0 : 1;
-    uint32_t before = h->hold == HOLD_OUTPUT ? h->held_buffers : 0;
-    if (h->hold == HOLD_OUTPUT && buffers == before)
+    if (h->hold == HOLD_OUTPUT && buffers == h->held_buffers)
         return true;
-    /* From a set it is never more than was promised before. */
-    if (!promise_change(http, a->sets - had_set, a->records + records, a->buffers - before + buffers))
+    struct promise p = http->admission.promised;
+    promise_remove_held(&p, h);
+    p.records++;
+    p.buffers += buffers;
+    if (!promise_change(http, &p)) /* from a set it is never more than was promised before */
         return false;
     class_leave(h);
     h->hold = HOLD_OUTPUT;
@@ -229,12 +272,12 @@ bool admission_keep_output(struct h1 *h, uint32_t buffers)
 void admission_release(struct h1 *h)
 {
     struct http *http = h->x.http;
-    const struct admission *a = &http->admission;
     class_leave(h);
-    if (h->hold == HOLD_SET)
-        (void)promise_change(http, a->sets - 1, a->records, a->buffers);
-    else if (h->hold == HOLD_OUTPUT)
-        (void)promise_change(http, a->sets, a->records - 1, a->buffers - h->held_buffers);
+    if (h->hold != HOLD_STANDING) {
+        struct promise p = http->admission.promised;
+        promise_remove_held(&p, h);
+        (void)promise_change(http, &p);
+    }
     h->hold = HOLD_STANDING;
     h->held_buffers = 0;
 }
@@ -272,16 +315,19 @@ struct spill *admission_unwait(struct http *h, struct connection *c)
     return head;
 }
 
-void admission_arrive(struct h1 *h)
+void admission_arrive(struct h1 *h, const struct admission_class *class)
 {
     h->hold = HOLD_SET;
+    h->held_memory = class->memory;
 }
 
 void admission_forget(struct http *h, struct admission_class *class)
 {
     struct admission *a = &h->admission;
     class_remove(a, class);
-    (void)promise_change(h, a->sets - 1, a->records, a->buffers);
+    struct promise p = a->promised;
+    promise_remove(&p, class->memory);
+    (void)promise_change(h, &p);
 }
 
 /* Lets one that waits go on. False: there is no memory. */
@@ -290,7 +336,9 @@ static bool admission_admit(struct http *h, struct waiting *w)
     struct admission *a = &h->admission;
     struct connection *c = w->conn;
     struct admission_class *class = w->class;
-    if (!promise_change(h, a->sets + 1, a->records, a->buffers))
+    struct promise p = a->promised;
+    promise_add(&p, class->memory);
+    if (!promise_change(h, &p))
         return false;
     class_add(a, class);
     admission_unwait(h, c)->class = class;
@@ -368,7 +416,7 @@ int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_se
     h->net->loop->wheel.handlers[TIMER_ADMISSION] = admission_retry;
     account_open(&a->account, m, "waiting requests");
     pool_init(&a->pool, &a->account, sizeof(struct waiting), 8, 0);
-    return bounds_init(h) && promise_cover(h, 0, 0, 0) ? 0 : WEIR_ENOMEM;
+    return bounds_init(h) && promise_cover(h, &a->promised) ? 0 : WEIR_ENOMEM;
 }
 
 void admission_done(struct http *h)

@@ -48,12 +48,15 @@ uint32_t admission_bounds_sets(const struct admission_bounds *b);
 /* Bytes of a worker's counts by class; they are there where pools are bounded. */
 size_t admission_class_sets_size(uint32_t classes);
 
+#define ADMISSION_MEMORIES 4 /* sizes of request memory beside the usual one */
+
 /* A kind of request, in all workers: what has been learned of a route's handlers. */
 struct admission_class {
     uint32_t number;          /* from 0, of settings->classes */
     _Atomic uint32_t sets;    /* promised to its requests */
     _Atomic uint32_t waiting; /* its requests that wait for one */
     _Atomic uint8_t waits;    /* its handlers wait: not 0. One less for each that did not */
+    uint8_t memory;           /* the number of its size of request memory; 0: the usual one */
 };
 
 #define ADMISSION_WAITS                                                                                                \
@@ -74,14 +77,19 @@ struct waiting {
     struct admission_class *class;
 };
 
+/* What the pools of a worker have to be able to give, beside the standing set. */
+struct promise {
+    uint32_t sets;                         /* as a whole */
+    uint32_t records, buffers;             /* beside them */
+    uint32_t memories[ADMISSION_MEMORIES]; /* sets among them that have a block of another size as well */
+};
+
 struct admission {
-    bool limited;      /* there is a bound, on memory or on pools: nothing else here has a meaning without */
-    uint8_t share;     /* percent of the sets that one class may hold */
-    uint32_t sets;     /* promised as a whole */
-    uint32_t records;  /* promised beside them */
-    uint32_t buffers;  /* likewise */
+    bool limited;  /* there is a bound, on memory or on pools: nothing else here has a meaning without */
+    uint8_t share; /* percent of the sets that one class may hold */
+    struct promise promised;
     uint32_t count;    /* of waiting */
-    size_t set_size;   /* bytes of a set */
+    size_t set_size;   /* bytes of a set, but for a block of another size */
     uint64_t headroom; /* of the bound, that no set takes: for connections, half-received heads, and those that wait */
     struct list mark;  /* among those that wait: the next one to be looked at is behind it */
     struct list waiting;
@@ -119,7 +127,7 @@ bool admission_wait(struct http *h, struct connection *c, struct spill *head, st
 /* Takes it off the list; its head. */
 struct spill *admission_unwait(struct http *h, struct connection *c);
 /* A connection that was admitted while it waited has got its record. */
-void admission_arrive(struct h1 *h);
+void admission_arrive(struct h1 *h, const struct admission_class *class);
 /* It ends before that. */
 void admission_forget(struct http *h, struct admission_class *class);
 

@@ -102,6 +102,22 @@ void exchange_refuse(struct exchange *x, enum refusal cause, const char *why)
     http_refused(x->http, cause, why);
 }
 
+void exchange_limit_time(struct exchange *x, int ms)
+{
+    struct wheel *wheel = &x->http->net->loop->wheel;
+    x->special = true;
+    if (ms < 0)
+        timer_cancel(wheel, &x->deadline);
+    else
+        timer_arm(wheel, &x->deadline, loop_delay((uint32_t)ms));
+}
+
+void exchange_use_memory(struct exchange *x, const struct admission_class *class)
+{
+    if (class->memory)
+        arena_use(&x->arena, &x->http->memories[class->memory - 1]);
+}
+
 void exchange_overdue(void *owner, struct timer *t)
 {
     (void)owner;

@@ -150,6 +150,12 @@ static inline ssize_t exchange_read(struct exchange *x, const char **data)
 bool exchange_admit_slowly(struct exchange *x, struct admission_class *class);
 #define exchange_admit(x, class) (likely(!(x)->special) || exchange_admit_slowly((x), (class)))
 
+/* The handler's time from here on, in place of the server's setting; ms < 0: any. */
+void exchange_limit_time(struct exchange *x, int ms);
+
+/* The handler's memory from here on is that of its class, if it has one of another size. */
+void exchange_use_memory(struct exchange *x, const struct admission_class *class);
+
 /* Before any wait: the fiber may be suspended from here on. Ends the handler if there is no memory for that, or it has been cut. */
 void exchange_before_wait(struct exchange *x);
 

@@ -85,7 +85,7 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
     h->x.class = NULL;
     h->x.counted = false;
     if (unlikely(c->flags & H1_ADMITTED))
-        admission_arrive(h);
+        admission_arrive(h, ((const struct spill *)c->active)->class);
     h->in_pos = h->in_len = 0;
     h->x.begin_ns = 0;
     h->region = h->region_end = h->pos = h->open = NULL;

@@ -56,6 +56,7 @@ struct h1 {
     bool finishing;         /* the handler has ended */
     uint8_t hold;           /* enum hold */
     uint8_t held_buffers;   /* where that is HOLD_OUTPUT */
+    uint8_t held_memory;    /* where that is HOLD_SET: the set's size of request memory, see struct admission_class */
     struct output out;
     char *region, *region_end; /* where output is composed; NULL: none chosen */
     char *pos;                 /* the next free byte of the region */

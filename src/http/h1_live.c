@@ -50,7 +50,7 @@ static uint64_t live_memory(const struct h1 *h)
     if (h->x.head.fields != h->x.fields)
         size += http->fields.stride;
     if (h->x.arena.block && !h->finishing)
-        size += http->arenas.stride;
+        size += h->x.arena.blocks->stride;
     if (h->x.conn->state != H1_DRAINING)
         size += http->net->loop->fibers.stack_size;
     return size;

@@ -21,11 +21,19 @@ static void http_bound_accounts(struct http *h, const struct admission_bounds *b
 {
     h->buffer_account.limit = bound_bytes(&h->buffers, b->buffers);
     h->arena_account.limit = bound_bytes(&h->arenas, b->arenas);
+    for (uint32_t i = 0; b->arenas && i < h->settings->memory_count;
+         i++) /* a set has one of these at most, and then both */
+        h->arena_account.limit += bound_bytes(&h->memories[i], admission_bounds_sets(b));
     h->record_account.limit = bound_bytes(&h->records, b->records);
     if (b->records) /* and tables of fields, of which there is no more than one for each set */
         h->record_account.limit += bound_bytes(&h->fields, admission_bounds_sets(b));
     if (b->stacks)
         h->net->loop->fibers.account->limit = (uint64_t)b->stacks * h->net->loop->fibers.stack_size;
+}
+
+static size_t block_size(uint32_t request_memory)
+{
+    return (request_memory + 15) & ~(size_t)15;
 }
 
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
@@ -45,10 +53,12 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     pool_init(&h->records, &h->record_account, http_record_size(host), 64, 0);
     pool_init(&h->buffers, &h->buffer_account, settings->buffer_size + 2 * SCAN_SLACK, 64, 0);
     pool_init(&h->fields, &h->record_account, settings->max_headers * sizeof(struct http_field), 16, 0);
-    pool_init(&h->arenas, &h->arena_account, (settings->request_memory + 15) & ~(size_t)15, 64, 0);
+    pool_init(&h->arenas, &h->arena_account, block_size(settings->request_memory), 64, 0);
     n->protocols[PROTOCOL_HTTP1] = &http_protocol_h1;
     n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
     h->spill_account.limit = settings->spill_limit;
+    for (uint32_t i = 0; i < settings->memory_count; i++)
+        pool_init(&h->memories[i], &h->arena_account, block_size(settings->memories[i]), 64, 0);
     http_bound_accounts(h, &settings->bounds);
     http_tick(h);
     return admission_init(h, m, shared_sets);
@@ -61,6 +71,8 @@ void http_done(struct http *h)
     pool_done(&h->buffers);
     pool_done(&h->arenas);
     pool_done(&h->fields);
+    for (uint32_t i = 0; i < ADMISSION_MEMORIES; i++)
+        pool_done(&h->memories[i]);
     for (size_t i = 0; i < SPILL_CLASSES; i++)
         pool_done(&h->spills[i]);
     account_close(&h->record_account);
@@ -85,6 +97,8 @@ void http_trim(struct http *h, bool all)
     pool_trim(&h->buffers, all);
     pool_trim(&h->arenas, all);
     pool_trim(&h->fields, all);
+    for (uint32_t i = 0; i < h->settings->memory_count; i++)
+        pool_trim(&h->memories[i], all);
     for (size_t i = 0; i < SPILL_CLASSES; i++)
         if (h->spills[i].account)
             pool_trim(&h->spills[i], all);

@@ -35,6 +35,8 @@ struct http_settings {
     struct admission_bounds bounds;
     uint32_t classes; /* of requests, see admission.h */
     uint8_t news;     /* enum exchange_news that a handler's waits tell if it does not say otherwise */
+    /* Sizes of request memory other than request_memory that classes have; the first is number 1. */
+    uint32_t memory_count, memories[ADMISSION_MEMORIES];
 };
 
 /*
@@ -90,10 +92,11 @@ struct http {
     uint64_t (*spare)(const struct http *h); /* bytes that caches would give back then */
     struct admission admission;
     struct account record_account, buffer_account, arena_account, spill_account;
-    struct pool records; /* struct h1 and the web floor's context */
-    struct pool buffers; /* settings->buffer_size and the scan's slack */
-    struct pool fields;  /* tables of settings->max_headers fields, for heads with many */
-    struct pool arenas;  /* blocks of settings->request_memory */
+    struct pool records;                      /* struct h1 and the web floor's context */
+    struct pool buffers;                      /* settings->buffer_size and the scan's slack */
+    struct pool fields;                       /* tables of settings->max_headers fields, for heads with many */
+    struct pool arenas;                       /* blocks of settings->request_memory */
+    struct pool memories[ADMISSION_MEMORIES]; /* blocks of settings->memories, in the same account */
     struct pool spills[SPILL_CLASSES];
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     struct http_counters counters;

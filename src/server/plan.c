@@ -146,6 +146,18 @@ static void plan_add_pool(const struct settings *s, const struct planned *p, wei
     plan->worst += most;
 }
 
+/* Blocks of request memory of other sizes, which a request has beside the usual one. */
+static void plan_add_memories(const struct settings *s, weir_memory_plan *plan)
+{
+    uint64_t sets = plan_sets(s), limited = s->config.memory_limit > 0 || sets > 0, most = 0;
+    for (uint32_t i = 0; i < s->http.memory_count; i++) {
+        const struct planned blocks = {(s->http.memories[i] + 15) & ~(size_t)15, 64, 1, limited, sets};
+        plan_add_pool(s, &blocks, plan);
+        most = most_of(most, object_cost(&blocks));
+    }
+    plan->request += most;
+}
+
 static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory_plan *plan)
 {
     const weir_config *c = &s->settings.config;
@@ -163,6 +175,7 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
         if (i >= PLANNED_REQUEST)
             plan->request += pools[i].each * object_cost(&pools[i]);
     }
+    plan_add_memories(&s->settings, plan);
     plan->connection = object_cost(&pools[PLANNED_CONNECTION]);
     if (c->memory_limit && plan->worst > c->memory_limit)
         plan->worst = c->memory_limit;
@@ -172,6 +185,7 @@ int weir_plan(weir_server *s, weir_memory_plan *plan)
 {
     *plan = (weir_memory_plan){0};
     uint64_t expressions;
+    server_count_routes(s);
     int error = s->site.errors_len > 0 ? WEIR_EINVAL : plan_expressions(s, &expressions);
     if (!error)
         plan_compute(s, expressions, plan);
@@ -182,6 +196,7 @@ uint64_t plan_least(weir_server *s)
 {
     weir_memory_plan plan;
     uint64_t expressions = 0;
+    server_count_routes(s);
     (void)plan_expressions(
         s, &expressions); /* where the bound does not even allow that, less than it is too little, too */
     plan_compute(s, expressions, &plan);

@@ -140,41 +140,41 @@ uint64_t server_spare(const struct weir_server *s)
     return bytes;
 }
 
-/* ---- Routes, by the server's name ---- */
+/* ---- Routes, by the server's name. The parentheses keep the header's macros from them ---- */
 
-int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler)
+int(weir_route)(weir_server *s, const char *method, const char *pattern, weir_handler handler)
 {
-    return site_add_route(&s->site.root, method, pattern, handler, NULL);
+    return weir_route(s, method, pattern, handler);
 }
 
-int weir_get(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_get)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "GET", pattern, handler);
+    return weir_get(s, pattern, handler);
 }
 
-int weir_post(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_post)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "POST", pattern, handler);
+    return weir_post(s, pattern, handler);
 }
 
-int weir_put(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_put)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "PUT", pattern, handler);
+    return weir_put(s, pattern, handler);
 }
 
-int weir_patch(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_patch)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "PATCH", pattern, handler);
+    return weir_patch(s, pattern, handler);
 }
 
-int weir_delete(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_delete)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, "DELETE", pattern, handler);
+    return weir_delete(s, pattern, handler);
 }
 
-int weir_any(weir_server *s, const char *pattern, weir_handler handler)
+int(weir_any)(weir_server *s, const char *pattern, weir_handler handler)
 {
-    return weir_route(s, NULL, pattern, handler);
+    return weir_any(s, pattern, handler);
 }
 
 weir_group *weir_root(weir_server *s)
@@ -209,6 +209,13 @@ void weir_routes(weir_server *s, void (*each)(void *arg, const weir_route_info *
 }
 
 /* ---- Starting ---- */
+
+void server_count_routes(weir_server *s)
+{
+    struct http_settings *http = &s->settings.http;
+    http->classes = s->site.route_count;
+    http->memory_count = site_memories(&s->site, http->request_memory, http->memories);
+}
 
 static COLD int server_refuse(weir_server *s, int error)
 {
@@ -438,11 +445,12 @@ int weir_server_start(weir_server *s)
         return server_refuse(s, WEIR_EINVAL);
     }
     size_t workers = (size_t)s->settings.config.workers;
-    s->settings.http.classes = s->site.route_count;
+    server_count_routes(s);
     s->workers_size = workers * sizeof *s->workers;
     s->workers = memory_alloc(&s->account, s->workers_size);
     if (!s->workers || site_seal(&s->site) != 0)
         return server_refuse(s, WEIR_ENOMEM);
+    site_number_memories(&s->site, s->settings.http.memories, s->settings.http.memory_count);
     memset(s->workers, 0, s->workers_size);
     for (size_t i = 0; i < workers; i++)
         worker_init(&s->workers[i], s, (int)i);

@@ -148,6 +148,8 @@ uint64_t server_addresses_size(const struct weir_server *s);
 
 /* Logs why a thread was not started. then: what that means, after the reason. */
 void thread_log_refusal(const struct log *l, int level, const struct thread *t, const char *whose, const char *then);
+/* Completes the settings by what has been registered; again, when there is more. */
+void server_count_routes(struct weir_server *s);
 
 /* A worker tells that it has set up, and waits until all have. True: serve. */
 bool server_worker_ready(struct weir_server *s, int error);

@@ -149,6 +149,41 @@ static int parse_parameter(const char **p, struct pattern *out, struct pattern_s
     return 0;
 }
 
+/* The part of a target that a pattern cannot speak of. */
+static int refuse_sign(const char *p, const char *source, struct pattern_error *error)
+{
+    if (*p == '?')
+        return pattern_fail(error, source, (size_t)(p - source), WEIR_EINVAL,
+                            "the query is no part of a pattern: see weir_query() (write the sign as %%3F)");
+    return pattern_fail(error, source, (size_t)(p - source), WEIR_EINVAL,
+                        "no request has a fragment (write the sign as %%23)");
+}
+
+/*
+ * Text that is a parameter, or the rest of the path, in other routers' patterns, and that no request means literally.
+ * The two signs elsewhere in a segment are text like any other.
+ */
+static int check_spelling(const char *p, const char *end, const char *source, struct pattern_error *error)
+{
+    const char *name = p + 1;
+    const char *stop = name;
+    while (stop < end && is_name_byte(*stop))
+        stop++;
+    if (*p == ':' && stop > name)
+        return pattern_fail(error, source, (size_t)(p - source), WEIR_EINVAL,
+                            "a parameter is written {%.*s}, and the text \":%.*s\" %%3A%.*s", (int)(stop - name), name,
+                            (int)(end - name), name, (int)(end - name), name);
+    if (*p != '*')
+        return 0;
+    if (stop == name) {
+        name = "rest";
+        stop = name + 4;
+    }
+    return pattern_fail(error, source, (size_t)(p - source), WEIR_EINVAL,
+                        "the rest of the path is written {%.*s:^.*$}, one segment {%.*s}, and the sign itself %%2A",
+                        (int)(stop - name), name, (int)(stop - name), name);
+}
+
 /* Checks the text from p to end; *dots tells whether it is "." or "..", decoded. */
 static int check_text(const char *p, const char *end, const char *source, bool *dots, struct pattern_error *error)
 {
@@ -160,6 +195,8 @@ static int check_text(const char *p, const char *end, const char *source, bool *
             return pattern_fail(error, source, (size_t)(p - source), WEIR_EINVAL,
                                 "a brace within text: a parameter takes a whole segment (write the sign as %s)",
                                 c == '{' ? "%7B" : "%7D");
+        if (c == '?' || c == '#')
+            return refuse_sign(p, source, error);
         if (c == '%')
             c = percent_value(p, end);
         if (c < 0)
@@ -181,6 +218,8 @@ static int parse_text(const char **p, const char *source, struct pattern_segment
     const char *end = *p + strcspn(*p, "/");
     bool dots;
     int failed = check_text(*p, end, source, &dots, error);
+    if (!failed && end > *p)
+        failed = check_spelling(*p, end, source, error);
     if (failed)
         return failed;
     if (dots)

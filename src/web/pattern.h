@@ -1,8 +1,9 @@
 /*
  * Route patterns, read segment by segment: "/users/{id:[0-9]+}/posts/{post}". A segment is text or one parameter.
  * Text is compared decoded: percent escapes in it stand for bytes, as in a request ("%2F" is an encoded slash, "%7B"
- * a brace). An expression may hold slashes, colons and braces: its end is the brace that balances the first one,
- * where braces in character classes, after a backslash and between \Q and \E do not count.
+ * a brace). What other routers write for parameters, ":id" and "*", and '?' and '#' are refused; escaped they are text.
+ * An expression may hold slashes, colons and braces: its end is the brace that balances the first one, where braces in
+ * character classes, after a backslash and between \Q and \E do not count.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -171,12 +171,19 @@ static void handle_long_body(weir_ctx *c)
 static void context_limit_body(weir_ctx *c, const weir_group *g)
 {
     struct exchange *x = c->x;
-    if (g->max_body != 0)
-        x->body_limit = g->max_body < 0 ? INT64_MAX : g->max_body;
+    if (g->settings.max_body != 0)
+        x->body_limit = g->settings.max_body < 0 ? INT64_MAX : g->settings.max_body;
     if (x->body_length <= x->body_limit)
         return;
     exchange_refuse(x, REFUSAL_BODY, NULL);
     c->handler = handle_long_body;
+}
+
+/* No route matches: the middleware of the group whose prefix and host do. */
+static COLD void context_use_cover(weir_ctx *c)
+{
+    struct exchange *x = c->x;
+    context_use_group(c, site_cover(c->web->site, c->web->regex, &x->arena, x->target.authority, &c->path, &c->match));
 }
 
 /* Finds what serves the request. */
@@ -203,7 +210,9 @@ static void context_route(weir_ctx *c)
         return;
     }
     struct slice method = slice_of(x->head.base, x->head.method_len);
-    switch (router_match(site->router, c->web->regex, &x->arena, method, x->target.authority, &c->path, &c->match)) {
+    enum router_outcome outcome =
+        router_match(site->router, c->web->regex, &x->arena, method, x->target.authority, &c->path, &c->match);
+    switch (outcome) {
     case ROUTER_FOUND: {
         const struct route *route = c->match.value;
         c->handler = route->handler;
@@ -214,17 +223,18 @@ static void context_route(weir_ctx *c)
         return;
     }
     case ROUTER_NOT_FOUND:
+        context_use_cover(c);
         c->handler = site->not_found ? site->not_found : handle_not_found;
         if (site->not_found)
             x->reply.status = 404;
         return;
     case ROUTER_METHOD:
-        c->handler = handle_method;
-        return;
     case ROUTER_OPTIONS:
-        c->handler = handle_options;
+        context_use_group(c, ((const struct route *)c->match.value)->group);
+        c->handler = outcome == ROUTER_METHOD ? handle_method : handle_options;
         return;
     case ROUTER_REFUSED:
+        context_use_cover(c);
         c->handler = handle_refused;
         return;
     case ROUTER_NO_MEMORY:
@@ -240,6 +250,17 @@ static struct admission_class *context_class(weir_ctx *c)
     return route ? &route->admission : NULL;
 }
 
+/* What the group says of its requests, where it is not plain. */
+static COLD void context_apply_settings(weir_ctx *c)
+{
+    const weir_group *g = container_of(c->chain, const weir_group, chain);
+    const struct admission_class *class = context_class(c);
+    if (g->settings.handler_timeout_ms != 0)
+        exchange_limit_time(c->x, g->settings.handler_timeout_ms);
+    if (g->settings.request_memory != 0 && class)
+        exchange_use_memory(c->x, class);
+}
+
 static bool web_handle(struct exchange *x)
 {
     weir_ctx *c = context_begin(x);
@@ -247,10 +268,12 @@ static bool web_handle(struct exchange *x)
     fiber_label(&c->web->loop->fibers, c->match.pattern);
     if (!exchange_admit(x, context_class(c)))
         return false;
-    if (likely(!c->chain))
+    if (likely(!c->chain)) {
         c->handler(c);
-    else
+    } else {
+        context_apply_settings(c);
         chain_run(c);
+    }
     if (unlikely(c->reply_error) && !x->reply.ended && !x->committed && x->body_sent == 0)
         answer_error(c);
     return true;

@@ -24,6 +24,14 @@ unsigned method_number_other(struct slice method, const struct method_extensions
     return METHOD_UNKNOWN;
 }
 
+const char *method_spelled_otherwise(struct slice method)
+{
+    for (unsigned i = 0; i < METHOD_STANDARD_COUNT; i++)
+        if (slice_equal_nocase(method, standard_names[i]) && !slice_equal(method, standard_names[i]))
+            return standard_names[i].data;
+    return NULL;
+}
+
 static struct slice method_name(unsigned number, const struct method_extensions *extensions)
 {
     if (number < METHOD_STANDARD_COUNT)

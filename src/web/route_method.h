@@ -47,6 +47,9 @@ static inline unsigned method_number(struct slice method, const struct method_ex
     return method_number_other(method, extensions);
 }
 
+/* The standard method from which this one differs by case alone, NUL-terminated; NULL: none. */
+const char *method_spelled_otherwise(struct slice method);
+
 /* The methods as a field value, "GET, HEAD", NUL-terminated. In the arena; NULL if that is full. */
 const char *method_list(uint64_t methods, const struct method_extensions *extensions, struct arena *arena);
 

@@ -35,6 +35,15 @@ struct router *router_new(struct account *account)
         memory_free(account, router, sizeof *router);
         return NULL;
     }
+    router->list = &router->expressions;
+    return router;
+}
+
+struct router *router_new_beside(struct router *other)
+{
+    struct router *router = router_new(other->tree.account);
+    if (router)
+        router->list = other->list;
     return router;
 }
 
@@ -77,6 +86,11 @@ static int number_method(struct addition *a)
     a->method_number = method_number(method, extensions);
     if (a->method_number != METHOD_UNKNOWN)
         return 0;
+    const char *meant = method_spelled_otherwise(method);
+    if (meant)
+        return pattern_fail(&a->error, a->pattern.source, 0, WEIR_EINVAL,
+                            "the method \"%s\" is sent by nobody: methods are case-sensitive, write \"%s\"", a->method,
+                            meant);
     if (extensions->count == METHOD_EXTENSION_MAX)
         return pattern_fail(&a->error, a->pattern.source, 0, WEIR_EINVAL, "more than %d methods of one's own",
                             METHOD_EXTENSION_MAX);
@@ -109,7 +123,7 @@ static int add_expression(struct addition *a, uint32_t parent, struct slice text
     size_t at;
     struct regex *regex;
     struct route_tree *tree = &a->router->tree;
-    int failed = regex_compile(tree->account, text, &a->router->expressions, &regex, reason, sizeof reason, &at);
+    int failed = regex_compile(tree->account, text, a->router->list, &regex, reason, sizeof reason, &at);
     if (failed == WEIR_EINVAL)
         return pattern_fail(&a->error, a->pattern.source, (size_t)(text.data - a->pattern.source) + at, WEIR_EINVAL,
                             "bad expression: %s", reason);
@@ -303,7 +317,7 @@ int router_add(struct router *router, const char *method, const char *host, cons
 
 struct regex_context *router_context_new(const struct router *router, struct account *account)
 {
-    return regex_context_new(account, router->expressions);
+    return regex_context_new(account, *router->list);
 }
 
 void router_each(const struct router *router, void (*each)(void *arg, const weir_route_info *route), void *arg)

@@ -32,6 +32,8 @@ struct router;
 
 /* An empty router, its memory charged to account. NULL if there is none. Free it with router_free(). */
 struct router *router_new(struct account *account) MUST_CHECK;
+/* The same with the account of another one, whose contexts serve both; free it before that one. */
+struct router *router_new_beside(struct router *other) MUST_CHECK;
 /* NULL is allowed. Contexts made for it have to be freed before. */
 void router_free(struct router *router);
 
@@ -68,7 +70,8 @@ struct router_param {
 };
 
 struct router_match {
-    void *value;                       /* as registered */
+    /* As registered. Of ROUTER_METHOD and ROUTER_OPTIONS: of the most specific route for another method, with params. */
+    void *value;
     const char *pattern;               /* as registered, the router's copy */
     const struct router_param *params; /* in the order of the pattern; NULL if there are none */
     size_t param_count;

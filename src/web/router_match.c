@@ -183,17 +183,35 @@ static bool make_params(const struct walk *w, const struct router_route *route, 
     return true;
 }
 
-static enum router_outcome no_route(const struct walk *w, const struct router *router, struct arena *arena,
-                                    struct router_match *out)
+/* The first route that serves one of the walk's methods; NULL: none, or an expression reached a limit. */
+static const struct router_route *walk_all(struct walk *w, const struct router *router, struct slice host)
 {
-    if (w->refused)
-        return ROUTER_REFUSED;
-    if (!w->allowed)
-        return ROUTER_NOT_FOUND;
+    const struct router_route *route = NULL;
+    if (w->tree->nodes[NODE_HOSTS].texts > 0)
+        route = walk_hosts(w, router, host);
+    if (!route && !w->refused)
+        route = walk_from(w, NODE_ANY_HOST, 1);
+    return route;
+}
+
+/*
+ * The path has routes, for other methods: what they allow, and the most specific of them, which a second walk finds with
+ * its parameters.
+ */
+static COLD enum router_outcome other_method(struct walk *w, const struct router *router, struct slice host,
+                                             struct arena *arena, struct router_match *out)
+{
+    uint64_t asked = w->method;
     out->allow = method_list(w->allowed | METHOD_BIT(METHOD_OPTIONS), &router->extensions, arena);
     if (!out->allow)
         return ROUTER_NO_MEMORY;
-    return w->method == METHOD_BIT(METHOD_OPTIONS) ? ROUTER_OPTIONS : ROUTER_METHOD;
+    w->method = w->allowed;
+    const struct router_route *route = walk_all(w, router, host);
+    weir_assert(route);
+    out->value = route->value;
+    if (route->param_count > 0 && !make_params(w, route, arena, out))
+        return ROUTER_NO_MEMORY;
+    return asked == METHOD_BIT(METHOD_OPTIONS) ? ROUTER_OPTIONS : ROUTER_METHOD;
 }
 
 static enum router_outcome match_by_walk(const struct router *router, struct regex_context *context,
@@ -211,13 +229,11 @@ static enum router_outcome match_by_walk(const struct router *router, struct reg
     w.refused = false;
     w.taken = 0;
 
-    const struct router_route *route = NULL;
-    if (w.tree->nodes[NODE_HOSTS].texts > 0)
-        route = walk_hosts(&w, router, host);
-    if (!route && !w.refused)
-        route = walk_from(&w, NODE_ANY_HOST, 1);
+    const struct router_route *route = walk_all(&w, router, host);
+    if (!route && w.refused)
+        return ROUTER_REFUSED;
     if (!route)
-        return no_route(&w, router, arena, out);
+        return w.allowed ? other_method(&w, router, host, arena, out) : ROUTER_NOT_FOUND;
     out->value = route->value;
     out->pattern = route->pattern;
     if (route->param_count > 0 && !make_params(&w, route, arena, out))

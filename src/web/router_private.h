@@ -28,6 +28,7 @@ struct router_route {
 struct router {
     struct route_tree tree;
     struct regex *expressions;
+    struct regex **list; /* where it finds and adds expressions: those above, or another router's */
     struct method_extensions extensions;
     bool below_hosts;             /* some host begins with "*." */
     uint64_t methods;             /* what the routes accept that are not for any method */

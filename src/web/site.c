@@ -74,6 +74,7 @@ void site_done(struct site *s)
 {
     if (!s->account.memory)
         return;
+    router_free(s->covers);
     router_free(s->router);
     list_for_each_safe (l, &s->routes)
         memory_free(&s->account, container_of(l, struct route, link), sizeof(struct route));
@@ -90,37 +91,125 @@ void site_done(struct site *s)
 
 /* ---- Groups ---- */
 
+#define COVER_REST "-.-" /* the rest of the path below a group's prefix, as a parameter */
+
+/* Registers what a group covers: its prefix, and all below it. Where another one covers the same, that one stays. */
+static int cover_add(struct site *s, weir_group *g, char *message, size_t size)
+{
+    char below[PATTERN_SIZE_MAX + sizeof "/{" COVER_REST ":^.*$}"];
+    snprintf(below, sizeof below, "%s/{" COVER_REST ":^.*$}", g->prefix);
+    int error = router_add(s->covers, NULL, g->host, below, g, message, size);
+    if (!error && g->prefix[0])
+        error = router_add(s->covers, NULL, g->host, g->prefix, g, message, size);
+    s->covers_tied |= error == WEIR_EEXIST;
+    return error == WEIR_EEXIST ? 0 : error;
+}
+
+static int covers_open(struct site *s)
+{
+    if (!s->covers)
+        s->covers = router_new_beside(s->router);
+    return s->covers ? 0 : WEIR_ENOMEM;
+}
+
+/* Of groups that cover the same, the first that has middleware before its handlers comes first. */
+static int covers_order(struct site *s)
+{
+    if (!s->covers_tied)
+        return 0;
+    router_free(s->covers);
+    s->covers = NULL;
+    int error = covers_open(s);
+    for (int guarded = 1; guarded >= 0; guarded--) {
+        list_for_each (l, &s->groups) {
+            weir_group *g = container_of(l, weir_group, link);
+            if (!error && g->covers && (g->request.count + g->around.count > 0) == guarded)
+                error = cover_add(s, g, NULL, 0);
+        }
+    }
+    return error;
+}
+
+/* Whole segments of a path, as many as expressions can take: no prefix is longer than that, and what follows is of no interest. */
+static struct path path_beginning(const struct path *path)
+{
+    size_t len = path->route.len;
+    if (len > REGEX_SUBJECT_MAX) {
+        len = REGEX_SUBJECT_MAX;
+        while (len > 1 && path->route.data[len] != '/')
+            len--;
+    }
+    return (struct path){.route = slice_of(path->route.data, len), .decoded = slice_of(path->decoded.data, len)};
+}
+
+const weir_group *site_cover(const struct site *s, struct regex_context *regex, struct arena *arena, struct slice host,
+                             const struct path *path, struct router_match *match)
+{
+    struct router_match found;
+    if (!s->covers)
+        return &s->root;
+    struct path beginning = path_beginning(path);
+    if (router_match(s->covers, regex, arena, SLICE("GET"), host, &beginning, &found) != ROUTER_FOUND)
+        return &s->root;
+    match->params = found.params;
+    match->param_count = found.param_count;
+    if (found.param_count > 0 && strcmp(found.params[found.param_count - 1].name, COVER_REST) == 0)
+        match->param_count--;
+    return found.value;
+}
+
+static bool prefix_is_good(const char *prefix)
+{
+    size_t len = prefix ? strlen(prefix) : 0;
+    return prefix && (len == 0 || (prefix[0] == '/' && prefix[len - 1] != '/'));
+}
+
+/* The group's own strings; it is in the list, which frees them. */
+static int group_fill(weir_group *g, const char *prefix, const char *host, char *message, size_t size)
+{
+    struct site *s = g->site;
+    const weir_group *parent = g->parent;
+    char joined[PATTERN_SIZE_MAX];
+    if ((size_t)snprintf(joined, sizeof joined, "%s%s", parent->prefix, prefix) >= sizeof joined) {
+        snprintf(message, size, "the prefix is too long");
+        return WEIR_EINVAL;
+    }
+    const char *used = host ? host : parent->host;
+    g->covers = prefix[0] || host;
+    g->prefix = site_copy(s, joined);
+    g->host = used ? site_copy(s, used) : NULL;
+    int error = !g->prefix || (used && !g->host) ? WEIR_ENOMEM : 0;
+    if (!error && g->covers)
+        error = covers_open(s);
+    if (error) {
+        snprintf(message, size, "no memory");
+        return error;
+    }
+    return g->covers ? cover_add(s, g, message, size) : 0;
+}
+
 weir_group *site_add_group(struct site *s, weir_group *parent, const char *prefix, const char *host)
 {
+    char message[512];
     if (!parent)
         parent = &s->root;
-    size_t len = prefix ? strlen(prefix) : 0;
-    if (s->sealed || parent->site != s || !prefix || (len > 0 && (prefix[0] != '/' || prefix[len - 1] == '/'))) {
-        site_error(s, "group \"%s\": %s", prefix ? prefix : "(null)",
+    if (s->sealed || parent->site != s || !prefix_is_good(prefix)) {
+        site_error(s, "group \"%.60s\": %s", prefix ? prefix : "(null)",
                    s->sealed ? "the server has started"
                              : "a prefix is empty, or begins with a slash and does not end with one");
         return NULL;
     }
-    char joined[PATTERN_SIZE_MAX];
-    if ((size_t)snprintf(joined, sizeof joined, "%s%s", parent->prefix, prefix) >= sizeof joined) {
-        site_error(s, "group \"%.60s...\": the prefix is too long", prefix);
-        return NULL;
-    }
-    if (!host)
-        host = parent->host;
     weir_group *g = memory_alloc(&s->account, sizeof *g);
     if (!g) {
-        site_error(s, "group \"%s\": no memory", prefix);
+        site_error(s, "group \"%.60s\": no memory", prefix);
         return NULL;
     }
-    *g = (weir_group){.site = s, .parent = parent, .prefix = site_copy(s, joined)};
-    g->host = host ? site_copy(s, host) : NULL;
+    *g = (weir_group){.site = s, .parent = parent};
     list_push_back(&s->groups, &g->link);
-    if (!g->prefix || (host && !g->host)) {
-        site_error(s, "group \"%s\": no memory", prefix);
-        return NULL;
-    }
-    return g;
+    if (group_fill(g, prefix, host, message, sizeof message) == 0)
+        return g;
+    site_error(s, "group \"%.60s\": %s", prefix, message);
+    return NULL;
 }
 
 static int handler_list_add(struct site *s, struct handler_list *l, weir_handler handler)
@@ -161,14 +250,6 @@ int weir_on_response(weir_group *g, weir_handler middleware)
 int weir_around(weir_group *g, weir_handler middleware)
 {
     return group_add(g, g ? &g->around : NULL, middleware);
-}
-
-int weir_group_max_body(weir_group *g, int64_t bytes)
-{
-    if (!g || g->site->sealed || bytes < WEIR_OFF || bytes == 0)
-        return WEIR_EINVAL;
-    g->max_body = bytes;
-    return 0;
 }
 
 /* ---- Routes ---- */
@@ -235,9 +316,9 @@ static int chain_build(struct site *s, struct chain *chain, const weir_group *g)
 static int group_seal(struct site *s, weir_group *g)
 {
     int error = chain_build(s, &g->chain, g);
-    if (g->parent && g->max_body == 0)
-        g->max_body = g->parent->max_body; /* parents are sealed first */
-    g->plain = g->chain.request.count + g->chain.around.count + g->chain.response.count == 0;
+    group_inherit(g); /* parents are sealed first */
+    g->plain = g->chain.request.count + g->chain.around.count + g->chain.response.count == 0 &&
+               g->settings.request_memory == 0 && g->settings.handler_timeout_ms == 0 && g->settings.body_memory == 0;
     return error;
 }
 
@@ -247,6 +328,8 @@ int site_seal(struct site *s)
     list_for_each (l, &s->groups)
         if (!error)
             error = group_seal(s, container_of(l, weir_group, link));
+    if (!error)
+        error = covers_order(s);
     s->sealed = !error;
     return error;
 }

@@ -30,10 +30,11 @@ struct weir_group {
     weir_group *parent;
     const char *prefix;                            /* with the parents' */
     const char *host;                              /* NULL: any */
+    bool covers;                                   /* it has a prefix or a host of its own */
     struct handler_list request, around, response; /* its own */
     struct chain chain;
-    int64_t max_body; /* of the requests of its routes; 0: as the group above, and at last the setting; -1: any */
-    bool plain;       /* the chain is empty */
+    weir_group_settings settings; /* its own; from the start on what is 0 there is that of the groups above */
+    bool plain;                   /* the chain is empty, and no setting is looked at where there is a chain */
 };
 
 struct route {
@@ -41,7 +42,7 @@ struct route {
     weir_handler handler;
     void *data;
     const weir_group *group;
-    struct admission_class admission; /* the only part that changes while the server runs */
+    struct admission_class admission; /* the only part that changes while the server runs, but for memory */
 };
 
 /* Room for the messages of wrong routes and settings. */
@@ -50,6 +51,8 @@ struct route {
 struct site {
     struct account account;
     struct router *router;
+    struct router *covers; /* from paths without a route to their groups; NULL: no group has a prefix or a host */
+    bool covers_tied;      /* two groups cover the same */
     struct list groups, routes;
     uint32_t route_count;
     weir_group root;
@@ -68,8 +71,23 @@ void site_done(struct site *s);
 /* Adds a line to the errors. */
 void site_error(struct site *s, const char *fmt, ...) WEIR_PRINTF(2, 3);
 
+/*
+ * The group whose middleware runs for a path that no route matches: the one that would serve it if each group with a
+ * prefix or a host of its own had a route for all that is there. The parameters of the prefix become match's.
+ */
+const weir_group *site_cover(const struct site *s, struct regex_context *regex, struct arena *arena, struct slice host,
+                             const struct path *path, struct router_match *match);
+
 /* Makes the chains. Nothing can be registered afterwards. 0 or WEIR_ENOMEM. */
 int site_seal(struct site *s) MUST_CHECK;
+
+/* The sizes of request memory that groups ask for, other than usual, each once. Returns how many. */
+uint32_t site_memories(const struct site *s, size_t usual, uint32_t sizes[ADMISSION_MEMORIES]);
+/* After sealing: tells each route's class its number among them. */
+void site_number_memories(struct site *s, const uint32_t *sizes, uint32_t count);
+
+/* Gives a group what it has not set itself; that of its parent is complete. */
+void group_inherit(weir_group *g);
 
 int site_add_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data);
 weir_group *site_add_group(struct site *s, weir_group *parent, const char *prefix, const char *host);

@@ -24,7 +24,8 @@ void hello(weir_ctx *c)
     if (!v)
         weir_fail(c, 500, "no memory");
     v->count++;
-    weir_reply_printf(c, "text/plain", "hello from C++, %s, visit %d\n", weir_version_string(), v->count);
+    const char *from = static_cast<const char *>(weir_route_data(c));
+    weir_reply_printf(c, "text/plain", "hello from %s, %s, visit %d\n", from, weir_version_string(), v->count);
 }
 
 } // namespace
@@ -44,7 +45,19 @@ int main()
     config.port = WEIR_ANY;
     config.workers = 1;
     weir_server *s = weir_server_new(&config);
-    weir_get(s, "/", hello);
+    char from[] = "C++";
+    weir_get(s, "/", hello, from);
+    weir_route(s, "GET", "/plain", [](weir_ctx *c) {
+        int a = 1, b = 2;
+        weir_reply_printf(c, "text/plain", "%d", a + b);
+    });
+    weir_post(s, "/plain", hello);
+    weir_group_settings settings = weir_group_settings();
+    settings.handler_timeout_ms = 1000;
+    weir_group_set(weir_root(s), &settings);
+    weir_put(s, "/plain", hello, nullptr);
+    int (*function)(weir_server *, const char *, weir_handler) = weir_delete;
+    function(s, "/plain", hello);
     if (weir_server_start(s) != 0) {
         std::fprintf(stderr, "%s", weir_server_errors(s));
         return 1;

@@ -463,6 +463,17 @@ static void add_groups(weir_server *s)
     weir_group_route(wild, "GET", "/where", say_data, "wild");
     weir_get(s, "/where", say_data);
 
+    static char shared[] = "shared";
+    weir_get(s, "/with", say_data, "got");
+    weir_post(s, "/with", say_data, &shared);
+    weir_put(s, "/with", say_data, (char *[]){NULL, shared}[1]);
+    weir_patch(s, "/with", say_data, NULL);
+    weir_delete(s, "/with", say_data);
+    weir_any(s, "/with/any", say_data, "any");
+    weir_route(s, "REPORT", "/with", say_data, "report");
+    (weir_route)(s, "PURGE", "/with", say_data);
+    (weir_get)(s, "/with/function", say_data);
+
     weir_group *outer = weir_group_new(s, NULL, "/mw", NULL), *inner = weir_group_new(s, outer, "/inner", NULL);
     weir_on_response(inner, s3);
     weir_around(inner, a3);

@@ -134,9 +134,58 @@ static void no_memory(void **state)
     close_arena(&f);
 }
 
+/* Another pool's block takes the place of the first, or lies on it if that is there already; both go back. */
+static void another_pool(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct pool large;
+    for (int taken = 0; taken < 2; taken++) {
+        open_arena(&f, 4096);
+        pool_init(&large, &f.account, 65536, 64, 0);
+        char *first = arena_alloc(&f.arena, 16), *kept = taken ? arena_alloc(&f.arena, 1000) : NULL;
+        if (kept)
+            memset(kept, 7, 1000);
+        arena_use(&f.arena, &large);
+        assert_int_equal(arena_room(&f.arena), 65536 - taken * 16);
+        assert_null(arena_alloc(&f.arena, 65536 + 1));
+        char *bytes = arena_alloc(&f.arena, 65536 - (size_t)taken * 16);
+        assert_non_null(bytes);
+        assert_true((uintptr_t)bytes % 16 == 0);
+        memset(bytes, 1, 65536 - (size_t)taken * 16);
+        assert_null(arena_alloc(&f.arena, 1));
+        assert_int_equal(counter_read(&f.account.objects), 1 + taken);
+        memset(first, 2, 16);
+        for (size_t i = 0; kept && i < 1000; i++)
+            assert_int_equal(kept[i], 7);
+        arena_done(&f.arena, f.first, sizeof f.first);
+        arena_init(&f.arena, &f.blocks, f.first, sizeof f.first);
+        pool_done(&large);
+        close_arena(&f);
+    }
+}
+
+/* Without memory for the other pool's block the first stays. */
+static void another_pool_refuses(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct pool large;
+    open_arena(&f, 4096);
+    pool_init(&large, &f.account, 65536, 64, 0);
+    assert_non_null(arena_alloc(&f.arena, 1000));
+    f.memory.fault = refuse_all;
+    arena_use(&f.arena, &large);
+    assert_null(arena_alloc(&f.arena, 4096));
+    assert_non_null(arena_alloc(&f.arena, 3000));
+    pool_done(&large);
+    close_arena(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_pool),      cmocka_unit_test(another_pool_refuses),
         cmocka_unit_test(inline_then_block), cmocka_unit_test(room),
         cmocka_unit_test(shrinking),         cmocka_unit_test(copies),
         cmocka_unit_test(no_memory),

@@ -182,6 +182,45 @@ static void memory_limit(void **state)
 }
 
 /* Each wrong setting is told of, and memory_limit with them. */
+/* Blocks of a group's size: for a request the dearest, in the worst case all, and one of each where a set is standing. */
+static void memory_of_groups(void **state)
+{
+    (void)state;
+    const weir_config config = {.workers = 2}, limited = {.workers = 2, .memory_limit = 64 << 20};
+    const weir_config bounded = {.workers = 2, .max_request_memory_blocks = 5};
+    const weir_config *const configs[] = {&config, &limited, &bounded};
+    const uint64_t large = 1 << 20 /* of 128 KiB, 7 in a slab */, small = SLAB /* of 4 KiB, 15 in a slab */;
+    for (size_t i = 0; i < 3; i++) {
+        weir_memory_plan before = plan_of(configs[i]), plan;
+        weir_server *s = make(configs[i]);
+        weir_group *outer = weir_group_new(s, NULL, "/outer", NULL), *inner = weir_group_new(s, outer, "/inner", NULL);
+        assert_int_equal(weir_group_set(outer, &(weir_group_settings){.request_memory = 128 << 10}), 0);
+        assert_int_equal(weir_group_set(inner, &(weir_group_settings){.request_memory = 4 << 10}), 0);
+        assert_int_equal(weir_group_set(weir_root(s), &(weir_group_settings){.request_memory = 16 << 10}), 0);
+        uint64_t registered = counter_read(&s->site.account.reserved);
+        assert_int_equal(weir_plan(s, &plan), 0);
+        uint64_t more = 2 * (registered - /* of a server without groups */ ({
+                                 weir_server *bare = make(configs[i]);
+                                 uint64_t bytes = counter_read(&bare->site.account.reserved);
+                                 weir_server_free(bare);
+                                 bytes;
+                             }));
+        assert_int_equal(plan.start - before.start, more + (i > 0 ? 2 * (large + small) : 0));
+        assert_true(plan.request - before.request >= 128 << 10 && plan.request - before.request < 160 << 10);
+        if (i == 0) /* 200 connections, and a slab that is not full for each worker */
+            assert_int_equal(plan.worst - before.worst, more + (29 + 2) * large + (200 / 15 + 1 + 2) * small);
+        if (i == 2)
+            assert_int_equal(plan.worst - before.worst, more + 2 * (large + small));
+        assert_int_equal(weir_server_start(s), 0);
+        weir_ledger ledger;
+        weir_ledger_read(s, &ledger);
+        weir_ledger_account row = row_of(&ledger, "request arenas");
+        assert_int_equal(row.reserved, 2 * 2 * SLAB + (i > 0 ? 2 * (large + small) : 0));
+        assert_true(i < 2 || row.limit == row.reserved);
+        free_started(s);
+    }
+}
+
 static void together(void **state)
 {
     (void)state;
@@ -197,7 +236,7 @@ static void together(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(made_before_the_start), cmocka_unit_test(bounds_in_the_ledger),
-                                       cmocka_unit_test(bounds_in_the_plan), cmocka_unit_test(memory_limit),
-                                       cmocka_unit_test(together)};
+                                       cmocka_unit_test(bounds_in_the_plan),    cmocka_unit_test(memory_limit),
+                                       cmocka_unit_test(memory_of_groups),      cmocka_unit_test(together)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -490,6 +490,63 @@ static void test_hostile_tree(void **state)
     close_test(&t);
 }
 
+/* A path that other methods have: the most specific route for any of them, with its parameters. */
+static void test_route_of_another_method(void **state)
+{
+    struct test t;
+    (void)state;
+    open_test(&t);
+    add(&t, "PUT", "/a/{x}/{y:[0-9]+}");
+    add(&t, "POST", "/a/{x}/{y}");
+    add(&t, "GET", "/{rest:.*}");
+    assert_int_equal(add_to(&t, "PATCH", "h.test", "/a/{z}/7"), 0);
+    assert_string_equal(method_look(&t, "DELETE", "/a/b/7"), "405 GET, HEAD, POST, PUT, OPTIONS");
+    assert_string_equal(t.match.value, "/a/{x}/{y:[0-9]+}");
+    assert_null(t.match.pattern);
+    assert_int_equal(t.match.param_count, 2);
+    assert_string_equal(t.match.params[1].name, "y");
+    assert_string_equal(t.match.params[1].value, "7");
+    assert_string_equal(method_look(&t, "OPTIONS", "/a/b/c"), "204 GET, HEAD, POST, OPTIONS");
+    assert_string_equal(t.match.value, "/a/{x}/{y}");
+    assert_string_equal(t.match.params[0].value, "b");
+    assert_string_equal(look_host(&t, "DELETE", "h.test", "/a/b/7"), "405 GET, HEAD, POST, PUT, PATCH, OPTIONS");
+    assert_string_equal(t.match.value, "/a/{z}/7");
+    assert_int_equal(t.match.param_count, 1);
+    assert_string_equal(method_look(&t, "DELETE", "/"), "405 GET, HEAD, OPTIONS");
+    assert_string_equal(t.match.params[0].name, "rest");
+    /* room for the list of methods, and none for the parameters */
+    struct path path;
+    assert_int_equal(path_normalize(SLICE("/a/b/7"), &t.f.arena, &path), 0);
+    fixture_starve(&t.f);
+    arena_init(&t.f.arena, &t.f.nothing, t.f.first, sizeof t.f.first);
+    assert_int_equal(router_match(t.router, t.context, &t.f.arena, SLICE("DELETE"), SLICE(""), &path, &t.match),
+                     ROUTER_NO_MEMORY);
+    close_test(&t);
+}
+
+/* Two routers with their expressions in one list: a context serves both. */
+static void test_routers_beside(void **state)
+{
+    struct test t;
+    struct router_match match;
+    struct path path;
+    (void)state;
+    open_test(&t);
+    add(&t, "GET", "/{a:[0-9]+}");
+    struct router *other = router_new_beside(t.router);
+    assert_non_null(other);
+    assert_int_equal(router_add(other, NULL, NULL, "/{b:[a-z]+}", t.router, NULL, 0), 0);
+    assert_int_equal(router_add(other, NULL, NULL, "/{a:[0-9]+}", other, NULL, 0), 0);
+    assert_string_equal(look(&t, "/7"), "/{a:[0-9]+} a=7");
+    assert_string_equal(look(&t, "/x"), "404");
+    assert_int_equal(path_normalize(SLICE("/x"), &t.f.arena, &path), 0);
+    assert_int_equal(router_match(other, t.context, &t.f.arena, SLICE("GET"), SLICE(""), &path, &match), ROUTER_FOUND);
+    assert_ptr_equal(match.value, t.router);
+    router_free(other);
+    assert_string_equal(look(&t, "/7"), "/{a:[0-9]+} a=7");
+    close_test(&t);
+}
+
 static void test_many_routes(void **state)
 {
     enum { COUNT = 10000 };
@@ -533,6 +590,8 @@ int main(void)
         cmocka_unit_test(test_hostile_values),
         cmocka_unit_test(test_interpreted),
         cmocka_unit_test(test_hostile_tree),
+        cmocka_unit_test(test_route_of_another_method),
+        cmocka_unit_test(test_routers_beside),
         cmocka_unit_test(test_many_routes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,6 +55,17 @@ static const struct bad_case bad_cases[] = {
     {"/{a:[\\", WEIR_EINVAL, "byte 1: this brace is not closed"},
     {"/{a:(*UTF)x}", WEIR_EINVAL, "bad expression"},
     {"/{a:x{2,1}}", WEIR_EINVAL, "bad expression: numbers out of order"},
+    /* what is a parameter elsewhere, and what no path holds */
+    {"/:id", WEIR_EINVAL, "byte 1: a parameter is written {id}, and the text \":id\" %3Aid"},
+    {"/a/:user_id/b", WEIR_EINVAL, "byte 3: a parameter is written {user_id}"},
+    {"/:id(\\d+)", WEIR_EINVAL, "byte 1: a parameter is written {id}"},
+    {"/*", WEIR_EINVAL, "byte 1: the rest of the path is written {rest:^.*$}, one segment {rest}"},
+    {"/a/*/b", WEIR_EINVAL, "byte 3: the rest of the path is written {rest:^.*$}"},
+    {"/a/**", WEIR_EINVAL, "byte 3: the rest of the path is written {rest:^.*$}"},
+    {"/a/*path", WEIR_EINVAL, "byte 3: the rest of the path is written {path:^.*$}, one segment {path}"},
+    {"/q?x=1", WEIR_EINVAL, "byte 2: the query is no part of a pattern: see weir_query()"},
+    {"/?", WEIR_EINVAL, "byte 1: the query is no part of a pattern"},
+    {"/a/{b}/c#d", WEIR_EINVAL, "byte 8: no request has a fragment"},
 };
 
 static void test_bad_patterns(void **state)
@@ -92,6 +103,45 @@ static void test_bad_patterns(void **state)
     assert_string_equal(look(&t, "/"), "404");
     add(&t, "GET", "/{a_b-c.D9}");
     assert_string_equal(look(&t, "/x"), "/{a_b-c.D9} a_b-c.D9=x");
+    close_test(&t);
+}
+
+/* The signs of other routers' parameters are text within a segment, and escaped at its beginning. */
+static void test_signs_that_are_text(void **state)
+{
+    struct test t;
+    (void)state;
+    open_test(&t);
+    const char *const patterns[] = {
+        "/a:b", "/a*", "/:", "/::", "/x/b:*", "/%3Aid", "/%2A", "/%3Ai*/%23x", "/q%3Fx", "/{v:^[:*].$}/y", "/:/{b}/c"};
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        add(&t, "GET", patterns[i]);
+    assert_string_equal(look(&t, "/a:b"), "/a:b");
+    assert_string_equal(look(&t, "/a*"), "/a*");
+    assert_string_equal(look(&t, "/:"), "/:");
+    assert_string_equal(look(&t, "/:id"), "/%3Aid");
+    assert_string_equal(look(&t, "/%3aid"), "/%3Aid");
+    assert_string_equal(look(&t, "/*"), "/%2A");
+    assert_string_equal(look(&t, "/q%3Fx"), "/q%3Fx");
+    assert_string_equal(look(&t, "/:x/y"), "/{v:^[:*].$}/y v=:x");
+    close_test(&t);
+}
+
+/* No request has the method "get": a route for it would be one that nobody reaches. */
+static void test_methods_are_case_sensitive(void **state)
+{
+    struct test t;
+    char message[512];
+    static const char *const names[] = {"get", "Get", "pOST", "delete", "Options", "connect"};
+    (void)state;
+    open_test(&t);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_int_equal(add_to(&t, names[i], NULL, "/"), WEIR_EINVAL);
+    assert_int_equal(router_add(t.router, "get", NULL, "/", NULL, message, sizeof message), WEIR_EINVAL);
+    assert_non_null(strstr(message, "the method \"get\" is sent by nobody: methods are case-sensitive, write \"GET\""));
+    assert_int_equal(add_to(&t, "purge", NULL, "/"), 0);
+    assert_int_equal(add_to(&t, "GETS", NULL, "/"), 0);
+    assert_string_equal(method_look(&t, "purge", "/"), "/");
     close_test(&t);
 }
 
@@ -349,6 +399,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_patterns),
+        cmocka_unit_test(test_signs_that_are_text),
+        cmocka_unit_test(test_methods_are_case_sensitive),
         cmocka_unit_test(test_limits_of_patterns),
         cmocka_unit_test(test_conflicts),
         cmocka_unit_test(test_too_many_methods),

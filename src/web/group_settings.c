@@ -1,0 +1,141 @@
+/*
+ * Settings of a group's requests: checked when they are given, and completed by those of the groups above when the server
+ * starts.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "web/site.h"
+
+#include <string.h>
+
+#define REQUEST_MEMORY_MIN (4 << 10)
+#define REQUEST_MEMORY_MAX (1 << 20)
+#define BODY_MEMORY_MIN    1
+#define BODY_MEMORY_MAX    (INT64_C(1) << 40)
+#define TIMEOUT_MAX_MS     86400000
+
+/* What one may be told of a member: 0 is not set. */
+struct member {
+    const char *name;
+    int64_t value, least, most;
+    bool may_be_off;
+};
+
+static bool member_is_good(const struct member *m)
+{
+    return m->value == 0 || (m->value == WEIR_OFF && m->may_be_off) || (m->value >= m->least && m->value <= m->most);
+}
+
+static int settings_check(const weir_group *g, const weir_group_settings *s)
+{
+    const struct member members[] = {
+        {"max_body", s->max_body, 1, INT64_MAX, true},
+        {"request_memory", (int64_t)s->request_memory, REQUEST_MEMORY_MIN, REQUEST_MEMORY_MAX, false},
+        {"handler_timeout_ms", s->handler_timeout_ms, 1, TIMEOUT_MAX_MS, true},
+        {"body_memory", (int64_t)s->body_memory, BODY_MEMORY_MIN, BODY_MEMORY_MAX, false},
+    };
+    int error = 0;
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        const struct member *m = &members[i];
+        if (member_is_good(m))
+            continue;
+        site_error(g->site, "group \"%.60s\": %s: %lld is not within %lld and %lld", g->prefix, m->name,
+                   (long long)m->value, (long long)m->least, (long long)m->most);
+        error = WEIR_EINVAL;
+    }
+    return error;
+}
+
+/* What is 0 in s becomes what it is in from. */
+static void settings_complete_by(weir_group_settings *s, const weir_group_settings *from)
+{
+    if (s->max_body == 0)
+        s->max_body = from->max_body;
+    if (s->request_memory == 0)
+        s->request_memory = from->request_memory;
+    if (s->handler_timeout_ms == 0)
+        s->handler_timeout_ms = from->handler_timeout_ms;
+    if (s->body_memory == 0)
+        s->body_memory = from->body_memory;
+}
+
+void group_inherit(weir_group *g)
+{
+    if (g->parent)
+        settings_complete_by(&g->settings, &g->parent->settings);
+}
+
+/* Adds the size of a group's request memory to sizes, which has room. */
+static uint32_t add_size(uint32_t sizes[ADMISSION_MEMORIES], uint32_t count, size_t size, size_t usual)
+{
+    if (size == 0 || size == usual)
+        return count;
+    for (uint32_t i = 0; i < count; i++)
+        if (sizes[i] == size)
+            return count;
+    sizes[count] = (uint32_t)size;
+    return count + 1;
+}
+
+uint32_t site_memories(const struct site *s, size_t usual, uint32_t sizes[ADMISSION_MEMORIES])
+{
+    uint32_t count = add_size(sizes, 0, s->root.settings.request_memory, usual);
+    list_for_each (l, &s->groups) {
+        const weir_group *g = container_of(l, const weir_group, link);
+        if (count < ADMISSION_MEMORIES)
+            count = add_size(sizes, count, g->settings.request_memory, usual);
+    }
+    return count;
+}
+
+void site_number_memories(struct site *s, const uint32_t *sizes, uint32_t count)
+{
+    list_for_each (l, &s->routes) {
+        struct route *r = container_of(l, struct route, link);
+        for (uint32_t i = 0; i < count; i++)
+            if (sizes[i] == r->group->settings.request_memory)
+                r->admission.memory = (uint8_t)(i + 1);
+    }
+}
+
+/* Whether there would be no more sizes than there can be. */
+static bool size_has_room(const weir_group *g, size_t size)
+{
+    uint32_t sizes[ADMISSION_MEMORIES];
+    uint32_t count = site_memories(g->site, 0, sizes);
+    for (uint32_t i = 0; i < count; i++)
+        if (sizes[i] == size)
+            return true;
+    return size == 0 || count < ADMISSION_MEMORIES;
+}
+
+int weir_group_set_sized(weir_group *g, const weir_group_settings *settings, size_t size)
+{
+    weir_group_settings given = {0};
+    if (!g)
+        return WEIR_EINVAL;
+    if (!settings || g->site->sealed) {
+        site_error(g->site, "settings of group \"%.60s\": %s", g->prefix,
+                   settings ? "the server has started" : "there are none");
+        return WEIR_EINVAL;
+    }
+    memcpy(&given, settings, size < sizeof given ? size : sizeof given);
+    int error = settings_check(g, &given);
+    if (!error && !size_has_room(g, given.request_memory)) {
+        site_error(g->site, "group \"%.60s\": request_memory: groups have more than %d different ones", g->prefix,
+                   ADMISSION_MEMORIES);
+        error = WEIR_EINVAL;
+    }
+    if (error)
+        return error;
+    settings_complete_by(&given, &g->settings);
+    g->settings = given;
+    return 0;
+}
+
+int weir_group_max_body(weir_group *g, int64_t bytes)
+{
+    if (bytes == 0)
+        return WEIR_EINVAL;
+    return weir_group_set(g, &(weir_group_settings){.max_body = bytes});
+}

@@ -1,0 +1,242 @@
+/*
+ * A server of groups, for tests of what belongs to a group where no route matches, and of settings of its own.
+ *
+ *     usage: groups [SETTING=VALUE]...
+ *
+ * Prints "listening on http://127.0.0.1:PORT" and serves until SIGTERM.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir.h>
+
+/* ---- What is around the handlers ---- */
+
+/* Who does not know the word learns nothing of what is there. */
+static void authenticate(weir_ctx *c)
+{
+    const char *key = weir_header(c, "X-Key");
+    if (!key || strcmp(key, "sesame") != 0)
+        weir_fail(c, 401, "who are you?");
+}
+
+static void wait_and_authenticate(weir_ctx *c)
+{
+    weir_sleep(c, 1);
+    authenticate(c);
+}
+
+static void add_mark(weir_ctx *c, const char *mark)
+{
+    const char *before = weir_response_header(c, "X-Marks");
+    char marks[200];
+    snprintf(marks, sizeof marks, "%s%s%s", before ? before : "", before ? " " : "", mark);
+    weir_set_header(c, "X-Marks", marks);
+}
+
+#define MARK(name)                                                                                                     \
+    static void mark_##name(weir_ctx *c)                                                                               \
+    {                                                                                                                  \
+        add_mark(c, #name);                                                                                            \
+    }
+MARK(root)
+MARK(outer)
+MARK(inner)
+MARK(host)
+MARK(below)
+MARK(first)
+MARK(second)
+MARK(bundle)
+
+static void mark_status(weir_ctx *c)
+{
+    char status[20];
+    snprintf(status, sizeof status, "%d", weir_status(c));
+    add_mark(c, status);
+}
+
+static void surround(weir_ctx *c)
+{
+    add_mark(c, "around");
+    weir_next(c);
+}
+
+static void tell_tenant(weir_ctx *c)
+{
+    const char *name, *tenant = weir_param(c, "tenant");
+    add_mark(c, tenant ? tenant : "nobody");
+    for (size_t i = 0; weir_param_item(c, i, &name, NULL); i++)
+        add_mark(c, name);
+}
+
+/* ---- Handlers ---- */
+
+static void hello(weir_ctx *c)
+{
+    weir_reply_text(c, "hello\n");
+}
+
+static void add_marked_groups(weir_server *s)
+{
+    weir_group *outer = weir_group_new(s, NULL, "/outer", NULL), *inner = weir_group_new(s, outer, "/inner", NULL);
+    weir_group *bundle = weir_group_new(s, outer, "", NULL);
+    weir_on_response(weir_root(s), mark_root);
+    weir_on_response(outer, mark_outer);
+    weir_around(inner, surround);
+    weir_on_response(inner, mark_inner);
+    weir_on_response(inner, mark_status);
+    weir_on_response(bundle, mark_bundle);
+    weir_group_route(outer, "GET", "/here", hello, NULL);
+    weir_group_route(inner, "GET", "/here", hello, NULL);
+    weir_group_route(bundle, "GET", "/bundled", hello, NULL);
+
+    weir_group *host = weir_group_new(s, NULL, "", "*.host.test"), *below = weir_group_new(s, host, "/below", NULL);
+    weir_on_response(host, mark_host);
+    weir_on_response(below, mark_below);
+    weir_group_route(below, "GET", "/here", hello, NULL);
+
+    weir_group *tenant = weir_group_new(s, NULL, "/tenant/{tenant:[a-z]+}", NULL);
+    weir_on_response(tenant, tell_tenant);
+    weir_group_route(tenant, "GET", "/item/{id}", hello, NULL);
+
+    weir_group *first = weir_group_new(s, NULL, "/same", NULL), *second = weir_group_new(s, NULL, "/same", NULL);
+    weir_on_response(first, mark_first);
+    weir_on_response(second, mark_second);
+    weir_on_request(second, authenticate);
+    weir_group_route(first, "GET", "/open", hello, NULL);
+    weir_group_route(second, "GET", "/closed", hello, NULL);
+}
+
+static void add_guarded_groups(weir_server *s)
+{
+    weir_group *guarded = weir_group_new(s, NULL, "/guarded", NULL);
+    weir_on_request(guarded, authenticate);
+    weir_group_route(guarded, "GET", "/here", hello, NULL);
+    weir_group_route(guarded, "POST", "/here/{number:[0-9]+}", hello, NULL);
+
+    weir_group *slow = weir_group_new(s, NULL, "/slow", NULL), *members = weir_group_new(s, NULL, "", NULL);
+    weir_on_request(slow, wait_and_authenticate);
+    weir_on_request(members, authenticate);
+    weir_group_route(members, "GET", "/members", hello, NULL);
+}
+
+/* ---- Settings of groups ---- */
+
+static long long number(weir_ctx *c, const char *name)
+{
+    return strtoll(weir_param(c, name), NULL, 10);
+}
+
+static bool take(weir_ctx *c)
+{
+    size_t size = (size_t)number(c, "size");
+    char *memory = weir_alloc(c, size);
+    if (memory)
+        memset(memory, 1, size);
+    return memory != NULL;
+}
+
+/* Whether so much memory is to be had, at once. */
+static void alloc(weir_ctx *c)
+{
+    weir_reply_text(c, take(c) ? "given" : "none");
+}
+
+/* The same after a wait, and held over another one. */
+static void alloc_late(weir_ctx *c)
+{
+    weir_sleep(c, (int)number(c, "ms"));
+    bool given = take(c);
+    weir_sleep(c, 100);
+    weir_reply_text(c, given ? "given" : "none");
+}
+
+static void doze(weir_ctx *c)
+{
+    weir_sleep(c, (int)number(c, "ms"));
+    weir_reply_text(c, "awake");
+}
+
+static void add_roomy_groups(weir_server *s)
+{
+    weir_group *roomy = weir_group_new(s, NULL, "/roomy", NULL), *tight = weir_group_new(s, roomy, "/tight", NULL);
+    weir_group_set(roomy, &(weir_group_settings){.request_memory = 256 << 10});
+    weir_group_set(tight, &(weir_group_settings){.request_memory = 4 << 10});
+    weir_get(s, "/alloc/{size:[0-9]+}", alloc);
+    weir_get(s, "/alloc/{size:[0-9]+}/late/{ms:[0-9]+}", alloc_late);
+    weir_group_route(roomy, "GET", "/alloc/{size:[0-9]+}", alloc, NULL);
+    weir_group_route(roomy, "GET", "/alloc/{size:[0-9]+}/late/{ms:[0-9]+}", alloc_late, NULL);
+    weir_group_route(roomy, "GET", "/named/{name}/alloc/{size:[0-9]+}", alloc, NULL);
+    weir_group_route(tight, "GET", "/alloc/{size:[0-9]+}", alloc, NULL);
+}
+
+static void add_timed_groups(weir_server *s)
+{
+    weir_group *hasty = weir_group_new(s, NULL, "/hasty", NULL), *patient = weir_group_new(s, hasty, "/patient", NULL);
+    weir_group_set(hasty, &(weir_group_settings){.handler_timeout_ms = 50});
+    weir_group_set(patient, &(weir_group_settings){.handler_timeout_ms = WEIR_OFF});
+    weir_get(s, "/doze/{ms:[0-9]+}", doze);
+    weir_group_route(hasty, "GET", "/here", hello, NULL);
+    weir_group_route(hasty, "GET", "/doze/{ms:[0-9]+}", doze, NULL);
+    weir_group_route(patient, "GET", "/doze/{ms:[0-9]+}", doze, NULL);
+}
+
+/* ---- Running ---- */
+
+static bool set(weir_config *config, const char *argument)
+{
+    long long value = strchr(argument, '=') ? strtoll(strchr(argument, '=') + 1, NULL, 10) : 0;
+    if (strncmp(argument, "workers=", 8) == 0)
+        config->workers = (int)value;
+    else if (strncmp(argument, "memory_limit=", 13) == 0)
+        config->memory_limit = (size_t)value;
+    else if (strncmp(argument, "handler_timeout_ms=", 19) == 0)
+        config->handler_timeout_ms = (int)value;
+    else
+        return false;
+    return true;
+}
+
+static int serve(weir_server *s)
+{
+    sigset_t signals;
+    int number;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int error = weir_server_start(s);
+    if (error) {
+        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(s));
+        return 1;
+    }
+    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
+    fflush(stdout);
+    sigwait(&signals, &number);
+    weir_server_stop(s);
+    return weir_server_wait(s) == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    weir_config config = {.port = WEIR_ANY, .workers = 1, .memory_wait_ms = 60000};
+    for (int i = 1; i < argc; i++) {
+        if (!set(&config, argv[i])) {
+            fprintf(stderr, "groups: no setting '%s'\n", argv[i]);
+            return 2;
+        }
+    }
+    weir_server *s = weir_server_new(&config);
+    add_marked_groups(s);
+    add_guarded_groups(s);
+    add_roomy_groups(s);
+    add_timed_groups(s);
+    weir_get(s, "/ledger.json", weir_ledger_json);
+    int result = serve(s);
+    weir_server_free(s);
+    return result;
+}

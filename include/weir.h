@@ -289,7 +289,10 @@ WEIR_API int weir_not_found(weir_server *s, weir_handler handler);
 
 /*
  * The error hook: called for every request that is refused or fails (400, 404, 405, 413, 414, 431, 500, 503 ...). It may
- * reply in its own form; if it does not, a short text page is sent. message is for people and holds nothing secret.
+ * reply in its own form; if it does not, a short text page is sent, the status and below it the message, as one line of
+ * up to 512 bytes with spaces for control characters. message is for people and holds nothing secret of the library's;
+ * that of weir_fail() and weir_reply_error() is the handler's, and may hold what a client sent: escape it for what you
+ * make. A hook that does not want to show it, for 500 say, replies without it.
  * For a head that could not be parsed, c knows status, message and peer only, and method and path are "".
  */
 typedef void (*weir_error_hook)(weir_ctx *c, int status, const char *message);
@@ -422,7 +425,8 @@ WEIR_API int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg);
 /*
  * Header names must be tokens and values must not hold CR, LF or NUL: anything else is refused with WEIR_EINVAL,
  * logged, and never sent. Content-Length, Transfer-Encoding, Connection (except "close"), Date and Trailer are
- * the framework's own and refused too. Strings are copied. Once the head is committed: WEIR_ECOMMITTED.
+ * the framework's own and refused too. Strings are copied. Once the head is committed: WEIR_ECOMMITTED. There is one
+ * Content-Type (RFC 9110 section 8.3), by whatever call it was given last; weir_add_header() replaces it, too.
  */
 WEIR_API int weir_set_status(weir_ctx *c, int status); /* 200..599; default 200 */
 WEIR_API int weir_status(weir_ctx *c);
@@ -463,7 +467,8 @@ WEIR_API int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, .
 WEIR_API int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len);
 /* status 301, 302, 303, 307 or 308; location as in RFC 9110 section 10.2.2. */
 WEIR_API int weir_redirect(weir_ctx *c, int status, const char *location);
-/* The error page of a status, made by the error hook if there is one. Does not end the handler. */
+/* The error page of a status (400..599), made by the error hook if there is one. Does not end the handler. The client sees
+ * message (NULL: none), see weir_on_error(). Headers that were set are sent. */
 WEIR_API int weir_reply_error(weir_ctx *c, int status, const char *message);
 
 /*
@@ -507,8 +512,11 @@ WEIR_API void weir_close_after(weir_ctx *c);
 WEIR_API int weir_on_sent(weir_ctx *c, void (*fn)(void *arg, int error, uint64_t bytes), void *arg);
 
 /*
- * Ends the handler from any depth: deferred calls run, the error hook writes the page for status. After the head has been sent there is
- * no page: the connection is reset. Never across C++ frames with destructors, never with a lock held, never in an offloaded function.
+ * Ends the handler from any depth: deferred calls run, the error hook writes the page for status (400..599, else it is 500). After the head
+ * has been sent there is no page: the connection is reset. The client sees the message, see weir_on_error(): nothing secret belongs into it.
+ * What was written and set before is dropped, except headers that belong to an error: WWW-Authenticate, Proxy-Authenticate, Allow,
+ * Retry-After, Location; of 415 Accept, Accept-Encoding, Accept-Patch, Accept-Post; of 416 Content-Range; of 426 Upgrade. Never across C++
+ * frames with destructors, never with a lock held, never in an offloaded function.
  */
 WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, ...) WEIR_PRINTF(3, 4);
 

@@ -112,4 +112,16 @@ int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args) WEIR
 /* Appends one line to the reply's head, replacing those of that name if asked to. Checks name and value. */
 int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool replace);
 
+/* Forgets a reply that has not been committed, for the page of an error to take its place. Fields that belong to the error
+ * stay; chosen: the handler chose the status, so that those that belong to it do, too, and not Retry-After alone. */
+void reply_reset(weir_ctx *c, int status, bool chosen);
+
+#define PAGE_MESSAGE_MAX 512 /* bytes of a message that are shown */
+
+/* The page that is sent where no error hook has made one: the status, and the message for people below it. */
+void reply_error_page(weir_ctx *c, int status, const char *message);
+
+/* Whether the reply has a Content-Type, by whatever call. */
+bool reply_has_type(const weir_ctx *c);
+
 #endif

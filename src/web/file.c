@@ -51,7 +51,7 @@ static int context_open(weir_ctx *c, const char *root, const char *path, struct 
 static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
 {
     int error = reply_add_field(c, SLICE("Last-Modified"), slice_of(date, DATE_LEN), true);
-    if (!error && !weir_response_header(c, "Content-Type"))
+    if (!error && !reply_has_type(c))
         c->x->reply.type = SLICE("application/octet-stream");
     return error;
 }

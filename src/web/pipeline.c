@@ -4,29 +4,11 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
-#include "http/status.h"
 #include "web/context.h"
 
 #include <stdio.h>
 
 /* ---- Error pages ---- */
-
-static void reply_reset(weir_ctx *c)
-{
-    struct exchange *x = c->x;
-    x->ops->discard(x);
-    x->reply.fields = NULL;
-    x->reply.last = &x->reply.fields;
-    x->reply.type = slice_of(NULL, 0);
-    x->reply.length = REPLY_LENGTH_UNKNOWN;
-    x->reply.ended = false;
-}
-
-static void default_page(weir_ctx *c, int status)
-{
-    struct slice reason = status_reason(status);
-    weir_reply_printf(c, "text/plain; charset=utf-8", "%d %.*s\n", status, (int)reason.len, reason.data);
-}
 
 void context_error_page(weir_ctx *c, int status, const char *message)
 {
@@ -38,7 +20,7 @@ void context_error_page(weir_ctx *c, int status, const char *message)
         hook(c, status, message);
     }
     if (!x->reply.ended && x->body_sent == 0 && !x->committed)
-        default_page(c, x->reply.status);
+        reply_error_page(c, x->reply.status, message);
 }
 
 int weir_reply_error(weir_ctx *c, int status, const char *message)
@@ -279,7 +261,7 @@ static void web_resume(struct exchange *x)
         x->ops->abort(x);
         return;
     }
-    reply_reset(c);
+    reply_reset(c, c->fail_status, true);
     context_error_page(c, c->fail_status, c->fail_message);
 }
 
@@ -287,9 +269,9 @@ static void web_replace(struct exchange *x)
 {
     weir_ctx *c = x->context;
     const struct refusal_info *info = &refusal_infos[x->refusal];
-    reply_reset(c);
+    reply_reset(c, info->status, false);
     x->reply.close = true;
-    if (info->status == 503)
+    if (info->status == 503 && !x->reply.fields) /* what has stayed is a Retry-After */
         (void)reply_add_field(c, SLICE("Retry-After"), SLICE("1"), true);
     context_error_page(c, info->status, info->text);
 }
@@ -347,7 +329,7 @@ void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    char text[256];
+    char text[PAGE_MESSAGE_MAX + 2]; /* one more, to show that it was longer */
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     const char *copy = arena_copy(&c->x->arena, slice_from(text));

@@ -46,6 +46,44 @@ static void reply_remove(struct reply *r, struct slice name)
         r->last = &(*r->last)->next;
 }
 
+/*
+ * What belongs to an error and not to the reply that its handler was about to make (RFC 9110 sections 10 and 11, 15.5.16,
+ * 15.5.17 and 15.5.22). The page of an error keeps it.
+ */
+static bool field_survives(struct slice name, int status, bool chosen)
+{
+    static const struct {
+        const char *name;
+        int status; /* of the only error that it belongs to; 0: any */
+    } known[] = {{"WWW-Authenticate", 0}, {"Proxy-Authenticate", 0}, {"Allow", 0},    {"Location", 0},
+                 {"Content-Range", 416},  {"Upgrade", 426},          {"Accept", 415}, {"Accept-Encoding", 415},
+                 {"Accept-Patch", 415},   {"Accept-Post", 415}};
+    if (slice_equal_nocase(name, SLICE("Retry-After")))
+        return true;
+    for (size_t i = 0; chosen && i < sizeof known / sizeof *known; i++)
+        if (slice_equal_nocase(name, slice_from(known[i].name)))
+            return known[i].status == 0 || known[i].status == status;
+    return false;
+}
+
+void reply_reset(weir_ctx *c, int status, bool chosen)
+{
+    struct exchange *x = c->x;
+    struct reply *r = &x->reply;
+    x->ops->discard(x);
+    r->last = &r->fields;
+    for (struct reply_field *f = r->fields; f; f = f->next) {
+        if (!field_survives(field_name(f), status, chosen))
+            continue;
+        *r->last = f;
+        r->last = &f->next;
+    }
+    *r->last = NULL;
+    r->type = slice_of(NULL, 0);
+    r->length = REPLY_LENGTH_UNKNOWN;
+    r->ended = false;
+}
+
 static bool all_of(struct slice text, enum scan_class class)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -88,12 +126,16 @@ int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool rep
         x->reply.close = true;
         return 0;
     }
-    if (replace && x->reply.fields)
-        reply_remove(&x->reply, name);
     size_t len = name.len + value.len + 4;
     struct reply_field *f = arena_alloc(&x->arena, sizeof *f + len);
     if (!f)
         return WEIR_ENOMEM;
+    if (name.len == 12 && slice_equal_nocase(name, SLICE("Content-Type"))) {
+        x->reply.type = slice_of(NULL, 0);
+        replace = true; /* there is one (RFC 9110 section 8.3): a second line would be read in two ways */
+    }
+    if (replace && x->reply.fields)
+        reply_remove(&x->reply, name);
     char *line = (char *)(f + 1);
     memcpy(line, name.data, name.len);
     memcpy(line + name.len, ": ", 2);
@@ -126,6 +168,16 @@ int weir_remove_header(weir_ctx *c, const char *name)
     if (strcasecmp(name, "Content-Type") == 0)
         c->x->reply.type = slice_of(NULL, 0);
     return 0;
+}
+
+bool reply_has_type(const weir_ctx *c)
+{
+    if (c->x->reply.type.len)
+        return true;
+    for (const struct reply_field *f = c->x->reply.fields; f; f = f->next)
+        if (slice_equal_nocase(field_name(f), SLICE("Content-Type")))
+            return true;
+    return false;
 }
 
 const char *weir_response_header(weir_ctx *c, const char *name)
@@ -265,6 +317,36 @@ int weir_reply_json(weir_ctx *c, const char *json)
 {
     int error = reply_begin_static(c, "application/json");
     return error ? error : reply_copy(c, json, strlen(json));
+}
+
+/* Copies a message for people as one line: a control character in it is a space. Returns behind it. */
+static char *put_message(char *to, const char *message)
+{
+    size_t len = strnlen(message, PAGE_MESSAGE_MAX + 1);
+    if (len > PAGE_MESSAGE_MAX) {
+        len = PAGE_MESSAGE_MAX;
+        while (len > 0 && ((unsigned char)message[len] & 0xc0) == 0x80)
+            len--; /* not within a character */
+    }
+    for (size_t i = 0; i < len; i++)
+        *to++ = (unsigned char)message[i] < 0x20 || message[i] == 0x7f ? ' ' : message[i];
+    return to;
+}
+
+/* Takes none of the request's memory, which may be what has run out. */
+void reply_error_page(weir_ctx *c, int status, const char *message)
+{
+    struct slice reason = status_reason(status);
+    char page[PAGE_MESSAGE_MAX + 64];
+    if (reply_begin_static(c, "text/plain; charset=utf-8") != 0)
+        return;
+    char *end =
+        page + snprintf(page, sizeof page - PAGE_MESSAGE_MAX - 1, "%d %.*s\n", status, (int)reason.len, reason.data);
+    if (*message) {
+        end = put_message(end, message);
+        *end++ = '\n';
+    }
+    (void)reply_copy(c, page, (size_t)(end - page));
 }
 
 int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len)

@@ -108,3 +108,78 @@ def test_replies_without_content(server):
                     assert reply.framing == framing
         assert connection.ask("HEAD").received == 0
         assert connection.ask().text() == "GET / host=localhost body="
+
+
+# ---- A Content-Type from two sides, by tests/programs/replies.c
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replies")
+    (folder / "small.txt").write_text("small")
+    (folder / "large.bin").write_bytes(bytes(range(256)) * 400)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def replies(folder):
+    server = Server("tests/programs/replies", folder)
+    yield server
+    server.stop()
+
+
+TYPED = ("text", "json", "reply", "printf", "static", "value", "file", "large", "missing", "error", "fail", "stream")
+
+
+@pytest.mark.parametrize("how", TYPED)
+def test_content_type_of_middleware(replies, how):
+    """There is one, and it is what was said last."""
+    with replies.connect() as connection:
+        before = connection.ask(path=f"/typed/{how}")
+        for task in ("set", "add", "set", "remove", "refused"):
+            reply = connection.ask(path=f"/typed/{how}", headers={"X-Type": task})
+            assert reply.status == before.status and reply.body == before.body
+            expected = {"remove": None, "refused": before.header("Content-Type")}.get(task, "text/middleware")
+            assert reply.header("X-Now") == (expected or "none")
+            assert reply.header("X-Result") == ("-1" if task == "refused" else "0")
+            assert reply.all("Content-Type") == ([expected] if expected else [])
+            head = connection.ask("HEAD", f"/typed/{how}", headers={"X-Type": task})
+            assert head.all("Content-Type") == reply.all("Content-Type")
+
+
+# ---- Error pages
+
+BELONGS = {"WWW-Authenticate": None, "Proxy-Authenticate": None, "Allow": None, "Retry-After": None, "Location": None, "Content-Range": 416,
+           "Upgrade": 426, "Accept": 415}
+
+
+@pytest.mark.parametrize("status", [400, 401, 405, 407, 415, 416, 426, 429, 500, 503])
+def test_fields_of_an_error_survive_weir_fail(replies, status):
+    """What belongs to the status stays; what belongs to the reply that was about to be made goes with it."""
+    for method in ("GET", "HEAD"):
+        reply = replies.ask(method, f"/fail/{status}?message=for+people")
+        assert reply.status == status
+        for name, only in BELONGS.items():
+            assert bool(reply.all(name)) == (only in (None, status)), name
+        assert reply.all("WWW-Authenticate") == ['Basic realm="a"', "Bearer"]
+        for name in ("ETag", "Content-Encoding", "X-Other"):
+            assert reply.header(name) is None
+        assert reply.header("Content-Type") == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("way", ["fail", "error"])
+@pytest.mark.parametrize("message, shown", [
+    ("", ""), ("for people", "for people\n"), ("Straße 100 %", "Straße 100 %\n"), ("a\r\nb", "a  b\n"), ("a\tb\x1b[31m\x7f", "a b [31m \n"),
+    ("<b>&", "<b>&\n"), ("x" * 512, "x" * 512 + "\n"), ("x" * 513, "x" * 512 + "\n"), ("x" * 511 + "ß", "x" * 511 + "\n"),
+    ("x" * 3000, "x" * 512 + "\n")], ids=range(10))
+def test_an_error_page_shows_its_message(replies, way, message, shown):
+    """One line without control characters, cut between two characters."""
+    reply = replies.ask(path=f"/{way}/409?message={urllib.parse.quote(message)}")
+    assert (reply.status, reply.text()) == (409, "409 Conflict\n" + shown)
+    assert reply.header("Content-Type") == "text/plain; charset=utf-8"
+
+
+def test_error_pages_of_the_library_say_why(replies):
+    assert replies.ask(path="/nowhere").text() == "404 Not Found\nno such page\n"
+    reply = replies.ask("PUT", "/fail/400")
+    assert reply.status == 405 and sorted(reply.header("Allow").split(", ")) == ["GET", "HEAD", "OPTIONS"]

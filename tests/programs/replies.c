@@ -1,0 +1,196 @@
+/*
+ * A server for the wire tests of replies that cannot be made as their handler means: a Content-Type from two sides, error
+ * pages with fields of their own, strings that are NULL, streams that break off, handlers that are refused while they
+ * run. `replies ROOT [NAME=NUMBER ...]` serves with settings by name and logs to standard error.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir.h>
+
+/* The server's data; what its handlers share does not change while it serves. */
+struct site {
+    const char *root;
+    weir_cache *cache;
+};
+
+static const char *param(weir_ctx *c, const char *name)
+{
+    const char *value = weir_param(c, name);
+    return value ? value : "";
+}
+
+static bool is(const char *text, const char *name)
+{
+    return strcmp(text, name) == 0;
+}
+
+static int number(weir_ctx *c, const char *name)
+{
+    return (int)strtol(param(c, name), NULL, 10);
+}
+
+/* ---- A Content-Type from two sides */
+
+static int fill(weir_ctx *c, weir_cache_slot *slot, void *arg)
+{
+    (void)c;
+    (void)arg;
+    return weir_cache_put(slot, "value", 5);
+}
+
+static void reply_value(weir_ctx *c, const char *type)
+{
+    const struct site *site = weir_server_data(c);
+    const weir_value *value;
+    if (weir_cache_get(c, site->cache, "key", fill, NULL, &value, NULL) == 0)
+        weir_reply_value(c, type, value);
+}
+
+static void make_reply(weir_ctx *c)
+{
+    const struct site *site = weir_server_data(c);
+    const char *how = param(c, "how");
+    if (is(how, "text"))
+        weir_reply_text(c, "text");
+    else if (is(how, "json"))
+        weir_reply_json(c, "{}");
+    else if (is(how, "reply"))
+        weir_reply(c, "text/copied", "reply", 5);
+    else if (is(how, "printf"))
+        weir_reply_printf(c, "text/copied", "printf");
+    else if (is(how, "static"))
+        weir_reply_static(c, "text/static", "static", 6);
+    else if (is(how, "value"))
+        reply_value(c, "text/copied");
+    else if (is(how, "file"))
+        weir_send_file(c, site->root, "small.txt");
+    else if (is(how, "large"))
+        weir_send_file(c, site->root, "large.bin");
+    else if (is(how, "missing"))
+        weir_send_file(c, site->root, "missing");
+    else if (is(how, "error"))
+        weir_reply_error(c, 409, "error");
+    else if (is(how, "fail"))
+        weir_fail(c, 409, "fail");
+    else if (is(how, "stream"))
+        weir_printf(c, "stream");
+}
+
+/* Response middleware: does with Content-Type what the header X-Type asks for. */
+static void change_type(weir_ctx *c)
+{
+    const char *how = weir_header(c, "X-Type");
+    if (!how)
+        return;
+    int error = is(how, "set")      ? weir_set_header(c, "content-type", "text/middleware")
+                : is(how, "add")    ? weir_add_header(c, "Content-Type", "text/middleware")
+                : is(how, "remove") ? weir_remove_header(c, "CONTENT-TYPE")
+                                    : weir_set_header(c, "Content-Type", "not\na type");
+    const char *now = weir_response_header(c, "Content-Type"), *text = weir_sprintf(c, "%d", error);
+    weir_set_header(c, "X-Now", now ? now : "none");
+    weir_set_header(c, "X-Result", text ? text : "no memory");
+}
+
+/* ---- Error pages */
+
+static const char *const error_fields[][2] = {
+    {"WWW-Authenticate", "Basic realm=\"a\""},
+    {"Proxy-Authenticate", "Basic"},
+    {"Allow", "GET"},
+    {"Retry-After", "120"},
+    {"Content-Range", "bytes */10"},
+    {"Location", "/elsewhere"},
+    {"Upgrade", "h2c"},
+    {"Accept", "text/plain"},
+    {"ETag", "\"1\""},
+    {"Content-Encoding", "gzip"},
+    {"X-Other", "1"},
+};
+
+static void set_error_fields(weir_ctx *c)
+{
+    for (size_t i = 0; i < sizeof error_fields / sizeof *error_fields; i++)
+        weir_set_header(c, error_fields[i][0], error_fields[i][1]);
+    weir_add_header(c, "WWW-Authenticate", "Bearer");
+}
+
+/* With fields of all kinds; the query says what the message is. */
+static void fail(weir_ctx *c)
+{
+    const char *message = weir_query(c, "message");
+    set_error_fields(c);
+    weir_write(c, "not sent", 8);
+    weir_fail(c, number(c, "status"), "%s", message ? message : "");
+}
+
+static void reply_error(weir_ctx *c)
+{
+    set_error_fields(c);
+    weir_reply_error(c, number(c, "status"), weir_query(c, "message"));
+}
+
+/* ---- Running */
+
+static void add_routes(weir_server *s)
+{
+    weir_group *typed = weir_group_new(s, NULL, "/typed", NULL);
+    weir_on_response(typed, change_type);
+    weir_group_route(typed, "GET", "/{how}", make_reply, NULL);
+    weir_get(s, "/fail/{status}", fail);
+    weir_get(s, "/error/{status}", reply_error);
+}
+
+static void set(weir_config *config, const char *argument)
+{
+    const char *value = strchr(argument, '=');
+    long long n = value ? strtoll(value + 1, NULL, 10) : 0;
+    if (strncmp(argument, "handler_timeout_ms=", 19) == 0)
+        config->handler_timeout_ms = (int)n;
+    else if (strncmp(argument, "max_http_buffers=", 17) == 0)
+        config->max_http_buffers = (int)n;
+    else if (strncmp(argument, "memory_limit=", 13) == 0)
+        config->memory_limit = (size_t)n;
+    else if (strncmp(argument, "workers=", 8) == 0)
+        config->workers = (int)n;
+    else
+        abort();
+}
+
+static int serve(weir_server *s)
+{
+    sigset_t signals;
+    int signal;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int error = weir_server_start(s);
+    if (error) {
+        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(s));
+        return error;
+    }
+    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
+    fflush(stdout);
+    sigwait(&signals, &signal);
+    weir_server_stop(s);
+    return weir_server_wait(s);
+}
+
+int main(int argc, char **argv)
+{
+    struct site site = {.root = argc > 1 ? argv[1] : "."};
+    weir_config config = {.port = WEIR_ANY, .workers = 1, .log_level = WEIR_LOG_INFO, .server_data = &site};
+    for (int i = 2; i < argc; i++)
+        set(&config, argv[i]);
+    weir_server *s = weir_server_new(&config);
+    site.cache = weir_cache_new(s, NULL);
+    add_routes(s);
+    weir_get(s, "/ledger", weir_ledger_json);
+    int error = serve(s);
+    weir_server_free(s);
+    return error ? 1 : 0;
+}

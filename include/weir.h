@@ -456,7 +456,8 @@ WEIR_API int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
  * Final replies: each sets the whole body, whose length is known, and is sent when the handler returns. The status is
  * weir_set_status()'s. type may be NULL (weir_set_header() gave Content-Type, or there is none). A second one, or one
  * after a write, gives WEIR_EDONE. Bytes are copied if they fit one buffer, else the call may suspend until the kernel
- * has them. After an error nothing is replied yet, as with weir_send_file().
+ * has them. After an error nothing is replied yet, as with weir_send_file(). A string, data (unless len is 0) or value that is NULL is
+ * WEIR_ENOMEM if the request's memory has run out, so that weir_sprintf() may be handed on unseen, else WEIR_EINVAL.
  */
 WEIR_API int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len);
 WEIR_API int weir_reply_text(weir_ctx *c, const char *text); /* text/plain; charset=utf-8 */
@@ -486,7 +487,10 @@ WEIR_API int weir_send_file(weir_ctx *c, const char *root, const char *path);
  * the handler returns, and before the handler waits for anything else. A body that fits one buffer gets a
  * Content-Length, a longer one is chunked (HTTP/1.0: ends with the connection). A large write is sent from data itself,
  * uncopied. Each call waits while the client is slow. Returns 0, WEIR_ECLOSED once the client has gone, WEIR_EDONE after
- * a final reply, WEIR_ETIMEDOUT when the client took nothing for write_timeout_ms. May suspend.
+ * a final reply, WEIR_ETIMEDOUT when the client took nothing for write_timeout_ms; WEIR_ENOMEM without memory, WEIR_ETOOBIG
+ * for a text longer than what request_memory has left, WEIR_EINVAL for data or a format that is NULL. After one of the last
+ * three the reply will not look whole: if its head is out, the connection is reset (broken_reply in the ledger), else the
+ * client gets an error page, and later writes give WEIR_EDONE. So a handler may just return. May suspend.
  */
 WEIR_API int weir_write(weir_ctx *c, const void *data, size_t len);
 WEIR_API int weir_printf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3);

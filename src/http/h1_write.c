@@ -371,12 +371,22 @@ static int h1_flush(struct exchange *x)
     return error ? error : h1_drain(h);
 }
 
+static void h1_abort(struct exchange *x)
+{
+    x->gone = true;
+    h1_of(x)->reset = true;
+}
+
 static int h1_push(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
     if (x->gone)
         return WEIR_ECLOSED;
     int error = h->open && !x->reply.ended && !x->sealing ? h1_close_open(h) : 0;
+    if (unlikely(error) && !x->gone) { /* what was open is lost, and nobody looks at what is returned */
+        http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
+        h1_abort(x);
+    }
     if (!error)
         error = h1_send(h);
     while (error == OUTPUT_TURN && !x->gone) { /* no event would tell that there is room */
@@ -395,12 +405,6 @@ static void h1_discard(struct exchange *x)
     h->pos = h->open;
     h->open = NULL;
     x->body_sent = 0;
-}
-
-static void h1_abort(struct exchange *x)
-{
-    x->gone = true;
-    h1_of(x)->reset = true;
 }
 
 const struct exchange_ops h1_exchange_ops = {
@@ -430,6 +434,7 @@ static void queue_body(struct h1 *h)
 /* The reply cannot be made whole. What is queued still goes out, whole replies to earlier requests among it; then the connection is reset. */
 static COLD int reply_break(struct h1 *h)
 {
+    http_refused(h->x.http, REFUSAL_BROKEN_REPLY, "a handler wrote another length than it announced");
     (void)h1_drain(h);
     h->reset = h->x.gone = true;
     return WEIR_EPROTO;
@@ -482,6 +487,8 @@ int h1_finish_reply(struct h1 *h)
     struct exchange *x = &h->x;
     int error = x->gone ? WEIR_ECLOSED : x->committed ? finish_stream(h) : finish_uncommitted(h);
     if (error) {
+        if (!x->gone)
+            http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
         h1_drop_output(h, error);
         h->open = NULL;
     }

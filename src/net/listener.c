@@ -9,12 +9,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define ACCEPT_PAUSE_MS 100
+#define LAST_LOOK_MS    50 /* between the two looks of a listener that ends */
 
 static int set_option(int fd, int level, int name, int value)
 {
@@ -64,7 +66,7 @@ static void listen_set_options(int fd, const struct listen_spec *spec)
         set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, spec->user_timeout_ms);
 }
 
-/* A socket file that nobody answers on is left from an earlier run. */
+/* A socket file that nobody listens on is left from an earlier run. Who has no room for another client, or does not let us in, listens. */
 static int unix_replace(const struct address *a)
 {
     struct stat status;
@@ -72,14 +74,64 @@ static int unix_replace(const struct address *a)
         return 0;
     if (!S_ISSOCK(status.st_mode))
         return WEIR_EEXIST;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return error_from_errno(errno);
-    int alive = connect(fd, &a->base, a->len) == 0;
+    bool stale = connect(fd, &a->base, a->len) != 0 && errno == ECONNREFUSED;
     close(fd);
-    if (alive)
+    if (!stale)
         return WEIR_EBUSY;
     return unlink(a->local.sun_path) == 0 ? 0 : error_from_errno(errno);
+}
+
+/* The inode's number is not given to another file as long as the socket is open. */
+static void unix_remember(struct listen_spec *spec)
+{
+    struct stat status;
+    if (lstat(spec->address.local.sun_path, &status) != 0)
+        return;
+    spec->device = status.st_dev;
+    spec->inode = status.st_ino;
+}
+
+void listen_unlink(struct listen_spec *spec)
+{
+    struct stat status;
+    const char *path = spec->address.local.sun_path;
+    if (spec->inode != 0 && lstat(path, &status) == 0 && status.st_dev == spec->device && status.st_ino == spec->inode)
+        unlink(path);
+    spec->inode = 0;
+}
+
+/*
+ * A TCP socket that is closed resets whoever is in its queue, or in a handshake. So new handshakes are not answered from here on, those under way go on, and their
+ * clients are accepted before the close; who was not answered asks again after a second, and is refused or reaches who listens then.
+ */
+static void tcp_refuse(int fd)
+{
+    struct sock_filter drop_first_packets[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* flags of the TCP header */
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_SYN | TH_ACK),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    struct sock_fprog program = {.len = sizeof drop_first_packets / sizeof drop_first_packets[0],
+                                 .filter = drop_first_packets};
+    /* Without it, who connects between the last look and the close is reset. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+void listen_refuse(struct listen_spec *spec, int fd)
+{
+    if (spec->inherited_fd > 0)
+        return;
+    if (spec->address.base.sa_family != AF_UNIX) {
+        tcp_refuse(fd);
+        return;
+    }
+    listen_unlink(spec); /* before it is shut: who finds a file that nobody listens on replaces it */
+    shutdown(fd, SHUT_RD);
 }
 
 static int listen_bind(int fd, struct listen_spec *spec)
@@ -97,9 +149,10 @@ static int listen_bind(int fd, struct listen_spec *spec)
     }
     if (bind(fd, &spec->address.base, spec->address.len) != 0)
         return error_from_errno(errno);
-    if (local && chmod(spec->address.local.sun_path, (mode_t)spec->unix_mode) != 0)
-        return error_from_errno(errno);
-    return 0;
+    if (!local)
+        return 0;
+    unix_remember(spec);
+    return chmod(spec->address.local.sun_path, (mode_t)spec->unix_mode) == 0 ? 0 : error_from_errno(errno);
 }
 
 int listen_open(struct listen_spec *spec)
@@ -122,6 +175,7 @@ int listen_open(struct listen_spec *spec)
     if (!error && listen(fd, spec->backlog) != 0)
         error = error_from_errno(errno);
     if (error) {
+        listen_unlink(spec);
         close(fd);
         return error;
     }
@@ -224,17 +278,40 @@ static void listener_ready(struct loop *l, void *object, uint16_t generation, ui
         listener_accept(ls, accept_guess_ask(&ls->guess, counter_read(&l->turns), l->now_ns));
 }
 
+/* Accepts all that waits: no more than the queue holds, since an inherited socket may go on being connected to. */
+static void listener_drain(struct listener *ls)
+{
+    for (int left = ls->spec->backlog; left >= 0 && !ls->paused; left -= ACCEPT_BATCH)
+        if (listener_accept(ls, ACCEPT_BATCH))
+            return;
+}
+
+static void listener_end(struct listener *ls)
+{
+    timer_cancel(&ls->net->loop->wheel, &ls->timer);
+    if (!ls->paused)
+        poller_remove(&ls->net->loop->poller, ls->fd);
+    if (!ls->spec->shared || atomic_fetch_sub(&ls->spec->users, 1) == 1)
+        close(ls->fd);
+    ls->fd = -1;
+}
+
 static void listener_timer(void *owner, struct timer *t)
 {
     (void)owner;
-    listener_resume(container_of(t, struct listener, timer));
+    struct listener *ls = container_of(t, struct listener, timer);
+    if (!ls->ending) {
+        listener_resume(ls);
+        return;
+    }
+    listener_drain(ls);
+    listener_end(ls);
 }
 
-void listener_init(struct listener *ls, struct net *n, int fd, uint8_t number, bool owned, bool exclusive,
+void listener_init(struct listener *ls, struct net *n, int fd, uint8_t number, struct listen_spec *spec,
                    const struct listener_hooks *hooks)
 {
-    *ls =
-        (struct listener){.net = n, .fd = fd, .number = number, .owned = owned, .exclusive = exclusive, .hooks = hooks};
+    *ls = (struct listener){.net = n, .fd = fd, .number = number, .spec = spec, .hooks = hooks};
     ls->timer.kind = TIMER_LISTENER;
     accept_guess_init(&ls->guess);
     n->loop->sources[SOURCE_LISTENER] = listener_ready;
@@ -243,13 +320,13 @@ void listener_init(struct listener *ls, struct net *n, int fd, uint8_t number, b
 
 int listener_start(struct listener *ls)
 {
-    uint32_t events = POLLER_READ | (ls->exclusive ? POLLER_EXCLUSIVE : 0);
+    uint32_t events = POLLER_READ | (ls->spec->shared ? POLLER_EXCLUSIVE : 0);
     return poller_add(&ls->net->loop->poller, ls->fd, events, source_mark(SOURCE_LISTENER, ls, 0));
 }
 
 void listener_resume(struct listener *ls)
 {
-    if (!ls->paused || ls->fd < 0)
+    if (!ls->paused || ls->ending || ls->fd < 0)
         return;
     timer_cancel(&ls->net->loop->wheel, &ls->timer);
     ls->paused = false;
@@ -259,15 +336,7 @@ void listener_resume(struct listener *ls)
 
 void listener_stop(struct listener *ls)
 {
-    if (ls->fd < 0)
-        return;
-    /* What the kernel has accepted for us would be reset by closing the socket. */
-    while (!ls->paused && !listener_accept(ls, ACCEPT_BATCH))
-        ;
-    timer_cancel(&ls->net->loop->wheel, &ls->timer);
-    if (!ls->paused)
-        poller_remove(&ls->net->loop->poller, ls->fd);
-    if (ls->owned)
-        close(ls->fd);
-    ls->fd = -1;
+    listener_drain(ls);
+    ls->ending = true;
+    timer_arm(&ls->net->loop->wheel, &ls->timer, loop_delay(LAST_LOOK_MS));
 }

@@ -2,6 +2,10 @@
  * Listening sockets. A listener of TCP that we bind is one socket for each worker with SO_REUSEPORT, so that workers share nothing; a Unix socket, an
  * inherited descriptor, or one so set, is one socket that all workers watch with EPOLLEXCLUSIVE.
  *
+ * The end is in three steps: nobody connects any more (listen_refuse(), at once for all workers); each worker accepts what the kernel has accepted, now and
+ * once more after a moment, for handshakes that were under way; the socket is closed by the last worker that uses it. An inherited descriptor may be another
+ * process's as well, so that clients go on connecting to it: of it, only our copy is closed.
+ *
  * Running out of descriptors or memory pauses accepting and is tried again when a connection closes or after a moment: it neither spins nor stops the server.
  *
  * SPDX-License-Identifier: MIT
@@ -26,6 +30,10 @@ struct listen_spec {
     int linger_seconds; /* -1: off */
     bool nodelay;
     int user_timeout_ms; /* how long unacknowledged bytes may wait, TCP_USER_TIMEOUT */
+    /* The file of a Unix socket that we have bound; 0: there is none. Another server may have put its own in that place. */
+    dev_t device;
+    ino_t inode;
+    _Atomic int users; /* workers that a shared socket is still open for */
 };
 
 /* Refuses an address that another socket listens on: with SO_REUSEPORT the two would silently share it. 0 or a negative error. Nothing to do for
@@ -36,15 +44,22 @@ int listen_probe(const struct listen_spec *spec);
  * socket file is replaced, one that answers is WEIR_EBUSY. */
 int listen_open(struct listen_spec *spec);
 
+/* Lets nobody connect to a socket of listen_open() any more; what the kernel has accepted can still be had from it. A Unix socket's path is free then. An inherited
+ * one is left as it is. Any thread. */
+void listen_refuse(struct listen_spec *spec, int fd);
+
+/* Removes the file of a Unix socket that we have bound if it is still there. */
+void listen_unlink(struct listen_spec *spec);
+
 /* One worker's end of a listener. */
 struct listener {
-    struct timer timer; /* while paused after a failure */
+    struct timer timer; /* while paused after a failure, and before the last look */
     struct net *net;
+    struct listen_spec *spec;
     int fd;
     uint8_t number;
-    bool owned; /* closed with the listener: not shared with other workers */
-    bool exclusive;
     bool paused;
+    bool ending; /* the last look is due */
     uint64_t refusals;
     struct accept_guess guess;
     const struct listener_hooks *hooks;
@@ -61,13 +76,17 @@ struct listener_hooks {
     bool (*hand_over)(void *owner, int fd, uint8_t listener, uint32_t address_slot);
 };
 
-void listener_init(struct listener *ls, struct net *n, int fd, uint8_t number, bool owned, bool exclusive,
+void listener_init(struct listener *ls, struct net *n, int fd, uint8_t number, struct listen_spec *spec,
                    const struct listener_hooks *hooks);
 /* Begins to accept. 0 or a negative error. */
 int listener_start(struct listener *ls) MUST_CHECK;
 /* Goes on after a pause. */
 void listener_resume(struct listener *ls);
-/* Accepts all that waits, then ends; the socket is closed if owned. */
+/* After listen_refuse(): accepts all that waits, now and after a moment, then ends; the socket is closed by the last that uses it. */
 void listener_stop(struct listener *ls);
+static inline bool listener_has_ended(const struct listener *ls)
+{
+    return ls->fd < 0;
+}
 
 #endif

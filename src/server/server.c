@@ -245,24 +245,23 @@ static int server_listen(weir_server *s)
                 return listen_failed(s, spec, fd);
             s->workers[w].fds[i] = fd;
         }
+        atomic_store(&spec->users, (int)workers);
         if (!atomic_load(&s->port))
             atomic_store(&s->port, address_port(&spec->address));
     }
     return 0;
 }
 
-/* Closes sockets that no worker closes: those shared by all, or all of them if the workers never listened. A Unix socket's file goes too. */
-static void server_close_listeners(weir_server *s, bool all)
+/* Closes the sockets of workers that never listened, with the files of Unix sockets. */
+static COLD void server_close_listeners(weir_server *s)
 {
     size_t workers = s->workers ? (size_t)s->settings.config.workers : 0;
     for (size_t i = 0; i < s->settings.listener_count; i++) {
-        const struct listen_spec *spec = &s->settings.listeners[i];
+        struct listen_spec *spec = &s->settings.listeners[i];
+        listen_unlink(spec);
         for (size_t w = 0; w < workers; w++)
-            if (s->workers[w].fds[i] > 0 && (w == 0 || !spec->shared) && (all || spec->shared))
+            if (s->workers[w].fds[i] > 0 && (w == 0 || !spec->shared))
                 close(s->workers[w].fds[i]);
-        bool opened = workers && s->workers[0].fds[i] > 0;
-        if (opened && spec->inherited_fd <= 0 && spec->address.base.sa_family == AF_UNIX)
-            unlink(spec->address.local.sun_path);
     }
 }
 
@@ -404,7 +403,7 @@ int weir_server_start(weir_server *s)
     if (!error)
         error = server_await_workers(s, server_start_threads(s));
     if (error) {
-        server_close_listeners(s, true);
+        server_close_listeners(s);
         return server_refuse(s, error);
     }
     watchdog_start(s);
@@ -431,9 +430,13 @@ static bool server_is_running(weir_server *s)
 
 void weir_server_stop(weir_server *s)
 {
-    if (!server_is_running(s))
+    if (!server_is_running(s) || atomic_exchange(&s->stopping, true))
         return;
-    atomic_store(&s->stopping, true);
+    /* A worker that is busy must not keep clients waiting that connect from now on. */
+    for (int w = 0; w < s->settings.config.workers; w++)
+        for (size_t i = 0; i < s->settings.listener_count; i++)
+            if (w == 0 || !s->settings.listeners[i].shared)
+                listen_refuse(&s->settings.listeners[i], s->workers[w].fds[i]);
     for (int i = 0; i < s->settings.config.workers; i++)
         worker_order_stop(&s->workers[i]);
 }
@@ -461,7 +464,6 @@ int weir_server_wait(weir_server *s)
             thread_join(&s->workers[i].thread);
         for (int i = 0; i < s->settings.config.workers; i++)
             worker_drop_inbox(&s->workers[i]);
-        server_close_listeners(s, false);
     }
     return started ? 0 : WEIR_EINVAL;
 }

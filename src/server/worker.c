@@ -133,6 +133,14 @@ static void worker_turn_begin(void *owner)
     http_tick(n->owner);
 }
 
+static bool worker_listens(const struct worker *w)
+{
+    for (size_t i = 0; i < w->listener_count; i++)
+        if (!listener_has_ended(&w->listeners[i]))
+            return true;
+    return false;
+}
+
 static void worker_turn(void *owner)
 {
     struct worker *w = worker_of(owner);
@@ -144,7 +152,7 @@ static void worker_turn(void *owner)
         worker_give_back(w);
     if (unlikely(admission_is_waited_for(&w->http.admission)))
         admission_turn(&w->http);
-    if (unlikely(w->stopping) && counter_read(&w->net.open) == 0)
+    if (unlikely(w->stopping) && counter_read(&w->net.open) == 0 && !worker_listens(w))
         loop_stop(&w->loop);
 }
 
@@ -239,11 +247,9 @@ void worker_init(struct worker *w, struct weir_server *s, int index)
 
 static int worker_make_listeners(struct worker *w)
 {
-    const struct settings *settings = &w->server->settings;
-    for (size_t i = 0; i < w->listener_count; i++) {
-        bool shared = settings->listeners[i].shared;
-        listener_init(&w->listeners[i], &w->net, w->fds[i], (uint8_t)i, !shared, shared, &listener_hooks);
-    }
+    struct settings *settings = &w->server->settings;
+    for (size_t i = 0; i < w->listener_count; i++)
+        listener_init(&w->listeners[i], &w->net, w->fds[i], (uint8_t)i, &settings->listeners[i], &listener_hooks);
     return 0;
 }
 

@@ -69,8 +69,10 @@ struct weir_ctx {
     bool head_made;    /* response middleware has run */
     bool in_error;     /* the error hook is running or has failed */
     bool query_parsed, cookies_parsed;
-    int reply_error; /* of a one-call reply, answered by a page if the handler does not reply otherwise */
-    char *body;      /* by weir_body() */
+    bool memory_refused; /* the request's memory has been asked for in vain: a string that is NULL may come of that */
+    bool reply_broken;   /* a stream failed before its head was out: an error page takes its place */
+    int reply_error;     /* of a one-call reply, answered by a page if the handler does not reply otherwise */
+    char *body;          /* by weir_body() */
     size_t body_len;
     int body_error; /* of weir_body(), once it has read something */
 };
@@ -97,6 +99,12 @@ static inline struct fiber *context_fiber(weir_ctx *c)
     return c->web->loop->fibers.current;
 }
 
+/* What a call says of a string that is NULL: mostly it was to be made in memory that the request did not get. */
+static inline int context_null_error(const weir_ctx *c)
+{
+    return c->memory_refused ? WEIR_ENOMEM : WEIR_EINVAL;
+}
+
 /* Before a wait for something other than the connection: hands over what has been written. */
 void context_before_wait(weir_ctx *c);
 
@@ -120,6 +128,10 @@ void reply_reset(weir_ctx *c, int status, bool chosen);
 
 /* The page that is sent where no error hook has made one: the status, and the message for people below it. */
 void reply_error_page(weir_ctx *c, int status, const char *message);
+
+/* The reply's head is out, and the rest cannot be made: counts and logs that; the connection is reset, so that nobody takes
+ * what was sent for all of it. */
+COLD void reply_break(weir_ctx *c, const char *why);
 
 /* Whether the reply has a Content-Type, by whatever call. */
 bool reply_has_type(const weir_ctx *c);

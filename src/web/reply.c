@@ -150,12 +150,12 @@ int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool rep
 
 int weir_set_header(weir_ctx *c, const char *name, const char *value)
 {
-    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), true) : WEIR_EINVAL;
+    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), true) : context_null_error(c);
 }
 
 int weir_add_header(weir_ctx *c, const char *name, const char *value)
 {
-    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), false) : WEIR_EINVAL;
+    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), false) : context_null_error(c);
 }
 
 int weir_remove_header(weir_ctx *c, const char *name)
@@ -163,7 +163,7 @@ int weir_remove_header(weir_ctx *c, const char *name)
     if (c->x->committed)
         return WEIR_ECOMMITTED;
     if (!name)
-        return WEIR_EINVAL;
+        return context_null_error(c);
     reply_remove(&c->x->reply, slice_from(name));
     if (strcasecmp(name, "Content-Type") == 0)
         c->x->reply.type = slice_of(NULL, 0);
@@ -233,6 +233,17 @@ static COLD int reply_failed(weir_ctx *c, int error)
     return error;
 }
 
+/* A reply was to be made of a string or a value that is NULL. */
+static COLD int reply_null(weir_ctx *c)
+{
+    int error = reply_allowed(c->x);
+    if (error)
+        return error;
+    error = context_null_error(c);
+    log_warn(c->web->loop->log, "%s: a reply was given NULL (%s)", weir_route_pattern(c), weir_strerror(error));
+    return reply_failed(c, error);
+}
+
 /* Whether a final reply may be made; sets its type. */
 static int reply_begin(weir_ctx *c, const char *type)
 {
@@ -278,13 +289,20 @@ static inline int reply_begin_static(weir_ctx *c, const char *type)
     return 0;
 }
 
+void reply_break(weir_ctx *c, const char *why)
+{
+    log_warn(c->web->loop->log, "%s: a reply was broken off (%s)", weir_route_pattern(c), why);
+    http_refused(c->x->http, REFUSAL_BROKEN_REPLY, why);
+    c->x->ops->abort(c->x);
+}
+
 /* The reply is final; or, if it could not be made and nothing has been sent, there is none yet. */
 static int reply_end(weir_ctx *c, int error)
 {
     struct reply *r = &c->x->reply;
     r->ended = !error || c->x->committed;
     if (error && c->x->committed && !c->x->gone && error != WEIR_EDONE)
-        c->x->ops->abort(c->x); /* a part of it may be out: it must not look like all of it */
+        reply_break(c, weir_strerror(error)); /* a part of it may be out */
     if (!r->ended) {
         r->length = REPLY_LENGTH_UNKNOWN;
         c->reply_error = error;
@@ -303,18 +321,24 @@ static int reply_copy(weir_ctx *c, const void *data, size_t len)
 
 int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
 {
+    if (unlikely(!data) && len > 0)
+        return reply_null(c);
     int error = reply_begin(c, type);
     return error ? error : reply_copy(c, data, len);
 }
 
 int weir_reply_text(weir_ctx *c, const char *text)
 {
+    if (unlikely(!text))
+        return reply_null(c);
     int error = reply_begin_static(c, "text/plain; charset=utf-8");
     return error ? error : reply_copy(c, text, strlen(text));
 }
 
 int weir_reply_json(weir_ctx *c, const char *json)
 {
+    if (unlikely(!json))
+        return reply_null(c);
     int error = reply_begin_static(c, "application/json");
     return error ? error : reply_copy(c, json, strlen(json));
 }
@@ -351,6 +375,8 @@ void reply_error_page(weir_ctx *c, int status, const char *message)
 
 int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len)
 {
+    if (unlikely(!data) && len > 0)
+        return reply_null(c);
     int error = reply_begin_static(c, type);
     if (error)
         return error;
@@ -363,7 +389,7 @@ int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t le
 
 int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
 {
-    int error = value ? reply_begin(c, type) : WEIR_EINVAL;
+    int error = value ? reply_begin(c, type) : reply_null(c);
     if (error)
         return error;
     struct weir_value *shared = (struct weir_value *)(uintptr_t)value;
@@ -381,7 +407,7 @@ int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
 
 int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
 {
-    int error = reply_begin(c, type);
+    int error = fmt ? reply_begin(c, type) : reply_null(c);
     if (error)
         return error;
     va_list args;
@@ -393,7 +419,7 @@ int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
 
 int weir_redirect(weir_ctx *c, int status, const char *location)
 {
-    int error = reply_begin(c, NULL);
+    int error = location ? reply_begin(c, NULL) : reply_null(c);
     if (error)
         return error;
     if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)

@@ -134,6 +134,131 @@ static void reply_error(weir_ctx *c)
     weir_reply_error(c, number(c, "status"), weir_query(c, "message"));
 }
 
+/* ---- Strings that are NULL */
+
+static const char *volatile none; /* so that no compiler sees that it is NULL */
+
+/* With used=1 it is NULL because the request's memory has run out. */
+static const char *make_none(weir_ctx *c)
+{
+    if (!weir_query(c, "used"))
+        return none;
+    while (weir_alloc(c, 16))
+        ;
+    return weir_sprintf(c, "%d", 1000000);
+}
+
+static int print(weir_ctx *c, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int error = weir_vprintf(c, fmt, args);
+    va_end(args);
+    return error;
+}
+
+static int reply_none(weir_ctx *c, const char *how, const char *null)
+{
+    const struct site *site = weir_server_data(c);
+    return is(how, "reply")      ? weir_reply(c, "text/plain", null, 5)
+           : is(how, "text")     ? weir_reply_text(c, null)
+           : is(how, "json")     ? weir_reply_json(c, null)
+           : is(how, "static")   ? weir_reply_static(c, "text/plain", null, 5)
+           : is(how, "printf")   ? weir_reply_printf(c, NULL, null, 1)
+           : is(how, "value")    ? weir_reply_value(c, NULL, (const weir_value *)(const void *)null)
+           : is(how, "redirect") ? weir_redirect(c, 303, null)
+           : is(how, "file")     ? weir_send_file(c, site->root, null)
+           : is(how, "root")     ? weir_send_file(c, null, "small.txt")
+           : is(how, "write")    ? weir_write(c, null, 5)
+           : is(how, "print")    ? print(c, null)
+           : is(how, "status")   ? weir_reply_error(c, 200, null)
+                                 : 99;
+}
+
+/* With keep=1 the handler replies when it has seen the error. */
+static void null_reply(weir_ctx *c)
+{
+    const char *how = param(c, "how"), *null = make_none(c);
+    if (reply_none(c, how, null) < 0 && weir_query(c, "keep"))
+        weir_reply_static(c, "text/plain", "kept", 4);
+}
+
+static void null_fail(weir_ctx *c)
+{
+    weir_fail(c, 418, none, 1);
+}
+
+static void null_message(weir_ctx *c)
+{
+    weir_reply_error(c, 418, none);
+}
+
+/* What is no reply: the results, in this order. */
+static void null_calls(weir_ctx *c)
+{
+    const struct site *site = weir_server_data(c);
+    const weir_value *value;
+    weir_file *file;
+    char byte;
+    const char *null = make_none(c);
+    const int results[] = {weir_set_header(c, null, "1"),
+                           weir_set_header(c, "X-Null", null),
+                           weir_add_header(c, null, "1"),
+                           weir_add_header(c, "X-Null", null),
+                           weir_remove_header(c, null),
+                           weir_set_cookie(c, &(weir_set_cookie_options){.name = none, .value = "1"}),
+                           weir_set_cookie(c, NULL),
+                           weir_response_header(c, null) != NULL,
+                           weir_cache_get(c, site->cache, null, fill, NULL, &value, NULL),
+                           weir_cache_get(c, site->cache, "other", NULL, NULL, &value, NULL),
+                           weir_cache_put(NULL, null, 1),
+                           (int)weir_file_read(c, NULL, &byte, 1),
+                           (int)weir_file_line(c, NULL, &byte, 1),
+                           (int)weir_file_size(NULL),
+                           weir_value_size(NULL) != 0,
+                           weir_value_data(NULL) != NULL,
+                           weir_sprintf(c, none, 1) != NULL};
+    weir_cache_remove(site->cache, null);
+    weir_file_close(c, NULL);
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        weir_printf(c, "%d ", results[i]);
+    if (weir_file_open(c, none, none, &file) == 0 || file)
+        weir_printf(c, "opened ");
+    weir_printf(c, "%s", weir_json_string(c, none));
+}
+
+/* ---- Streams that break off */
+
+static int break_stream(weir_ctx *c, const char *how)
+{
+    return is(how, "long")   ? weir_printf(c, "%100000d", 1) /* more than the request's memory */
+           : is(how, "used") ? weir_printf(c, "%9000d", 1)
+           : is(how, "null") ? weir_write(c, none, 5)
+                             : print(c, none);
+}
+
+/* As handlers are written: whoever sees an error returns. With on=1 this one writes on. */
+static void broken(weir_ctx *c)
+{
+    const char *when = param(c, "when"), *how = param(c, "how");
+    bool on = weir_query(c, "on") != NULL;
+    if (is(how, "used"))
+        (void)make_none(c);
+    if (is(when, "announced"))
+        weir_set_length(c, 200000);
+    if (!is(when, "first"))
+        weir_printf(c, "before ");
+    if (is(when, "flushed"))
+        weir_flush(c);
+    if (is(when, "yielded"))
+        weir_yield(c);
+    if (break_stream(c, how) != 0 && !on)
+        return;
+    weir_printf(c, "behind ");
+    weir_flush(c);
+    weir_write(c, "the end", 7);
+}
+
 /* ---- Running */
 
 static void add_routes(weir_server *s)
@@ -142,6 +267,11 @@ static void add_routes(weir_server *s)
     weir_on_response(typed, change_type);
     weir_group_route(typed, "GET", "/{how}", make_reply, NULL);
     weir_get(s, "/fail/{status}", fail);
+    weir_get(s, "/null/{how}", null_reply);
+    weir_get(s, "/null-fail", null_fail);
+    weir_get(s, "/null-message", null_message);
+    weir_get(s, "/null-calls", null_calls);
+    weir_get(s, "/broken/{when}/{how}", broken);
     weir_get(s, "/error/{status}", reply_error);
 }
 

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import json
 import urllib.parse
 
 import pytest
@@ -183,3 +184,77 @@ def test_error_pages_of_the_library_say_why(replies):
     assert replies.ask(path="/nowhere").text() == "404 Not Found\nno such page\n"
     reply = replies.ask("PUT", "/fail/400")
     assert reply.status == 405 and sorted(reply.header("Allow").split(", ")) == ["GET", "HEAD", "OPTIONS"]
+
+
+# ---- Strings that are NULL, as weir_sprintf() gives when the request's memory is used up
+
+NULL_REPLIES = ("reply", "text", "json", "static", "printf", "value", "redirect", "file", "root", "write", "print")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("how", NULL_REPLIES)
+def test_a_reply_of_null(replies, how, method):
+    """An error page, never an empty 200; of want of memory it says so."""
+    with replies.connect() as connection:
+        for query, status, text in (("", 500, "invalid argument"), ("?used=1", 503, "memory")):
+            reply = connection.ask(method, f"/null/{how}{query}")
+            assert reply.status == status
+            assert method == "HEAD" or (reply.text().count("\n") == 2 and text in reply.text())
+        if how not in ("write", "print"):
+            assert connection.ask("GET", f"/null/{how}?used=1&keep=1").text() == "kept"
+    assert "NULL" in replies.error_text()
+
+
+def test_calls_with_null(replies):
+    with replies.connect() as connection:
+        for query, error in (("", -1), ("?used=1", -2)):
+            reply = connection.ask(path="/null-calls" + query)
+            *results, quoted = reply.text().split()
+            assert list(map(int, results)) == [error] * 5 + [-1, -1, 0, error, -1, -1, -1, -1, 0, 0, 0, 0] and quoted == "null"
+            assert reply.header("X-Null") is None
+        for path in ("/null-fail", "/null-message"):
+            assert connection.ask(path=path).text() == "418 \n"
+        assert connection.ask(path="/null/status").status == 500  # no error's status
+
+
+# ---- Streams that cannot be written to their end
+
+
+def broken_replies(server):
+    return json.loads(server.ask(path="/ledger").text())["refusals"]["broken_reply"]
+
+
+@pytest.mark.parametrize("on", [False, True])
+@pytest.mark.parametrize("how, status", [("long", 500), ("used", 500), ("null", 500), ("format", 500)])
+def test_a_stream_that_fails_before_its_head(replies, how, status, on):
+    """What was written makes way for the page."""
+    before = broken_replies(replies)
+    with replies.connect() as connection:
+        for when in ("first", "behind", *(["announced"] if how not in ("long", "used") else [])):
+            for method in ("GET", "HEAD"):
+                reply = connection.ask(method, f"/broken/{when}/{how}?used=1{'&on=1' if on else ''}")
+                assert reply.status == status and reply.header("Content-Type") == "text/plain; charset=utf-8"
+                assert method == "HEAD" or reply.text().startswith(f"{status} ")
+        assert connection.ask(path="/typed/text").text() == "text"
+    assert broken_replies(replies) == before
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("on", [False, True])
+@pytest.mark.parametrize("how", ["long", "used", "null", "format"])
+@pytest.mark.parametrize("when", ["flushed", "yielded"])
+def test_a_stream_that_fails_behind_its_head(replies, when, how, on, version):
+    """It must not look whole: no last chunk, no end in order."""
+    before = broken_replies(replies)
+    with replies.connect() as connection:
+        with pytest.raises((ProtocolError, ConnectionResetError)):
+            connection.ask(path=f"/broken/{when}/{how}?used=1{'&on=1' if on else ''}", version=version)
+    assert broken_replies(replies) == before + 1
+    assert f"/broken/{{when}}/{{how}}: a reply was broken off" in replies.error_text()
+    assert replies.ask("HEAD", f"/broken/{when}/{how}").status in (200, 500)
+
+
+def test_a_stream_is_whole_where_it_can_be(replies):
+    """Memory that was used up is no harm to what needs none."""
+    reply = replies.ask(path="/null-calls?used=1")
+    assert reply.status == 200 and reply.framing == "length"

@@ -102,6 +102,7 @@ struct exchange {
     bool counted;         /* it is among its class's sets */
     bool told;            /* the handler has been told by a wait that the client has gone */
     uint8_t waiting;      /* enum exchange_wait */
+    uint16_t status_then; /* of the reply, when the request was refused */
     /* What a request begins without, in one word. */
     bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */
     bool committed;        /* the head is in the output */

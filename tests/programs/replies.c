@@ -259,6 +259,38 @@ static void broken(weir_ctx *c)
     weir_write(c, "the end", 7);
 }
 
+/* ---- Handlers that are refused while they run */
+
+/* Says something, waits until it is refused, and says something more or nothing. */
+static void refused(weir_ctx *c)
+{
+    const char *first = param(c, "first"), *then = param(c, "then");
+    char buf[64];
+    if (is(first, "status") || is(first, "text"))
+        weir_set_status(c, 422);
+    if (is(first, "text"))
+        weir_write(c, "text", 4);
+    if (is(first, "final"))
+        weir_reply_error(c, 422, "final");
+    if (weir_body_length(c) == 0)
+        weir_sleep(c, 60000);
+    else
+        while (weir_read(c, buf, sizeof buf) > 0)
+            ;
+    if (is(then, "status"))
+        weir_set_status(c, 409);
+    else if (is(then, "text"))
+        weir_printf(c, "more");
+    else if (is(then, "error"))
+        weir_reply_error(c, 409, "error");
+    else if (is(then, "fail"))
+        weir_fail(c, 409, "fail");
+    else if (is(then, "ok"))
+        weir_reply_text(c, "ok");
+    else if (is(then, "wait"))
+        weir_sleep(c, 1);
+}
+
 /* ---- Running */
 
 static void add_routes(weir_server *s)
@@ -271,6 +303,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/null-fail", null_fail);
     weir_get(s, "/null-message", null_message);
     weir_get(s, "/null-calls", null_calls);
+    weir_any(s, "/refused/{first}/{then}", refused);
     weir_get(s, "/broken/{when}/{how}", broken);
     weir_get(s, "/error/{status}", reply_error);
 }
@@ -281,8 +314,12 @@ static void set(weir_config *config, const char *argument)
     long long n = value ? strtoll(value + 1, NULL, 10) : 0;
     if (strncmp(argument, "handler_timeout_ms=", 19) == 0)
         config->handler_timeout_ms = (int)n;
-    else if (strncmp(argument, "max_http_buffers=", 17) == 0)
-        config->max_http_buffers = (int)n;
+    else if (strncmp(argument, "max_stacks=", 11) == 0)
+        config->max_stacks = (int)n;
+    else if (strncmp(argument, "memory_wait_ms=", 15) == 0)
+        config->memory_wait_ms = (int)n;
+    else if (strncmp(argument, "max_body=", 9) == 0)
+        config->max_body = n;
     else if (strncmp(argument, "memory_limit=", 13) == 0)
         config->memory_limit = (size_t)n;
     else if (strncmp(argument, "workers=", 8) == 0)

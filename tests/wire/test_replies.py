@@ -258,3 +258,41 @@ def test_a_stream_is_whole_where_it_can_be(replies):
     """Memory that was used up is no harm to what needs none."""
     reply = replies.ask(path="/null-calls?used=1")
     assert reply.status == 200 and reply.framing == "length"
+
+
+# ---- Handlers that are refused while they run
+
+
+@pytest.fixture(scope="module")
+def hurried(folder):
+    server = Server("tests/programs/replies", folder, "handler_timeout_ms=50", "max_body=1000")
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("cause", ["time", "body"])
+@pytest.mark.parametrize("first, then, expected", [
+    ("nothing", "nothing", None), ("nothing", "ok", None), ("nothing", "status", 409), ("nothing", "error", 409), ("nothing", "fail", 409),
+    ("nothing", "wait", None),
+    ("status", "nothing", None), ("status", "wait", None), ("status", "status", 409), ("status", "error", 409), ("status", "fail", 409),
+    ("status", "ok", 422), ("status", "text", 422), ("final", "nothing", 422), ("final", "wait", 422)])
+def test_a_refused_handler(hurried, cause, first, then, expected):
+    """The page of what refused it, unless it said something to that."""
+    more = {"body": [b"x" * 600] * 2} if cause == "body" else {}
+    reply = hurried.ask("POST", f"/refused/{first}/{then}", **more)
+    status, page = (503, "503 Service Unavailable\nthe handler took too long\n") if cause == "time" else \
+        (413, "413 Content Too Large\nthe body is too long\n")
+    if expected:
+        assert reply.status == expected
+    else:
+        assert (reply.status, reply.text()) == (status, page)
+        assert reply.all("Retry-After") == (["1"] if cause == "time" else [])
+    assert reply.closes
+
+
+@pytest.mark.parametrize("first", ["nothing", "status"])
+def test_a_handler_that_gets_no_memory_to_wait(start, folder, first):
+    """It has set a status before it waits; there is one stack, which others need."""
+    server = start("tests/programs/replies", folder, "max_stacks=1", "memory_wait_ms=50", "handler_timeout_ms=2000")
+    reply = server.ask(path=f"/refused/{first}/nothing")
+    assert reply.status == 503 and reply.text().startswith("503 Service Unavailable\n")

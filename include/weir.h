@@ -586,7 +586,7 @@ WEIR_API int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len)
 /*
  * Looks key up; on a miss computes it by fill, once however many ask at the same time (the others wait). *value is valid until the request
  * ends, also when it is evicted meanwhile. hit (may be NULL) tells whether it was found or waited for. Returns 0, fill's error,
- * WEIR_EDEADLK when the request would wait for itself (directly or in a circle of requests), WEIR_ENOMEM, or what cut the wait. May suspend.
+ * WEIR_EDEADLK when the request would wait for itself (directly or in a circle of requests, over all caches of the server), WEIR_ENOMEM, or what cut the wait. May suspend.
  */
 WEIR_API int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_fill fill, void *arg,
                             const weir_value **value, bool *hit);

@@ -6,16 +6,22 @@
  * SPDX-License-Identifier: MIT
  */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <weir.h>
 
-/* The server's data; what its handlers share does not change while it serves. */
+#define RING   3
+#define ROUNDS 64
+
+/* The server's data. */
 struct site {
     const char *root;
     weir_cache *cache;
+    weir_cache *ring[RING];
+    atomic_int begun[ROUNDS]; /* computations, by round */
 };
 
 static const char *param(weir_ctx *c, const char *name)
@@ -291,6 +297,34 @@ static void refused(weir_ctx *c)
         weir_sleep(c, 1);
 }
 
+/* ---- Circles of requests over several caches */
+
+/* Begins, waits until all of the circle have begun, and asks for what the next one computes. */
+static int fill_circle(weir_ctx *c, weir_cache_slot *slot, void *arg)
+{
+    struct site *site = weir_server_data(c);
+    int size = number(c, "size"), round = number(c, "round");
+    const char *key = arg;
+    const weir_value *value;
+    atomic_fetch_add(&site->begun[round], 1);
+    while (atomic_load(&site->begun[round]) < size)
+        if (weir_sleep(c, 1) != 0)
+            return WEIR_ECANCELED;
+    weir_cache *next = site->ring[(number(c, "place") + 1) % size];
+    int error = weir_cache_get(c, next, key, fill, NULL, &value, NULL);
+    return error ? error : weir_cache_put(slot, weir_value_data(value), weir_value_size(value));
+}
+
+static void circle(weir_ctx *c)
+{
+    const struct site *site = weir_server_data(c);
+    const weir_value *value;
+    const char *key = param(c, "round");
+    int error =
+        weir_cache_get(c, site->ring[number(c, "place")], key, fill_circle, (void *)(uintptr_t)key, &value, NULL);
+    weir_reply_printf(c, "text/plain", "%d", error);
+}
+
 /* ---- Running */
 
 static void add_routes(weir_server *s)
@@ -303,6 +337,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/null-fail", null_fail);
     weir_get(s, "/null-message", null_message);
     weir_get(s, "/null-calls", null_calls);
+    weir_get(s, "/circle/{size:[123]}/{round:[0-9]|[1-5][0-9]}/{place:[012]}", circle);
     weir_any(s, "/refused/{first}/{then}", refused);
     weir_get(s, "/broken/{when}/{how}", broken);
     weir_get(s, "/error/{status}", reply_error);
@@ -355,6 +390,8 @@ int main(int argc, char **argv)
         set(&config, argv[i]);
     weir_server *s = weir_server_new(&config);
     site.cache = weir_cache_new(s, NULL);
+    for (int i = 0; i < RING; i++)
+        site.ring[i] = weir_cache_new(s, NULL);
     add_routes(s);
     weir_get(s, "/ledger", weir_ledger_json);
     int error = serve(s);

@@ -8,10 +8,11 @@ import urllib.parse
 
 import pytest
 
-from client import ProtocolError
+from client import ProtocolError, request
 from conftest import Server
 
 pytestmark = pytest.mark.threaded
+EDEADLK = -11
 WAYS = ("whole", "bytes", "flushed", "print")
 
 
@@ -296,3 +297,20 @@ def test_a_handler_that_gets_no_memory_to_wait(start, folder, first):
     server = start("tests/programs/replies", folder, "max_stacks=1", "memory_wait_ms=50", "handler_timeout_ms=2000")
     reply = server.ask(path=f"/refused/{first}/nothing")
     assert reply.status == 503 and reply.text().startswith("503 Service Unavailable\n")
+
+
+# ---- Circles of requests over several caches
+
+
+def test_circles_over_caches(start, folder):
+    """Whoever would close one is told; those who wait for it go on. Over two workers as on one."""
+    server = start("tests/programs/replies", folder, "workers=2")
+    for turn in range(20):
+        for size in (1, 2, 3):
+            connections = [server.connect() for _ in range(size)]
+            for place, connection in enumerate(connections):
+                connection.send(request(path=f"/circle/{size}/{turn * 3 + size - 1}/{place}"), "GET")
+            results = sorted(int(connection.reply().text()) for connection in connections)
+            assert results == [EDEADLK] + [0] * (size - 1)
+            for connection in connections:
+                connection.close()

@@ -382,7 +382,10 @@ WEIR_API int weir_not_found(weir_server *s, weir_handler handler);
 
 /*
  * The error hook: called for every request that is refused or fails (400, 404, 405, 413, 414, 431, 500, 503 ...). It may
- * reply in its own form; if it does not, a short text page is sent. message is for people and holds nothing secret.
+ * reply in its own form; if it does not, a short text page is sent, the status and below it the message, as one line of
+ * up to 512 bytes with spaces for control characters. message is for people and holds nothing secret of the library's;
+ * that of weir_fail() and weir_reply_error() is the handler's, and may hold what a client sent: escape it for what you
+ * make. A hook that does not want to show it, for 500 say, replies without it.
  * For a head that could not be parsed, c knows status, message and peer only, and method and path are "".
  */
 typedef void (*weir_error_hook)(weir_ctx *c, int status, const char *message);
@@ -515,7 +518,8 @@ WEIR_API int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg);
 /*
  * Header names must be tokens and values must not hold CR, LF or NUL: anything else is refused with WEIR_EINVAL,
  * logged, and never sent. Content-Length, Transfer-Encoding, Connection (except "close"), Date and Trailer are
- * the framework's own and refused too. Strings are copied. Once the head is committed: WEIR_ECOMMITTED.
+ * the framework's own and refused too. Strings are copied. Once the head is committed: WEIR_ECOMMITTED. There is one
+ * Content-Type (RFC 9110 section 8.3), by whatever call it was given last; weir_add_header() replaces it, too.
  */
 WEIR_API int weir_set_status(weir_ctx *c, int status); /* 200..599; default 200 */
 WEIR_API int weir_status(weir_ctx *c);
@@ -545,7 +549,8 @@ WEIR_API int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
  * Final replies: each sets the whole body, whose length is known, and is sent when the handler returns. The status is
  * weir_set_status()'s. type may be NULL (weir_set_header() gave Content-Type, or there is none). A second one, or one
  * after a write, gives WEIR_EDONE. Bytes are copied if they fit one buffer, else the call may suspend until the kernel
- * has them. After an error nothing is replied yet, as with weir_send_file().
+ * has them. After an error nothing is replied yet, as with weir_send_file(). A string, data (unless len is 0) or value that is NULL is
+ * WEIR_ENOMEM if the request's memory has run out, so that weir_sprintf() may be handed on unseen, else WEIR_EINVAL.
  */
 WEIR_API int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len);
 WEIR_API int weir_reply_text(weir_ctx *c, const char *text); /* text/plain; charset=utf-8 */
@@ -556,7 +561,8 @@ WEIR_API int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, .
 WEIR_API int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len);
 /* status 301, 302, 303, 307 or 308; location as in RFC 9110 section 10.2.2. */
 WEIR_API int weir_redirect(weir_ctx *c, int status, const char *location);
-/* The error page of a status, made by the error hook if there is one. Does not end the handler. */
+/* The error page of a status (400..599), made by the error hook if there is one. Does not end the handler. The client sees
+ * message (NULL: none), see weir_on_error(). Headers that were set are sent. */
 WEIR_API int weir_reply_error(weir_ctx *c, int status, const char *message);
 
 /*
@@ -574,7 +580,10 @@ WEIR_API int weir_send_file(weir_ctx *c, const char *root, const char *path);
  * the handler returns, and before the handler waits for anything else. A body that fits one buffer gets a
  * Content-Length, a longer one is chunked (HTTP/1.0: ends with the connection). A large write is sent from data itself,
  * uncopied. Each call waits while the client is slow. Returns 0, WEIR_ECLOSED once the client has gone, WEIR_EDONE after
- * a final reply, WEIR_ETIMEDOUT when the client took nothing for write_timeout_ms. May suspend.
+ * a final reply, WEIR_ETIMEDOUT when the client took nothing for write_timeout_ms; WEIR_ENOMEM without memory, WEIR_ETOOBIG
+ * for a text longer than what request_memory has left, WEIR_EINVAL for data or a format that is NULL. After one of the last
+ * three the reply will not look whole: if its head is out, the connection is reset (broken_reply in the ledger), else the
+ * client gets an error page, and later writes give WEIR_EDONE. So a handler may just return. May suspend.
  */
 WEIR_API int weir_write(weir_ctx *c, const void *data, size_t len);
 WEIR_API int weir_printf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3);
@@ -600,8 +609,11 @@ WEIR_API void weir_close_after(weir_ctx *c);
 WEIR_API int weir_on_sent(weir_ctx *c, void (*fn)(void *arg, int error, uint64_t bytes), void *arg);
 
 /*
- * Ends the handler from any depth: deferred calls run, the error hook writes the page for status. After the head has been sent there is
- * no page: the connection is reset. Never across C++ frames with destructors, never with a lock held, never in an offloaded function.
+ * Ends the handler from any depth: deferred calls run, the error hook writes the page for status (400..599, else it is 500). After the head
+ * has been sent there is no page: the connection is reset. The client sees the message, see weir_on_error(): nothing secret belongs into it.
+ * What was written and set before is dropped, except headers that belong to an error: WWW-Authenticate, Proxy-Authenticate, Allow,
+ * Retry-After, Location; of 415 Accept, Accept-Encoding, Accept-Patch, Accept-Post; of 416 Content-Range; of 426 Upgrade. Never across C++
+ * frames with destructors, never with a lock held, never in an offloaded function.
  */
 WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, ...) WEIR_PRINTF(3, 4);
 
@@ -690,7 +702,7 @@ WEIR_API int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len)
 /*
  * Looks key up; on a miss computes it by fill, once however many ask at the same time (the others wait). *value is valid until the request
  * ends, also when it is evicted meanwhile. hit (may be NULL) tells whether it was found or waited for. Returns 0, fill's error,
- * WEIR_EDEADLK when the request would wait for itself (directly or in a circle of requests), WEIR_ENOMEM, or what cut the wait. May suspend.
+ * WEIR_EDEADLK when the request would wait for itself (directly or in a circle of requests, over all caches of the server), WEIR_ENOMEM, or what cut the wait. May suspend.
  */
 WEIR_API int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_fill fill, void *arg,
                             const weir_value **value, bool *hit);

@@ -110,6 +110,7 @@ struct exchange {
     bool counted;         /* it is among its class's sets */
     uint8_t untold;       /* enum exchange_news: what the handler wants to know and no wait has told it yet */
     uint8_t waiting;      /* enum exchange_wait */
+    uint16_t status_then; /* of the reply, when the request was refused */
     /* What a request begins without, in one word. */
     bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */
     bool committed;        /* the head is in the output */

@@ -108,6 +108,19 @@ static inline void exchange_count(struct exchange *x)
         http_count_time(x->http, x->begin_ns);
 }
 
+/*
+ * Whether the handler has said something of its own to a refusal: it made an error's reply, or wrote one, or has set such a
+ * status since. A status that it had set before, and then waited with, says nothing.
+ */
+static COLD bool refusal_answered(const struct exchange *x)
+{
+    if (x->committed)
+        return true;
+    if (x->reply.status < 400)
+        return false;
+    return x->reply.ended || (!x->failed && (x->body_sent > 0 || x->reply.status != x->status_then));
+}
+
 /* The request was refused while its handler ran, or is over its time: the client is told so if it still can be, whatever the handler made of it. */
 static COLD void exchange_settle(struct h1 *h)
 {
@@ -124,7 +137,7 @@ static COLD void exchange_settle(struct h1 *h)
     if (x->gone)
         return;
     x->cut = false; /* the page has to get out */
-    if (!x->committed && x->reply.status < 400)
+    if (!refusal_answered(x))
         x->http->host->replace(x);
 }
 

@@ -378,12 +378,22 @@ static bool is_written(const struct h1 *h)
     return h->open && (h->pos > h->open || h->x.committed) && !h->x.reply.ended && !h->x.sealing;
 }
 
+static void h1_abort(struct exchange *x)
+{
+    x->gone = true;
+    h1_of(x)->reset = true;
+}
+
 static int h1_push(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
     if (x->gone)
         return WEIR_ECLOSED;
     int error = is_written(h) ? h1_close_open(h) : 0;
+    if (unlikely(error) && !x->gone) { /* what was open is lost, and nobody looks at what is returned */
+        http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
+        h1_abort(x);
+    }
     if (!error)
         error = h1_send(h);
     while (error == OUTPUT_TURN && !x->gone) { /* no event would tell that there is room */
@@ -402,12 +412,6 @@ static void h1_discard(struct exchange *x)
     h->pos = h->open;
     h->open = NULL;
     x->body_sent = 0;
-}
-
-static void h1_abort(struct exchange *x)
-{
-    x->gone = true;
-    h1_of(x)->reset = true;
 }
 
 const struct exchange_ops h1_exchange_ops = {
@@ -438,6 +442,7 @@ static void queue_body(struct h1 *h)
 /* The reply cannot be made whole. What is queued still goes out, whole replies to earlier requests among it; then the connection is reset. */
 static COLD int reply_break(struct h1 *h)
 {
+    http_refused(h->x.http, REFUSAL_BROKEN_REPLY, "a handler wrote another length than it announced");
     (void)h1_drain(h);
     h->reset = h->x.gone = true;
     return WEIR_EPROTO;
@@ -496,6 +501,8 @@ int h1_finish_reply(struct h1 *h)
     struct exchange *x = &h->x;
     int error = x->gone ? WEIR_ECLOSED : x->committed ? finish_stream(h) : finish_uncommitted(h);
     if (error) {
+        if (!x->gone)
+            http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
         h1_drop_output(h, error);
         h->open = NULL;
     }

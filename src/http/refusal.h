@@ -31,6 +31,7 @@
     X(WRITE_TIMEOUT, "write_timeout_ms", 0, "the client took nothing for too long")                                    \
     X(WRITE_RATE, "write_min_rate", 0, "the client took the reply too slowly")                                         \
     X(HANDLER_TIMEOUT, "handler_timeout_ms", 503, "the handler took too long")                                         \
+    X(BROKEN_REPLY, "broken_reply", 0, "a reply that had begun could not be made whole")                               \
     X(KERNEL_MEMORY, "kernel_memory_limit", 0, "the client took nothing, and the kernel's memory is over its bound")   \
     X(MEMORY, "memory", 503, "no memory within the bound")
 

@@ -34,6 +34,7 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     weir_assert(pthread_cond_init(&s->changed, &attributes) == 0);
     pthread_condattr_destroy(&attributes);
     list_init(&s->caches);
+    cache_waits_init(&s->cache_waits);
     list_init(&s->accounts);
     account_open_shared(&s->account, &s->memory, "server", NULL, 0);
     account_open_shared(&s->thread_account, &s->memory, "threads", NULL, 0);
@@ -71,6 +72,7 @@ void weir_server_free(weir_server *s)
         cache_free(entry->cache);
         memory_free(&s->account, entry, sizeof *entry);
     }
+    cache_waits_done(&s->cache_waits);
     server_close_accounts(s);
     if (s->offload.threads_max)
         offload_done(&s->offload);
@@ -117,7 +119,7 @@ weir_cache *weir_cache_new(weir_server *s, const weir_cache_config *config)
     struct server_cache *entry = memory_alloc(&s->account, sizeof *entry);
     if (!entry)
         return NULL;
-    entry->cache = cache_new(&s->memory, config);
+    entry->cache = cache_new(&s->memory, &s->cache_waits, config);
     if (!entry->cache) {
         memory_free(&s->account, entry, sizeof *entry);
         return NULL;

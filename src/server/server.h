@@ -12,6 +12,7 @@
 #include "server/admin.h"
 #include "server/process_memory.h"
 #include "server/settings.h"
+#include "web/cache.h"
 #include "web/context.h"
 
 #define ADDRESSES_MAX ((uint32_t)1 << 16) /* that are told apart at once; of a memory_limit, one for each 512 bytes */
@@ -81,6 +82,7 @@ struct weir_server {
     struct settings settings;
     struct offload offload;
     struct list caches;
+    struct cache_waits cache_waits;
     struct list accounts GUARDED_BY(server_lock); /* the program's */
     struct worker *workers;
     size_t workers_size;

@@ -55,7 +55,17 @@ static struct weir_cache *cache_allocate(struct memory *m, const char *name)
     return c;
 }
 
-struct weir_cache *cache_new(struct memory *m, const weir_cache_config *config)
+void cache_waits_init(struct cache_waits *w)
+{
+    lock_init(&w->lock);
+}
+
+void cache_waits_done(struct cache_waits *w)
+{
+    lock_done(&w->lock);
+}
+
+struct weir_cache *cache_new(struct memory *m, struct cache_waits *w, const weir_cache_config *config)
 {
     static const weir_cache_config defaults;
     if (!config)
@@ -67,6 +77,7 @@ struct weir_cache *cache_new(struct memory *m, const weir_cache_config *config)
     struct weir_cache *c = cache_allocate(m, config->name ? config->name : "cache");
     if (!c)
         return NULL;
+    c->waits = w;
     c->max_entries = max_entries;
     c->max_bytes = max_bytes;
     c->ttl_ns = (uint64_t)config->ttl_ms * 1000000;

@@ -35,6 +35,15 @@
 
 LOCK_ROLE(cache_lock)
 LOCK_ROLE_AFTER(stripe_lock, ACQUIRED_AFTER(cache_lock))
+LOCK_ROLE_AFTER(waits_lock, ACQUIRED_AFTER(cache_lock))
+
+/*
+ * What guards who waits for whom, over all caches of a server: a circle of requests may lead through several. Taken only
+ * by a request that waits while it computes something itself, since nobody waits for one that does not.
+ */
+struct cache_waits {
+    struct lock lock;
+};
 
 /* A key with its value: one block of the cache's heap. Lives until it is out of the table and nobody holds its value. */
 struct cache_entry {
@@ -48,14 +57,15 @@ struct cache_entry {
     char key[]; /* then the value's bytes, aligned to 16 */
 };
 
-/* Who asks: one for each request, so that a request that would wait for itself is told. Its last member starts as NULL;
- * used on the request's fiber only. */
+/* Who asks: one for each request, so that a request that would wait for itself is told. Its last members start as NULL;
+ * used on the request's fiber only, but for waits_for. */
 struct cache_asker {
     struct loop *loop;               /* of the worker that the fiber runs on */
     void (*before_wait)(void *arg);  /* called once before a wait, and may end the fiber; NULL: nothing */
     int (*park)(void *arg);          /* parks the fiber, and has to return: what the waker said; negative: cut */
     void *arg;                       /* handed to both */
     struct weir_cache_slot *current; /* innermost computation of this request */
+    struct weir_cache_slot *waits_for GUARDED_BY(waits_lock); /* another's, while it computes something; NULL: none */
 };
 
 enum cache_slot_state {
@@ -64,8 +74,6 @@ enum cache_slot_state {
     SLOT_DONE,      /* the computation has ended */
 };
 
-struct cache_waiter;
-
 /* A computation. Zeroed by its owner before cache_ask(); lives until cache_finish() has returned. */
 struct weir_cache_slot {
     struct weir_cache *cache;
@@ -73,13 +81,12 @@ struct weir_cache_slot {
     struct slice key;                                    /* the asker's memory */
     uint64_t hash;
     struct cache_asker *asker;
-    struct weir_cache_slot *outer;                       /* the computation of the same request that this one is for */
-    struct list waiters GUARDED_BY(cache_lock);          /* oldest first */
-    uint32_t nested GUARDED_BY(cache_lock);              /* waiters whose request computes something itself */
-    struct cache_waiter *blocked GUARDED_BY(cache_lock); /* what this slot's request waits for */
-    struct cache_entry *entry;                           /* made by cache_put(), not in the table yet */
-    enum cache_slot_state state;           /* the owner's; while it waits: whoever hands the computation to it */
-    bool forgotten GUARDED_BY(cache_lock); /* the key was removed meanwhile: the value is not kept */
+    struct weir_cache_slot *outer;              /* the computation of the same request that this one is for */
+    struct list waiters GUARDED_BY(cache_lock); /* oldest first */
+    uint32_t nested GUARDED_BY(cache_lock);     /* waiters whose request computes something itself */
+    struct cache_entry *entry;                  /* made by cache_put(), not in the table yet */
+    enum cache_slot_state state;                /* the owner's; while it waits: whoever hands the computation to it */
+    bool forgotten GUARDED_BY(cache_lock);      /* the key was removed meanwhile: the value is not kept */
 };
 
 /* Buckets whose numbers are equal modulo CACHE_STRIPES. Who changes one of them holds the cache's lock and then this;
@@ -92,6 +99,7 @@ struct cache_stripe {
 struct weir_cache {
     struct cache_stripe stripes[CACHE_STRIPES];
     struct lock lock;
+    struct cache_waits *waits;
     struct account account;
     struct siphash_key seed;
     size_t max_entries, max_bytes;
@@ -105,9 +113,12 @@ struct weir_cache {
     char name[CACHE_NAME_SIZE];
 };
 
+void cache_waits_init(struct cache_waits *w);
+void cache_waits_done(struct cache_waits *w);
+
 /* config may be NULL, its zeros mean the defaults. NULL when there is no memory or a number is out of range. Before the
- * workers start. m outlives the cache. */
-struct weir_cache *cache_new(struct memory *m, const weir_cache_config *config) MUST_CHECK;
+ * workers start. m and w, which all caches share that one request may ask, outlive the cache. */
+struct weir_cache *cache_new(struct memory *m, struct cache_waits *w, const weir_cache_config *config) MUST_CHECK;
 
 /* After the last request and the last sender of a value. c may be NULL. */
 void cache_free(struct weir_cache *c);
@@ -136,7 +147,7 @@ enum cache_answer {
 
 /*
  * Asks for a key that cache_find() did not have. slot, key and asker are the caller's and stay until cache_finish().
- * Returns an answer; or WEIR_EDEADLK if the request would wait for itself, through whatever chain within this cache; or
+ * Returns an answer; or WEIR_EDEADLK if the request would wait for itself, through whatever chain of requests and caches; or
  * what cut the wait. On asker's fiber; may suspend.
  */
 int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_asker *asker, struct slice key,

@@ -66,6 +66,8 @@ int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_f
     *value = NULL;
     if (hit)
         *hit = true;
+    if (!key || !fill)
+        return key ? WEIR_EINVAL : context_null_error(c);
     struct weir_value *found = cache_find(cache, slice_from(key), context_loop(c)->now_ns);
     if (found) {
         int error = weir_defer(c, request_unref, found);
@@ -94,12 +96,13 @@ int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_f
 
 int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len)
 {
-    return cache_put(slot, data, len);
+    return slot && (data || len == 0) ? cache_put(slot, data, len) : WEIR_EINVAL;
 }
 
 void weir_cache_remove(weir_cache *cache, const char *key)
 {
-    cache_remove(cache, slice_from(key));
+    if (key)
+        cache_remove(cache, slice_from(key));
 }
 
 /* The lock is no part of what a reader sees. */

@@ -14,9 +14,9 @@ struct cache_waiter {
     struct inbox_node message;
     struct loop *loop;
     struct fiber *fiber;
-    struct weir_cache_slot *mine;                          /* the waiter's own, should it have to compute */
-    struct weir_cache_slot *target GUARDED_BY(cache_lock); /* what a nested waiter waits for; NULL once answered */
-    bool nested; /* its request computes something itself; only then is target kept right */
+    struct cache_asker *asker;
+    struct weir_cache_slot *mine; /* the waiter's own, should it have to compute */
+    bool nested; /* its request computes something itself; only then does asker say what it waits for */
     bool answered GUARDED_BY(cache_lock);
     bool taken;               /* the message has arrived; its worker's */
     struct weir_value *value; /* the answer, with a reference; NULL: compute it yourself */
@@ -66,37 +66,60 @@ void cache_flight_forget(struct weir_cache *c, struct slice key, uint64_t hash)
 /* ---- Waiting ---- */
 
 /* Whether asker, if it waited for slot, would wait for itself: the chain of who waits for whom has no circle yet. */
-static bool flight_leads_to(const struct weir_cache_slot *slot, const struct cache_asker *asker) REQUIRES(cache_lock)
+static bool flight_leads_to(const struct weir_cache_slot *slot, const struct cache_asker *asker) REQUIRES(waits_lock)
 {
     while (slot) {
         if (slot->asker == asker)
             return true;
-        slot = slot->blocked ? slot->blocked->target : NULL;
+        slot = slot->asker->waits_for;
     }
     return false;
 }
 
-/* Says of every computation of asker in this cache what it is held up by. */
-static void asker_block(struct weir_cache *c, struct cache_asker *asker, struct cache_waiter *w) REQUIRES(cache_lock)
+/*
+ * Lets w (NULL: nobody yet) wait for a computation, unless its request would wait for itself. What the request computes
+ * may be waited for in any cache, so that looking and beginning to wait are one step for all of them.
+ */
+static int flight_join(struct weir_cache *c, struct weir_cache_slot *flight, struct cache_asker *asker,
+                       struct cache_waiter *w) REQUIRES(cache_lock)
 {
-    for (struct weir_cache_slot *s = asker->current; s; s = s->outer)
-        if (s->cache == c)
-            s->blocked = w;
+    if (asker->current) {
+        waits_lock_acquire(&c->waits->lock);
+        bool circle = flight_leads_to(flight, asker);
+        if (!circle && w)
+            asker->waits_for = flight;
+        waits_lock_release(&c->waits->lock);
+        if (circle)
+            return WEIR_EDEADLK;
+    }
+    if (w) {
+        c->stats.waits++;
+        flight->nested += w->nested;
+        list_push_back(&flight->waiters, &w->link);
+    }
+    return CACHE_WAITED;
 }
 
-static void waiter_link(struct cache_waiter *w, struct weir_cache_slot *target) REQUIRES(cache_lock)
+/* Says what a waiter waits for from now on; NULL: nothing. Returns what it was. Only of a nested one anybody asks. */
+static struct weir_cache_slot *waiter_aim(struct weir_cache *c, struct cache_waiter *w, struct weir_cache_slot *target)
+    REQUIRES(cache_lock)
 {
-    w->target = target;
-    target->nested += w->nested;
-    list_push_back(&target->waiters, &w->link);
+    if (!w->nested)
+        return NULL;
+    waits_lock_acquire(&c->waits->lock);
+    struct weir_cache_slot *before = w->asker->waits_for;
+    w->asker->waits_for = target;
+    waits_lock_release(&c->waits->lock);
+    return before;
 }
 
-/* Takes a waiter that leaves unanswered off its slot. Only nested ones know it, and only they are counted there. */
-static void waiter_unlink(struct cache_waiter *w) REQUIRES(cache_lock)
+/* Takes a waiter that leaves unanswered off its slot, which counts the nested ones. */
+static void waiter_unlink(struct weir_cache *c, struct cache_waiter *w) REQUIRES(cache_lock)
 {
     list_remove(&w->link);
-    if (w->nested)
-        w->target->nested--;
+    struct weir_cache_slot *target = waiter_aim(c, w, NULL);
+    if (target)
+        target->nested--;
 }
 
 static void waiter_take(struct loop *l, struct inbox_node *node)
@@ -108,11 +131,12 @@ static void waiter_take(struct loop *l, struct inbox_node *node)
 }
 
 /* Gives an answer: value with a reference, or NULL to compute. The waiter then belongs to the sender's list. */
-static void waiter_answer(struct cache_waiter *w, struct weir_value *value, struct list *answered) REQUIRES(cache_lock)
+static void waiter_answer(struct weir_cache *c, struct cache_waiter *w, struct weir_value *value, struct list *answered)
+    REQUIRES(cache_lock)
 {
     w->answered = true;
     w->value = value;
-    w->target = NULL;
+    waiter_aim(c, w, NULL);
     list_push_back(answered, &w->link);
 }
 
@@ -128,16 +152,15 @@ static void waiters_send(struct list *answered)
 
 /* Parks until the answer has come, or the wait is cut before there was one. Returns 0, or what cut it, also if the
  * answer came all the same, which *answered tells. */
-static int waiter_wait(struct weir_cache *c, struct cache_asker *asker, struct cache_waiter *w, bool *answered)
+static int waiter_wait(struct weir_cache *c, struct cache_waiter *w, bool *answered)
 {
     int cut = 0;
     while (!w->taken && cut >= 0)
-        cut = asker->park(asker->arg);
+        cut = w->asker->park(w->asker->arg);
     cache_lock_acquire(&c->lock);
     *answered = w->answered;
     if (!*answered)
-        waiter_unlink(w);
-    asker_block(c, asker, NULL);
+        waiter_unlink(c, w);
     cache_lock_release(&c->lock);
     /* A message that has been sent is waited for whatever else happens: not by asker's park, which may be cut for good. */
     while (*answered && !w->taken)
@@ -169,16 +192,16 @@ static int slot_enter(struct weir_cache_slot *slot)
     return CACHE_COMPUTE;
 }
 
-/* What the cache says to slot's question at this moment, without waiting. CACHE_WAITED: *flight is to be waited for. */
+/* What the cache says to slot's question at this moment. CACHE_WAITED: w waits from now on; NULL: it is to wait. */
 static int slot_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct weir_value **value,
-                    struct weir_cache_slot **flight) REQUIRES(cache_lock)
+                    struct cache_waiter *w) REQUIRES(cache_lock)
 {
     *value = cache_lookup(c, slot->key, slot->hash, slot->asker->loop->now_ns);
     if (*value)
         return CACHE_FOUND;
-    *flight = flight_find(c, slot->key, slot->hash);
-    if (*flight)
-        return flight_leads_to(*flight, slot->asker) ? WEIR_EDEADLK : CACHE_WAITED;
+    struct weir_cache_slot *flight = flight_find(c, slot->key, slot->hash);
+    if (flight)
+        return flight_join(c, flight, slot->asker, w);
     slot_begin(c, slot);
     return CACHE_COMPUTE;
 }
@@ -189,6 +212,7 @@ int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_a
     struct cache_waiter w = {.loop = asker->loop,
                              .fiber = asker->loop->fibers.current,
                              .message.fn = waiter_take,
+                             .asker = asker,
                              .mine = slot,
                              .nested = asker->current != NULL};
     list_init(&w.link);
@@ -196,14 +220,8 @@ int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_a
     bool ready = !asker->before_wait;
     int answer;
     for (;;) {
-        struct weir_cache_slot *flight;
         cache_lock_acquire(&c->lock);
-        answer = slot_ask(c, slot, value, &flight);
-        if (answer == CACHE_WAITED && ready) {
-            c->stats.waits++;
-            waiter_link(&w, flight);
-            asker_block(c, asker, &w);
-        }
+        answer = slot_ask(c, slot, value, ready ? &w : NULL);
         cache_lock_release(&c->lock);
         if (answer != CACHE_WAITED || ready)
             break;
@@ -216,7 +234,7 @@ int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_a
         return answer;
 
     bool answered;
-    int cut = waiter_wait(c, asker, &w, &answered);
+    int cut = waiter_wait(c, &w, &answered);
     *value = w.value;
     if (w.value)
         return CACHE_WAITED;
@@ -239,13 +257,13 @@ int cache_put(struct weir_cache_slot *slot, const void *data, size_t len)
 }
 
 /* Hands the value to all who wait, with a reference each. */
-static void slot_share(struct weir_cache_slot *slot, struct weir_value *value, struct list *answered)
-    REQUIRES(cache_lock)
+static void slot_share(struct weir_cache *c, struct weir_cache_slot *slot, struct weir_value *value,
+                       struct list *answered) REQUIRES(cache_lock)
 {
     struct list *l;
     while ((l = list_pop_front(&slot->waiters))) {
         value_ref(value);
-        waiter_answer(container_of(l, struct cache_waiter, link), value, answered);
+        waiter_answer(c, container_of(l, struct cache_waiter, link), value, answered);
     }
 }
 
@@ -258,16 +276,16 @@ static void slot_hand_over(struct weir_cache *c, struct weir_cache_slot *slot, s
         return;
     struct cache_waiter *first = container_of(l, struct cache_waiter, link);
     struct weir_cache_slot *heir = first->mine;
+    waiter_answer(c, first, NULL, answered); /* it waits no more: who waits for it closes no circle */
     heir->nested = slot->nested - first->nested;
     list_splice_back(&heir->waiters, &slot->waiters);
     if (heir->nested > 0) {
         list_for_each (at, &heir->waiters)
-            container_of(at, struct cache_waiter, link)->target = heir;
+            waiter_aim(c, container_of(at, struct cache_waiter, link), heir);
     }
     /* It starts after the key was removed, so its value may be kept, unless somebody else has begun meanwhile. */
     heir->forgotten = slot->forgotten && flight_find(c, heir->key, heir->hash);
     slot_begin(c, heir);
-    waiter_answer(first, NULL, answered);
 }
 
 /* A slot is the innermost of its request when it ends, unless its request is being cut. */
@@ -303,7 +321,7 @@ int cache_finish(struct weir_cache_slot *slot, int error, struct weir_value **va
         if (!slot->forgotten)
             cache_insert(c, e, slot->asker->loop->now_ns);
         *value = &e->value;
-        slot_share(slot, &e->value, &answered);
+        slot_share(c, slot, &e->value, &answered);
     }
     cache_lock_release(&c->lock);
     waiters_send(&answered);

@@ -69,8 +69,10 @@ struct weir_ctx {
     bool head_made;    /* response middleware has run */
     bool in_error;     /* the error hook is running or has failed */
     bool query_parsed, cookies_parsed;
-    int reply_error; /* of a one-call reply, answered by a page if the handler does not reply otherwise */
-    char *body;      /* by weir_body() */
+    bool memory_refused; /* the request's memory has been asked for in vain: a string that is NULL may come of that */
+    bool reply_broken;   /* a stream failed before its head was out: an error page takes its place */
+    int reply_error;     /* of a one-call reply, answered by a page if the handler does not reply otherwise */
+    char *body;          /* by weir_body() */
     size_t body_len;
     int body_error; /* of weir_body(), once it has read something */
 };
@@ -97,6 +99,12 @@ static inline struct fiber *context_fiber(weir_ctx *c)
     return c->web->loop->fibers.current;
 }
 
+/* What a call says of a string that is NULL: mostly it was to be made in memory that the request did not get. */
+static inline int context_null_error(const weir_ctx *c)
+{
+    return c->memory_refused ? WEIR_ENOMEM : WEIR_EINVAL;
+}
+
 /* Before a wait for something other than the connection: hands over what has been written. */
 void context_before_wait(weir_ctx *c);
 
@@ -111,5 +119,21 @@ int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args) WEIR
 
 /* Appends one line to the reply's head, replacing those of that name if asked to. Checks name and value. */
 int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool replace);
+
+/* Forgets a reply that has not been committed, for the page of an error to take its place. Fields that belong to the error
+ * stay; chosen: the handler chose the status, so that those that belong to it do, too, and not Retry-After alone. */
+void reply_reset(weir_ctx *c, int status, bool chosen);
+
+#define PAGE_MESSAGE_MAX 512 /* bytes of a message that are shown */
+
+/* The page that is sent where no error hook has made one: the status, and the message for people below it. */
+void reply_error_page(weir_ctx *c, int status, const char *message);
+
+/* The reply's head is out, and the rest cannot be made: counts and logs that; the connection is reset, so that nobody takes
+ * what was sent for all of it. */
+COLD void reply_break(weir_ctx *c, const char *why);
+
+/* Whether the reply has a Content-Type, by whatever call. */
+bool reply_has_type(const weir_ctx *c);
 
 #endif

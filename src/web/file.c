@@ -36,7 +36,7 @@ static int context_open(weir_ctx *c, const char *root, const char *path, struct 
 {
     *b = (struct beneath){.root = root, .path = path, .cached_only = true, .fd = -1};
     if (!root || !path)
-        return WEIR_EINVAL;
+        return context_null_error(c);
     int error = beneath_open(b);
     if (error == WEIR_EBUSY) {
         b->cached_only = false;
@@ -51,7 +51,7 @@ static int context_open(weir_ctx *c, const char *root, const char *path, struct 
 static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
 {
     int error = reply_add_field(c, SLICE("Last-Modified"), slice_of(date, DATE_LEN), true);
-    if (!error && !weir_response_header(c, "Content-Type"))
+    if (!error && !reply_has_type(c))
         c->x->reply.type = SLICE("application/octet-stream");
     return error;
 }
@@ -121,7 +121,7 @@ static int send_file_now(weir_ctx *c, const char *root, const char *path)
     if (x->reply.ended || x->sealing || x->body_sent > 0)
         return WEIR_EDONE;
     if (!root || !path)
-        return WEIR_EINVAL;
+        return context_null_error(c);
     int error = send_kept(c, root, path);
     if (error <= 0)
         return error;
@@ -141,8 +141,10 @@ static int send_file_now(weir_ctx *c, const char *root, const char *path)
 
 int weir_send_file(weir_ctx *c, const char *root, const char *path)
 {
-    c->reply_error = send_file_now(c, root, path);
-    return c->reply_error;
+    int error = send_file_now(c, root, path);
+    if (error != WEIR_EDONE) /* there is a reply, or one that has failed in another way */
+        c->reply_error = error;
+    return error;
 }
 
 /* ---- Read by hand ---- */
@@ -158,6 +160,7 @@ static void file_close_deferred(void *arg)
 int weir_file_open(weir_ctx *c, const char *root, const char *path, weir_file **file)
 {
     struct beneath b;
+    *file = NULL;
     struct weir_file *f = arena_alloc(&c->x->arena, sizeof *f);
     if (!f)
         return WEIR_ENOMEM;
@@ -172,7 +175,7 @@ int weir_file_open(weir_ctx *c, const char *root, const char *path, weir_file **
 
 int64_t weir_file_size(const weir_file *file)
 {
-    return file->size;
+    return file ? file->size : 0;
 }
 
 void weir_file_close(weir_ctx *c, weir_file *file)
@@ -210,7 +213,7 @@ static bool file_wait_free(struct weir_file *f)
 
 ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *buf, size_t len)
 {
-    if (f->fd < 0)
+    if (!f || f->fd < 0 || (!buf && len > 0))
         return WEIR_EINVAL;
     struct iovec part = {.iov_base = buf, .iov_len = len};
     ssize_t n = preadv2(f->fd, &part, 1, f->offset, RWF_NOWAIT);
@@ -248,6 +251,8 @@ static ssize_t file_fill(weir_ctx *c, struct weir_file *f)
 
 ssize_t weir_file_line(weir_ctx *c, weir_file *f, char *buf, size_t size)
 {
+    if (!f || !buf || size == 0)
+        return WEIR_EINVAL;
     size_t len = 0;
     int64_t start = f->offset - (int64_t)(f->buf_len - f->buf_pos);
     for (;;) {

@@ -4,29 +4,11 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
-#include "http/status.h"
 #include "web/context.h"
 
 #include <stdio.h>
 
 /* ---- Error pages ---- */
-
-static void reply_reset(weir_ctx *c)
-{
-    struct exchange *x = c->x;
-    x->ops->discard(x);
-    x->reply.fields = NULL;
-    x->reply.last = &x->reply.fields;
-    x->reply.type = slice_of(NULL, 0);
-    x->reply.length = REPLY_LENGTH_UNKNOWN;
-    x->reply.ended = false;
-}
-
-static void default_page(weir_ctx *c, int status)
-{
-    struct slice reason = status_reason(status);
-    weir_reply_printf(c, "text/plain; charset=utf-8", "%d %.*s\n", status, (int)reason.len, reason.data);
-}
 
 void context_error_page(weir_ctx *c, int status, const char *message)
 {
@@ -38,7 +20,7 @@ void context_error_page(weir_ctx *c, int status, const char *message)
         hook(c, status, message);
     }
     if (!x->reply.ended && x->body_sent == 0 && !x->committed)
-        default_page(c, x->reply.status);
+        reply_error_page(c, x->reply.status, message);
 }
 
 int weir_reply_error(weir_ctx *c, int status, const char *message)
@@ -47,8 +29,10 @@ int weir_reply_error(weir_ctx *c, int status, const char *message)
         return WEIR_ECOMMITTED;
     if (c->x->reply.ended || c->x->body_sent > 0)
         return WEIR_EDONE;
-    if (status < 400 || status > 599)
+    if (status < 400 || status > 599) {
+        c->reply_error = WEIR_EINVAL;
         return WEIR_EINVAL;
+    }
     context_error_page(c, status, message ? message : "");
     return 0;
 }
@@ -124,13 +108,18 @@ void weir_end(weir_ctx *c)
     c->ended = true;
 }
 
-/* A one-call reply failed and the handler left it at that. */
+/* A reply failed: if the handler left it at that, there is a page. */
 static COLD void answer_error(weir_ctx *c)
 {
+    const struct exchange *x = c->x;
+    if (x->committed || (!c->reply_broken && (x->reply.ended || x->body_sent > 0)))
+        return;
     int status = c->reply_error == WEIR_ENOENT   ? 404
                  : c->reply_error == WEIR_EACCES ? 403
                  : c->reply_error == WEIR_ENOMEM ? 503
                                                  : 500;
+    if (c->reply_broken)
+        reply_reset(c, status, false);
     context_error_page(c, status, weir_strerror(c->reply_error));
 }
 
@@ -150,7 +139,8 @@ static weir_ctx *context_begin(struct exchange *x)
     c->around = 0;
     c->fail_status = 0;
     c->fail_message = "";
-    c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = false;
+    c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = c->memory_refused =
+        c->reply_broken = false;
     c->reply_error = 0;
     c->body = NULL;
     c->body_error = 0;
@@ -274,7 +264,7 @@ static bool web_handle(struct exchange *x)
         context_apply_settings(c);
         chain_run(c);
     }
-    if (unlikely(c->reply_error) && !x->reply.ended && !x->committed && x->body_sent == 0)
+    if (unlikely(c->reply_error))
         answer_error(c);
     return true;
 }
@@ -299,10 +289,13 @@ static void web_resume(struct exchange *x)
     if (c->fail_status == 0 && x->refusal != REFUSAL_NONE && !x->committed && !x->gone)
         return; /* web_replace() follows */
     if (c->fail_status == 0 || x->committed || x->gone) {
-        x->ops->abort(x);
+        if (c->fail_status == 0 || x->gone)
+            x->ops->abort(x);
+        else
+            reply_break(c, c->fail_message);
         return;
     }
-    reply_reset(c);
+    reply_reset(c, c->fail_status, true);
     context_error_page(c, c->fail_status, c->fail_message);
 }
 
@@ -310,9 +303,9 @@ static void web_replace(struct exchange *x)
 {
     weir_ctx *c = x->context;
     const struct refusal_info *info = &refusal_infos[x->refusal];
-    reply_reset(c);
+    reply_reset(c, info->status, false);
     x->reply.close = true;
-    if (info->status == 503)
+    if (info->status == 503 && !x->reply.fields) /* what has stayed is a Retry-After */
         (void)reply_add_field(c, SLICE("Retry-After"), SLICE("1"), true);
     context_error_page(c, info->status, info->text);
 }
@@ -326,6 +319,8 @@ static void web_before_head(struct exchange *x)
     const struct handler_list *response = &c->chain->response;
     for (size_t i = 0; i < response->count; i++)
         response->items[i](c);
+    if (unlikely(c->reply_error) && !x->sealing)
+        answer_error(c); /* of a reply that was to be made by one of them */
 }
 
 static void web_ended(struct exchange *x)
@@ -370,8 +365,11 @@ void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    char text[256];
-    vsnprintf(text, sizeof text, fmt, args);
+    char text[PAGE_MESSAGE_MAX + 2]; /* one more, to show that it was longer */
+    if (fmt)
+        vsnprintf(text, sizeof text, fmt, args);
+    else
+        text[0] = '\0';
     va_end(args);
     const char *copy = arena_copy(&c->x->arena, slice_from(text));
     c->fail_status = status >= 400 && status <= 599 ? status : 500;

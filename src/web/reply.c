@@ -46,6 +46,44 @@ static void reply_remove(struct reply *r, struct slice name)
         r->last = &(*r->last)->next;
 }
 
+/*
+ * What belongs to an error and not to the reply that its handler was about to make (RFC 9110 sections 10 and 11, 15.5.16,
+ * 15.5.17 and 15.5.22). The page of an error keeps it.
+ */
+static bool field_survives(struct slice name, int status, bool chosen)
+{
+    static const struct {
+        const char *name;
+        int status; /* of the only error that it belongs to; 0: any */
+    } known[] = {{"WWW-Authenticate", 0}, {"Proxy-Authenticate", 0}, {"Allow", 0},    {"Location", 0},
+                 {"Content-Range", 416},  {"Upgrade", 426},          {"Accept", 415}, {"Accept-Encoding", 415},
+                 {"Accept-Patch", 415},   {"Accept-Post", 415}};
+    if (slice_equal_nocase(name, SLICE("Retry-After")))
+        return true;
+    for (size_t i = 0; chosen && i < sizeof known / sizeof *known; i++)
+        if (slice_equal_nocase(name, slice_from(known[i].name)))
+            return known[i].status == 0 || known[i].status == status;
+    return false;
+}
+
+void reply_reset(weir_ctx *c, int status, bool chosen)
+{
+    struct exchange *x = c->x;
+    struct reply *r = &x->reply;
+    x->ops->discard(x);
+    r->last = &r->fields;
+    for (struct reply_field *f = r->fields; f; f = f->next) {
+        if (!field_survives(field_name(f), status, chosen))
+            continue;
+        *r->last = f;
+        r->last = &f->next;
+    }
+    *r->last = NULL;
+    r->type = slice_of(NULL, 0);
+    r->length = REPLY_LENGTH_UNKNOWN;
+    r->ended = false;
+}
+
 static bool all_of(struct slice text, enum scan_class class)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -88,12 +126,16 @@ int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool rep
         x->reply.close = true;
         return 0;
     }
-    if (replace && x->reply.fields)
-        reply_remove(&x->reply, name);
     size_t len = name.len + value.len + 4;
     struct reply_field *f = arena_alloc(&x->arena, sizeof *f + len);
     if (!f)
         return WEIR_ENOMEM;
+    if (name.len == 12 && slice_equal_nocase(name, SLICE("Content-Type"))) {
+        x->reply.type = slice_of(NULL, 0);
+        replace = true; /* there is one (RFC 9110 section 8.3): a second line would be read in two ways */
+    }
+    if (replace && x->reply.fields)
+        reply_remove(&x->reply, name);
     char *line = (char *)(f + 1);
     memcpy(line, name.data, name.len);
     memcpy(line + name.len, ": ", 2);
@@ -108,12 +150,12 @@ int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool rep
 
 int weir_set_header(weir_ctx *c, const char *name, const char *value)
 {
-    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), true) : WEIR_EINVAL;
+    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), true) : context_null_error(c);
 }
 
 int weir_add_header(weir_ctx *c, const char *name, const char *value)
 {
-    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), false) : WEIR_EINVAL;
+    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), false) : context_null_error(c);
 }
 
 int weir_remove_header(weir_ctx *c, const char *name)
@@ -121,11 +163,21 @@ int weir_remove_header(weir_ctx *c, const char *name)
     if (c->x->committed)
         return WEIR_ECOMMITTED;
     if (!name)
-        return WEIR_EINVAL;
+        return context_null_error(c);
     reply_remove(&c->x->reply, slice_from(name));
     if (strcasecmp(name, "Content-Type") == 0)
         c->x->reply.type = slice_of(NULL, 0);
     return 0;
+}
+
+bool reply_has_type(const weir_ctx *c)
+{
+    if (c->x->reply.type.len)
+        return true;
+    for (const struct reply_field *f = c->x->reply.fields; f; f = f->next)
+        if (slice_equal_nocase(field_name(f), SLICE("Content-Type")))
+            return true;
+    return false;
 }
 
 const char *weir_response_header(weir_ctx *c, const char *name)
@@ -181,6 +233,17 @@ static COLD int reply_failed(weir_ctx *c, int error)
     return error;
 }
 
+/* A reply was to be made of a string or a value that is NULL. */
+static COLD int reply_null(weir_ctx *c)
+{
+    int error = reply_allowed(c->x);
+    if (error)
+        return error;
+    error = context_null_error(c);
+    log_warn(c->web->loop->log, "%s: a reply was given NULL (%s)", weir_route_pattern(c), weir_strerror(error));
+    return reply_failed(c, error);
+}
+
 /* Whether a final reply may be made; sets its type. */
 static int reply_begin(weir_ctx *c, const char *type)
 {
@@ -226,13 +289,20 @@ static inline int reply_begin_static(weir_ctx *c, const char *type)
     return 0;
 }
 
+void reply_break(weir_ctx *c, const char *why)
+{
+    log_warn(c->web->loop->log, "%s: a reply was broken off (%s)", weir_route_pattern(c), why);
+    http_refused(c->x->http, REFUSAL_BROKEN_REPLY, why);
+    c->x->ops->abort(c->x);
+}
+
 /* The reply is final; or, if it could not be made and nothing has been sent, there is none yet. */
 static int reply_end(weir_ctx *c, int error)
 {
     struct reply *r = &c->x->reply;
     r->ended = !error || c->x->committed;
     if (error && c->x->committed && !c->x->gone && error != WEIR_EDONE)
-        c->x->ops->abort(c->x); /* a part of it may be out: it must not look like all of it */
+        reply_break(c, weir_strerror(error)); /* a part of it may be out */
     if (!r->ended) {
         r->length = REPLY_LENGTH_UNKNOWN;
         c->reply_error = error;
@@ -251,24 +321,62 @@ static int reply_copy(weir_ctx *c, const void *data, size_t len)
 
 int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
 {
+    if (unlikely(!data) && len > 0)
+        return reply_null(c);
     int error = reply_begin(c, type);
     return error ? error : reply_copy(c, data, len);
 }
 
 int weir_reply_text(weir_ctx *c, const char *text)
 {
+    if (unlikely(!text))
+        return reply_null(c);
     int error = reply_begin_static(c, "text/plain; charset=utf-8");
     return error ? error : reply_copy(c, text, strlen(text));
 }
 
 int weir_reply_json(weir_ctx *c, const char *json)
 {
+    if (unlikely(!json))
+        return reply_null(c);
     int error = reply_begin_static(c, "application/json");
     return error ? error : reply_copy(c, json, strlen(json));
 }
 
+/* Copies a message for people as one line: a control character in it is a space. Returns behind it. */
+static char *put_message(char *to, const char *message)
+{
+    size_t len = strnlen(message, PAGE_MESSAGE_MAX + 1);
+    if (len > PAGE_MESSAGE_MAX) {
+        len = PAGE_MESSAGE_MAX;
+        while (len > 0 && ((unsigned char)message[len] & 0xc0) == 0x80)
+            len--; /* not within a character */
+    }
+    for (size_t i = 0; i < len; i++)
+        *to++ = (unsigned char)message[i] < 0x20 || message[i] == 0x7f ? ' ' : message[i];
+    return to;
+}
+
+/* Takes none of the request's memory, which may be what has run out. */
+void reply_error_page(weir_ctx *c, int status, const char *message)
+{
+    struct slice reason = status_reason(status);
+    char page[PAGE_MESSAGE_MAX + 64];
+    if (reply_begin_static(c, "text/plain; charset=utf-8") != 0)
+        return;
+    char *end =
+        page + snprintf(page, sizeof page - PAGE_MESSAGE_MAX - 1, "%d %.*s\n", status, (int)reason.len, reason.data);
+    if (*message) {
+        end = put_message(end, message);
+        *end++ = '\n';
+    }
+    (void)reply_copy(c, page, (size_t)(end - page));
+}
+
 int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len)
 {
+    if (unlikely(!data) && len > 0)
+        return reply_null(c);
     int error = reply_begin_static(c, type);
     if (error)
         return error;
@@ -281,7 +389,7 @@ int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t le
 
 int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
 {
-    int error = value ? reply_begin(c, type) : WEIR_EINVAL;
+    int error = value ? reply_begin(c, type) : reply_null(c);
     if (error)
         return error;
     struct weir_value *shared = (struct weir_value *)(uintptr_t)value;
@@ -299,7 +407,7 @@ int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
 
 int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
 {
-    int error = reply_begin(c, type);
+    int error = fmt ? reply_begin(c, type) : reply_null(c);
     if (error)
         return error;
     va_list args;
@@ -311,7 +419,7 @@ int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
 
 int weir_redirect(weir_ctx *c, int status, const char *location)
 {
-    int error = reply_begin(c, NULL);
+    int error = location ? reply_begin(c, NULL) : reply_null(c);
     if (error)
         return error;
     if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)

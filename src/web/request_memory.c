@@ -8,13 +8,23 @@
 
 #include <stdio.h>
 
+static inline void *request_alloc(weir_ctx *c, size_t size)
+{
+    void *p = arena_alloc(&c->x->arena, size);
+    if (unlikely(!p))
+        c->memory_refused = true;
+    return p;
+}
+
 void *weir_alloc(weir_ctx *c, size_t size)
 {
-    return arena_alloc(&c->x->arena, size);
+    return request_alloc(c, size);
 }
 
 char *weir_sprintf(weir_ctx *c, const char *fmt, ...)
 {
+    if (!fmt)
+        return NULL;
     va_list args;
     va_start(args, fmt);
     char probe[1];
@@ -22,7 +32,7 @@ char *weir_sprintf(weir_ctx *c, const char *fmt, ...)
     va_copy(again, args);
     int len = vsnprintf(probe, sizeof probe, fmt, again);
     va_end(again);
-    char *text = len < 0 ? NULL : arena_alloc(&c->x->arena, (size_t)len + 1);
+    char *text = len < 0 ? NULL : request_alloc(c, (size_t)len + 1);
     if (text)
         vsnprintf(text, (size_t)len + 1, fmt, args);
     va_end(args);
@@ -31,7 +41,12 @@ char *weir_sprintf(weir_ctx *c, const char *fmt, ...)
 
 const char *weir_json_string(weir_ctx *c, const char *text)
 {
-    return text ? json_string(slice_from(text), &c->x->arena) : "null";
+    if (!text)
+        return "null";
+    const char *quoted = json_string(slice_from(text), &c->x->arena);
+    if (unlikely(!quoted))
+        c->memory_refused = true;
+    return quoted;
 }
 
 void *weir_attribute_find(weir_ctx *c, const weir_attribute_key *key)
@@ -47,7 +62,7 @@ void *weir_attribute(weir_ctx *c, const weir_attribute_key *key)
     void *value = weir_attribute_find(c, key);
     if (value)
         return value;
-    struct attribute *a = arena_alloc(&c->x->arena, sizeof *a + key->size);
+    struct attribute *a = request_alloc(c, sizeof *a + key->size);
     if (!a)
         return NULL;
     a->next = c->attributes;

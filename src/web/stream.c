@@ -3,6 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/log.h"
 #include "web/context.h"
 
 #include <stdio.h>
@@ -97,14 +98,42 @@ int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len)
 
 /* ---- The reply's body ---- */
 
+/*
+ * What was to be written is missing, and not because the client has gone: whatever the handler still does, this reply must
+ * not look whole. One that is out is broken off; else nothing more is taken, and an error page is made of it.
+ */
+static COLD int stream_failed(weir_ctx *c, int error)
+{
+    struct exchange *x = c->x;
+    if (x->gone || error == WEIR_EDONE)
+        return error;
+    if (x->reply.ended || x->sealing || (x->committed && x->bodyless))
+        return WEIR_EDONE;
+    if (error == WEIR_ETOOBIG && x->reply.length >= 0)
+        return error; /* more than was announced: what was may be whole, and is counted at the end */
+    if (x->committed) {
+        reply_break(c, weir_strerror(error));
+        return error;
+    }
+    log_warn(c->web->loop->log, "%s: a reply could not be written (%s)", weir_route_pattern(c), weir_strerror(error));
+    x->ops->discard(x);
+    x->reply.ended = c->reply_broken = true;
+    c->reply_error = error;
+    return error;
+}
+
 int weir_write(weir_ctx *c, const void *data, size_t len)
 {
-    return c->x->ops->write(c->x, data, len);
+    if (unlikely(!data) && len > 0)
+        return stream_failed(c, context_null_error(c));
+    int error = c->x->ops->write(c->x, data, len);
+    return likely(!error) ? 0 : stream_failed(c, error);
 }
 
 int weir_flush(weir_ctx *c)
 {
-    return c->x->ops->flush(c->x);
+    int error = c->x->ops->flush(c->x);
+    return likely(!error) ? 0 : stream_failed(c, error);
 }
 
 /* Longer than the output's region has room for: formatted into the request's memory, which is given back afterwards. */
@@ -156,7 +185,8 @@ int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args)
 
 int weir_vprintf(weir_ctx *c, const char *fmt, va_list args)
 {
-    return context_vprintf(c, false, fmt, args);
+    int error = fmt ? context_vprintf(c, false, fmt, args) : context_null_error(c);
+    return likely(!error) ? 0 : stream_failed(c, error);
 }
 
 int weir_printf(weir_ctx *c, const char *fmt, ...)

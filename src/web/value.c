@@ -21,10 +21,10 @@ void value_unref(struct weir_value *v)
 
 const void *weir_value_data(const weir_value *v)
 {
-    return value_data(v);
+    return v ? value_data(v) : NULL;
 }
 
 size_t weir_value_size(const weir_value *v)
 {
-    return value_size(v);
+    return v ? value_size(v) : 0;
 }

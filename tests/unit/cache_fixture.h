@@ -23,6 +23,7 @@
 
 struct fixture {
     struct memory memory;
+    struct cache_waits waits;
     struct weir_cache *cache;
     struct loop loop; /* only its time is read */
     bool fail;        /* memory refuses everything */
@@ -49,7 +50,8 @@ static inline int fixture_open(void **state)
     memory_init(&f->memory, 0);
     f->memory.fault = fixture_fault;
     f->memory.fault_arg = f;
-    f->cache = cache_new(&f->memory, &(weir_cache_config){.name = "test", .max_bytes = TEST_BYTES});
+    cache_waits_init(&f->waits);
+    f->cache = cache_new(&f->memory, &f->waits, &(weir_cache_config){.name = "test", .max_bytes = TEST_BYTES});
     assert_non_null(f->cache);
     *state = f;
     return 0;
@@ -59,6 +61,7 @@ static inline int fixture_close(void **state)
 {
     struct fixture *f = *state;
     cache_free(f->cache);
+    cache_waits_done(&f->waits);
     assert_true(counter_read(&f->memory.granted) == 0);
     memory_done(&f->memory);
     free(f);

@@ -293,7 +293,7 @@ static void test_expiry(void **state)
 {
     struct fixture *f = *state;
     weir_cache_config config = {.ttl_ms = 100};
-    struct weir_cache *c = cache_new(&f->memory, &config);
+    struct weir_cache *c = cache_new(&f->memory, &f->waits, &config);
     cache_free(f->cache);
     f->cache = c;
     f->loop.now_ns = 5000000000u;
@@ -366,12 +366,12 @@ static void test_remove_in_flight(void **state)
 static void test_new_refused(void **state)
 {
     struct fixture *f = *state;
-    assert_null(cache_new(&f->memory, &(weir_cache_config){.max_bytes = 1000}));
-    assert_null(cache_new(&f->memory, &(weir_cache_config){.ttl_ms = -5}));
+    assert_null(cache_new(&f->memory, &f->waits, &(weir_cache_config){.max_bytes = 1000}));
+    assert_null(cache_new(&f->memory, &f->waits, &(weir_cache_config){.ttl_ms = -5}));
     f->fail = true;
-    assert_null(cache_new(&f->memory, NULL));
+    assert_null(cache_new(&f->memory, &f->waits, NULL));
     f->fail = false;
-    struct weir_cache *c = cache_new(&f->memory, NULL);
+    struct weir_cache *c = cache_new(&f->memory, &f->waits, NULL);
     assert_non_null(c);
     assert_string_equal(c->account.name, "cache");
     cache_free(c);

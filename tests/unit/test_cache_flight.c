@@ -331,6 +331,110 @@ static void test_circle(void **state)
     assert_int_equal(jobs[0].result, 0);
 }
 
+/* As many caches as askers: each computes a key of the same name in its own, and for it asks for the next one's. */
+#define RING_MAX 3
+static struct weir_cache *ring[RING_MAX];
+static int ring_size;
+
+static void ask_ring(struct job *job)
+{
+    struct weir_cache_slot slot = {0}, inner = {0};
+    struct weir_value *v, *part;
+    if (cache_ask(ring[job->number], &slot, &job->asker, SLICE("key"), &v) != CACHE_COMPUTE)
+        return;
+    job_park(job);
+    job->answer = cache_ask(ring[(job->number + 1) % ring_size], &inner, &job->asker, SLICE("key"), &part);
+    if (job->answer == CACHE_COMPUTE)
+        job->result = cache_put(&inner, "made", 4) + cache_finish(&inner, 0, &part);
+    int error = part ? cache_put(&slot, value_data(part), value_size(part)) : job->answer;
+    job->result = cache_finish(&slot, error, &v);
+    value_unref(part);
+    value_unref(v);
+}
+
+static void ring_open(struct fixture *f, int size)
+{
+    ring_size = size;
+    for (int i = 0; i < size; i++) {
+        ring[i] = cache_new(&f->memory, &f->waits, &(weir_cache_config){.name = "ring"});
+        assert_non_null(ring[i]);
+    }
+}
+
+static void ring_close(void)
+{
+    for (int i = 0; i < ring_size; i++)
+        cache_free(ring[i]);
+}
+
+static void await_ring_wait(int i)
+{
+    weir_cache_stats stats;
+    do {
+        pause_briefly();
+        cache_stats_read(ring[i], &stats);
+    } while (stats.waits == 0);
+}
+
+/* The last one would close the circle and is refused; the others get what they wait for. */
+static void circle_of_caches(struct fixture *f, int size)
+{
+    static struct job jobs[RING_MAX];
+    ring_open(f, size);
+    for (int i = 0; i < size; i++) {
+        job_start(&jobs[i], i % WORKERS, ask_ring, i);
+        job_await_parked(&jobs[i]);
+    }
+    for (int i = 0; i < size; i++) {
+        job_open(&jobs[i], 0);
+        if (i < size - 1)
+            await_ring_wait((i + 1) % size);
+    }
+    for (int i = 0; i < size; i++)
+        job_await_end(&jobs[i]);
+    assert_int_equal(jobs[size - 1].answer, WEIR_EDEADLK);
+    assert_int_equal(jobs[size - 1].result, WEIR_EDEADLK);
+    for (int i = 0; i < size - 1; i++) {
+        assert_int_equal(jobs[i].answer, i == size - 2 ? CACHE_COMPUTE : CACHE_WAITED);
+        assert_int_equal(jobs[i].result, 0);
+    }
+    ring_close();
+}
+
+static void test_circle_of_two_caches(void **state)
+{
+    circle_of_caches(*state, 2);
+}
+
+static void test_circle_of_three_caches(void **state)
+{
+    circle_of_caches(*state, 3);
+}
+
+/* Within its own computation, by way of another cache: nobody else is there to wait for. */
+static void ask_itself(struct job *job)
+{
+    struct weir_cache_slot outer = {0}, middle = {0}, inner = {0};
+    struct weir_value *v;
+    if (cache_ask(ring[0], &outer, &job->asker, SLICE("key"), &v) != CACHE_COMPUTE ||
+        cache_ask(ring[1], &middle, &job->asker, SLICE("key"), &v) != CACHE_COMPUTE)
+        return;
+    job->answer = cache_ask(ring[0], &inner, &job->asker, SLICE("key"), &v);
+    job->result = cache_finish(&middle, WEIR_EIO, &v);
+    job->result += cache_finish(&outer, WEIR_EIO, &v);
+}
+
+static void test_circle_of_one(void **state)
+{
+    static struct job job;
+    ring_open(*state, 2);
+    job_start(&job, 0, ask_itself, 0);
+    job_await_end(&job);
+    assert_int_equal(job.answer, WEIR_EDEADLK);
+    assert_int_equal(job.result, 2 * WEIR_EIO);
+    ring_close();
+}
+
 /* ---- Everything at once */
 
 #define STORM_KEYS 120
@@ -342,7 +446,13 @@ static void test_circle(void **state)
 #define STORM_ROUNDS 10000
 #endif
 
-static _Atomic int storm_wrong, storm_cuts;
+static _Atomic int storm_wrong, storm_cuts, storm_circles;
+
+/* Two caches, so that who waits for whom leads from one to the other and back. */
+static struct weir_cache *storm_cache(int key)
+{
+    return key % 4 == 1 ? ring[0] : cache;
+}
 
 static void storm_check(const struct weir_value *v, int key)
 {
@@ -385,12 +495,15 @@ static void storm_cut(struct worker *w)
 static void storm_ask(struct job *job, int key, int depth)
 {
     struct worker *w = job->worker;
+    struct weir_cache *of = storm_cache(key);
     char name[16];
     snprintf(name, sizeof name, "%d", key);
-    struct weir_value *v = cache_find(cache, slice_from(name), w->loop.now_ns);
+    struct weir_value *v = cache_find(of, slice_from(name), w->loop.now_ns);
     if (!v) {
         struct weir_cache_slot slot = {0};
-        int answer = cache_ask(cache, &slot, &job->asker, slice_from(name), &v);
+        int answer = cache_ask(of, &slot, &job->asker, slice_from(name), &v);
+        if (answer == WEIR_EDEADLK)
+            atomic_fetch_add(&storm_circles, 1);
         if (answer == WEIR_ECLOSED)
             atomic_fetch_add(&storm_cuts, 1);
         if (answer == CACHE_COMPUTE) {
@@ -428,7 +541,7 @@ static void storm(struct job *job)
         if (dice % 7 == 0) {
             char name[16];
             snprintf(name, sizeof name, "%d", key);
-            cache_remove(cache, slice_from(name));
+            cache_remove(storm_cache(key), slice_from(name));
         }
         fiber_yield(&w->loop.fibers);
     }
@@ -439,6 +552,7 @@ static void test_storm(void **state)
 {
     struct fixture *f = *state;
     static struct job jobs[STORM_JOBS];
+    ring_open(f, 1);
     for (int i = 0; i < STORM_JOBS; i++)
         job_start(&jobs[i], i % WORKERS, storm, i);
     for (int i = 0; i < STORM_JOBS; i++) {
@@ -452,12 +566,13 @@ static void test_storm(void **state)
     printf("hits %llu, misses %llu, waits %llu, cuts %d, evictions %llu, failures %llu\n",
            (unsigned long long)stats.hits, (unsigned long long)stats.misses, (unsigned long long)stats.waits,
            atomic_load(&storm_cuts), (unsigned long long)stats.evictions, (unsigned long long)stats.failures);
-    assert_true(atomic_load(&storm_cuts) > 0 && stats.hits > 0 && stats.waits > 0 && stats.failures > 0 &&
-                stats.evictions > 0);
+    assert_true(atomic_load(&storm_cuts) > 0 && atomic_load(&storm_circles) > 0 && stats.hits > 0 && stats.waits > 0 &&
+                stats.failures > 0 && stats.evictions > 0);
     cache_lock_acquire(&cache->lock);
     for (int i = 0; i < CACHE_FLIGHT_BUCKETS; i++)
         assert_null(cache->flights[i]);
     cache_lock_release(&cache->lock);
+    ring_close();
 }
 
 #define FLIGHT_TEST(test) cmocka_unit_test_setup_teardown(test, workers_open, workers_close)
@@ -465,8 +580,10 @@ static void test_storm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FLIGHT_TEST(test_one_computation), FLIGHT_TEST(test_take_over), FLIGHT_TEST(test_cut_waiter),
-        FLIGHT_TEST(test_circle),          FLIGHT_TEST(test_storm),
+        FLIGHT_TEST(test_one_computation),      FLIGHT_TEST(test_take_over),
+        FLIGHT_TEST(test_cut_waiter),           FLIGHT_TEST(test_circle),
+        FLIGHT_TEST(test_circle_of_two_caches), FLIGHT_TEST(test_circle_of_three_caches),
+        FLIGHT_TEST(test_circle_of_one),        FLIGHT_TEST(test_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

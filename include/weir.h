@@ -358,10 +358,10 @@ WEIR_API void weir_end(weir_ctx *c);
 /* What holds for the requests of a group in place of the server's settings. Zero: as in the group around it, and in the
  * outermost as weir_config says. */
 typedef struct weir_group_settings {
-    int64_t
-        max_body; /* bytes of a request's body, WEIR_OFF: any; a longer one, announced or sent, is refused with 413 */
+    int64_t max_body;       /* bytes of a request's body; WEIR_OFF: any; one announced or sent beyond it: 413 */
     size_t request_memory;  /* most that weir_alloc() gives a request of the group's routes; 4 KiB..1 MiB */
     int handler_timeout_ms; /* WEIR_OFF: no limit, whatever is around it. Counted from the handler's start; 503 */
+    int stop_ends_waits;    /* WEIR_ON: as if each handler began with weir_stop_ends_waits(c, true); WEIR_OFF */
     size_t body_memory;     /* most that weir_body() reads into memory beside the request's; see there */
 } weir_group_settings;
 

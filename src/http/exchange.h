@@ -33,10 +33,11 @@ enum { REPLY_LENGTH_UNKNOWN = -1 };
 /* The reply's head as the web floor made it. */
 struct reply {
     int status;
-    bool close;        /* close the connection after it */
-    bool ended;        /* the body is complete as it is: a final reply was made */
-    int64_t length;    /* announced by the handler, or REPLY_LENGTH_UNKNOWN */
-    struct slice type; /* Content-Type of a one-call reply; empty: none */
+    bool close;           /* close the connection after it */
+    bool ended;           /* the body is complete as it is: a final reply was made */
+    uint16_t status_then; /* when the request was refused */
+    int64_t length;       /* announced by the handler, or REPLY_LENGTH_UNKNOWN */
+    struct slice type;    /* Content-Type of a one-call reply; empty: none */
     struct reply_field *fields, **last;
     /* Called when the reply has been sent, or failed. NULL: none. */
     void (*on_sent)(void *arg, int error, uint64_t bytes);
@@ -110,7 +111,6 @@ struct exchange {
     bool counted;         /* it is among its class's sets */
     uint8_t untold;       /* enum exchange_news: what the handler wants to know and no wait has told it yet */
     uint8_t waiting;      /* enum exchange_wait */
-    uint16_t status_then; /* of the reply, when the request was refused */
     /* What a request begins without, in one word. */
     bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */
     bool committed;        /* the head is in the output */

@@ -32,6 +32,7 @@ static int settings_check(const weir_group *g, const weir_group_settings *s)
         {"max_body", s->max_body, 1, INT64_MAX, true},
         {"request_memory", (int64_t)s->request_memory, REQUEST_MEMORY_MIN, REQUEST_MEMORY_MAX, false},
         {"handler_timeout_ms", s->handler_timeout_ms, 1, TIMEOUT_MAX_MS, true},
+        {"stop_ends_waits", s->stop_ends_waits, 1, 1, true},
         {"body_memory", (int64_t)s->body_memory, BODY_MEMORY_MIN, BODY_MEMORY_MAX, false},
     };
     int error = 0;
@@ -55,6 +56,8 @@ static void settings_complete_by(weir_group_settings *s, const weir_group_settin
         s->request_memory = from->request_memory;
     if (s->handler_timeout_ms == 0)
         s->handler_timeout_ms = from->handler_timeout_ms;
+    if (s->stop_ends_waits == 0)
+        s->stop_ends_waits = from->stop_ends_waits;
     if (s->body_memory == 0)
         s->body_memory = from->body_memory;
 }

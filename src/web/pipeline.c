@@ -152,21 +152,20 @@ static void context_use_group(weir_ctx *c, const weir_group *g)
     c->chain = g->plain ? NULL : &g->chain;
 }
 
+/* An announced length beyond what the group allows is refused before anything of the body is asked for; web_replace() makes the page. */
 static void handle_long_body(weir_ctx *c)
 {
-    (void)c; /* web_replace() makes the page */
+    exchange_refuse(c->x, REFUSAL_BODY, NULL);
 }
 
-/* What the group allows counts; an announced length beyond it is refused before anything of the body is asked for. */
+/* What the group allows counts. */
 static void context_limit_body(weir_ctx *c, const weir_group *g)
 {
     struct exchange *x = c->x;
     if (g->settings.max_body != 0)
         x->body_limit = g->settings.max_body < 0 ? INT64_MAX : g->settings.max_body;
-    if (x->body_length <= x->body_limit)
-        return;
-    exchange_refuse(x, REFUSAL_BODY, NULL);
-    c->handler = handle_long_body;
+    if (x->body_length > x->body_limit)
+        c->handler = handle_long_body;
 }
 
 /* No route matches: the middleware of the group whose prefix and host do. */
@@ -233,10 +232,10 @@ static void context_route(weir_ctx *c)
     }
 }
 
-/* NULL where no route was found: such a request does not wait. */
+/* NULL where no route was found, or its body is too long: such a request does not wait. */
 static struct admission_class *context_class(weir_ctx *c)
 {
-    struct route *route = c->match.pattern ? c->match.value : NULL;
+    struct route *route = c->match.pattern && c->handler != handle_long_body ? c->match.value : NULL;
     return route ? &route->admission : NULL;
 }
 
@@ -245,6 +244,8 @@ static COLD void context_apply_settings(weir_ctx *c)
 {
     const weir_group *g = container_of(c->chain, const weir_group, chain);
     const struct admission_class *class = context_class(c);
+    if (g->settings.stop_ends_waits != 0)
+        weir_stop_ends_waits(c, g->settings.stop_ends_waits == WEIR_ON);
     if (g->settings.handler_timeout_ms != 0)
         exchange_limit_time(c->x, g->settings.handler_timeout_ms);
     if (g->settings.request_memory != 0 && class)

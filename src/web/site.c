@@ -318,7 +318,8 @@ static int group_seal(struct site *s, weir_group *g)
     int error = chain_build(s, &g->chain, g);
     group_inherit(g); /* parents are sealed first */
     g->plain = g->chain.request.count + g->chain.around.count + g->chain.response.count == 0 &&
-               g->settings.request_memory == 0 && g->settings.handler_timeout_ms == 0 && g->settings.body_memory == 0;
+               g->settings.request_memory == 0 && g->settings.handler_timeout_ms == 0 &&
+               g->settings.stop_ends_waits == 0 && g->settings.body_memory == 0;
     return error;
 }
 

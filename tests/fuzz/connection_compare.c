@@ -179,7 +179,7 @@ static bool take_continue(const struct model_reply *r, struct slice *output, boo
 static void check_rest(const struct model *m, struct slice output, bool ended, bool whole, char *data)
 {
     if (output.len > 0) {
-        struct model_reply r = {.end = MODEL_CLOSED_TOLD, .page = true};
+        struct model_reply r = {.end = MODEL_CLOSED_TOLD, .page = true, .to_head = m->rest_to_head};
         struct seen s;
         read_reply(&s, output, &r, ended, data);
         FUZZ_CHECK(m->may_refuse[0] && (s.whole || !whole));

@@ -469,7 +469,7 @@ static void refuse_head(struct model *m, const uint32_t *statuses, size_t size)
 {
     FUZZ_CHECK(m->count < MODEL_REPLIES);
     struct model_reply *r = &m->replies[m->count++];
-    *r = (struct model_reply){.end = MODEL_CLOSED_TOLD, .page = true};
+    *r = (struct model_reply){.end = MODEL_CLOSED_TOLD, .page = true, .to_head = m->rest_to_head};
     memcpy(r->statuses, statuses, size);
     m->ended = true;
 }
@@ -481,6 +481,7 @@ void model_run(struct model *m, struct slice input, enum model_side side)
     m->text_len = 0;
     m->ended = false;
     memset(m->may_refuse, 0, sizeof m->may_refuse);
+    m->rest_to_head = false;
     for (size_t at = 0;;) {
         size_t left = input.len - at;
         struct slice text = slice_of(input.data + at, left < SITE_BUFFER ? left : SITE_BUFFER);
@@ -488,6 +489,7 @@ void model_run(struct model *m, struct slice input, enum model_side side)
         if (left == 0)
             break;
         reference_head_read(&h, text, SITE_MAX_HEADERS);
+        m->rest_to_head = text.len - h.start >= 5 && memcmp(text.data + h.start, "HEAD ", 5) == 0;
         head_statuses(&h, text, statuses);
         bool known = h.complete || h.illegal || left >= SITE_BUFFER;
         if (!known && side == SIDE_SILENT)

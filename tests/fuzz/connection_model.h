@@ -48,6 +48,7 @@ struct model {
     struct model_reply replies[MODEL_REPLIES];
     size_t count;
     bool ended;              /* the connection has to be closed by the server behind the last reply */
+    bool rest_to_head;       /* the head that is not whole, or not right, is a HEAD request's */
     uint32_t may_refuse[12]; /* statuses with which the server may refuse what is behind it, which is no whole head */
     size_t text_len;
     char text[MODEL_TEXT]; /* of bodies */

@@ -344,10 +344,8 @@ static void run(const uint8_t *data, size_t size)
     int least = 1;
     if (scene & SCENE_NARROW)
         FUZZ_CHECK(setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof least) == 0);
-    struct client c = {.fd = ends[0],
-                       .reading = !(scene & SCENE_STALLED),
-                       .seed = data[1],
-                       .sent = malloc(script_most(size))};
+    struct client c = {
+        .fd = ends[0], .reading = !(scene & SCENE_STALLED), .seed = data[1], .sent = malloc(script_most(size))};
     FUZZ_CHECK(c.sent && net_adopt(&world.worker->net, ends[1], 0, 0) == 0);
     uint64_t handled = site_counts.handled;
     bool complete = client_play(&c, data + 2, size - 2, scene);

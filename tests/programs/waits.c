@@ -110,7 +110,7 @@ static void wait_for_stop(weir_ctx *c)
     const struct site *site = weir_server_data(c);
     const char *how = weir_param(c, "how");
     char byte;
-    if (weir_query(c, "off") == NULL)
+    if (weir_query(c, "on"))
         weir_stop_ends_waits(c, true);
     bool before = weir_stopping(c);
     int told = strcmp(how, "sleep") == 0   ? weir_sleep(c, 60000)
@@ -294,6 +294,12 @@ static void add_routes(weir_server *s)
     weir_get(s, "/sleep-carelessly/{ms}", sleep_carelessly);
     weir_get(s, "/sleep-thrice/{ms}", sleep_thrice);
     weir_any(s, "/until-stop/{how}", wait_for_stop);
+    weir_group *streams = weir_group_new(s, NULL, "/streams", NULL);
+    weir_group_set(streams, &(weir_group_settings){.stop_ends_waits = WEIR_ON});
+    weir_group_route(streams, NULL, "/until-stop/{how}", wait_for_stop, NULL);
+    weir_group *others = weir_group_new(s, streams, "/others", NULL);
+    weir_group_set(others, &(weir_group_settings){.stop_ends_waits = WEIR_OFF});
+    weir_group_route(others, NULL, "/until-stop/{how}", wait_for_stop, NULL);
     weir_get(s, "/stream-until-stop", stream_until_stop);
     weir_get(s, "/write-until-error", write_until_error);
     weir_get(s, "/await/{ms}", await_pipe);

@@ -256,3 +256,18 @@ def test_wrong_settings(start_probe, setting, message):
     with pytest.raises(AssertionError, match="ended with") as ended:
         start_probe(setting)
     assert message in str(ended.value)
+
+
+def test_a_body_that_is_too_long_does_not_wait(start_probe):
+    """Its refusal needs no memory: it comes at once, and is counted once, though a request of its route would have to wait."""
+    server = start_probe("workers=1", "max_stacks=2", "memory_wait_ms=1000", "memory_share=100", "max_body=1000")
+    with server.connect() as first, server.connect() as second:
+        assert first.ask("POST", "/sleep/10").text() == "slept"  # from here on it is known that the route's handlers wait
+        first.send(request("POST", "/sleep/3000"), "POST")
+        first.expect_open(0.1)
+        second.send(request("POST", "/sleep/1", headers={"Content-Length": 2000}), "POST")
+        assert second.reply().status == 413
+        assert not first.parser.replies
+        assert first.reply().text() == "slept"
+    refusals = json.loads(server.ask(path="/ledger").text())["refusals"]
+    assert refusals["max_body"] == 1 and refusals.get("memory", 0) == 0

@@ -182,12 +182,13 @@ def test_half_close_setting(start, tmp_path):
 # ---- A server that stops
 
 
+@pytest.mark.parametrize("path", ["/until-stop/{}?on", "/streams/until-stop/{}"])
 @pytest.mark.parametrize("how", ["sleep", "await", "body"])
-def test_the_beginning_of_a_stop_ends_waits(start, tmp_path, how):
-    """Where the handler asks for it; it is told once, and its reply is whole."""
+def test_the_beginning_of_a_stop_ends_waits(start, tmp_path, how, path):
+    """Where the handler asks for it, or its group; it is told once, and its reply is whole."""
     server = start("tests/programs/waits", tmp_path)
     with server.connect() as connection:
-        connection.send(request("POST", f"/until-stop/{how}", headers={"Content-Length": 5}), "POST")
+        connection.send(request("POST", path.format(how), headers={"Content-Length": 5}), "POST")
         connection.expect_open(0.2)
         server.process.terminate()
         assert connection.reply().text() == f"0 {ECANCELED} 1 again:0"
@@ -196,10 +197,11 @@ def test_the_beginning_of_a_stop_ends_waits(start, tmp_path, how):
     server.check_end()
 
 
-def test_a_stop_leaves_other_waits_alone(start, tmp_path):
+@pytest.mark.parametrize("path", ["/until-stop/await", "/streams/others/until-stop/await"])
+def test_a_stop_leaves_other_waits_alone(start, tmp_path, path):
     server = start("tests/programs/waits", tmp_path)
     with server.connect() as connection:
-        connection.send(request(path="/until-stop/await?off"), "GET")
+        connection.send(request(path=path), "GET")
         connection.expect_open(0.1)
         server.process.terminate()
         with pytest.raises((ProtocolError, ConnectionResetError)):  # cut after stop_timeout_ms

@@ -57,7 +57,7 @@ static void log_to_stderr(int level, const char *text)
 
 void log_write(const struct log *l, int level, const char *fmt, ...)
 {
-    if (!l || level > l->level)
+    if (!log_wants(l, level))
         return;
     char text[LOG_LINE_MAX / 2], line[LOG_LINE_MAX];
     va_list args;
@@ -66,12 +66,16 @@ void log_write(const struct log *l, int level, const char *fmt, ...)
     va_end(args);
 
     size_t out = 0;
-    for (const char *p = text; *p && out + 5 < sizeof line; p++) {
-        unsigned char byte = (unsigned char)*p;
-        if (byte >= 0x20 && byte != 0x7f)
-            line[out++] = *p;
-        else
-            out += (size_t)snprintf(line + out, sizeof line - out, "\\x%02x", byte);
+    for (const char *p = text; *p && out + 9 < sizeof line; p++) {
+        bool wide = (unsigned char)p[0] == 0xc2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xa0;
+        for (int i = 0; i < (wide ? 2 : 1); i++) {
+            unsigned char byte = (unsigned char)p[i];
+            if (byte >= 0x20 && byte != 0x7f && !wide)
+                line[out++] = p[i];
+            else
+                out += (size_t)snprintf(line + out, sizeof line - out, "\\x%02x", byte);
+        }
+        p += wide; /* control characters beyond ASCII are two bytes in UTF-8 */
     }
     line[out] = '\0';
     if (l->fn)

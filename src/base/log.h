@@ -18,6 +18,12 @@ struct log {
     void *data;
 };
 
+/* Whether lines of this level are written: for those that take work to compose. l may be NULL. */
+static inline bool log_wants(const struct log *l, int level)
+{
+    return l && level <= l->level;
+}
+
 /* Writes a line if the level is wanted. l may be NULL: nothing. Any thread. */
 void log_write(const struct log *l, int level, const char *fmt, ...) WEIR_PRINTF(3, 4);
 

@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "http/h1.h"
+#include "http/request_log.h"
 
 /* ---- Waiting and leaving ---- */
 
@@ -45,7 +46,7 @@ int exchange_park(struct exchange *x, enum exchange_wait why)
     if (!((const struct h1 *)(const void *)x)->finishing)
         exchange_before_wait(x);
     else if (!exchange_may_suspend(x, true)) {
-        http_refused(x->http, REFUSAL_MEMORY, "no memory to wait for the end of a reply or a body");
+        http_refused_request(x->http, x->conn, x, REFUSAL_MEMORY, "no memory to wait for the end of a reply or a body");
         return WEIR_ENOMEM;
     }
     x->waiting = (uint8_t)why;
@@ -100,7 +101,7 @@ void exchange_refuse(struct exchange *x, enum refusal cause, const char *why)
     x->refusal = (uint8_t)cause;
     x->reply.status_then = (uint16_t)x->reply.status;
     x->special = true;
-    http_refused(x->http, cause, why);
+    http_refused_request(x->http, x->conn, x, cause, why);
 }
 
 void exchange_limit_time(struct exchange *x, int ms)

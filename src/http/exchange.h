@@ -140,6 +140,9 @@ struct http_host {
     void (*before_head)(struct exchange *x);
     /* The handler has ended: let go of what belongs to the request (deferred calls). */
     void (*ended)(struct exchange *x);
+    /* The pattern of the route of a request that has begun, static; NULL: none was found. Also after its end, until
+     * the next one begins. Not only on a fiber. */
+    const char *(*pattern)(const struct exchange *x);
 };
 
 static inline ssize_t exchange_read(struct exchange *x, const char **data)

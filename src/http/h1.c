@@ -6,6 +6,7 @@
  */
 #include "http/h1.h"
 #include "base/log.h"
+#include "http/request_log.h"
 #include "http/scan.h"
 
 #define LINGER_READS   32   /* buffers that are read and dropped in a turn */
@@ -249,7 +250,7 @@ static COLD void h1_close_unopened(struct net *n, struct connection *c)
 {
     struct http *http = n->owner;
     if (!n->cutting && !(c->ready & READY_GONE))
-        http_refused(http, REFUSAL_MEMORY, "no memory for a request");
+        http_refused_request(http, c, NULL, REFUSAL_MEMORY, "no memory for a request");
     if (c->flags & H1_ADMITTED)
         admission_forget(http, ((const struct spill *)c->active)->class);
     if (c->state == H1_HEAD)
@@ -482,7 +483,7 @@ static void h1_expired(struct net *n, struct connection *c)
         if (late_input(n, c))
             break;
         if (!n->draining)
-            http_refused(n->owner, REFUSAL_IDLE_TIMEOUT, NULL);
+            http_refused_request(n->owner, c, NULL, REFUSAL_IDLE_TIMEOUT, NULL);
         connection_close(n, c, false);
         break;
     case H1_LINGER:
@@ -529,6 +530,8 @@ static void h1_cut(struct net *n, struct connection *c)
     case H1_DRAINING:
     case H1_ACTIVE:
     case H1_FAILED:
+        if (!h->x.cut && !h->x.gone)
+            http_log_failure(&h->x, "cut: the server stops, and stop_timeout_ms are over");
         h->x.gone = h->x.cut = h->reset = true;
         if (h->x.fiber)
             fiber_wake(h->x.fiber, WEIR_ECANCELED);

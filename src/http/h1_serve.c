@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/h1.h"
+#include "http/request_log.h"
 #include "http/scan.h"
 
 #define FIRST_REQUEST_MS 1000 /* from a connection's beginning, when the server stops */
@@ -15,13 +16,16 @@
 
 /* ---- From one request to the next ---- */
 
-/* Who has connected just before the server stops has to have the time to say what for: its request may be on its way.
- * Milliseconds from now. */
-static COLD uint32_t h1_idle_left(const struct net *n, const struct connection *c, uint32_t idle_timeout)
+/* The server stops: idle connections are closed, but who has connected just before has to have the time to say what
+ * for. Its request may be on its way. */
+static COLD void h1_idle_at_end(struct net *n, struct connection *c, uint32_t idle_timeout)
 {
     int32_t left = ticks_between(loop_now_ms(n->loop), c->deadline);
     uint32_t age = left > 0 && (uint32_t)left < idle_timeout ? idle_timeout - (uint32_t)left : 0;
-    return c->idled == 0 && left > 0 && age < FIRST_REQUEST_MS ? FIRST_REQUEST_MS - age : 0;
+    if (c->idled == 0 && left > 0 && age < FIRST_REQUEST_MS)
+        connection_deadline(n, c, FIRST_REQUEST_MS - age);
+    else
+        connection_close(n, c, false);
 }
 
 void h1_idle(struct h1 *h)
@@ -34,11 +38,9 @@ void h1_idle(struct h1 *h)
     c->state = H1_IDLE;
     c->idled = requests;
     if (unlikely(n->draining))
-        idle_timeout = h1_idle_left(n, c, idle_timeout);
-    if (idle_timeout > 0)
-        connection_deadline(n, c, idle_timeout);
+        h1_idle_at_end(n, c, idle_timeout);
     else
-        connection_close(n, c, false);
+        connection_deadline(n, c, idle_timeout);
 }
 
 /* Nothing more to read now and half a head is there: it moves to a block of its size. */
@@ -128,7 +130,7 @@ static COLD void exchange_settle(struct h1 *h)
     timer_cancel(&h1_net(h)->loop->wheel, &x->deadline);
     uint32_t most = x->http->settings->max_requests;
     if (most > 0 && h->requests == most) /* here, because one that has to wait for memory begins twice */
-        http_refused(x->http, REFUSAL_CONNECTION_REQUESTS, NULL);
+        http_refused_request(x->http, x->conn, x, REFUSAL_CONNECTION_REQUESTS, NULL);
     if (x->http->admission.limited)
         admission_learn(x);
     if (x->refusal == REFUSAL_NONE)
@@ -141,11 +143,11 @@ static COLD void exchange_settle(struct h1 *h)
         x->http->host->replace(x);
 }
 
-void h1_finish_exchange(struct h1 *h)
+/* special: as x->special, a constant here so that the usual request asks once. */
+static inline __attribute__((always_inline)) void exchange_finish(struct h1 *h, bool special)
 {
     struct exchange *x = &h->x;
-    h->finishing = true; /* from here on a cut lets the waits fail, and ends nothing */
-    if (unlikely(x->special))
+    if (special)
         exchange_settle(h);
     bool body = x->body_length != 0;
     if (unlikely(body) && !h1_body_can_drop(h))
@@ -157,6 +159,8 @@ void h1_finish_exchange(struct h1 *h)
             h->close = h->linger = true;
         h1_body_end(h);
     }
+    if (special)
+        http_log_request(x);
     arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
     if (unlikely(x->head.fields != x->fields))
         h1_shrink_fields(h);
@@ -170,6 +174,20 @@ void h1_finish_exchange(struct h1 *h)
         h->close = true;
     if (h->close && h->in_pos < h->in_len)
         h->linger = true;
+}
+
+static COLD void exchange_finish_special(struct h1 *h)
+{
+    exchange_finish(h, true);
+}
+
+void h1_finish_exchange(struct h1 *h)
+{
+    h->finishing = true; /* from here on a cut lets the waits fail, and ends nothing */
+    if (unlikely(h->x.special))
+        exchange_finish_special(h);
+    else
+        exchange_finish(h, false);
 }
 
 /* The limits of a request that few servers set. */
@@ -285,7 +303,7 @@ static COLD void h1_refuse(struct h1 *h, int status)
     bool to_head = is_to_head(h);
     enum refusal cause = head_refusal(h, status);
     const char *reason = h->parser.reason ? h->parser.reason : refusal_infos[cause].text;
-    http_refused(x->http, cause, reason);
+    http_refused_request(x->http, x->conn, NULL, cause, reason);
     h->in_pos = h->in_len;
     h->head_end = h->in_len;
     h->parsing = false;
@@ -367,7 +385,7 @@ static void h1_leave(struct h1 *h, int result)
     counter_add(&h->x.http->counters.draining, 1);
     h1_shed(h);
     if (h->x.http->admission.limited && !admission_keep_output(h, (h->in != NULL) + (uint32_t)(h->second != NULL))) {
-        http_refused(h->x.http, REFUSAL_MEMORY, "no memory to keep a reply that is not taken");
+        http_refused_request(h->x.http, c, &h->x, REFUSAL_MEMORY, "no memory to keep a reply that is not taken");
         h->reset = h->x.gone = true;
         h1_close(h);
         return;

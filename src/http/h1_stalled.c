@@ -4,11 +4,12 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/h1.h"
+#include "http/request_log.h"
 
 void h1_cut_stalled(struct h1 *h, enum refusal cause)
 {
     struct exchange *x = &h->x;
-    http_refused(x->http, cause, NULL);
+    http_refused_request(x->http, x->conn, x, cause, NULL);
     x->gone = h->reset = true;
     output_discard(&h->out, WEIR_ETIMEDOUT, x->http->release_value);
     if (x->fiber)
@@ -43,7 +44,7 @@ WRAPS uint32_t h1_stalled(struct net *n, struct connection *c)
 void h1_give_up(struct net *n, struct connection *c)
 {
     if (c->state == H1_IDLE) {
-        http_refused(n->owner, REFUSAL_KERNEL_MEMORY, NULL);
+        http_refused_request(n->owner, c, NULL, REFUSAL_KERNEL_MEMORY, NULL);
         connection_close(n, c, true);
         return;
     }

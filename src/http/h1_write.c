@@ -6,8 +6,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/log.h"
 #include "http/h1.h"
+#include "http/request_log.h"
 #include "http/status.h"
 
 #include <unistd.h>
@@ -455,8 +455,7 @@ static int finish_stream(struct h1 *h)
     if (error || x->bodyless)
         return error;
     if (x->reply.length >= 0 && h->announced_left > 0) {
-        log_error(h1_net(h)->loop->log, "a handler wrote %lld bytes less than it announced",
-                  (long long)h->announced_left);
+        http_log_failure(x, "its handler wrote %lld bytes less than it announced", (long long)h->announced_left);
         return reply_break(h);
     }
     if (!x->chunked)
@@ -480,8 +479,8 @@ static int finish_uncommitted(struct h1 *h)
     int64_t actual = written + (int64_t)x->reply.body.len;
     bool announced = x->reply.length >= 0 && !x->reply.body.len;
     if (announced && x->reply.length != actual && !x->bodyless && !status_bodyless(x->reply.status)) {
-        log_error(h1_net(h)->loop->log, "a handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
-                  (long long)actual);
+        http_log_failure(x, "its handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
+                         (long long)actual);
         return reply_break(h);
     }
     int error = head_commit(h, announced ? x->reply.length : actual);

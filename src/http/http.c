@@ -6,6 +6,7 @@
 #include "http/http.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/request_log.h"
 #include "http/scan.h"
 #include "http/status.h"
 
@@ -44,7 +45,8 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
                        .host = host,
                        .settings = settings,
                        .head_check = line < block ? line : block,
-                       .special = settings->max_requests > 0 || settings->handler_timeout_ms > 0 || m->limit > 0 ||
+                       .special = log_wants(n->loop->log, WEIR_LOG_DEBUG) || settings->max_requests > 0 ||
+                                  settings->handler_timeout_ms > 0 || m->limit > 0 ||
                                   admission_bounds_any(&settings->bounds)};
     account_open(&h->record_account, m, "requests");
     account_open(&h->buffer_account, m, "http buffers");
@@ -114,9 +116,7 @@ void *http_take(struct http *h, struct pool *p)
 
 void http_refused(struct http *h, enum refusal cause, const char *why)
 {
-    const struct refusal_info *info = &refusal_infos[cause];
-    counter_add(&h->refusals[cause], 1);
-    log_info(h->net->loop->log, "refused (%s, %u): %s", info->name, info->status, why ? why : info->text);
+    http_refused_request(h, NULL, NULL, cause, why);
 }
 
 void http_refuse_connection(struct http *h, struct connection *c, enum refusal cause)
@@ -129,7 +129,7 @@ void http_refuse_connection(struct http *h, struct connection *c, enum refusal c
                        info->status, (int)reason.len, reason.data, DATE_LEN, h->ok_head + HTTP_DATE_AT,
                        info->status == 503 ? "Retry-After: 1\r\n" : "");
     struct iovec part = {.iov_base = head, .iov_len = (size_t)len};
-    http_refused(h, cause, NULL);
+    http_refused_request(h, c, NULL, cause, NULL);
     counter_add(&h->counters.requests, 1);
     counter_add(&h->counters.replies[info->status / 100], 1);
     (void)h->net->transport->write(c, &part, 1, 0);

@@ -82,8 +82,9 @@ struct http {
     const struct http_host *host;
     const struct http_settings *settings;
     uint32_t head_check; /* a head of up to this many bytes is neither too long in its request line nor in its fields */
-    bool
-        special; /* settings that a request has to look at are set: max_requests, handler_timeout_ms, a bound on memory or pools */
+    /* Each request is told to the log, or settings that a request has to look at are set: max_requests,
+     * handler_timeout_ms, a bound on memory or pools. */
+    bool special;
     struct offload *offload;
     void *owner; /* the worker */
     output_release_fn release_value;
@@ -100,8 +101,10 @@ struct http {
     struct pool spills[SPILL_CLASSES];
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     struct http_counters counters;
-    uint64_t date_due_ns; /* the loop's time at which the second has changed, or the clock may have been set */
-    char ok_head[64];     /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
+    uint64_t date_due_ns;       /* the loop's time at which the second has changed, or the clock may have been set */
+    char ok_head[64];           /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
+    uint64_t warnings_since_ns; /* the loop's time from which warnings about requests are counted, see request_log.h */
+    uint32_t warnings;
 };
 
 #define HTTP_OK_HEAD_LEN (sizeof "HTTP/1.1 200 OK\r\nDate: \r\n" - 1 + DATE_LEN)

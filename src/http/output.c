@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/output.h"
-#include "base/log.h"
+#include "http/request_log.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -194,7 +194,7 @@ static ssize_t send_file(struct output *o, struct net *n, struct connection *c, 
     if (sent == 0 && len > 0)
         sent = WEIR_EIO; /* the file has become shorter than was announced */
     if (sent < 0 && sent != TRANSPORT_AGAIN && sent != WEIR_ECLOSED && sent != WEIR_ETIMEDOUT)
-        log_warn(n->loop->log, "a file could not be sent to its end: %s", weir_strerror((int)sent));
+        http_log_failure(c->active, "a file could not be sent to its end: %s", weir_strerror((int)sent));
     if (sent > 0) {
         s->offset = offset;
         s->len = (s->len - (uint64_t)sent) & SEGMENT_LEN_MASK;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "net/connection.h"
+#include "net/address.h"
 #include "net/listener.h"
 #include "net/socket_memory.h"
 #include "weir.h"
@@ -92,6 +93,14 @@ void net_drop(struct net *n, int fd, uint32_t address_slot)
         address_table_leave(n->addresses, address_slot);
 }
 
+static COLD void connection_log(const struct net *n, const struct connection *c, const char *what)
+{
+    struct address peer;
+    char text[ADDRESS_TEXT_MAX];
+    address_peer(c->fd, &peer);
+    log_debug(n->loop->log, "connection %d %s: %s", c->fd, what, address_format(&peer, text, sizeof text));
+}
+
 int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
 {
     struct connection *c = pool_take(&n->connections);
@@ -107,6 +116,8 @@ int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
     counter_add(&n->accepted, 1);
     counter_add(&n->open, 1);
     atomic_fetch_add_explicit(n->shared_open, 1, memory_order_relaxed);
+    if (unlikely(log_wants(n->loop->log, WEIR_LOG_DEBUG)))
+        connection_log(n, c, "opened");
     n->protocols[c->protocol]->opened(n, c);
     return 0;
 }
@@ -115,6 +126,8 @@ void connection_close(struct net *n, struct connection *c, bool reset)
 {
     debug_assert(!(c->ready & READY_QUEUED));
     timer_cancel(&n->loop->wheel, &c->timer);
+    if (unlikely(log_wants(n->loop->log, WEIR_LOG_DEBUG)))
+        connection_log(n, c, reset ? "reset" : "closed");
     if (n->transport->close)
         n->transport->close(c);
     if (reset) {

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
+#include "http/request_log.h"
 #include "web/context.h"
 
 #include <stdio.h>
@@ -329,6 +330,12 @@ static void web_ended(struct exchange *x)
     context_run_deferred(x->context);
 }
 
+static const char *web_pattern(const struct exchange *x)
+{
+    const weir_ctx *c = x->context;
+    return c->match.pattern;
+}
+
 const struct http_host web_host = {
     .context_size = sizeof(struct weir_ctx),
     .handle = web_handle,
@@ -337,6 +344,7 @@ const struct http_host web_host = {
     .replace = web_replace,
     .before_head = web_before_head,
     .ended = web_ended,
+    .pattern = web_pattern,
 };
 
 /* ---- Failing and clean-up ---- */
@@ -375,6 +383,9 @@ void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
     const char *copy = arena_copy(&c->x->arena, slice_from(text));
     c->fail_status = status >= 400 && status <= 599 ? status : 500;
     c->fail_message = copy ? copy : "";
-    log_info(c->web->loop->log, "a handler failed with %d: %s", c->fail_status, text);
+    if (c->fail_status >= 500)
+        http_log_failure(c->x, "its handler failed with %d: %s", c->fail_status, text);
+    else
+        log_info(c->web->loop->log, "a handler failed with %d: %s", c->fail_status, text);
     exchange_abandon(c->x);
 }

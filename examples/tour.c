@@ -203,6 +203,28 @@ static void post(weir_ctx *c)
     weir_reply_printf(c, "application/json", "{\"id\":%s,\"post\":%s}", id, name);
 }
 
+#define WAIT_MAX_MS 600000
+
+/* A number in decimal, without sign, blanks or leading zeros; -1 if it is not one or beyond the longest wait. */
+static int wait_ms(const char *text)
+{
+    int ms = 0;
+    if (*text == '\0' || (text[0] == '0' && text[1] != '\0'))
+        return -1;
+    for (; *text >= '0' && *text <= '9' && ms <= WAIT_MAX_MS; text++)
+        ms = ms * 10 + (*text - '0');
+    return *text == '\0' && ms <= WAIT_MAX_MS ? ms : -1;
+}
+
+static void wait_and_tell(weir_ctx *c)
+{
+    int ms = wait_ms(weir_param(c, "ms"));
+    if (ms < 0)
+        weir_fail(c, 400, "what to wait for is a number of milliseconds from 0 to %d", WAIT_MAX_MS);
+    if (weir_sleep(c, ms) == 0)
+        weir_reply_printf(c, "text/plain", "%d", ms);
+}
+
 static void add_routes(weir_server *s)
 {
     weir_get(s, "/", hello);
@@ -216,6 +238,7 @@ static void add_routes(weir_server *s)
     weir_any(s, "/echo", echo);
     weir_post(s, "/length", length);
     weir_get(s, "/users/{id:[0-9]+}/posts/{post}", post);
+    weir_get(s, "/wait/{ms}", wait_and_tell);
     weir_server_admin(s, "/_weir", NULL); /* for everybody, since this server is for trying things out */
 }
 
@@ -391,6 +414,7 @@ static void print_programs(const char *curl, const char *url)
     printf("echo            %s -d 'some text' %s/echo\n", curl, url);
     printf("length          %s --data-binary @README.md %s/length\n", curl, url);
     printf("parameters      %s -i %s/users/7/posts/first\n", curl, url);
+    printf("waiting         %s -i %s/wait/500\n", curl, url);
     printf("the ledger      %s/_weir/  # in a browser; %s -s %s/_weir/metrics\n", url, curl, url);
 }
 

@@ -432,10 +432,10 @@ bool h1_receive(struct h1 *h)
     return false;
 }
 
-/* Whether the output should be sent before another request is parsed. */
+/* Whether the output should be sent before another request is parsed: also where a file is in it, so that a connection has one open. */
 static bool h1_output_high(const struct h1 *h)
 {
-    return h->out.count > OUTPUT_SEGMENTS / 2 || (h->region && h->region_end - h->pos < 1024);
+    return h->out.files > 0 || h->out.count > OUTPUT_SEGMENTS / 2 || (h->region && h->region_end - h->pos < 1024);
 }
 
 void h1_serve(struct h1 *h)

@@ -39,6 +39,7 @@ static __attribute__((noinline)) void output_pop_owned(struct output *o, int err
     struct segment s = o->segments[o->first];
     o->first = (uint8_t)((o->first + 1) % OUTPUT_SEGMENTS);
     o->count--;
+    o->files = (uint8_t)(o->files - (s.kind == SEGMENT_FILE));
     segment_release(&s, error, release);
 }
 

@@ -43,6 +43,7 @@ _Static_assert(sizeof(struct segment) == 24, "every live request holds a queue o
 struct output {
     uint8_t first, count;
     uint8_t regions;   /* segments in the region */
+    uint8_t files;     /* segments that are files: each holds a descriptor */
     bool warm;         /* the file at the front is sent without looking whether it is in memory; for one call */
     bool blocked;      /* the kernel took less than it was given */
     bool held;         /* the kernel was told that more is to come, and may hold back a packet that is not full */
@@ -57,7 +58,7 @@ typedef void (*output_release_fn)(struct weir_value *value);
 
 static inline void output_init(struct output *o)
 {
-    o->first = o->count = o->regions = 0;
+    o->first = o->count = o->regions = o->files = 0;
     o->blocked = false;
     o->warm = o->held = false;
     o->unsealed = o->gather = 0;
@@ -80,6 +81,7 @@ static inline void output_push(struct output *o, struct segment s)
     debug_assert(!output_full(o));
     o->segments[(o->first + o->count++) % OUTPUT_SEGMENTS] = s;
     o->regions = (uint8_t)(o->regions + (s.kind == SEGMENT_REGION));
+    o->files = (uint8_t)(o->files + (s.kind == SEGMENT_FILE));
 }
 
 static inline struct segment *output_last(struct output *o)

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import json
 import os
 import re
 import resource
@@ -220,3 +221,29 @@ def test_nobody_reads_the_terminal(start_probe):
     finally:
         os.close(keyboard)
         os.close(screen)
+
+
+PIPELINED = 8
+
+
+def test_pipelined_files_hold_one_descriptor(start_tour, root):
+    """Clients that ask for many files at once and take none: each connection has one of them open, the one that is being sent."""
+    count = 50 if SANITIZE else 300
+    server = start_tour("--workers", 1, before=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024)))
+    before = descriptors(server)
+    asked = request(path="/file/large.bin")
+    crowd = []
+    for _ in range(count):
+        connection = server.connect(timeout=60, receive_buffer=4096)
+        connection.send(asked * PIPELINED, *["GET"] * PIPELINED)
+        crowd.append(connection)
+    with server.connect(timeout=60) as other:
+        wait_for(lambda: json.loads(other.ask(path="/_weir/ledger.json").text())["connections"]["draining"] == count)
+        assert descriptors(server) <= before + 2 * count + 2
+        assert server.ask(path="/file/hello.txt").text() == "Hello from a file.\n"
+    expected = (root / "large.bin").read_bytes()
+    for connection in crowd[:3]:
+        for _ in range(PIPELINED):
+            assert connection.reply().body == expected
+    for connection in crowd:
+        connection.close()

@@ -414,6 +414,35 @@ def test_options(tour):
     assert tour.ask("OPTIONS", "*").status in (200, 204)
 
 
+# ---- Waiting
+
+
+def test_wait(tour):
+    """It takes the time that it says, and does not hold others up: a short wait that was begun later ends first."""
+    with tour.connect() as long, tour.connect() as short:
+        began = time.monotonic()
+        long.send(request(path="/wait/400"), "GET")
+        assert short.ask(path="/wait/0").text() == "0"
+        reply = long.reply()
+        assert time.monotonic() - began >= 0.4
+        assert (reply.status, reply.text(), reply.framing) == (200, "400", "length")
+        assert reply.header("Content-Type") == "text/plain"
+    with tour.connect() as connection:
+        connection.send(b"".join(request(path=f"/wait/{ms}") for ms in (30, 1, 15)), *["GET"] * 3)
+        assert [connection.reply().text() for _ in range(3)] == ["30", "1", "15"]
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "%2B1", "1.5", "1e3", "0x10", "%201", "1%20", "007", "00", "600001", "99999999999999999999", "1_0"])
+def test_not_a_number_to_wait(tour, text):
+    reply = tour.ask(path=f"/wait/{text}")
+    assert reply.status == 400 and "milliseconds" in reply.text()
+
+
+def test_nothing_to_wait(tour):
+    assert tour.ask(path="/wait/").status == 404 and tour.ask(path="/wait").status == 404
+    assert tour.ask("POST", "/wait/1").status == 405
+
+
 # ---- The tour's own behaviour
 
 

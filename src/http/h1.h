@@ -30,7 +30,7 @@ enum h1_flags {
     H1_LOOKED = 4,     /* its time is over, and what came meanwhile has been looked for */
 };
 
-#define H1_STOP_GRACE_MS 1000u /* what half a head has to be completed in once the server stops */
+#define H1_STOP_GRACE_MS 1000u /* what half a head, or a first request, has to come in once the server stops */
 
 struct h1 {
     struct exchange x; /* first: an exchange of this version is a struct h1 */

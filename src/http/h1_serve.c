@@ -10,8 +10,6 @@
 #include "http/request_log.h"
 #include "http/scan.h"
 
-#define FIRST_REQUEST_MS 1000 /* from a connection's beginning, when the server stops */
-
 #define H1_POSTPONED 2 /* a status of parsing beside H1_INCOMPLETE and H1_COMPLETE */
 
 /* ---- From one request to the next ---- */
@@ -22,8 +20,8 @@ static COLD void h1_idle_at_end(struct net *n, struct connection *c, uint32_t id
 {
     int32_t left = ticks_between(loop_now_ms(n->loop), c->deadline);
     uint32_t age = left > 0 && (uint32_t)left < idle_timeout ? idle_timeout - (uint32_t)left : 0;
-    if (c->idled == 0 && left > 0 && age < FIRST_REQUEST_MS)
-        connection_deadline(n, c, FIRST_REQUEST_MS - age);
+    if (c->idled == 0 && left > 0 && age < H1_STOP_GRACE_MS)
+        connection_deadline(n, c, H1_STOP_GRACE_MS - age);
     else
         connection_close(n, c, false);
 }

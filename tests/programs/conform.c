@@ -124,7 +124,7 @@ static void trailer(weir_ctx *c)
                       sum ? sum : "none", none ? none : "none");
 }
 
-static char announced_text[4000000]; /* of "x"; filled before there are workers, and then only read */
+static char announced_text[400000]; /* of "x"; filled before there are workers, and then only read */
 
 /* Announces a length, writes another, in one of several ways. */
 static void announce(weir_ctx *c)

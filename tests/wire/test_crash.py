@@ -56,7 +56,8 @@ def test_an_overflow(start):
     """Is told as such, and where it was."""
     lines = crash(start, "overflow").splitlines()
     assert len(lines) == 2 and "stack overflow" in lines[0] and "stack_size" in lines[0]
-    assert re.fullmatch(r"weir: SIGSEGV at address 0x[0-9a-f]+ in worker 0, in the handler of /now/\{how\}, method GET", lines[1])
+    where = r"at address 0x[0-9a-f]+ in worker 0, in the handler of /now/\{how\}, method GET"
+    assert re.fullmatch(rf"weir: SIGSEGV {where}", lines[1])
 
 
 def test_in_an_offload_thread(start):
@@ -69,7 +70,8 @@ def test_in_an_offload_thread(start):
     ("main", " in a thread that is no worker's"), ("thread", " in a thread that is no worker's"),
     ("start", " in worker 0, outside of any request")])
 def test_outside_of_any_request(name, place, told):
-    done = subprocess.run([BUILD / PROGRAM, name, place], capture_output=True, text=True, timeout=30, preexec_fn=no_core)
+    command = [BUILD / PROGRAM, name, place]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, preexec_fn=no_core)
     assert done.returncode == -signal.Signals[name]
     where = " at address 0x0" if name == "SIGSEGV" else ""
     assert done.stderr == f"weir: {name}{where}{told}\n"

@@ -486,6 +486,7 @@ int main(int argc, char **argv)
     tour.root = o.root;
 
     weir_catch_stack_overflow();
+    weir_catch_crash();
     weir_server *s = weir_server_new(&(weir_config){
         .host = o.host,
         .port = o.port,

@@ -234,6 +234,15 @@ WEIR_API int weir_server_listen(weir_server *s, const weir_listen_config *config
  * stack_size setting. Installed only where SIGSEGV has its default action. Returns 0 or WEIR_EBUSY. */
 WEIR_API int weir_catch_stack_overflow(void);
 
+/*
+ * Opt-in, process-wide: a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT) is told on standard error in one line, with
+ * the worker, the method and the route of the handler that ran, and then ends the process as it would have: core dump
+ * and exit status are the same. Tells a stack overflow as weir_catch_stack_overflow() does, in whichever order the two
+ * are called. Installed only over a signal's default action, or over that function's. Returns 0, or WEIR_EBUSY when a
+ * signal has another action, which it keeps: the others are caught all the same; or WEIR_ESYS.
+ */
+WEIR_API int weir_catch_crash(void);
+
 /* ---- Routes, middleware, hooks ------------------------------------------------------------------------------ */
 
 /* Handles a request: reads what it wants, replies, returns. Runs on a fiber and may call anything below that waits. */

@@ -80,7 +80,7 @@ static void *offload_thread(void *arg)
 static bool offload_start_thread(struct offload *o) REQUIRES(offload_lock)
 {
     struct thread thread;
-    if (thread_start(&thread, &o->account, OFFLOAD_STACK_SIZE, THREAD_DETACHED, offload_thread, o) != 0)
+    if (thread_start(&thread, &o->account, OFFLOAD_STACK_SIZE, THREAD_DETACHED | THREAD_FAULTS, offload_thread, o) != 0)
         return false;
     o->threads++;
     return true;

@@ -4,6 +4,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
+#include "http/h1.h"
+#include "http/live.h"
+#include "io/crash.h"
 #include "io/overflow.h"
 #include "server/server.h"
 #include "web/value.h"
@@ -349,16 +352,47 @@ static int worker_listen(struct worker *w)
     return 0;
 }
 
+/* The methods of running requests of a route: handlers that have yielded are among them. */
+struct running {
+    const char *pattern;
+    struct slice method; /* empty: none was found, or several */
+    bool several;
+};
+
+static void running_add(void *arg, struct exchange *x)
+{
+    struct running *r = arg;
+    struct http_live live;
+    const char *pattern = web_host.pattern(x);
+    if (x->fiber || x->conn->state != H1_ACTIVE || pattern != r->pattern)
+        return;
+    http_live_read(x, &live);
+    r->several |= r->method.len > 0 && !slice_equal(r->method, live.method);
+    r->method = live.method;
+}
+
+/* In a signal handler, on the worker's thread: so nobody changes what is read here, unless it is broken. */
+static void worker_running_method(void *arg, char *method, size_t size)
+{
+    struct worker *w = arg;
+    struct running r = {.pattern = w->loop.fibers.current->label};
+    http_each_live(&w->http, running_add, &r);
+    size_t len = r.several || r.method.len >= size ? 0 : r.method.len;
+    memcpy(method, r.method.data, len);
+    method[len] = '\0';
+}
+
 static void worker_serve(struct worker *w)
 {
     const weir_config *c = &w->server->settings.config;
+    overflow_watch(&w->loop.fibers, &w->server->thread_account);
+    crash_name(w->index, worker_running_method, w);
     if (c->worker_start)
         w->web.worker_data = c->worker_start(c->server_data, w->index);
-    overflow_watch(&w->loop.fibers, &w->server->thread_account);
     loop_run(&w->loop);
-    overflow_unwatch();
     if (c->worker_stop)
         c->worker_stop(c->server_data, w->index, w->web.worker_data);
+    overflow_unwatch();
 }
 
 void *worker_main(void *arg)

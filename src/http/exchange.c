@@ -61,7 +61,7 @@ void exchange_refuse(struct exchange *x, enum refusal cause, const char *why)
     if (x->refusal != REFUSAL_NONE)
         return;
     x->refusal = (uint8_t)cause;
-    x->status_then = (uint16_t)x->reply.status;
+    x->reply.refused = (uint16_t)x->reply.status;
     x->special = true;
     http_refused(x->http, cause, why);
 }

@@ -35,6 +35,7 @@ struct reply {
     int status;
     bool close;        /* close the connection after it */
     bool ended;        /* the body is complete as it is: a final reply was made */
+    uint16_t refused;  /* the status when the request was refused */
     int64_t length;    /* announced by the handler, or REPLY_LENGTH_UNKNOWN */
     struct slice type; /* Content-Type of a one-call reply; empty: none */
     struct reply_field *fields, **last;
@@ -102,7 +103,6 @@ struct exchange {
     bool counted;         /* it is among its class's sets */
     bool told;            /* the handler has been told by a wait that the client has gone */
     uint8_t waiting;      /* enum exchange_wait */
-    uint16_t status_then; /* of the reply, when the request was refused */
     /* What a request begins without, in one word. */
     bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */
     bool committed;        /* the head is in the output */

@@ -102,7 +102,7 @@ static COLD bool refusal_answered(const struct exchange *x)
         return true;
     if (x->reply.status < 400)
         return false;
-    return x->reply.ended || (!x->failed && (x->body_sent > 0 || x->reply.status != x->status_then));
+    return x->reply.ended || (!x->failed && (x->body_sent > 0 || x->reply.status != x->reply.refused));
 }
 
 /* The request was refused while its handler ran, or is over its time: the client is told so if it still can be, whatever the handler made of it. */

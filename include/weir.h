@@ -258,7 +258,7 @@ typedef void (*weir_handler)(weir_ctx *c);
  * error, as "?" and "#" are; where such text is meant its sign is escaped ("%3Aid", "%2A", "%3F", "%23"). A method that
  * differs from a standard one by case alone, such as "get", is an error, too.
  * The most specific pattern wins whatever the order of registration: text over expression over plain parameter over
- * rest of the path, segment by segment. HEAD is served by GET's handler, OPTIONS and 405 by themselves.
+ * rest of the path, segment by segment. A parameter has at most 4,096 bytes, decoded; a longer one is 414. HEAD is served by GET's handler, OPTIONS and 405 by themselves.
  * Returns 0, or WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then refuses to start.
  */
 WEIR_API int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler);

@@ -62,6 +62,12 @@ static void handle_refused(weir_ctx *c)
     context_error_page(c, 400, "the path is not acceptable");
 }
 
+static void handle_too_long(weir_ctx *c)
+{
+    http_refused(c->x->http, REFUSAL_PATH_PARAMETER, NULL);
+    context_error_page(c, 414, refusal_infos[REFUSAL_PATH_PARAMETER].text);
+}
+
 static void handle_no_memory(weir_ctx *c)
 {
     context_error_page(c, 503, "the request needs more memory than it may have");
@@ -226,6 +232,10 @@ static void context_route(weir_ctx *c)
     case ROUTER_REFUSED:
         context_use_cover(c);
         c->handler = handle_refused;
+        return;
+    case ROUTER_TOO_LONG:
+        context_use_cover(c);
+        c->handler = handle_too_long;
         return;
     case ROUTER_NO_MEMORY:
         c->handler = handle_no_memory;

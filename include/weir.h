@@ -9,7 +9,8 @@
  *    handler and its deferred calls have ended. Never keep them longer.
  *  - A buffer passed to a call is the caller's again when the call returns.
  *  - Strings are NUL-terminated and in no particular encoding.
- *  - A weir_ctx may only be used on the fiber that its handler runs on. "May suspend" means that the fiber may be
+ *  - A weir_ctx may only be used on the fiber that its handler runs on; builds of the library with WEIR_DEBUG end the
+ *    process with a message if it is not. "May suspend" means that the fiber may be
  *    parked while its worker serves others; no lock may be held across such a call.
  *  - Times are in milliseconds, sizes in bytes.
  *

@@ -26,6 +26,7 @@ void context_error_page(weir_ctx *c, int status, const char *message)
 
 int weir_reply_error(weir_ctx *c, int status, const char *message)
 {
+    CONTEXT_CHECK(c);
     if (c->x->committed)
         return WEIR_ECOMMITTED;
     if (c->x->reply.ended || c->x->body_sent > 0)
@@ -82,6 +83,7 @@ static bool chain_over(const weir_ctx *c)
 
 void weir_next(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     const struct chain *chain = c->chain;
     if (!c->next_allowed)
         return;
@@ -112,6 +114,7 @@ static void chain_run(weir_ctx *c)
 
 void weir_end(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     c->ended = true;
 }
 
@@ -137,6 +140,7 @@ static weir_ctx *context_begin(struct exchange *x)
     weir_ctx *c = x->context;
     c->x = x;
     c->web = web_of(x);
+    CONTEXT_ENTER(c);
     c->chain = NULL;
     c->handler = NULL;
     c->route_data = NULL;
@@ -296,6 +300,7 @@ static void web_refuse(struct exchange *x, int status, const char *reason)
 static void web_resume(struct exchange *x)
 {
     weir_ctx *c = x->context;
+    CONTEXT_ENTER(c);
     if (x->committed && x->bodyless && !x->gone && c->fail_status == 0)
         return; /* a HEAD whose handler went on writing: the reply is complete */
     if (c->fail_status == 0 && x->refusal != REFUSAL_NONE && !x->committed && !x->gone)
@@ -370,6 +375,7 @@ void context_run_deferred(weir_ctx *c)
 
 int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
 {
+    CONTEXT_CHECK(c);
     struct deferred *d = arena_alloc(&c->x->arena, sizeof *d);
     if (!d) {
         fn(arg);
@@ -382,6 +388,7 @@ int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
 
 void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
 {
+    CONTEXT_CHECK(c);
     va_list args;
     va_start(args, fmt);
     char text[PAGE_MESSAGE_MAX + 2]; /* one more, to show that it was longer */

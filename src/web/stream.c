@@ -12,11 +12,13 @@
 
 int64_t weir_body_length(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->x->body_length;
 }
 
 ssize_t weir_read_slice(weir_ctx *c, const void **data)
 {
+    CONTEXT_CHECK(c);
     struct exchange *x = c->x;
     if (x->rest.len > 0) { /* of a piece that weir_read() has begun */
         ssize_t rest = (ssize_t)x->rest.len;
@@ -33,6 +35,7 @@ ssize_t weir_read_slice(weir_ctx *c, const void **data)
 
 ssize_t weir_read(weir_ctx *c, void *buf, size_t len)
 {
+    CONTEXT_CHECK(c);
     struct exchange *x = c->x;
     if (len == 0)
         return 0;
@@ -85,6 +88,7 @@ static int body_collect(weir_ctx *c, size_t limit)
 
 int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len)
 {
+    CONTEXT_CHECK(c);
     if (!c->body) {
         int error = c->body_error ? c->body_error : body_collect(c, limit ? limit : SIZE_MAX);
         if (error)
@@ -124,6 +128,7 @@ static COLD int stream_failed(weir_ctx *c, int error)
 
 int weir_write(weir_ctx *c, const void *data, size_t len)
 {
+    CONTEXT_CHECK(c);
     if (unlikely(!data) && len > 0)
         return stream_failed(c, context_null_error(c));
     int error = c->x->ops->write(c->x, data, len);
@@ -132,6 +137,7 @@ int weir_write(weir_ctx *c, const void *data, size_t len)
 
 int weir_flush(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     int error = c->x->ops->flush(c->x);
     return likely(!error) ? 0 : stream_failed(c, error);
 }
@@ -185,12 +191,14 @@ int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args)
 
 int weir_vprintf(weir_ctx *c, const char *fmt, va_list args)
 {
+    CONTEXT_CHECK(c);
     int error = fmt ? context_vprintf(c, false, fmt, args) : context_null_error(c);
     return likely(!error) ? 0 : stream_failed(c, error);
 }
 
 int weir_printf(weir_ctx *c, const char *fmt, ...)
 {
+    CONTEXT_CHECK(c);
     va_list args;
     va_start(args, fmt);
     int error = weir_vprintf(c, fmt, args);
@@ -200,6 +208,7 @@ int weir_printf(weir_ctx *c, const char *fmt, ...)
 
 enum weir_closed_state weir_closed(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     connection_look(c->x->conn);
     if (c->x->gone || (c->x->conn->ready & READY_GONE))
         return WEIR_GONE;

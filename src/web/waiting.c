@@ -13,6 +13,7 @@ void context_before_wait(weir_ctx *c)
 
 int weir_sleep(weir_ctx *c, int ms)
 {
+    CONTEXT_CHECK(c);
     struct exchange *x = c->x;
     if (ms < 0)
         return WEIR_EINVAL;
@@ -27,6 +28,7 @@ int weir_sleep(weir_ctx *c, int ms)
 
 void weir_yield(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     (void)c->x->ops->push(c->x);
     exchange_yield(c->x);
     if (exchange_is_cut(c->x))
@@ -35,6 +37,7 @@ void weir_yield(weir_ctx *c)
 
 int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
 {
+    CONTEXT_CHECK(c);
     if (fd < 0 || timeout_ms < 0 || !(events & (WEIR_READABLE | WEIR_WRITABLE)))
         return WEIR_EINVAL;
     context_before_wait(c);
@@ -57,6 +60,7 @@ int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
 
 int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg)
 {
+    CONTEXT_CHECK(c);
     context_before_wait(c);
     return offload_run(c->web->offload, c->web->loop, fn, arg);
 }

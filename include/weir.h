@@ -140,7 +140,10 @@ typedef struct weir_config {
     int max_request_line;            /* bytes, CRLF included; default and at most http_buffer_size; 414 */
     int max_header_block;            /* bytes from behind the request line to the end of the head; the same; 431 */
     int max_headers;                 /* in a request; default 100, at most 1000; 431 */
-    int64_t max_body;        /* bytes of a request's body; default 1 GiB; WEIR_OFF; see weir_group_max_body(); 413 */
+    int64_t max_body; /* bytes of a request's body; default 1 GiB; WEIR_OFF; see weir_group_max_body(); 413 */
+    /* Bytes that bodies of groups with body_memory may take together, in all workers; default a quarter of
+     * memory_limit, or 64 MiB without one; WEIR_OFF: what memory_limit allows. Then weir_body() gives WEIR_ENOMEM. */
+    int64_t max_body_memory;
     int max_chunk_extension; /* bytes of chunk extensions in a body; default 1024; 413 */
     int max_trailer;         /* bytes of a chunked body's trailer; default 4096; 431 */
     int pipeline_depth;      /* requests of one connection served before others get a turn; default 64 */
@@ -355,7 +358,7 @@ typedef struct weir_group_settings {
         max_body; /* bytes of a request's body, WEIR_OFF: any; a longer one, announced or sent, is refused with 413 */
     size_t request_memory;  /* most that weir_alloc() gives a request of the group's routes; 4 KiB..1 MiB */
     int handler_timeout_ms; /* WEIR_OFF: no limit, whatever is around it. Counted from the handler's start; 503 */
-    size_t body_memory;     /* most that weir_body() reads into memory beside the request's; see there */
+    size_t body_memory;     /* longest body that weir_body() takes where request_memory has no room for it; see there */
 } weir_group_settings;
 
 /*
@@ -446,8 +449,11 @@ WEIR_API ssize_t weir_read_slice(weir_ctx *c, const void **data);
 
 /*
  * Reads the whole body into the request's memory, NUL-terminated (the NUL does not count in *len). limit bounds it
- * (0: what request_memory has left). Returns 0; WEIR_ETOOBIG when it is longer (the natural reply is 413); or as
- * weir_read(). len may be NULL. A second call gives the same again. May suspend.
+ * (0: what request_memory has left). In a group with body_memory a body of up to so many bytes that would take more
+ * than half of that gets memory of its own, which grows with what has come and dies with the request: the row "bodies"
+ * of the ledger, bounded by max_body_memory. Returns 0; WEIR_ETOOBIG when it is longer (the natural reply is 413);
+ * WEIR_ENOMEM when there is no memory for it now (503); or as weir_read(). len may be NULL. A second call gives the
+ * same again. May suspend.
  */
 WEIR_API int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len);
 

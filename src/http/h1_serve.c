@@ -127,6 +127,7 @@ void h1_finish_exchange(struct h1 *h)
         if (!x->gone && !h1_body_drop(h))
             h->close = h->linger = true;
         h1_body_end(h);
+        x->http->host->body_over(x);
     }
     arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
     if (unlikely(x->head.fields != x->fields))

@@ -175,6 +175,7 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
             plan->request += pools[i].each * object_cost(&pools[i]);
     }
     plan_add_memories(&s->settings, plan);
+    plan->worst += server_body_memory(s);
     plan->connection = object_cost(&pools[PLANNED_CONNECTION]);
     if (c->memory_limit && plan->worst > c->memory_limit)
         plan->worst = c->memory_limit;

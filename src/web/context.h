@@ -33,6 +33,7 @@ struct web {
     int worker_index;
     struct known_type types[KNOWN_TYPES]; /* by address; one that does not find its place pushes another out */
     struct file_cache files;
+    struct account *bodies; /* for those that are larger than request memory; NULL: no group allows any */
 };
 
 /* A call for the end of the request. */
@@ -69,8 +70,9 @@ struct weir_ctx {
     bool head_made;    /* response middleware has run */
     bool in_error;     /* the error hook is running or has failed */
     bool query_parsed, cookies_parsed;
-    int reply_error; /* of a one-call reply, answered by a page if the handler does not reply otherwise */
-    char *body;      /* by weir_body() */
+    bool body_mapped; /* body lies in a mapping of its own, see body.c */
+    int reply_error;  /* of a one-call reply, answered by a page if the handler does not reply otherwise */
+    char *body;       /* by weir_body() */
     size_t body_len;
     int body_error; /* of weir_body(), once it has read something */
 };
@@ -102,6 +104,12 @@ void context_before_wait(weir_ctx *c);
 
 /* Makes the error page of status. Nothing has been committed. */
 void context_error_page(weir_ctx *c, int status, const char *message);
+
+/* What a body of len bytes takes in memory of its own. */
+size_t context_body_size(size_t len);
+
+/* Lets go of a body that lies in memory of its own. */
+void context_release_body(weir_ctx *c);
 
 /* Runs the deferred calls; once. */
 void context_run_deferred(weir_ctx *c);

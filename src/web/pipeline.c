@@ -151,6 +151,7 @@ static weir_ctx *context_begin(struct exchange *x)
     c->fail_status = 0;
     c->fail_message = "";
     c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = false;
+    c->body_mapped = false;
     c->reply_error = 0;
     c->body = NULL;
     c->body_error = 0;
@@ -328,6 +329,11 @@ static void web_before_head(struct exchange *x)
         response->items[i](c);
 }
 
+static void web_body_over(struct exchange *x)
+{
+    context_release_body(x->context);
+}
+
 static void web_ended(struct exchange *x)
 {
     context_run_deferred(x->context);
@@ -340,6 +346,7 @@ const struct http_host web_host = {
     .resume = web_resume,
     .replace = web_replace,
     .before_head = web_before_head,
+    .body_over = web_body_over,
     .ended = web_ended,
 };
 

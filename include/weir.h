@@ -5,6 +5,7 @@
  * unless its own comment says otherwise:
  *
  *  - Functions that can fail return 0 (or a count) or a negative WEIR_E... value; weir_strerror() names it.
+ *  - NULL where a comment does not allow it is an error: WEIR_EINVAL, or NULL from what returns a pointer.
  *  - Pointers that a function returns for a request (header values, parameters, arena memory) are valid until the
  *    handler and its deferred calls have ended. Never keep them longer.
  *  - A buffer passed to a call is the caller's again when the call returns.
@@ -429,6 +430,16 @@ WEIR_API const char *weir_header_nth(weir_ctx *c, const char *name, size_t i);
 WEIR_API size_t weir_header_count(weir_ctx *c, const char *name);
 /* The i-th header line in order of arrival; as weir_param_item(). */
 WEIR_API bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **value);
+
+/*
+ * A parameter, query value or header (the first of that name) as a whole number: decimal digits, with a minus before them
+ * or not, and nothing else; no locale counts. Sets *value to it, or leaves it as it is: 0 also where there is none of that
+ * name, so that what *value was before is the default. WEIR_EINVAL: it is no such number, or an argument is wrong;
+ * WEIR_ETOOBIG: it is not from min to max. The natural reply to both is 400.
+ */
+WEIR_API int weir_param_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
+WEIR_API int weir_query_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
+WEIR_API int weir_header_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
 
 /* A cookie's value as sent (quotes removed), the first of that name, or NULL (RFC 6265 section 5.4). */
 WEIR_API const char *weir_cookie(weir_ctx *c, const char *name);

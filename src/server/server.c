@@ -87,12 +87,12 @@ void weir_server_free(weir_server *s)
 
 const char *weir_server_errors(weir_server *s)
 {
-    return s->site.errors;
+    return s ? s->site.errors : "";
 }
 
 int weir_server_listen(weir_server *s, const weir_listen_config *config)
 {
-    return settings_add_listener(&s->settings, config, &s->site);
+    return s ? settings_add_listener(&s->settings, config, &s->site) : WEIR_EINVAL;
 }
 
 int weir_server_workers(const weir_server *s)
@@ -172,17 +172,17 @@ int(weir_any)(weir_server *s, const char *pattern, weir_handler handler)
 
 weir_group *weir_root(weir_server *s)
 {
-    return &s->site.root;
+    return s ? &s->site.root : NULL;
 }
 
 weir_group *weir_group_new(weir_server *s, weir_group *parent, const char *prefix, const char *host)
 {
-    return site_add_group(&s->site, parent, prefix, host);
+    return s ? site_add_group(&s->site, parent, prefix, host) : NULL;
 }
 
 int weir_not_found(weir_server *s, weir_handler handler)
 {
-    if (s->site.sealed || !handler)
+    if (!s || s->site.sealed || !handler)
         return WEIR_EINVAL;
     s->site.not_found = handler;
     return 0;
@@ -190,7 +190,7 @@ int weir_not_found(weir_server *s, weir_handler handler)
 
 int weir_on_error(weir_server *s, weir_error_hook hook)
 {
-    if (s->site.sealed || !hook)
+    if (!s || s->site.sealed || !hook)
         return WEIR_EINVAL;
     s->site.on_error = hook;
     return 0;
@@ -198,7 +198,8 @@ int weir_on_error(weir_server *s, weir_error_hook hook)
 
 void weir_routes(weir_server *s, void (*each)(void *arg, const weir_route_info *route), void *arg)
 {
-    router_each(s->site.router, each, arg);
+    if (s && each)
+        router_each(s->site.router, each, arg);
 }
 
 /* ---- Starting ---- */
@@ -414,6 +415,8 @@ static void server_open_bodies(weir_server *s)
 
 int weir_server_start(weir_server *s)
 {
+    if (!s)
+        return WEIR_ENOMEM; /* which is why there is none */
     server_lock_acquire(&s->lock);
     bool fresh = s->state == SERVER_NEW;
     if (fresh)

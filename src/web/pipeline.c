@@ -363,6 +363,8 @@ void context_run_deferred(weir_ctx *c)
 
 int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
 {
+    if (!fn)
+        return WEIR_EINVAL;
     struct deferred *d = arena_alloc(&c->x->arena, sizeof *d);
     if (!d) {
         fn(arg);

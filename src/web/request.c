@@ -94,7 +94,7 @@ void *weir_route_data(weir_ctx *c)
 
 const char *weir_param(weir_ctx *c, const char *name)
 {
-    for (size_t i = 0; i < c->match.param_count; i++)
+    for (size_t i = 0; name && i < c->match.param_count; i++)
         if (strcmp(c->match.params[i].name, name) == 0)
             return c->match.params[i].value;
     return NULL;
@@ -127,7 +127,7 @@ static const struct query *context_query(weir_ctx *c)
 
 const char *weir_query_nth(weir_ctx *c, const char *name, size_t i)
 {
-    return query_find(context_query(c), name, i);
+    return name ? query_find(context_query(c), name, i) : NULL;
 }
 
 const char *weir_query(weir_ctx *c, const char *name)
@@ -151,6 +151,8 @@ static bool host_is_replaced(const weir_ctx *c)
 
 const char *weir_header_nth(weir_ctx *c, const char *name, size_t i)
 {
+    if (!name)
+        return NULL;
     if (unlikely(host_is_replaced(c)) && slice_equal_nocase(slice_from(name), SLICE("Host")))
         return i == 0 ? weir_host(c) : NULL;
     const struct http_field *f = head_find(&c->x->head, slice_from(name), i);
@@ -194,7 +196,7 @@ bool weir_trailer_item(weir_ctx *c, size_t i, const char **name, const char **va
 const char *weir_trailer(weir_ctx *c, const char *name)
 {
     const char *found, *value;
-    for (size_t i = 0; weir_trailer_item(c, i, &found, &value); i++)
+    for (size_t i = 0; name && weir_trailer_item(c, i, &found, &value); i++)
         if (slice_equal_nocase(slice_from(found), slice_from(name)))
             return value;
     return NULL;
@@ -220,7 +222,7 @@ static const struct cookies *context_cookies(weir_ctx *c)
 
 const char *weir_cookie(weir_ctx *c, const char *name)
 {
-    return cookies_find(context_cookies(c), name);
+    return name ? cookies_find(context_cookies(c), name) : NULL;
 }
 
 bool weir_cookie_item(weir_ctx *c, size_t i, const char **name, const char **value)

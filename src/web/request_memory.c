@@ -15,6 +15,8 @@ void *weir_alloc(weir_ctx *c, size_t size)
 
 char *weir_sprintf(weir_ctx *c, const char *fmt, ...)
 {
+    if (!fmt)
+        return NULL;
     va_list args;
     va_start(args, fmt);
     char probe[1];
@@ -45,7 +47,7 @@ void *weir_attribute_find(weir_ctx *c, const weir_attribute_key *key)
 void *weir_attribute(weir_ctx *c, const weir_attribute_key *key)
 {
     void *value = weir_attribute_find(c, key);
-    if (value)
+    if (value || !key)
         return value;
     struct attribute *a = arena_alloc(&c->x->arena, sizeof *a + key->size);
     if (!a)

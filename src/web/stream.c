@@ -17,6 +17,8 @@ int64_t weir_body_length(weir_ctx *c)
 ssize_t weir_read_slice(weir_ctx *c, const void **data)
 {
     struct exchange *x = c->x;
+    if (!data)
+        return WEIR_EINVAL;
     if (x->rest.len > 0) { /* of a piece that weir_read() has begun */
         ssize_t rest = (ssize_t)x->rest.len;
         *data = x->rest.data;
@@ -35,6 +37,8 @@ ssize_t weir_read(weir_ctx *c, void *buf, size_t len)
     struct exchange *x = c->x;
     if (len == 0)
         return 0;
+    if (!buf)
+        return WEIR_EINVAL;
     if (x->rest.len == 0) {
         ssize_t n = exchange_read(x, &x->rest.data);
         if (n <= 0)

@@ -125,6 +125,45 @@ static void add_guarded_groups(weir_server *s)
     weir_group_route(members, "GET", "/members", hello, NULL);
 }
 
+/* ---- Asking ---- */
+
+/* Numbers of the request, and what was said of them. */
+static void numbers(weir_ctx *c)
+{
+    int64_t a = 77, q = 77, h = 77;
+    int param = weir_param_int(c, "a", -100, 100, &a), query = weir_query_int(c, "q", 1, 100, &q);
+    int header = weir_header_int(c, "X-Number", 0, INT64_MAX, &h), wrong = weir_query_int(c, "q", 2, 1, &q);
+    weir_reply_printf(c, "text/plain", "%d %lld %d %lld %d %lld %d", param, (long long)a, query, (long long)q, header,
+                      (long long)h, wrong);
+}
+
+/* Asks about NULL: what gives a pointer gives NULL, what gives an error says so. */
+static void ask_nothing(weir_ctx *c)
+{
+    const void *const found[] = {
+        weir_param(c, NULL),     weir_query(c, NULL),          weir_query_nth(c, NULL, 0), weir_header(c, NULL),
+        weir_cookie(c, NULL),    weir_header_nth(c, NULL, 0),  weir_trailer(c, NULL),      weir_sprintf(c, NULL),
+        weir_attribute(c, NULL), weir_attribute_find(c, NULL),
+    };
+    int64_t value;
+    const int errors[] = {
+        weir_param_int(c, NULL, 0, 1, &value),
+        weir_query_int(c, NULL, 0, 1, &value),
+        weir_header_int(c, NULL, 0, 1, &value),
+        weir_query_int(c, "a", 0, 1, NULL),
+        weir_body(c, 0, NULL, NULL),
+        (int)weir_read(c, NULL, 5),
+        (int)weir_read_slice(c, NULL),
+        weir_defer(c, NULL, NULL),
+    };
+    size_t wrong = 0;
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++)
+        wrong += found[i] != NULL;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        wrong += errors[i] != WEIR_EINVAL;
+    weir_reply_printf(c, "text/plain", "%zu %s %zu", wrong, weir_json_string(c, NULL), weir_header_count(c, NULL));
+}
+
 /* ---- Settings of groups ---- */
 
 static long long number(weir_ctx *c, const char *name)
@@ -308,6 +347,8 @@ int main(int argc, char **argv)
     add_roomy_groups(s);
     add_timed_groups(s);
     add_body_groups(s);
+    weir_get(s, "/numbers/{a}", numbers);
+    weir_any(s, "/nothing", ask_nothing);
     weir_get(s, "/ledger.json", weir_ledger_json);
     int result = serve(s);
     weir_server_free(s);

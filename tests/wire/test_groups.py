@@ -102,6 +102,31 @@ def test_what_is_open_stays_open(groups):
         assert groups.ask(path=path).status == status
 
 
+# ---- Numbers
+
+
+@pytest.mark.parametrize("path, number, told", [
+    ("/numbers/7?q=8", "9", "0 7 0 8 0 9 -1"),
+    ("/numbers/-7", None, "0 -7 0 77 0 77 -1"),
+    ("/numbers/%37?q=%31%32&q=x", " 12 ", "0 7 0 12 0 12 -1"),
+    ("/numbers/101?q=0", "-1", "-6 77 -6 77 -6 77 -1"),
+    ("/numbers/7x?q=+8", "9 9", "-1 77 -1 77 -1 77 -1"),
+    ("/numbers/%20?q=", "", "-1 77 -1 77 -1 77 -1"),
+    ("/numbers/0?q=99999999999999999999", "9223372036854775807", "0 0 -6 77 0 9223372036854775807 -1")])
+def test_numbers(groups, path, number, told):
+    """Checked whole numbers of parameters, query and headers; what is not there leaves the default."""
+    assert groups.ask(path=path, headers={"X-Number": number} if number is not None else {}).text() == told
+
+
+@pytest.mark.parametrize("body", [None, b"body", [b"bo", b"dy"]])
+def test_null_is_an_error(groups, body):
+    """Whatever asks about the request survives NULL."""
+    with groups.connect() as connection:
+        for _ in range(2):
+            reply = connection.ask("POST", "/nothing?=1&a=2", headers={"X-A": "1", "Cookie": "=1; a=2"}, body=body)
+            assert reply.text() == f"0 null {3 + (body is not None)}"
+
+
 # ---- Memory of a group's requests
 
 

@@ -5,6 +5,7 @@
  * unless its own comment says otherwise:
  *
  *  - Functions that can fail return 0 (or a count) or a negative WEIR_E... value; weir_strerror() names it.
+ *  - NULL where a comment does not allow it is an error: WEIR_EINVAL, or NULL from what returns a pointer.
  *  - Pointers that a function returns for a request (header values, parameters, arena memory) are valid until the
  *    handler and its deferred calls have ended. Never keep them longer.
  *  - A buffer passed to a call is the caller's again when the call returns.
@@ -141,7 +142,10 @@ typedef struct weir_config {
     int max_request_line;            /* bytes, CRLF included; default and at most http_buffer_size; 414 */
     int max_header_block;            /* bytes from behind the request line to the end of the head; the same; 431 */
     int max_headers;                 /* in a request; default 100, at most 1000; 431 */
-    int64_t max_body;        /* bytes of a request's body; default 1 GiB; WEIR_OFF; see weir_group_max_body(); 413 */
+    int64_t max_body; /* bytes of a request's body; default 1 GiB; WEIR_OFF; see weir_group_max_body(); 413 */
+    /* Bytes that bodies of groups with body_memory may take together, in all workers; default a quarter of
+     * memory_limit, or 64 MiB without one; WEIR_OFF: what memory_limit allows. Then weir_body() gives WEIR_ENOMEM. */
+    int64_t max_body_memory;
     int max_chunk_extension; /* bytes of chunk extensions beyond 1/16 of the data; default 1024; 413 */
     int max_trailer;         /* bytes of a chunked body's trailer; default 4096; 431 */
     int pipeline_depth;      /* requests of one connection served before others get a turn; default 64 */
@@ -372,7 +376,7 @@ typedef struct weir_group_settings {
     size_t request_memory;  /* most that weir_alloc() gives a request of the group's routes; 4 KiB..1 MiB */
     int handler_timeout_ms; /* WEIR_OFF: no limit, whatever is around it. Counted from the handler's start; 503 */
     int stop_ends_waits;    /* WEIR_ON: as if each handler began with weir_stop_ends_waits(c, true); WEIR_OFF */
-    size_t body_memory;     /* most that weir_body() reads into memory beside the request's; see there */
+    size_t body_memory;     /* longest body that weir_body() takes where request_memory has no room for it; see there */
 } weir_group_settings;
 
 /*
@@ -447,6 +451,16 @@ WEIR_API size_t weir_header_count(weir_ctx *c, const char *name);
 /* The i-th header line in order of arrival; as weir_param_item(). */
 WEIR_API bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **value);
 
+/*
+ * A parameter, query value or header (the first of that name) as a whole number: decimal digits, with a minus before them
+ * or not, and nothing else; no locale counts. Sets *value to it, or leaves it as it is: 0 also where there is none of that
+ * name, so that what *value was before is the default. WEIR_EINVAL: it is no such number, or an argument is wrong;
+ * WEIR_ETOOBIG: it is not from min to max. The natural reply to both is 400.
+ */
+WEIR_API int weir_param_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
+WEIR_API int weir_query_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
+WEIR_API int weir_header_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
+
 /* A cookie's value as sent (quotes removed), the first of that name, or NULL (RFC 6265 section 5.4). */
 WEIR_API const char *weir_cookie(weir_ctx *c, const char *name);
 /* The i-th cookie; as weir_param_item(). */
@@ -466,8 +480,11 @@ WEIR_API ssize_t weir_read_slice(weir_ctx *c, const void **data);
 
 /*
  * Reads the whole body into the request's memory, NUL-terminated (the NUL does not count in *len). limit bounds it
- * (0: what request_memory has left). Returns 0; WEIR_ETOOBIG when it is longer (the natural reply is 413); or as
- * weir_read(). len may be NULL. A second call gives the same again. May suspend.
+ * (0: what request_memory has left). In a group with body_memory a body of up to so many bytes that would take more
+ * than half of that gets memory of its own, which grows with what has come and dies with the request: the row "bodies"
+ * of the ledger, bounded by max_body_memory. Returns 0; WEIR_ETOOBIG when it is longer (the natural reply is 413);
+ * WEIR_ENOMEM when there is no memory for it now (503); or as weir_read(). len may be NULL. A second call gives the
+ * same again. May suspend.
  */
 WEIR_API int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len);
 

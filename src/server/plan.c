@@ -176,6 +176,7 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
             plan->request += pools[i].each * object_cost(&pools[i]);
     }
     plan_add_memories(&s->settings, plan);
+    plan->worst += server_body_memory(s);
     plan->connection = object_cost(&pools[PLANNED_CONNECTION]);
     if (c->memory_limit && plan->worst > c->memory_limit)
         plan->worst = c->memory_limit;
@@ -183,7 +184,11 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
 
 int weir_plan(weir_server *s, weir_memory_plan *plan)
 {
+    if (!plan)
+        return WEIR_EINVAL;
     *plan = (weir_memory_plan){0};
+    if (!s)
+        return WEIR_EINVAL;
     uint64_t expressions;
     server_count_routes(s);
     int error = s->site.errors_len > 0 ? WEIR_EINVAL : plan_expressions(s, &expressions);

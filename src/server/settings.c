@@ -37,6 +37,9 @@ struct setting {
 #define OBJECTS_MAX (1 << 20) /* of a worker's pool that are made before the start, or bounded */
 #define SET_BUFFERS 2         /* that a request may need: fewer would serve none */
 
+#define BODY_MEMORY       (64 << 20)
+#define BODY_MEMORY_SHARE 4 /* of memory_limit */
+
 #define WRITE_WINDOW_MS 30000 /* over which a client's rate is measured, where write_timeout_ms is off */
 
 /* Of the settings that are bytes in a socket. */
@@ -80,6 +83,7 @@ static const struct setting table[] = {
     SETTING(max_header_block, 16, HEAD_SIZE_MAX, HEAD_SIZE_MAX, 0),
     SETTING(max_headers, 1, 1000, 100, 0),
     SETTING(max_body, 1, INT64_MAX, 1 << 30, MAY_BE_OFF),
+    SETTING(max_body_memory, 1, INT64_MAX, 0, MAY_BE_OFF),
     SETTING(max_chunk_extension, 1, 65535, CHUNK_EXTENSION_MAX, 0),
     SETTING(max_trailer, 2, 65535, CHUNK_TRAILER_MAX, 0),
     SETTING(pipeline_depth, 1, 1 << 20, 64, 0),
@@ -310,6 +314,8 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
         c->max_connections = connections_by_descriptors(c);
     settings_fit_group(c, any_connections);
     settings_fit_pools(c, errors);
+    if (c->max_body_memory == 0)
+        c->max_body_memory = c->memory_limit ? (int64_t)(c->memory_limit / BODY_MEMORY_SHARE) : BODY_MEMORY;
     if (c->max_connections_per_address == 0)
         c->max_connections_per_address =
             c->max_connections < ADDRESS_LIMIT_FROM ? WEIR_OFF : c->max_connections - c->max_connections / 4;

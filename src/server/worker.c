@@ -310,6 +310,7 @@ static int worker_set_up(struct worker *w)
                           .loop = &w->loop,
                           .server = s,
                           .server_data = s->settings.config.server_data,
+                          .bodies = s->body_account.memory ? &s->body_account : NULL,
                           .worker_index = w->index};
     file_cache_init(&w->web.files, &s->memory,
                     s->settings.config.open_files < 0 ? 0 : (uint32_t)s->settings.config.open_files,

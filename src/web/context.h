@@ -33,6 +33,7 @@ struct web {
     int worker_index;
     struct known_type types[KNOWN_TYPES]; /* by address; one that does not find its place pushes another out */
     struct file_cache files;
+    struct account *bodies; /* for those that are larger than request memory; NULL: no group allows any */
 };
 
 /* A call for the end of the request. */
@@ -74,6 +75,7 @@ struct weir_ctx {
     bool query_parsed, cookies_parsed;
     bool memory_refused; /* the request's memory has been asked for in vain: a string that is NULL may come of that */
     bool reply_broken;   /* a stream failed before its head was out: an error page takes its place */
+    bool body_mapped;    /* body lies in a mapping of its own, see body.c */
 #ifdef WEIR_DEBUG
     uint32_t fiber_mark;
 #endif
@@ -130,6 +132,12 @@ void context_before_wait(weir_ctx *c);
 
 /* Makes the error page of status. Nothing has been committed. */
 void context_error_page(weir_ctx *c, int status, const char *message);
+
+/* What a body of len bytes takes in memory of its own. */
+size_t context_body_size(size_t len);
+
+/* Lets go of a body that lies in memory of its own. */
+void context_release_body(weir_ctx *c);
 
 /* Runs the deferred calls; once. */
 void context_run_deferred(weir_ctx *c);

@@ -151,7 +151,7 @@ static weir_ctx *context_begin(struct exchange *x)
     c->fail_status = 0;
     c->fail_message = "";
     c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = c->memory_refused =
-        c->reply_broken = false;
+        c->reply_broken = c->body_mapped = false;
     c->reply_error = 0;
     c->body = NULL;
     c->body_error = 0;
@@ -340,6 +340,11 @@ static void web_before_head(struct exchange *x)
         answer_error(c); /* of a reply that was to be made by one of them */
 }
 
+static void web_body_over(struct exchange *x)
+{
+    context_release_body(x->context);
+}
+
 static void web_ended(struct exchange *x)
 {
     context_run_deferred(x->context);
@@ -358,6 +363,7 @@ const struct http_host web_host = {
     .resume = web_resume,
     .replace = web_replace,
     .before_head = web_before_head,
+    .body_over = web_body_over,
     .ended = web_ended,
     .pattern = web_pattern,
 };
@@ -376,6 +382,8 @@ void context_run_deferred(weir_ctx *c)
 int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
 {
     CONTEXT_CHECK(c);
+    if (!fn)
+        return WEIR_EINVAL;
     struct deferred *d = arena_alloc(&c->x->arena, sizeof *d);
     if (!d) {
         fn(arg);

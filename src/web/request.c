@@ -105,7 +105,7 @@ void *weir_route_data(weir_ctx *c)
 const char *weir_param(weir_ctx *c, const char *name)
 {
     CONTEXT_CHECK(c);
-    for (size_t i = 0; i < c->match.param_count; i++)
+    for (size_t i = 0; name && i < c->match.param_count; i++)
         if (strcmp(c->match.params[i].name, name) == 0)
             return c->match.params[i].value;
     return NULL;
@@ -140,7 +140,7 @@ static const struct query *context_query(weir_ctx *c)
 const char *weir_query_nth(weir_ctx *c, const char *name, size_t i)
 {
     CONTEXT_CHECK(c);
-    return query_find(context_query(c), name, i);
+    return name ? query_find(context_query(c), name, i) : NULL;
 }
 
 const char *weir_query(weir_ctx *c, const char *name)
@@ -167,6 +167,8 @@ static bool host_is_replaced(const weir_ctx *c)
 const char *weir_header_nth(weir_ctx *c, const char *name, size_t i)
 {
     CONTEXT_CHECK(c);
+    if (!name)
+        return NULL;
     if (unlikely(host_is_replaced(c)) && slice_equal_nocase(slice_from(name), SLICE("Host")))
         return i == 0 ? weir_host(c) : NULL;
     const struct http_field *f = head_find(&c->x->head, slice_from(name), i);
@@ -215,7 +217,7 @@ const char *weir_trailer(weir_ctx *c, const char *name)
 {
     CONTEXT_CHECK(c);
     const char *found, *value;
-    for (size_t i = 0; weir_trailer_item(c, i, &found, &value); i++)
+    for (size_t i = 0; name && weir_trailer_item(c, i, &found, &value); i++)
         if (slice_equal_nocase(slice_from(found), slice_from(name)))
             return value;
     return NULL;
@@ -242,7 +244,7 @@ static const struct cookies *context_cookies(weir_ctx *c)
 const char *weir_cookie(weir_ctx *c, const char *name)
 {
     CONTEXT_CHECK(c);
-    return cookies_find(context_cookies(c), name);
+    return name ? cookies_find(context_cookies(c), name) : NULL;
 }
 
 bool weir_cookie_item(weir_ctx *c, size_t i, const char **name, const char **value)

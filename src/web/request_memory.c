@@ -65,7 +65,7 @@ void *weir_attribute(weir_ctx *c, const weir_attribute_key *key)
 {
     CONTEXT_CHECK(c);
     void *value = weir_attribute_find(c, key);
-    if (value)
+    if (value || !key)
         return value;
     struct attribute *a = request_alloc(c, sizeof *a + key->size);
     if (!a)

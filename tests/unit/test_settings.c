@@ -77,6 +77,7 @@ static void defaults(void **state)
     assert_int_equal(c->max_headers, 100);
     assert_int_equal(c->offload_threads, 4);
     assert_int_equal(c->memory_limit, 0);
+    assert_int_equal(c->max_body_memory, 64 << 20);
     assert_int_equal(c->kernel_memory_limit, 0);
     assert_int_equal(c->tcp_nodelay, WEIR_ON);
     assert_int_equal(c->so_linger, WEIR_OFF);

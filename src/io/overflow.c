@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 static _Thread_local struct fibers *watched;
+static _Thread_local const char *own_stack; /* of a thread that runs offloaded functions */
+static _Thread_local size_t own_size;
 static _Thread_local void *alternate_stack;
 static _Thread_local struct account *alternate_account;
 
@@ -34,23 +36,39 @@ static void say_number(size_t number)
     say(digits + at);
 }
 
+static bool is_guard(const char *stack, const char *address)
+{
+    return address < stack && address >= stack - STACK_GUARD_SIZE;
+}
+
+static void tell(const char *who, size_t size, const char *setting)
+{
+    say("weir: stack overflow: ");
+    say(who);
+    say(" used more than the ");
+    say_number(size);
+    say(" bytes of its stack; raise the setting ");
+    say(setting);
+    say(" or use less stack\n");
+}
+
 static void overflow_fault(int number, siginfo_t *info, void *context)
 {
     (void)context;
     const struct fibers *f = watched;
     const struct fiber *fiber = f ? f->current : NULL;
     const char *address = info->si_addr;
-    if (fiber && address < fiber->stack && address >= fiber->stack - f->guard_size) {
-        say("weir: stack overflow: a handler used more than the ");
-        say_number(f->stack_size);
-        say(" bytes of its stack; raise the setting stack_size or use less stack\n");
-    }
+    if (fiber && f->deep.state == DEEP_BUSY && is_guard(f->deep.stack.base, address))
+        tell("a function called by weir_call_deep()", f->deep.size, "deep_stack_size");
+    else if (fiber && is_guard(fiber->stack, address))
+        tell("a handler", f->stack_size, "stack_size");
+    else if (own_stack && is_guard(own_stack, address))
+        tell("an offloaded function", own_size, "offload_stack_size");
     signal(number, SIG_DFL);
 }
 
-void overflow_watch(struct fibers *f, struct account *account)
+static void watch_thread(struct account *account)
 {
-    watched = f;
     void *stack = memory_map(account, OVERFLOW_STACK_SIZE, (size_t)sysconf(_SC_PAGESIZE));
     if (!stack)
         return;
@@ -61,9 +79,23 @@ void overflow_watch(struct fibers *f, struct account *account)
     sigaltstack(&alternate, NULL);
 }
 
+void overflow_watch(struct fibers *f, struct account *account)
+{
+    watched = f;
+    watch_thread(account);
+}
+
+void overflow_watch_thread(const char *base, size_t size, struct account *account)
+{
+    own_stack = base;
+    own_size = size;
+    watch_thread(account);
+}
+
 void overflow_unwatch(void)
 {
     watched = NULL;
+    own_stack = NULL;
     if (!alternate_stack)
         return;
     stack_t none = {.ss_flags = SS_DISABLE};

@@ -1,5 +1,5 @@
 /*
- * Waiting for time, descriptors and other threads.
+ * Waiting for time, descriptors and other threads; and the call that needs neither another thread nor a wait.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -71,4 +71,15 @@ int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg)
 {
     context_before_wait(c);
     return offload_run(c->web->offload, c->web->loop, fn, arg);
+}
+
+int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg)
+{
+    struct fibers *f = &c->web->loop->fibers;
+    if (unlikely(!deep_ready(&f->deep))) {
+        c->x->http->starved(c->x->http, f->deep.size); /* the caches may give back enough */
+        if (!deep_ready(&f->deep))
+            return WEIR_ENOMEM;
+    }
+    return fiber_call_deep(f, fn, arg);
 }

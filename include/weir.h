@@ -104,8 +104,12 @@ typedef struct weir_config {
     size_t http_buffer_size; /* a receive or send buffer; the head of a request must fit; 1024..65536, default 8192 */
     size_t ws_buffer_size;   /* a WebSocket message buffer; 256..16 MiB, default 4096 */
     size_t stack_size;       /* a handler's stack; 16 KiB..8 MiB, default 64 KiB */
-    size_t request_memory;   /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
-    size_t memory_limit;     /* bound on the server's user-space memory; default none */
+    /* A worker's stack for weir_call_deep(), mapped while it is used, and that of each offload thread; 64 KiB..64
+     * MiB. Default 1 MiB; with memory_limit a 32nd of that if it is less, and 256 KiB at least. */
+    size_t deep_stack_size;
+    size_t offload_stack_size;
+    size_t request_memory; /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
+    size_t memory_limit;   /* bound on the server's user-space memory; default none */
     size_t
         kernel_memory_limit; /* soft bound on the kernel's memory in sockets' queues; 1 MiB and more; default: by the cgroup */
     int memory_wait_ms; /* how long a request waits for memory under a bound, then 503; default 5000 */
@@ -506,6 +510,10 @@ WEIR_API char *weir_sprintf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3)
 /* text as a JSON string, in quotes and escaped (RFC 8259 section 7; invalid UTF-8 becomes U+FFFD); "null" for NULL
  * text. In the request's memory; NULL beyond it. */
 WEIR_API const char *weir_json_string(weir_ctx *c, const char *text);
+/* How deep arrays and objects nest in a JSON text (RFC 8259 section 2): 0 for "1", 1 for "[]", 2 for "[{}]". A text
+ * that is no JSON counts as well, and a parser of that grammar never recurses deeper on it than this. Bounds the
+ * stack that a recursive parser takes. Any thread. */
+WEIR_API size_t weir_json_depth(const char *text, size_t len);
 
 /*
  * Attributes: one value of a type for each request, shared by middleware and handler. Define a key once at file scope
@@ -682,8 +690,17 @@ WEIR_API void weir_yield(weir_ctx *c);
  */
 WEIR_API int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms);
 
-/* Runs fn(arg) on another thread and returns what it returned. fn must not use c. WEIR_ENOMEM when no thread can be had. Suspends. */
+/* Runs fn(arg) on another thread, whose stack is offload_stack_size, and returns what it returned. fn must not use c.
+ * WEIR_ENOMEM when no thread can be had. Suspends. */
 WEIR_API int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg);
+
+/*
+ * Calls fn(arg) at once, on this thread, on a stack of deep_stack_size, and returns what it returned: for what
+ * recurses as deep as a client likes, such as a parser of JSON. fn must not wait: a call that does ends the process.
+ * Other calls on c are allowed, and weir_fail(). WEIR_ENOMEM, and fn was not called, when the stack is refused under
+ * memory_limit or by the system. Does not suspend.
+ */
+WEIR_API int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg);
 
 /* ---- Files read by hand ------------------------------------------------------------------------------------- */
 

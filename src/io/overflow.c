@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 static _Thread_local struct fibers *watched;
+static _Thread_local const char *own_stack; /* of a thread that runs offloaded functions */
+static _Thread_local size_t own_size;
 static _Thread_local void *alternate_stack;
 static _Thread_local struct account *alternate_account;
 
@@ -20,18 +22,36 @@ const struct fibers *overflow_watched(void)
     return watched;
 }
 
+static bool is_guard(const char *stack, const char *address)
+{
+    return stack && address < stack && address >= stack - STACK_GUARD_SIZE;
+}
+
+static void tell(const char *who, size_t size, const char *setting)
+{
+    struct crash_text text = {.len = 0};
+    crash_put(&text, "weir: stack overflow: ");
+    crash_put(&text, who);
+    crash_put(&text, " used more than the ");
+    crash_put_number(&text, size, 10);
+    crash_put(&text, " bytes of its stack; raise the setting ");
+    crash_put(&text, setting);
+    crash_put(&text, " or use less stack\n");
+    crash_say(&text);
+}
+
 bool overflow_tell(const void *fault)
 {
     const struct fibers *f = watched;
     const struct fiber *fiber = f ? f->current : NULL;
-    const char *address = fault;
-    if (!fiber || address >= fiber->stack || address < fiber->stack - f->guard_size)
+    if (fiber && f->deep.state == DEEP_BUSY && is_guard(f->deep.stack.base, fault))
+        tell("a function called by weir_call_deep()", f->deep.size, "deep_stack_size");
+    else if (fiber && is_guard(fiber->stack, fault))
+        tell("a handler", f->stack_size, "stack_size");
+    else if (is_guard(own_stack, fault))
+        tell("an offloaded function", own_size, "offload_stack_size");
+    else
         return false;
-    struct crash_text text = {.len = 0};
-    crash_put(&text, "weir: stack overflow: a handler used more than the ");
-    crash_put_number(&text, f->stack_size, 10);
-    crash_put(&text, " bytes of its stack; raise the setting stack_size or use less stack\n");
-    crash_say(&text);
     return true;
 }
 
@@ -42,9 +62,8 @@ static void overflow_fault(int number, siginfo_t *info, void *context)
     crash_again(number, info);
 }
 
-void overflow_watch(struct fibers *f, struct account *account)
+static void watch_thread(struct account *account)
 {
-    watched = f;
     void *stack = memory_map(account, OVERFLOW_STACK_SIZE, (size_t)sysconf(_SC_PAGESIZE));
     if (!stack)
         return;
@@ -55,9 +74,23 @@ void overflow_watch(struct fibers *f, struct account *account)
     sigaltstack(&alternate, NULL);
 }
 
+void overflow_watch(struct fibers *f, struct account *account)
+{
+    watched = f;
+    watch_thread(account);
+}
+
+void overflow_watch_thread(const char *base, size_t size, struct account *account)
+{
+    own_stack = base;
+    own_size = size;
+    watch_thread(account);
+}
+
 void overflow_unwatch(void)
 {
     watched = NULL;
+    own_stack = NULL;
     if (!alternate_stack)
         return;
     stack_t none = {.ss_flags = SS_DISABLE};

@@ -57,7 +57,7 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     if (c->memory_limit > 0 && c->memory_limit >= plan_least(s))
         s->memory.limit = c->memory_limit;
     s->sockets.limit = c->kernel_memory_limit;
-    offload_init(&s->offload, &s->memory, c->offload_threads);
+    offload_init(&s->offload, &s->memory, c->offload_threads, c->offload_stack_size);
     return s;
 }
 

@@ -46,7 +46,7 @@ struct worker {
     struct net net;
     struct http http;
     struct web web;
-    struct account stack_account, regex_account, message_account;
+    struct account stack_account, deep_account, regex_account, message_account;
     struct pool messages; /* WebSocket message buffers of ws_buffer_size */
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;

@@ -39,6 +39,14 @@ struct setting {
 
 #define BODY_MEMORY       (64 << 20)
 #define BODY_MEMORY_SHARE 4 /* of memory_limit */
+/* Of the stacks for what a handler's own is too small for. Parsing and deleting a tree as deep as cJSON and jansson
+ * allow takes 168 KiB, and writing one as JSON 616 KiB; where there is a bound on all memory, the default is no more
+ * than a part of it. */
+#define DEEP_LEAST       ((int64_t)64 << 10)
+#define DEEP_MOST        ((int64_t)64 << 20)
+#define DEEP_DEFAULT     ((size_t)1 << 20)
+#define DEEP_DEFAULT_LOW ((size_t)256 << 10)
+#define DEEP_SHARE       32 /* of memory_limit */
 
 #define WRITE_WINDOW_MS 30000 /* over which a client's rate is measured, where write_timeout_ms is off */
 
@@ -55,6 +63,8 @@ static const struct setting table[] = {
     SETTING(http_buffer_size, 1024, 65536, 8192, 0),
     SETTING(ws_buffer_size, 256, 16 << 20, 4096, 0),
     SETTING(stack_size, 16 << 10, 8 << 20, 64 << 10, 0),
+    SETTING(deep_stack_size, DEEP_LEAST, DEEP_MOST, 0, 0),
+    SETTING(offload_stack_size, DEEP_LEAST, DEEP_MOST, 0, 0),
     SETTING(request_memory, 4 << 10, 1 << 20, 16 << 10, 0),
     SETTING(memory_limit, 1, INT64_MAX, 0, 0),
     SETTING(kernel_memory_limit, KERNEL_MEMORY_MIN, INT64_MAX, 0, 0),
@@ -296,6 +306,14 @@ static struct http_settings http_settings_of(const weir_config *c)
     };
 }
 
+static size_t deep_default(const weir_config *c)
+{
+    size_t share = c->memory_limit / DEEP_SHARE & ~(size_t)65535;
+    if (c->memory_limit == 0 || share > DEEP_DEFAULT)
+        return DEEP_DEFAULT;
+    return share > DEEP_DEFAULT_LOW ? share : DEEP_DEFAULT_LOW;
+}
+
 void settings_read(struct settings *out, const weir_config *given, size_t size, struct site *errors)
 {
     *out = (struct settings){0};
@@ -307,6 +325,10 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
         setting_check(c, &table[i], errors);
     if (c->workers == 0)
         c->workers = settings_processors();
+    if (c->deep_stack_size == 0)
+        c->deep_stack_size = deep_default(c);
+    if (c->offload_stack_size == 0)
+        c->offload_stack_size = deep_default(c);
     if (c->open_files == 0)
         c->open_files = open_files_by_descriptors(c);
     bool any_connections = c->max_connections == 0;

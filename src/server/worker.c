@@ -281,6 +281,8 @@ static int worker_set_up(struct worker *w)
     int error = loop_init(&w->loop, &w->stack_account, s->settings.config.stack_size, NULL, &s->log);
     if (error)
         return error;
+    account_open(&w->deep_account, &s->memory, "deep stacks");
+    deep_init(&w->loop.fibers.deep, &w->deep_account, s->settings.config.deep_stack_size);
     w->loop.begin_fn = worker_turn_begin;
     w->loop.turn_fn = worker_turn;
     account_open(&w->message_account, &s->memory, "websocket buffers");
@@ -340,6 +342,7 @@ static void worker_clean_up(struct worker *w)
     pool_done(&w->messages);
     account_close(&w->message_account);
     account_close(&w->stack_account);
+    account_close(&w->deep_account);
     account_close(&w->regex_account);
 }
 

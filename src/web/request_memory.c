@@ -41,6 +41,11 @@ char *weir_sprintf(weir_ctx *c, const char *fmt, ...)
     return text;
 }
 
+size_t weir_json_depth(const char *text, size_t len)
+{
+    return json_depth(slice_of(text, len));
+}
+
 const char *weir_json_string(weir_ctx *c, const char *text)
 {
     CONTEXT_CHECK(c);

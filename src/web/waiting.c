@@ -1,5 +1,5 @@
 /*
- * Waiting for time, descriptors and other threads.
+ * Waiting for time, descriptors and other threads; and the call that needs neither another thread nor a wait.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -67,11 +67,25 @@ int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg)
 
 bool weir_stopping(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->x->http->net->draining;
 }
 
 void weir_stop_ends_waits(weir_ctx *c, bool on)
 {
+    CONTEXT_CHECK(c);
     struct exchange *x = c->x;
     x->untold = (uint8_t)(on ? x->untold | NEWS_STOP : x->untold & ~NEWS_STOP);
+}
+
+int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg)
+{
+    CONTEXT_CHECK(c);
+    struct fibers *f = &c->web->loop->fibers;
+    if (unlikely(!deep_ready(&f->deep))) {
+        c->x->http->starved(c->x->http, f->deep.size); /* the caches may give back enough */
+        if (!deep_ready(&f->deep))
+            return WEIR_ENOMEM;
+    }
+    return fiber_call_deep(f, fn, arg);
 }

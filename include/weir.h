@@ -297,7 +297,8 @@ WEIR_API weir_group *weir_group_new(weir_server *s, weir_group *parent, const ch
 /* The group that every route and group belongs to: middleware added here runs for all requests, 404s included. */
 WEIR_API weir_group *weir_root(weir_server *s);
 
-/* As weir_route(), within a group; data (may be NULL) is read by weir_route_data(). */
+/* As weir_route(), within a group: pattern is what follows the prefix, "" for the path that is the prefix itself. data (may
+ * be NULL) is read by weir_route_data(). */
 WEIR_API int weir_group_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data);
 
 /*

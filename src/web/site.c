@@ -258,7 +258,7 @@ int site_add_route(weir_group *g, const char *method, const char *pattern, weir_
 {
     struct site *s = g->site;
     char joined[PATTERN_SIZE_MAX], message[512];
-    if (s->sealed || !pattern || !handler || pattern[0] == '\0') {
+    if (s->sealed || !pattern || !handler || (pattern[0] == '\0' && g->prefix[0] == '\0')) {
         site_error(s, "route \"%s\": %s", pattern ? pattern : "(null)",
                    s->sealed  ? "the server has started"
                    : !handler ? "no handler"

@@ -116,6 +116,7 @@ static void add_guarded_groups(weir_server *s)
 {
     weir_group *guarded = weir_group_new(s, NULL, "/guarded", NULL);
     weir_on_request(guarded, authenticate);
+    weir_group_route(guarded, "GET", "", hello, NULL);
     weir_group_route(guarded, "GET", "/here", hello, NULL);
     weir_group_route(guarded, "POST", "/here/{number:[0-9]+}", hello, NULL);
 

@@ -146,6 +146,17 @@ static void memories(void **state)
     assert_int_equal(container_of(f->site.routes.prev, struct route, link)->admission.memory, 0);
 }
 
+/* A group's own path is a route of it; without a prefix there is none. */
+static void own_path(void **state)
+{
+    struct fixture *f = *state;
+    weir_group *bare = site_add_group(&f->site, NULL, "", NULL);
+    assert_int_equal(weir_group_route(f->outer, "GET", "", answer, NULL), 0);
+    assert_string_equal(f->site.errors, "");
+    assert_int_equal(weir_group_route(bare, "GET", "", answer, NULL), WEIR_EINVAL);
+    assert_non_null(strstr(f->site.errors, "a pattern is not empty"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +164,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(inherited, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(sizes_of_the_structure, fixture_open, fixture_close),
         cmocka_unit_test_setup_teardown(memories, fixture_open, fixture_close),
+        cmocka_unit_test_setup_teardown(own_path, fixture_open, fixture_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

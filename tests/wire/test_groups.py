@@ -81,7 +81,7 @@ def test_no_route(groups, method, path, host, status, marks):
 
 
 @pytest.mark.parametrize("method, path, status", [
-    ("GET", "/guarded/here", 200), ("GET", "/guarded/missing", 404), ("GET", "/guarded", 404), ("GET", "/guarded/", 404),
+    ("GET", "/guarded/here", 200), ("GET", "/guarded/missing", 404), ("GET", "/guarded", 200), ("GET", "/guarded/", 404),
     ("POST", "/guarded/here", 405), ("OPTIONS", "/guarded/here", 204), ("GET", "/guarded/here/7", 405),
     ("POST", "/guarded/here/7", 200), ("POST", "/guarded/here/x", 404), ("GET", LONG_NUMBER, 400),
     ("GET", "/slow/missing", 404), ("GET", "/same/closed", 200), ("PUT", "/same/closed", 405),

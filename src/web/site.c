@@ -130,7 +130,7 @@ static int covers_order(struct site *s)
     return error;
 }
 
-/* Whole segments of a path, as many as expressions can take: no prefix is longer than that, and what follows is of no interest. */
+/* Whole segments of a path, as many as expressions can take: no prefix is longer, and what follows does not matter. */
 static struct path path_beginning(const struct path *path)
 {
     size_t len = path->route.len;

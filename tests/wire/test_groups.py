@@ -1,5 +1,5 @@
-"""What a group of routes is answerable for, by tests/programs/groups.c: paths below it that no route matches, methods that
-none serves, and settings of its own.
+"""What a group of routes is answerable for, by tests/programs/groups.c: paths below it that no route matches, methods
+that none serves, and settings of its own; and what its handlers ask about a request.
 
 SPDX-License-Identifier: MIT
 """
@@ -81,7 +81,8 @@ def test_no_route(groups, method, path, host, status, marks):
 
 
 @pytest.mark.parametrize("method, path, status", [
-    ("GET", "/guarded/here", 200), ("GET", "/guarded/missing", 404), ("GET", "/guarded", 404), ("GET", "/guarded/", 404),
+    ("GET", "/guarded/here", 200), ("GET", "/guarded/missing", 404), ("GET", "/guarded", 404),
+    ("GET", "/guarded/", 404),
     ("POST", "/guarded/here", 405), ("OPTIONS", "/guarded/here", 204), ("GET", "/guarded/here/7", 405),
     ("POST", "/guarded/here/7", 200), ("POST", "/guarded/here/x", 404), ("GET", LONG_NUMBER, 400),
     ("GET", "/slow/missing", 404), ("GET", "/same/closed", 200), ("PUT", "/same/closed", 405),

@@ -144,8 +144,9 @@ static void csv(weir_ctx *c)
 static int compute(weir_ctx *c, weir_cache_slot *slot, void *key)
 {
     const char *quoted = weir_json_string(c, key);
-    const char *value = quoted ? weir_sprintf(c, "{\"key\":%s,\"computed\":true}", quoted) : NULL;
-    return value ? weir_cache_put(slot, value, strlen(value)) : WEIR_ENOMEM;
+    char value[8300];
+    int len = quoted ? snprintf(value, sizeof(value), "{\"key\":%s,\"computed\":true}", quoted) : -1;
+    return len >= 0 && (size_t)len < sizeof(value) ? weir_cache_put(slot, value, (size_t)len) : WEIR_ETOOBIG;
 }
 
 static void cached(weir_ctx *c)
@@ -157,7 +158,7 @@ static void cached(weir_ctx *c)
 
     int error = weir_cache_get(c, tour->cache, key, compute, (void *)key, &value, &hit);
     if (error)
-        weir_fail(c, 503, "%s", weir_strerror(error));
+        weir_fail(c, error == WEIR_ETOOBIG ? 414 : 503, "%s", weir_strerror(error));
     weir_set_header(c, "X-Cache", hit ? "HIT" : "MISS");
     weir_reply_value(c, "application/json", value);
 }
@@ -486,6 +487,7 @@ int main(int argc, char **argv)
     tour.root = o.root;
 
     weir_catch_stack_overflow();
+    weir_catch_crash();
     weir_server *s = weir_server_new(&(weir_config){
         .host = o.host,
         .port = o.port,

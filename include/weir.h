@@ -5,11 +5,13 @@
  * unless its own comment says otherwise:
  *
  *  - Functions that can fail return 0 (or a count) or a negative WEIR_E... value; weir_strerror() names it.
+ *  - NULL where a comment does not allow it is an error: WEIR_EINVAL, or NULL from what returns a pointer.
  *  - Pointers that a function returns for a request (header values, parameters, arena memory) are valid until the
  *    handler and its deferred calls have ended. Never keep them longer.
  *  - A buffer passed to a call is the caller's again when the call returns.
  *  - Strings are NUL-terminated and in no particular encoding.
- *  - A weir_ctx may only be used on the fiber that its handler runs on. "May suspend" means that the fiber may be
+ *  - A weir_ctx may only be used on the fiber that its handler runs on; builds of the library with WEIR_DEBUG end the
+ *    process with a message if it is not. "May suspend" means that the fiber may be
  *    parked while its worker serves others; no lock may be held across such a call.
  *  - Times are in milliseconds, sizes in bytes.
  *
@@ -102,8 +104,12 @@ typedef struct weir_config {
     size_t http_buffer_size; /* a receive or send buffer; the head of a request must fit; 1024..65536, default 8192 */
     size_t ws_buffer_size;   /* a WebSocket message buffer; 256..16 MiB, default 4096 */
     size_t stack_size;       /* a handler's stack; 16 KiB..8 MiB, default 64 KiB */
-    size_t request_memory;   /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
-    size_t memory_limit;     /* bound on the server's user-space memory; default none */
+    /* A worker's stack for weir_call_deep(), mapped while it is used, and that of each offload thread; 64 KiB..64
+     * MiB. Default 1 MiB; with memory_limit a 32nd of that if it is less, and 256 KiB at least. */
+    size_t deep_stack_size;
+    size_t offload_stack_size;
+    size_t request_memory; /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
+    size_t memory_limit;   /* bound on the server's user-space memory; default none */
     size_t
         kernel_memory_limit; /* soft bound on the kernel's memory in sockets' queues; 1 MiB and more; default: by the cgroup */
     int memory_wait_ms; /* how long a request waits for memory under a bound, then 503; default 5000 */
@@ -140,7 +146,10 @@ typedef struct weir_config {
     int max_request_line;            /* bytes, CRLF included; default and at most http_buffer_size; 414 */
     int max_header_block;            /* bytes from behind the request line to the end of the head; the same; 431 */
     int max_headers;                 /* in a request; default 100, at most 1000; 431 */
-    int64_t max_body;        /* bytes of a request's body; default 1 GiB; WEIR_OFF; see weir_group_max_body(); 413 */
+    int64_t max_body; /* bytes of a request's body; default 1 GiB; WEIR_OFF; see weir_group_max_body(); 413 */
+    /* Bytes that bodies of groups with body_memory may take together, in all workers; default a quarter of
+     * memory_limit, or 64 MiB without one; WEIR_OFF: what memory_limit allows. Then weir_body() gives WEIR_ENOMEM. */
+    int64_t max_body_memory;
     int max_chunk_extension; /* bytes of chunk extensions beyond 1/16 of the data; default 1024; 413 */
     int max_trailer;         /* bytes of a chunked body's trailer; default 4096; 431 */
     int pipeline_depth;      /* requests of one connection served before others get a turn; default 64 */
@@ -234,6 +243,15 @@ WEIR_API int weir_server_listen(weir_server *s, const weir_listen_config *config
  * stack_size setting. Installed only where SIGSEGV has its default action. Returns 0 or WEIR_EBUSY. */
 WEIR_API int weir_catch_stack_overflow(void);
 
+/*
+ * Opt-in, process-wide: a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT) is told on standard error in one line, with
+ * the worker, the method and the route of the handler that ran, and then ends the process as it would have: core dump
+ * and exit status are the same. Tells a stack overflow as weir_catch_stack_overflow() does, in whichever order the two
+ * are called. Installed only over a signal's default action, or over that function's. Returns 0, or WEIR_EBUSY when a
+ * signal has another action, which it keeps: the others are caught all the same; or WEIR_ESYS.
+ */
+WEIR_API int weir_catch_crash(void);
+
 /* ---- Routes, middleware, hooks ------------------------------------------------------------------------------ */
 
 /* Handles a request: reads what it wants, replies, returns. Runs on a fiber and may call anything below that waits. */
@@ -249,7 +267,7 @@ typedef void (*weir_handler)(weir_ctx *c);
  * error, as "?" and "#" are; where such text is meant its sign is escaped ("%3Aid", "%2A", "%3F", "%23"). A method that
  * differs from a standard one by case alone, such as "get", is an error, too.
  * The most specific pattern wins whatever the order of registration: text over expression over plain parameter over
- * rest of the path, segment by segment. HEAD is served by GET's handler, OPTIONS and 405 by themselves.
+ * rest of the path, segment by segment. A parameter has at most 4,096 bytes, decoded; a longer one is 414. HEAD is served by GET's handler, OPTIONS and 405 by themselves.
  * Returns 0, or WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then refuses to start.
  */
 WEIR_API int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler);
@@ -363,7 +381,7 @@ typedef struct weir_group_settings {
     size_t request_memory;  /* most that weir_alloc() gives a request of the group's routes; 4 KiB..1 MiB */
     int handler_timeout_ms; /* WEIR_OFF: no limit, whatever is around it. Counted from the handler's start; 503 */
     int stop_ends_waits;    /* WEIR_ON: as if each handler began with weir_stop_ends_waits(c, true); WEIR_OFF */
-    size_t body_memory;     /* most that weir_body() reads into memory beside the request's; see there */
+    size_t body_memory;     /* longest body that weir_body() takes where request_memory has no room for it; see there */
 } weir_group_settings;
 
 /*
@@ -438,6 +456,16 @@ WEIR_API size_t weir_header_count(weir_ctx *c, const char *name);
 /* The i-th header line in order of arrival; as weir_param_item(). */
 WEIR_API bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **value);
 
+/*
+ * A parameter, query value or header (the first of that name) as a whole number: decimal digits, with a minus before them
+ * or not, and nothing else; no locale counts. Sets *value to it, or leaves it as it is: 0 also where there is none of that
+ * name, so that what *value was before is the default. WEIR_EINVAL: it is no such number, or an argument is wrong;
+ * WEIR_ETOOBIG: it is not from min to max. The natural reply to both is 400.
+ */
+WEIR_API int weir_param_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
+WEIR_API int weir_query_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
+WEIR_API int weir_header_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
+
 /* A cookie's value as sent (quotes removed), the first of that name, or NULL (RFC 6265 section 5.4). */
 WEIR_API const char *weir_cookie(weir_ctx *c, const char *name);
 /* The i-th cookie; as weir_param_item(). */
@@ -457,8 +485,11 @@ WEIR_API ssize_t weir_read_slice(weir_ctx *c, const void **data);
 
 /*
  * Reads the whole body into the request's memory, NUL-terminated (the NUL does not count in *len). limit bounds it
- * (0: what request_memory has left). Returns 0; WEIR_ETOOBIG when it is longer (the natural reply is 413); or as
- * weir_read(). len may be NULL. A second call gives the same again. May suspend.
+ * (0: what request_memory has left). In a group with body_memory a body of up to so many bytes that would take more
+ * than half of that gets memory of its own, which grows with what has come and dies with the request: the row "bodies"
+ * of the ledger, bounded by max_body_memory. Returns 0; WEIR_ETOOBIG when it is longer (the natural reply is 413);
+ * WEIR_ENOMEM when there is no memory for it now (503); or as weir_read(). len may be NULL. A second call gives the
+ * same again. May suspend.
  */
 WEIR_API int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len);
 
@@ -480,6 +511,10 @@ WEIR_API char *weir_sprintf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3)
 /* text as a JSON string, in quotes and escaped (RFC 8259 section 7; invalid UTF-8 becomes U+FFFD); "null" for NULL
  * text. In the request's memory; NULL beyond it. */
 WEIR_API const char *weir_json_string(weir_ctx *c, const char *text);
+/* How deep arrays and objects nest in a JSON text (RFC 8259 section 2): 0 for "1", 1 for "[]", 2 for "[{}]". A text
+ * that is no JSON counts as well, and a parser of that grammar never recurses deeper on it than this. Bounds the
+ * stack that a recursive parser takes. Any thread. */
+WEIR_API size_t weir_json_depth(const char *text, size_t len);
 
 /*
  * Attributes: one value of a type for each request, shared by middleware and handler. Define a key once at file scope
@@ -656,8 +691,17 @@ WEIR_API void weir_yield(weir_ctx *c);
  */
 WEIR_API int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms);
 
-/* Runs fn(arg) on another thread and returns what it returned. fn must not use c. WEIR_ENOMEM when no thread can be had. Suspends. */
+/* Runs fn(arg) on another thread, whose stack is offload_stack_size, and returns what it returned. fn must not use c.
+ * WEIR_ENOMEM when no thread can be had. Suspends. */
 WEIR_API int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg);
+
+/*
+ * Calls fn(arg) at once, on this thread, on a stack of deep_stack_size, and returns what it returned: for what
+ * recurses as deep as a client likes, such as a parser of JSON. fn must not wait: a call that does ends the process.
+ * Other calls on c are allowed, and weir_fail(). WEIR_ENOMEM, and fn was not called, when the stack is refused under
+ * memory_limit or by the system. Does not suspend.
+ */
+WEIR_API int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg);
 
 /* ---- Files read by hand ------------------------------------------------------------------------------------- */
 

@@ -187,6 +187,20 @@ void memory_unmap(struct account *a, void *p, size_t size)
     memory_return(a, size);
 }
 
+void *memory_remap(struct account *a, void *p, size_t size, size_t new_size)
+{
+    if (new_size > size && !memory_grant(a, new_size - size))
+        return NULL;
+    void *moved = mremap(p, size, new_size, MREMAP_MAYMOVE);
+    if (moved == MAP_FAILED)
+        return new_size > size ? grant_failed(a, new_size - size) : NULL;
+    if (new_size < size)
+        memory_return(a, size - new_size);
+    poison_unregister(p);
+    poison_register(moved, new_size, a->name);
+    return moved;
+}
+
 void *memory_alloc(struct account *a, size_t size)
 {
     if (!memory_grant(a, size))

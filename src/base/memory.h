@@ -106,6 +106,8 @@ void account_give_any(struct account *a, size_t size);
  */
 void *memory_map(struct account *a, size_t size, size_t align) MUST_CHECK;
 void memory_unmap(struct account *a, void *p, size_t size);
+/* Makes such a mapping larger, the new part cleared, or smaller; where it lies then. NULL: refused, nothing changed. */
+void *memory_remap(struct account *a, void *p, size_t size, size_t new_size) MUST_CHECK;
 
 /* Counts size bytes as reserved by a without taking them: for memory that a library takes. False: refused. */
 bool memory_grant(struct account *a, size_t size) MUST_CHECK;

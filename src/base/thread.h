@@ -19,7 +19,7 @@ struct thread {
 };
 
 enum thread_flags {
-    THREAD_FAULTS = 1,   /* SIGSEGV and its like stay unblocked: it runs handlers, whose faults are to be told */
+    THREAD_FAULTS = 1,   /* SIGSEGV and its like stay unblocked: it runs the program's code, whose faults are told */
     THREAD_DETACHED = 2, /* nobody joins it: it calls thread_leave() as its last deed */
 };
 

@@ -282,6 +282,15 @@ void admission_release(struct h1 *h)
     h->held_buffers = 0;
 }
 
+bool admission_make_room(struct http *h, uint64_t bytes)
+{
+    const struct admission *a = &h->admission;
+    if (!a->limited || bytes <= memory_left(a))
+        return true;
+    h->starved(h, (uint64_t)((int64_t)bytes - memory_room(a)));
+    return bytes <= memory_left(a);
+}
+
 /* ---- Waiting ---- */
 
 bool admission_wait(struct http *h, struct connection *c, struct spill *head, struct admission_class *class)

@@ -131,6 +131,9 @@ void admission_arrive(struct h1 *h, const struct admission_class *class);
 /* It ends before that. */
 void admission_forget(struct http *h, struct admission_class *class);
 
+/* Whether so much may be taken beside what is promised, which leaves the headroom; where not, some is sought. */
+bool admission_make_room(struct http *h, uint64_t bytes);
+
 /* Lets those go on for whom there is memory now. At the end of a turn. */
 void admission_turn(struct http *h);
 static inline bool admission_is_waited_for(const struct admission *a)

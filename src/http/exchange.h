@@ -138,6 +138,8 @@ struct http_host {
     void (*replace)(struct exchange *x);
     /* The head is about to be committed: the last chance to change x->reply. */
     void (*before_head)(struct exchange *x);
+    /* A request with a body is over, its deferred calls have run: let go of memory that the body lies in. */
+    void (*body_over)(struct exchange *x);
     /* The handler has ended: let go of what belongs to the request (deferred calls). */
     void (*ended)(struct exchange *x);
     /* The pattern of the route of a request that has begun, static; NULL: none was found. Also after its end, until

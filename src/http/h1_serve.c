@@ -156,6 +156,7 @@ static inline __attribute__((always_inline)) void exchange_finish(struct h1 *h, 
         if (!x->gone && !h1_body_drop(h))
             h->close = h->linger = true;
         h1_body_end(h);
+        x->http->host->body_over(x);
     }
     if (special)
         http_log_request(x);

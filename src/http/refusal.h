@@ -16,6 +16,7 @@
     X(NOT_IMPLEMENTED, "not_implemented", 501, "transfer coding or method not supported")                              \
     X(VERSION, "version", 505, "HTTP version not supported")                                                           \
     X(REQUEST_LINE, "max_request_line", 414, "the request line is too long")                                           \
+    X(PATH_PARAMETER, "path_parameter", 414, "a parameter in the path is longer than 4,096 bytes")                     \
     X(HEADER_BLOCK, "max_header_block", 431, "the header block is too long")                                           \
     X(HEADER_COUNT, "max_headers", 431, "too many header fields")                                                      \
     X(BODY, "max_body", 413, "the body is too long")                                                                   \

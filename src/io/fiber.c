@@ -1,8 +1,7 @@
 /*
- * Fibers: stacks, the pool of them, and the scheduler's side of the switch.
+ * Fibers: the pool of them, and the scheduler's side of the switch.
  *
- * A stack is a mapping with a guard below it. Idle stacks beyond a mark give their pages back at once, and whole stacks are unmapped by
- * trimming. Each mapping is kept from becoming a huge page, or an 8 KiB stack would cost 2 MiB.
+ * Idle stacks beyond a mark give their pages back at once, and whole stacks are unmapped by trimming.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,36 +10,21 @@
 #include "weir.h"
 
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #ifdef WEIR_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
-#include <sanitizer/lsan_interface.h>
 #endif
 #ifdef WEIR_TSAN
 #include <sanitizer/tsan_interface.h>
-#endif
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#else
-#define VALGRIND_STACK_REGISTER(start, end) 0
-#define VALGRIND_STACK_DEREGISTER(id)       ((void)(id))
-#endif
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
 
 #define FIBERS_KEEP 16 /* idle fibers that keep their pages */
 
 void fibers_init(struct fibers *f, struct account *account, size_t stack_size, void (*entry)(void *), void *arg)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
     *f = (struct fibers){.account = account, .entry = entry, .arg = arg, .keep = FIBERS_KEEP};
-    f->stack_size = (stack_size + page - 1) & ~(page - 1);
-    f->guard_size = (FIBER_GUARD_SIZE + page - 1) & ~(page - 1);
+    f->stack_size = stack_round(stack_size);
     list_init(&f->idle);
     list_init(&f->ready);
     f->lean = &f->idle;
@@ -80,11 +64,21 @@ static void switch_to_fiber(struct fibers *f, struct fiber *to)
     switch_arrived(f, NULL);
 }
 
+/* A wait with a lock held would stop the worker for ever; one on the deep stack would leave frames there that others
+ * overwrite. */
+static COLD void must_not_wait(const struct fibers *f)
+{
+    fprintf(stderr, "weir: a handler waits %s\n",
+            f->deep.state == DEEP_BUSY ? "in a function that was called by weir_call_deep()" : "while it holds a lock");
+    abort();
+}
+
 /* From the running fiber to main; returns when it is resumed. */
 static void switch_to_main(struct fibers *f)
 {
     struct fiber *self = f->current;
-    weir_assert(*lock_depth() == 0);
+    if (unlikely(*lock_depth() != 0))
+        must_not_wait(f);
     f->current = NULL;
 #ifdef WEIR_ASAN
     __sanitizer_start_switch_fiber(&self->asan, f->main_stack_bottom, f->main_stack_size);
@@ -145,40 +139,18 @@ static void fiber_reset(struct fiber *fiber)
 #endif
 }
 
-/* Makes [p, p + size) fault. The newer call splits no mapping, so that ten thousand stacks stay one. */
-static bool guard_install(char *p, size_t size)
-{
-    return madvise(p, size, MADV_GUARD_INSTALL) == 0 || mprotect(p, size, PROT_NONE) == 0;
-}
-
 static struct fiber *fiber_new(struct fibers *f)
 {
-    if (!memory_grant(f->account, f->stack_size))
+    struct stack mapped;
+    if (!stack_map(&mapped, f->account, f->stack_size))
         return NULL;
-    size_t size = f->guard_size + f->stack_size;
-    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (p != MAP_FAILED && !guard_install(p, f->guard_size)) {
-        munmap(p, size);
-        p = MAP_FAILED;
-    }
-    if (p == MAP_FAILED) {
-        memory_return(f->account, f->stack_size);
-        counter_add(&f->account->refused, 1);
-        return NULL;
-    }
-    madvise(p + f->guard_size, f->stack_size, MADV_NOHUGEPAGE);
-    char *stack = p + f->guard_size;
+    char *stack = mapped.base;
     /* The record's place varies a little from stack to stack, or all of them would compete for the same cache lines. */
     size_t colour = (f->total % 16) * 64;
     size_t record = (sizeof(struct fiber) + 63) & ~(size_t)63;
     struct fiber *fiber = (struct fiber *)(void *)(stack + f->stack_size - record - colour);
-    *fiber = (struct fiber){.fibers = f, .stack = stack};
+    *fiber = (struct fiber){.fibers = f, .stack = stack, .valgrind = mapped.valgrind};
     list_init(&fiber->link);
-    fiber->valgrind = VALGRIND_STACK_REGISTER(stack, stack + f->stack_size);
-#ifdef WEIR_ASAN
-    __lsan_register_root_region(stack, f->stack_size);
-#endif
-    poison_register(stack, f->stack_size, f->account->name);
     fiber_reset(fiber);
     f->total++;
     return fiber;
@@ -187,28 +159,18 @@ static struct fiber *fiber_new(struct fibers *f)
 static void fiber_free(struct fiber *fiber)
 {
     struct fibers *f = fiber->fibers;
-    char *stack = fiber->stack;
-#ifdef WEIR_ASAN
-    __lsan_unregister_root_region(stack, f->stack_size);
-#endif
+    struct stack mapped = {.base = fiber->stack, .size = f->stack_size, .valgrind = fiber->valgrind};
 #ifdef WEIR_TSAN
     __tsan_destroy_fiber(fiber->tsan);
 #endif
-    VALGRIND_STACK_DEREGISTER(fiber->valgrind);
-    memory_unpoison(stack, f->stack_size);
-    poison_unregister(stack);
-    munmap(stack - f->guard_size, f->guard_size + f->stack_size);
-    memory_return(f->account, f->stack_size);
+    stack_unmap(&mapped, f->account);
     f->total--;
 }
 
 /* Gives back all pages but those that hold the record and the first frames. */
 static void fiber_make_lean(struct fiber *fiber)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    char *upto = (char *)((uintptr_t)fiber->stack_pointer & ~(uintptr_t)(page - 1));
-    if (upto > fiber->stack)
-        madvise(fiber->stack, (size_t)(upto - fiber->stack), MADV_DONTNEED);
+    stack_release(fiber->stack, fiber->stack_pointer);
     fiber->lean = true;
 }
 
@@ -306,10 +268,12 @@ void fibers_trim(struct fibers *f, bool all)
     while (f->lean_count < rested && f->lean_count < f->idle_count)
         fibers_slim(f);
     f->idle_low = f->idle_count;
+    deep_trim(&f->deep, all);
 }
 
 void fibers_done(struct fibers *f)
 {
+    deep_done(&f->deep);
     while (f->idle_count > 0)
         fiber_free(fibers_extract(f, f->idle.prev));
 }
@@ -382,6 +346,10 @@ bool fiber_wake(struct fiber *fiber, int result)
 void fiber_abandon(struct fibers *f)
 {
     struct fiber *self = f->current;
+    if (f->deep.state == DEEP_BUSY) {
+        weir_assert(*lock_depth() == 1); /* the call itself */
+        deep_leave(&f->deep);            /* fiber_call_deep() goes on here */
+    }
     weir_assert(*lock_depth() == 0);
     f->current = NULL;
     self->state = FIBER_IDLE;
@@ -394,4 +362,14 @@ void fiber_abandon(struct fibers *f)
 #endif
     weir_fiber_switch(&self->stack_pointer, f->main_stack_pointer);
     __builtin_unreachable();
+}
+
+int fiber_call_deep(struct fibers *f, int (*fn)(void *arg), void *arg)
+{
+    int result = deep_call(&f->deep, fn, arg);
+    if (unlikely(f->deep.state == DEEP_LEFT)) {
+        deep_reset(&f->deep);
+        fiber_abandon(f);
+    }
+    return result;
 }

@@ -13,7 +13,7 @@
 #define WEIR_IO_FIBER_H
 
 #include "base/list.h"
-#include "base/memory.h"
+#include "io/deep.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -47,7 +47,6 @@ _Static_assert(sizeof(struct fiber) <= 96, "it lies on every stack");
 struct fibers {
     struct account *account;
     size_t stack_size; /* usable bytes, the record included */
-    size_t guard_size;
     struct list idle;  /* least recently used last; the lean ones are the last */
     struct list *lean; /* the first lean one, or &idle */
     struct list ready;
@@ -61,12 +60,11 @@ struct fibers {
     uint32_t keep;            /* idle fibers that keep their pages */
     void (*entry)(void *arg); /* what a fiber runs, again and again */
     void *arg;
+    struct deep deep; /* theirs; none until deep_init() */
     void *main_tsan, *main_asan;
     const void *main_stack_bottom; /* AddressSanitizer's view of the thread's stack */
     size_t main_stack_size;
 };
-
-#define FIBER_GUARD_SIZE ((size_t)64 * 1024)
 
 /* stack_size is rounded up to pages. entry(arg) is what each fiber runs when it is started; when it returns, the fiber is idle. */
 void fibers_init(struct fibers *f, struct account *account, size_t stack_size, void (*entry)(void *), void *arg);
@@ -86,7 +84,7 @@ int fibers_preallocate(struct fibers *f, uint32_t n);
 bool fibers_promise(struct fibers *f, uint32_t n) MUST_CHECK;
 
 /* Gives back half of the stacks that were not needed since the last call, and the pages of the rest of those; or all that are idle, down to one
- * and to what is promised or was made beforehand. From main only. */
+ * and to what is promised or was made beforehand. The deep stack likewise, see deep_trim(). From main only. */
 void fibers_trim(struct fibers *f, bool all);
 
 /* Says what the running fiber is about, or NULL. The text has to stay while it is. */
@@ -104,6 +102,10 @@ void fiber_yield(struct fibers *f);
 
 /* Leaves the running fiber for good: its frames are forgotten and it is idle again. */
 void fiber_abandon(struct fibers *f) __attribute__((noreturn));
+
+/* Calls fn(arg) on the deep stack, which has to be ready, and returns what fn returned. fn must not park or yield; it
+ * may abandon the fiber. */
+int fiber_call_deep(struct fibers *f, int (*fn)(void *arg), void *arg);
 
 /* Makes a parked fiber ready; the first result wins. Returns false, and does nothing, if it is not parked. Same thread only. */
 bool fiber_wake(struct fiber *fiber, int result);

@@ -5,6 +5,7 @@
  */
 #include "io/offload.h"
 #include "base/thread.h"
+#include "io/overflow.h"
 #include "weir.h"
 
 #include <errno.h>
@@ -12,9 +13,9 @@
 
 #define OFFLOAD_IDLE_SECONDS 10
 
-void offload_init(struct offload *o, struct memory *m, int threads_max)
+void offload_init(struct offload *o, struct memory *m, int threads_max, size_t stack_size)
 {
-    *o = (struct offload){.threads_max = threads_max, .last = &o->first};
+    *o = (struct offload){.threads_max = threads_max, .stack_size = stack_round(stack_size), .last = &o->first};
     lock_init(&o->lock);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -38,14 +39,42 @@ void offload_done(struct offload *o)
     lock_done(&o->lock);
 }
 
-/* The next job, or NULL when the thread should end. */
-static struct offload_job *offload_next(struct offload *o) REQUIRES(offload_lock)
+/* The lowest address of the calling thread's stack; NULL where the system does not tell. */
+static char *stack_bottom(void)
+{
+    pthread_attr_t attributes;
+    void *bottom = NULL;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+        return NULL;
+    if (pthread_attr_getstack(&attributes, &bottom, &size) != 0)
+        bottom = NULL;
+    pthread_attr_destroy(&attributes);
+    return bottom;
+}
+
+/* Gives back what jobs have touched of the stack beyond OFFLOAD_KEEP. Once the thread has nothing to do, so that
+ * nobody waits for it. */
+static void offload_slim(char *stack)
+{
+    char *here = __builtin_frame_address(0);
+    if (stack && (size_t)(here - stack) > OFFLOAD_KEEP)
+        stack_release(stack, here - OFFLOAD_KEEP);
+}
+
+/* The next job, or NULL when the thread should end. stack: the lowest address of its stack. */
+static struct offload_job *offload_next(struct offload *o, char *stack) REQUIRES(offload_lock)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += OFFLOAD_IDLE_SECONDS;
     int late = 0;
     o->idle++;
+    if (!o->first && !o->stopping) { /* it counts as idle already: what comes meanwhile needs no other thread */
+        offload_lock_release(&o->lock);
+        offload_slim(stack);
+        offload_lock_acquire(&o->lock);
+    }
     while (!o->first && !o->stopping && late != ETIMEDOUT)
         late = pthread_cond_timedwait(&o->wanted, &o->lock.mutex, &until);
     o->idle--;
@@ -63,15 +92,18 @@ static void *offload_thread(void *arg)
 {
     struct offload *o = arg;
     struct offload_job *job;
+    char *stack = stack_bottom();
+    overflow_watch_thread(stack, o->stack_size, &o->account);
     offload_lock_acquire(&o->lock);
-    while ((job = offload_next(o))) {
+    while ((job = offload_next(o, stack))) {
         offload_lock_release(&o->lock);
         job->result = job->fn(job->arg);
         loop_send(job->loop, &job->node);
         offload_lock_acquire(&o->lock);
     }
+    overflow_unwatch();
     o->threads--;
-    thread_leave(&o->account, OFFLOAD_STACK_SIZE);
+    thread_leave(&o->account, o->stack_size);
     pthread_cond_signal(&o->ended);
     offload_lock_release(&o->lock);
     return NULL;
@@ -80,7 +112,7 @@ static void *offload_thread(void *arg)
 static bool offload_start_thread(struct offload *o) REQUIRES(offload_lock)
 {
     struct thread thread;
-    if (thread_start(&thread, &o->account, OFFLOAD_STACK_SIZE, THREAD_DETACHED, offload_thread, o) != 0)
+    if (thread_start(&thread, &o->account, o->stack_size, THREAD_DETACHED | THREAD_FAULTS, offload_thread, o) != 0)
         return false;
     o->threads++;
     return true;

@@ -10,7 +10,7 @@
 #include "base/lock.h"
 #include "io/loop.h"
 
-#define OFFLOAD_STACK_SIZE ((size_t)128 * 1024) /* of a thread */
+#define OFFLOAD_KEEP ((size_t)64 * 1024) /* of a thread's stack: keeps its pages between jobs */
 
 LOCK_ROLE(offload_lock)
 
@@ -32,11 +32,12 @@ struct offload {
     int queued GUARDED_BY(offload_lock);    /* jobs that no thread has taken yet */
     uint64_t jobs GUARDED_BY(offload_lock); /* that were ever queued */
     int threads_max;
+    size_t stack_size; /* of a thread */
     bool stopping GUARDED_BY(offload_lock);
     struct account account; /* the threads' stacks */
 };
 
-void offload_init(struct offload *o, struct memory *m, int threads_max);
+void offload_init(struct offload *o, struct memory *m, int threads_max, size_t stack_size);
 /* Waits for what runs; nothing may be queued any more. */
 void offload_done(struct offload *o);
 

@@ -39,7 +39,7 @@ static bool name_is_good(const char *name)
 
 weir_account *weir_account_open(weir_server *s, weir_account *parent, const char *name, size_t limit)
 {
-    if (!name_is_good(name) || (parent && parent->server != s))
+    if (!s || !name_is_good(name) || (parent && parent->server != s))
         return NULL;
     size_t len = strlen(name) + (parent ? strlen(parent->name) + 1 : 0);
     if (len >= WEIR_ACCOUNT_NAME_SIZE)

@@ -125,6 +125,8 @@ int weir_server_admin(weir_server *s, const char *path, const weir_admin_config 
         {"/metrics", weir_ledger_metrics},
         {"/events", admin_events},
     };
+    if (!s)
+        return WEIR_EINVAL;
     struct admin *a = &s->admin;
     if (a->mounted || s->site.sealed || !path_is_good(path)) {
         site_error(&s->site, "the ledger's page at \"%.60s\": %s", path ? path : "(null)",

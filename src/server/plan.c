@@ -166,16 +166,19 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
     plan_pools(&s->settings, pools);
     *plan = (weir_memory_plan){.connections = (uint64_t)c->max_connections};
     plan->start = plan_fixed(s, workers) + workers * expressions;
-    plan->worst = plan->start + (uint64_t)c->offload_threads * thread_stack_bytes(OFFLOAD_STACK_SIZE);
+    plan->worst = plan->start +
+                  (uint64_t)c->offload_threads * (thread_stack_bytes(c->offload_stack_size) + OVERFLOW_STACK_SIZE);
     plan_caches(s, plan);
     plan_add_files(c, plan);
     plan_add_stacks(&s->settings, plan);
+    plan->worst += workers * stack_round(c->deep_stack_size);
     for (size_t i = 0; i < PLANNED_COUNT; i++) {
         plan_add_pool(&s->settings, &pools[i], plan);
         if (i >= PLANNED_REQUEST)
             plan->request += pools[i].each * object_cost(&pools[i]);
     }
     plan_add_memories(&s->settings, plan);
+    plan->worst += server_body_memory(s);
     plan->connection = object_cost(&pools[PLANNED_CONNECTION]);
     if (c->memory_limit && plan->worst > c->memory_limit)
         plan->worst = c->memory_limit;
@@ -183,7 +186,11 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
 
 int weir_plan(weir_server *s, weir_memory_plan *plan)
 {
+    if (!plan)
+        return WEIR_EINVAL;
     *plan = (weir_memory_plan){0};
+    if (!s)
+        return WEIR_EINVAL;
     uint64_t expressions;
     server_count_routes(s);
     int error = s->site.errors_len > 0 ? WEIR_EINVAL : plan_expressions(s, &expressions);

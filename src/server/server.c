@@ -57,7 +57,7 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     if (c->memory_limit > 0 && c->memory_limit >= plan_least(s))
         s->memory.limit = c->memory_limit;
     s->sockets.limit = c->kernel_memory_limit;
-    offload_init(&s->offload, &s->memory, c->offload_threads);
+    offload_init(&s->offload, &s->memory, c->offload_threads, c->offload_stack_size);
     return s;
 }
 
@@ -86,6 +86,7 @@ void weir_server_free(weir_server *s)
         account_give_any(&s->account, sizeof *s);
         memory_return(&s->account, sizeof *s);
     }
+    account_close(&s->body_account);
     account_close(&s->thread_account);
     account_close(&s->account);
     pthread_cond_destroy(&s->changed);
@@ -96,12 +97,12 @@ void weir_server_free(weir_server *s)
 
 const char *weir_server_errors(weir_server *s)
 {
-    return s->site.errors;
+    return s ? s->site.errors : "";
 }
 
 int weir_server_listen(weir_server *s, const weir_listen_config *config)
 {
-    return settings_add_listener(&s->settings, config, &s->site);
+    return s ? settings_add_listener(&s->settings, config, &s->site) : WEIR_EINVAL;
 }
 
 int weir_server_workers(const weir_server *s)
@@ -181,17 +182,17 @@ int(weir_any)(weir_server *s, const char *pattern, weir_handler handler)
 
 weir_group *weir_root(weir_server *s)
 {
-    return &s->site.root;
+    return s ? &s->site.root : NULL;
 }
 
 weir_group *weir_group_new(weir_server *s, weir_group *parent, const char *prefix, const char *host)
 {
-    return site_add_group(&s->site, parent, prefix, host);
+    return s ? site_add_group(&s->site, parent, prefix, host) : NULL;
 }
 
 int weir_not_found(weir_server *s, weir_handler handler)
 {
-    if (s->site.sealed || !handler)
+    if (!s || s->site.sealed || !handler)
         return WEIR_EINVAL;
     s->site.not_found = handler;
     return 0;
@@ -199,7 +200,7 @@ int weir_not_found(weir_server *s, weir_handler handler)
 
 int weir_on_error(weir_server *s, weir_error_hook hook)
 {
-    if (s->site.sealed || !hook)
+    if (!s || s->site.sealed || !hook)
         return WEIR_EINVAL;
     s->site.on_error = hook;
     return 0;
@@ -207,7 +208,8 @@ int weir_on_error(weir_server *s, weir_error_hook hook)
 
 void weir_routes(weir_server *s, void (*each)(void *arg, const weir_route_info *route), void *arg)
 {
-    router_each(s->site.router, each, arg);
+    if (s && each)
+        router_each(s->site.router, each, arg);
 }
 
 /* ---- Starting ---- */
@@ -431,8 +433,42 @@ static int server_count_addresses(weir_server *s)
     return most ? address_table_init(&s->addresses, &s->memory, most, limit) : 0;
 }
 
+/* What the longest body takes; 0: none is allowed any. */
+static uint64_t body_size(const weir_server *s)
+{
+    size_t most = site_body_memory(&s->site);
+    return most ? context_body_size(most) : 0;
+}
+
+uint64_t server_body_memory(const weir_server *s)
+{
+    const weir_config *c = &s->settings.config;
+    uint64_t each = body_size(s), all = each * (uint64_t)c->max_connections;
+    uint64_t most = c->max_body_memory < 0 ? UINT64_MAX : (uint64_t)c->max_body_memory;
+    return all < most ? all : most;
+}
+
+/* A group that allows what the server does not would refuse its longest bodies always. */
+static void server_check_bodies(weir_server *s)
+{
+    int64_t most = s->settings.config.max_body_memory;
+    uint64_t each = body_size(s);
+    if (most > 0 && each > (uint64_t)most)
+        site_error(&s->site, "setting max_body_memory: %lld is less than a group's body_memory, %zu, takes: %llu",
+                   (long long)most, site_body_memory(&s->site), (unsigned long long)each);
+}
+
+static void server_open_bodies(weir_server *s)
+{
+    int64_t most = s->settings.config.max_body_memory;
+    if (site_body_memory(&s->site) > 0)
+        account_open_shared(&s->body_account, &s->memory, "bodies", NULL, most < 0 ? 0 : (uint64_t)most);
+}
+
 int weir_server_start(weir_server *s)
 {
+    if (!s)
+        return WEIR_ENOMEM; /* which is why there is none */
     server_lock_acquire(&s->lock);
     bool fresh = s->state == SERVER_NEW;
     if (fresh)
@@ -442,6 +478,7 @@ int weir_server_start(weir_server *s)
         return WEIR_EINVAL;
     settings_complete(&s->settings);
     plan_check_limit(s);
+    server_check_bodies(s);
     if (s->site.errors_len > 0) {
         server_log_errors(s);
         return server_refuse(s, WEIR_EINVAL);
@@ -454,6 +491,7 @@ int weir_server_start(weir_server *s)
         return server_refuse(s, WEIR_ENOMEM);
     site_number_memories(&s->site, s->settings.http.memories, s->settings.http.memory_count);
     memset(s->workers, 0, s->workers_size);
+    server_open_bodies(s);
     for (size_t i = 0; i < workers; i++)
         worker_init(&s->workers[i], s, (int)i);
     int error = admin_start(s);

@@ -46,7 +46,7 @@ struct worker {
     struct net net;
     struct http http;
     struct web web;
-    struct account stack_account, regex_account, message_account;
+    struct account stack_account, deep_account, regex_account, message_account;
     struct pool messages; /* WebSocket message buffers of ws_buffer_size */
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
@@ -77,6 +77,7 @@ struct weir_server {
     struct memory memory;
     struct account account;        /* what lives as long as the server; shared */
     struct account thread_account; /* stacks of threads; shared */
+    struct account body_account;   /* bodies larger than request memory; shared; not open where no group allows any */
     struct log log;
     struct site site;
     struct settings settings;
@@ -152,6 +153,9 @@ uint64_t server_addresses_size(const struct weir_server *s);
 void thread_log_refusal(const struct log *l, int level, const struct thread *t, const char *whose, const char *then);
 /* Completes the settings by what has been registered; again, when there is more. */
 void server_count_routes(struct weir_server *s);
+
+/* Most that bodies may take beside request memory; 0: none is allowed any. */
+uint64_t server_body_memory(const struct weir_server *s);
 
 /* A worker tells that it has set up, and waits until all have. True: serve. */
 bool server_worker_ready(struct weir_server *s, int error);

@@ -37,6 +37,17 @@ struct setting {
 #define OBJECTS_MAX (1 << 20) /* of a worker's pool that are made before the start, or bounded */
 #define SET_BUFFERS 2         /* that a request may need: fewer would serve none */
 
+#define BODY_MEMORY       (64 << 20)
+#define BODY_MEMORY_SHARE 4 /* of memory_limit */
+/* Of the stacks for what a handler's own is too small for. Parsing and deleting a tree as deep as cJSON and jansson
+ * allow takes 168 KiB, and writing one as JSON 616 KiB; where there is a bound on all memory, the default is no more
+ * than a part of it. */
+#define DEEP_LEAST       ((int64_t)64 << 10)
+#define DEEP_MOST        ((int64_t)64 << 20)
+#define DEEP_DEFAULT     ((size_t)1 << 20)
+#define DEEP_DEFAULT_LOW ((size_t)256 << 10)
+#define DEEP_SHARE       32 /* of memory_limit */
+
 #define WRITE_WINDOW_MS 30000 /* over which a client's rate is measured, where write_timeout_ms is off */
 
 /* Of the settings that are bytes in a socket. */
@@ -52,6 +63,8 @@ static const struct setting table[] = {
     SETTING(http_buffer_size, 1024, 65536, 8192, 0),
     SETTING(ws_buffer_size, 256, 16 << 20, 4096, 0),
     SETTING(stack_size, 16 << 10, 8 << 20, 64 << 10, 0),
+    SETTING(deep_stack_size, DEEP_LEAST, DEEP_MOST, 0, 0),
+    SETTING(offload_stack_size, DEEP_LEAST, DEEP_MOST, 0, 0),
     SETTING(request_memory, 4 << 10, 1 << 20, 16 << 10, 0),
     SETTING(memory_limit, 1, INT64_MAX, 0, 0),
     SETTING(kernel_memory_limit, KERNEL_MEMORY_MIN, INT64_MAX, 0, 0),
@@ -80,6 +93,7 @@ static const struct setting table[] = {
     SETTING(max_header_block, 16, HEAD_SIZE_MAX, HEAD_SIZE_MAX, 0),
     SETTING(max_headers, 1, 1000, 100, 0),
     SETTING(max_body, 1, INT64_MAX, 1 << 30, MAY_BE_OFF),
+    SETTING(max_body_memory, 1, INT64_MAX, 0, MAY_BE_OFF),
     SETTING(max_chunk_extension, 1, 65535, CHUNK_EXTENSION_MAX, 0),
     SETTING(max_trailer, 2, 65535, CHUNK_TRAILER_MAX, 0),
     SETTING(pipeline_depth, 1, 1 << 20, 64, 0),
@@ -292,6 +306,14 @@ static struct http_settings http_settings_of(const weir_config *c)
     };
 }
 
+static size_t deep_default(const weir_config *c)
+{
+    size_t share = c->memory_limit / DEEP_SHARE & ~(size_t)65535;
+    if (c->memory_limit == 0 || share > DEEP_DEFAULT)
+        return DEEP_DEFAULT;
+    return share > DEEP_DEFAULT_LOW ? share : DEEP_DEFAULT_LOW;
+}
+
 void settings_read(struct settings *out, const weir_config *given, size_t size, struct site *errors)
 {
     *out = (struct settings){0};
@@ -303,6 +325,10 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
         setting_check(c, &table[i], errors);
     if (c->workers == 0)
         c->workers = settings_processors();
+    if (c->deep_stack_size == 0)
+        c->deep_stack_size = deep_default(c);
+    if (c->offload_stack_size == 0)
+        c->offload_stack_size = deep_default(c);
     if (c->open_files == 0)
         c->open_files = open_files_by_descriptors(c);
     bool any_connections = c->max_connections == 0;
@@ -310,6 +336,8 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
         c->max_connections = connections_by_descriptors(c);
     settings_fit_group(c, any_connections);
     settings_fit_pools(c, errors);
+    if (c->max_body_memory == 0)
+        c->max_body_memory = c->memory_limit ? (int64_t)(c->memory_limit / BODY_MEMORY_SHARE) : BODY_MEMORY;
     if (c->max_connections_per_address == 0)
         c->max_connections_per_address =
             c->max_connections < ADDRESS_LIMIT_FROM ? WEIR_OFF : c->max_connections - c->max_connections / 4;

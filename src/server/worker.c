@@ -4,6 +4,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
+#include "http/h1.h"
+#include "http/live.h"
+#include "io/crash.h"
 #include "io/overflow.h"
 #include "server/server.h"
 #include "web/value.h"
@@ -278,6 +281,8 @@ static int worker_set_up(struct worker *w)
     int error = loop_init(&w->loop, &w->stack_account, s->settings.config.stack_size, NULL, &s->log);
     if (error)
         return error;
+    account_open(&w->deep_account, &s->memory, "deep stacks");
+    deep_init(&w->loop.fibers.deep, &w->deep_account, s->settings.config.deep_stack_size);
     w->loop.begin_fn = worker_turn_begin;
     w->loop.turn_fn = worker_turn;
     account_open(&w->message_account, &s->memory, "websocket buffers");
@@ -307,6 +312,7 @@ static int worker_set_up(struct worker *w)
                           .loop = &w->loop,
                           .server = s,
                           .server_data = s->settings.config.server_data,
+                          .bodies = s->body_account.memory ? &s->body_account : NULL,
                           .worker_index = w->index};
     file_cache_init(&w->web.files, &s->memory,
                     s->settings.config.open_files < 0 ? 0 : (uint32_t)s->settings.config.open_files,
@@ -336,6 +342,7 @@ static void worker_clean_up(struct worker *w)
     pool_done(&w->messages);
     account_close(&w->message_account);
     account_close(&w->stack_account);
+    account_close(&w->deep_account);
     account_close(&w->regex_account);
 }
 
@@ -349,16 +356,47 @@ static int worker_listen(struct worker *w)
     return 0;
 }
 
+/* The methods of running requests of a route: handlers that have yielded are among them. */
+struct running {
+    const char *pattern;
+    struct slice method; /* empty: none was found, or several */
+    bool several;
+};
+
+static void running_add(void *arg, struct exchange *x)
+{
+    struct running *r = arg;
+    struct http_live live;
+    const char *pattern = web_host.pattern(x);
+    if (x->fiber || x->conn->state != H1_ACTIVE || pattern != r->pattern)
+        return;
+    http_live_read(x, &live);
+    r->several |= r->method.len > 0 && !slice_equal(r->method, live.method);
+    r->method = live.method;
+}
+
+/* In a signal handler, on the worker's thread: so nobody changes what is read here, unless it is broken. */
+static void worker_running_method(void *arg, char *method, size_t size)
+{
+    struct worker *w = arg;
+    struct running r = {.pattern = w->loop.fibers.current->label};
+    http_each_live(&w->http, running_add, &r);
+    size_t len = r.several || r.method.len >= size ? 0 : r.method.len;
+    memcpy(method, r.method.data, len);
+    method[len] = '\0';
+}
+
 static void worker_serve(struct worker *w)
 {
     const weir_config *c = &w->server->settings.config;
+    overflow_watch(&w->loop.fibers, &w->server->thread_account);
+    crash_name(w->index, worker_running_method, w);
     if (c->worker_start)
         w->web.worker_data = c->worker_start(c->server_data, w->index);
-    overflow_watch(&w->loop.fibers, &w->server->thread_account);
     loop_run(&w->loop);
-    overflow_unwatch();
     if (c->worker_stop)
         c->worker_stop(c->server_data, w->index, w->web.worker_data);
+    overflow_unwatch();
 }
 
 void *worker_main(void *arg)

@@ -63,6 +63,7 @@ static int request_compute(weir_ctx *c, struct cache_use *use, weir_cache_fill f
 int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_fill fill, void *arg,
                    const weir_value **value, bool *hit)
 {
+    CONTEXT_CHECK(c);
     *value = NULL;
     if (hit)
         *hit = true;

@@ -33,6 +33,7 @@ struct web {
     int worker_index;
     struct known_type types[KNOWN_TYPES]; /* by address; one that does not find its place pushes another out */
     struct file_cache files;
+    struct account *bodies; /* for those that are larger than request memory; NULL: no group allows any */
 };
 
 /* A call for the end of the request. */
@@ -63,6 +64,9 @@ struct weir_ctx {
     struct cookies cookies;
     size_t around;   /* the next around middleware */
     int fail_status; /* of weir_fail(); 0: ended without a page */
+#ifdef WEIR_DEBUG
+    uint32_t thread_mark; /* of where it may be used, see context_check() */
+#endif
     const char *fail_message;
     bool next_allowed; /* the running around middleware may call weir_next() */
     bool ended;        /* weir_end() */
@@ -71,13 +75,31 @@ struct weir_ctx {
     bool query_parsed, cookies_parsed;
     bool memory_refused; /* the request's memory has been asked for in vain: a string that is NULL may come of that */
     bool reply_broken;   /* a stream failed before its head was out: an error page takes its place */
-    int reply_error;     /* of a one-call reply, answered by a page if the handler does not reply otherwise */
-    char *body;          /* by weir_body() */
+    bool body_mapped;    /* body lies in a mapping of its own, see body.c */
+#ifdef WEIR_DEBUG
+    uint32_t fiber_mark;
+#endif
+    int reply_error; /* of a one-call reply, answered by a page if the handler does not reply otherwise */
+    char *body;      /* by weir_body() */
     size_t body_len;
     int body_error; /* of weir_body(), once it has read something */
 };
 
 extern const struct http_host web_host;
+
+/*
+ * Every public call that takes a context begins with CONTEXT_CHECK(c), which in debug and sanitizer builds ends the process
+ * if it is made on another thread or fiber than the request's, as within an offloaded function.
+ */
+#ifdef WEIR_DEBUG
+void context_enter(weir_ctx *c); /* the running fiber is its own from now on */
+void context_check(const weir_ctx *c, const char *call);
+#define CONTEXT_ENTER(c) context_enter(c)
+#define CONTEXT_CHECK(c) context_check((c), __func__)
+#else
+#define CONTEXT_ENTER(c) ((void)(c))
+#define CONTEXT_CHECK(c) ((void)(c))
+#endif
 
 static inline struct web *web_of(struct exchange *x)
 {
@@ -110,6 +132,12 @@ void context_before_wait(weir_ctx *c);
 
 /* Makes the error page of status. Nothing has been committed. */
 void context_error_page(weir_ctx *c, int status, const char *message);
+
+/* What a body of len bytes takes in memory of its own. */
+size_t context_body_size(size_t len);
+
+/* Lets go of a body that lies in memory of its own. */
+void context_release_body(weir_ctx *c);
 
 /* Runs the deferred calls; once. */
 void context_run_deferred(weir_ctx *c);

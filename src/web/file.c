@@ -141,6 +141,7 @@ static int send_file_now(weir_ctx *c, const char *root, const char *path)
 
 int weir_send_file(weir_ctx *c, const char *root, const char *path)
 {
+    CONTEXT_CHECK(c);
     int error = send_file_now(c, root, path);
     if (error != WEIR_EDONE) /* there is a reply, or one that has failed in another way */
         c->reply_error = error;
@@ -159,6 +160,7 @@ static void file_close_deferred(void *arg)
 
 int weir_file_open(weir_ctx *c, const char *root, const char *path, weir_file **file)
 {
+    CONTEXT_CHECK(c);
     struct beneath b;
     *file = NULL;
     struct weir_file *f = arena_alloc(&c->x->arena, sizeof *f);
@@ -180,7 +182,7 @@ int64_t weir_file_size(const weir_file *file)
 
 void weir_file_close(weir_ctx *c, weir_file *file)
 {
-    (void)c;
+    CONTEXT_CHECK(c);
     if (file)
         file_close_deferred(file);
 }
@@ -213,6 +215,7 @@ static bool file_wait_free(struct weir_file *f)
 
 ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *buf, size_t len)
 {
+    CONTEXT_CHECK(c);
     if (!f || f->fd < 0 || (!buf && len > 0))
         return WEIR_EINVAL;
     struct iovec part = {.iov_base = buf, .iov_len = len};
@@ -251,6 +254,7 @@ static ssize_t file_fill(weir_ctx *c, struct weir_file *f)
 
 ssize_t weir_file_line(weir_ctx *c, weir_file *f, char *buf, size_t size)
 {
+    CONTEXT_CHECK(c);
     if (!f || !buf || size == 0)
         return WEIR_EINVAL;
     size_t len = 0;

@@ -101,6 +101,17 @@ void site_number_memories(struct site *s, const uint32_t *sizes, uint32_t count)
     }
 }
 
+size_t site_body_memory(const struct site *s)
+{
+    size_t most = s->root.settings.body_memory;
+    list_for_each (l, &s->groups) {
+        const weir_group *g = container_of(l, const weir_group, link);
+        if (g->settings.body_memory > most)
+            most = g->settings.body_memory;
+    }
+    return most;
+}
+
 /* Whether there would be no more sizes than there can be. */
 static bool size_has_room(const weir_group *g, size_t size)
 {

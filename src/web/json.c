@@ -1,5 +1,6 @@
 /*
- * Writing JSON strings. Measuring and writing are one function, so that they cannot disagree.
+ * Writing JSON strings: measuring and writing are one function, so that they cannot disagree. And the depth of a
+ * text, which is found without a stack.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -122,4 +123,27 @@ const char *json_string(struct slice text, struct arena *arena)
     json_string_write(text, out);
     out[size] = '\0';
     return out;
+}
+
+/* Where the string ends that begins at at, behind its quote: at its closing quote, or at the end of the text. */
+static size_t string_end(struct slice text, size_t at)
+{
+    while (at < text.len && text.data[at] != '"')
+        at += text.data[at] == '\\' ? 2 : 1;
+    return at;
+}
+
+size_t json_depth(struct slice text)
+{
+    size_t depth = 0, most = 0;
+    for (size_t at = 0; at < text.len; at++) {
+        char c = text.data[at];
+        if (c == '"')
+            at = string_end(text, at + 1);
+        else if (c == '[' || c == '{')
+            most = ++depth > most ? depth : most;
+        else if ((c == ']' || c == '}') && depth > 0)
+            depth--;
+    }
+    return most;
 }

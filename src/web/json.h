@@ -1,7 +1,7 @@
 /*
- * JSON strings: text in quotes, with everything escaped that RFC 8259 section 7 asks for. What is not UTF-8 becomes
- * U+FFFD, one for each longest wrong beginning of a character, as the Unicode standard recommends (section 3.9), so
- * that the result is always valid, whatever a client sent.
+ * JSON: how deep a text nests, and strings, written. A string is text in quotes, with everything escaped that RFC
+ * 8259 section 7 asks for. What is not UTF-8 becomes U+FFFD, one for each longest wrong beginning of a character, as
+ * the Unicode standard recommends (section 3.9), so that the result is always valid, whatever a client sent.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,5 +22,8 @@ size_t json_string_write(struct slice text, char *out);
 
 /* text as a JSON string, NUL-terminated, in the arena; NULL if that is full. */
 const char *json_string(struct slice text, struct arena *arena);
+
+/* How deep arrays and objects nest in text at most, up to where it breaks the grammar; see weir_json_depth(). */
+size_t json_depth(struct slice text);
 
 #endif

@@ -26,6 +26,7 @@ void context_error_page(weir_ctx *c, int status, const char *message)
 
 int weir_reply_error(weir_ctx *c, int status, const char *message)
 {
+    CONTEXT_CHECK(c);
     if (c->x->committed)
         return WEIR_ECOMMITTED;
     if (c->x->reply.ended || c->x->body_sent > 0)
@@ -62,6 +63,12 @@ static void handle_refused(weir_ctx *c)
     context_error_page(c, 400, "the path is not acceptable");
 }
 
+static void handle_too_long(weir_ctx *c)
+{
+    http_refused(c->x->http, REFUSAL_PATH_PARAMETER, NULL);
+    context_error_page(c, 414, refusal_infos[REFUSAL_PATH_PARAMETER].text);
+}
+
 static void handle_no_memory(weir_ctx *c)
 {
     context_error_page(c, 503, "the request needs more memory than it may have");
@@ -76,6 +83,7 @@ static bool chain_over(const weir_ctx *c)
 
 void weir_next(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     const struct chain *chain = c->chain;
     if (!c->next_allowed)
         return;
@@ -106,6 +114,7 @@ static void chain_run(weir_ctx *c)
 
 void weir_end(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     c->ended = true;
 }
 
@@ -131,6 +140,7 @@ static weir_ctx *context_begin(struct exchange *x)
     weir_ctx *c = x->context;
     c->x = x;
     c->web = web_of(x);
+    CONTEXT_ENTER(c);
     c->chain = NULL;
     c->handler = NULL;
     c->route_data = NULL;
@@ -141,7 +151,7 @@ static weir_ctx *context_begin(struct exchange *x)
     c->fail_status = 0;
     c->fail_message = "";
     c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = c->memory_refused =
-        c->reply_broken = false;
+        c->reply_broken = c->body_mapped = false;
     c->reply_error = 0;
     c->body = NULL;
     c->body_error = 0;
@@ -227,6 +237,10 @@ static void context_route(weir_ctx *c)
         context_use_cover(c);
         c->handler = handle_refused;
         return;
+    case ROUTER_TOO_LONG:
+        context_use_cover(c);
+        c->handler = handle_too_long;
+        return;
     case ROUTER_NO_MEMORY:
         c->handler = handle_no_memory;
         return;
@@ -286,6 +300,7 @@ static void web_refuse(struct exchange *x, int status, const char *reason)
 static void web_resume(struct exchange *x)
 {
     weir_ctx *c = x->context;
+    CONTEXT_ENTER(c);
     if (x->committed && x->bodyless && !x->gone && c->fail_status == 0)
         return; /* a HEAD whose handler went on writing: the reply is complete */
     if (c->fail_status == 0 && x->refusal != REFUSAL_NONE && !x->committed && !x->gone)
@@ -325,6 +340,11 @@ static void web_before_head(struct exchange *x)
         answer_error(c); /* of a reply that was to be made by one of them */
 }
 
+static void web_body_over(struct exchange *x)
+{
+    context_release_body(x->context);
+}
+
 static void web_ended(struct exchange *x)
 {
     context_run_deferred(x->context);
@@ -343,6 +363,7 @@ const struct http_host web_host = {
     .resume = web_resume,
     .replace = web_replace,
     .before_head = web_before_head,
+    .body_over = web_body_over,
     .ended = web_ended,
     .pattern = web_pattern,
 };
@@ -360,6 +381,9 @@ void context_run_deferred(weir_ctx *c)
 
 int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
 {
+    CONTEXT_CHECK(c);
+    if (!fn)
+        return WEIR_EINVAL;
     struct deferred *d = arena_alloc(&c->x->arena, sizeof *d);
     if (!d) {
         fn(arg);
@@ -372,6 +396,7 @@ int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
 
 void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
 {
+    CONTEXT_CHECK(c);
     va_list args;
     va_start(args, fmt);
     char text[PAGE_MESSAGE_MAX + 2]; /* one more, to show that it was longer */

@@ -13,6 +13,7 @@
 
 int weir_set_status(weir_ctx *c, int status)
 {
+    CONTEXT_CHECK(c);
     if (c->x->committed)
         return WEIR_ECOMMITTED;
     if (status < 200 || status > 599)
@@ -23,6 +24,7 @@ int weir_set_status(weir_ctx *c, int status)
 
 int weir_status(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->x->reply.status;
 }
 
@@ -150,16 +152,19 @@ int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool rep
 
 int weir_set_header(weir_ctx *c, const char *name, const char *value)
 {
+    CONTEXT_CHECK(c);
     return name && value ? reply_add_field(c, slice_from(name), slice_from(value), true) : context_null_error(c);
 }
 
 int weir_add_header(weir_ctx *c, const char *name, const char *value)
 {
+    CONTEXT_CHECK(c);
     return name && value ? reply_add_field(c, slice_from(name), slice_from(value), false) : context_null_error(c);
 }
 
 int weir_remove_header(weir_ctx *c, const char *name)
 {
+    CONTEXT_CHECK(c);
     if (c->x->committed)
         return WEIR_ECOMMITTED;
     if (!name)
@@ -182,6 +187,7 @@ bool reply_has_type(const weir_ctx *c)
 
 const char *weir_response_header(weir_ctx *c, const char *name)
 {
+    CONTEXT_CHECK(c);
     struct slice wanted = slice_from(name);
     if (c->x->reply.type.len && slice_equal_nocase(wanted, SLICE("Content-Type")))
         return arena_copy(&c->x->arena, c->x->reply.type);
@@ -193,6 +199,7 @@ const char *weir_response_header(weir_ctx *c, const char *name)
 
 int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
 {
+    CONTEXT_CHECK(c);
     if (!cookie)
         return WEIR_EINVAL;
     if (c->x->committed)
@@ -321,6 +328,7 @@ static int reply_copy(weir_ctx *c, const void *data, size_t len)
 
 int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
 {
+    CONTEXT_CHECK(c);
     if (unlikely(!data) && len > 0)
         return reply_null(c);
     int error = reply_begin(c, type);
@@ -329,6 +337,7 @@ int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
 
 int weir_reply_text(weir_ctx *c, const char *text)
 {
+    CONTEXT_CHECK(c);
     if (unlikely(!text))
         return reply_null(c);
     int error = reply_begin_static(c, "text/plain; charset=utf-8");
@@ -337,6 +346,7 @@ int weir_reply_text(weir_ctx *c, const char *text)
 
 int weir_reply_json(weir_ctx *c, const char *json)
 {
+    CONTEXT_CHECK(c);
     if (unlikely(!json))
         return reply_null(c);
     int error = reply_begin_static(c, "application/json");
@@ -375,6 +385,7 @@ void reply_error_page(weir_ctx *c, int status, const char *message)
 
 int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len)
 {
+    CONTEXT_CHECK(c);
     if (unlikely(!data) && len > 0)
         return reply_null(c);
     int error = reply_begin_static(c, type);
@@ -389,6 +400,7 @@ int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t le
 
 int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
 {
+    CONTEXT_CHECK(c);
     int error = value ? reply_begin(c, type) : reply_null(c);
     if (error)
         return error;
@@ -407,6 +419,7 @@ int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
 
 int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
 {
+    CONTEXT_CHECK(c);
     int error = fmt ? reply_begin(c, type) : reply_null(c);
     if (error)
         return error;
@@ -419,6 +432,7 @@ int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
 
 int weir_redirect(weir_ctx *c, int status, const char *location)
 {
+    CONTEXT_CHECK(c);
     int error = location ? reply_begin(c, NULL) : reply_null(c);
     if (error)
         return error;
@@ -435,6 +449,7 @@ int weir_redirect(weir_ctx *c, int status, const char *location)
 
 int weir_set_length(weir_ctx *c, int64_t length)
 {
+    CONTEXT_CHECK(c);
     struct exchange *x = c->x;
     if (x->committed)
         return WEIR_ECOMMITTED;
@@ -448,11 +463,13 @@ int weir_set_length(weir_ctx *c, int64_t length)
 
 void weir_close_after(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     c->x->reply.close = true;
 }
 
 int weir_on_sent(weir_ctx *c, void (*fn)(void *arg, int error, uint64_t bytes), void *arg)
 {
+    CONTEXT_CHECK(c);
     if (c->x->reply.on_sent)
         return WEIR_EBUSY;
     c->x->reply.on_sent = fn;

@@ -8,12 +8,14 @@
 
 const char *weir_method(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     struct http_head *head = &c->x->head;
     return head->method_len ? head_string(head, 0, head->method_len) : ""; /* a refused head has none */
 }
 
 const char *weir_target(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     struct http_head *head = &c->x->head;
     return head->target_len ? head_string(head, head->target, head->target_len) : ""; /* nor that */
 }
@@ -27,6 +29,7 @@ static const char *copy_text(weir_ctx *c, struct slice text)
 
 const char *weir_path(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     if (!c->path_text) {
         if (c->x->target.path.data[0] == '*')
             c->path_text = "*";
@@ -40,6 +43,7 @@ const char *weir_path(weir_ctx *c)
 
 const char *weir_query_string(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     if (!c->x->target.query.data)
         return "";
     (void)weir_target(c); /* terminates the query as well: it is the target's end */
@@ -48,6 +52,7 @@ const char *weir_query_string(weir_ctx *c)
 
 const char *weir_host(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     struct http_head *head = &c->x->head;
     struct slice authority = c->x->target.authority;
     if (authority.len == 0)
@@ -59,6 +64,7 @@ const char *weir_host(weir_ctx *c)
 
 int weir_http_version(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return 10 + c->x->head.minor;
 }
 
@@ -72,21 +78,25 @@ static const char *address_text(weir_ctx *c, void (*ask)(int fd, struct address 
 
 const char *weir_peer(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return address_text(c, address_peer);
 }
 
 const char *weir_local(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return address_text(c, address_local);
 }
 
 const char *weir_route_pattern(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->match.pattern ? c->match.pattern : "";
 }
 
 void *weir_route_data(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->route_data;
 }
 
@@ -94,7 +104,8 @@ void *weir_route_data(weir_ctx *c)
 
 const char *weir_param(weir_ctx *c, const char *name)
 {
-    for (size_t i = 0; i < c->match.param_count; i++)
+    CONTEXT_CHECK(c);
+    for (size_t i = 0; name && i < c->match.param_count; i++)
         if (strcmp(c->match.params[i].name, name) == 0)
             return c->match.params[i].value;
     return NULL;
@@ -111,6 +122,7 @@ static bool item(const char **name, const char **value, const char *is_name, con
 
 bool weir_param_item(weir_ctx *c, size_t i, const char **name, const char **value)
 {
+    CONTEXT_CHECK(c);
     return i < c->match.param_count && item(name, value, c->match.params[i].name, c->match.params[i].value);
 }
 
@@ -127,16 +139,19 @@ static const struct query *context_query(weir_ctx *c)
 
 const char *weir_query_nth(weir_ctx *c, const char *name, size_t i)
 {
-    return query_find(context_query(c), name, i);
+    CONTEXT_CHECK(c);
+    return name ? query_find(context_query(c), name, i) : NULL;
 }
 
 const char *weir_query(weir_ctx *c, const char *name)
 {
+    CONTEXT_CHECK(c);
     return weir_query_nth(c, name, 0);
 }
 
 bool weir_query_item(weir_ctx *c, size_t i, const char **name, const char **value)
 {
+    CONTEXT_CHECK(c);
     const struct query *q = context_query(c);
     return i < q->count && item(name, value, q->pairs[i].name, q->pairs[i].value);
 }
@@ -151,6 +166,9 @@ static bool host_is_replaced(const weir_ctx *c)
 
 const char *weir_header_nth(weir_ctx *c, const char *name, size_t i)
 {
+    CONTEXT_CHECK(c);
+    if (!name)
+        return NULL;
     if (unlikely(host_is_replaced(c)) && slice_equal_nocase(slice_from(name), SLICE("Host")))
         return i == 0 ? weir_host(c) : NULL;
     const struct http_field *f = head_find(&c->x->head, slice_from(name), i);
@@ -159,11 +177,13 @@ const char *weir_header_nth(weir_ctx *c, const char *name, size_t i)
 
 const char *weir_header(weir_ctx *c, const char *name)
 {
+    CONTEXT_CHECK(c);
     return weir_header_nth(c, name, 0);
 }
 
 size_t weir_header_count(weir_ctx *c, const char *name)
 {
+    CONTEXT_CHECK(c);
     size_t count = 0;
     if (!name)
         return c->x->head.field_count;
@@ -174,6 +194,7 @@ size_t weir_header_count(weir_ctx *c, const char *name)
 
 bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **value)
 {
+    CONTEXT_CHECK(c);
     struct http_head *head = &c->x->head;
     if (i >= head->field_count)
         return false;
@@ -187,14 +208,16 @@ bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **val
 
 bool weir_trailer_item(weir_ctx *c, size_t i, const char **name, const char **value)
 {
+    CONTEXT_CHECK(c);
     const char *found_name, *found_value;
     return c->x->ops->trailer(c->x, i, &found_name, &found_value) && item(name, value, found_name, found_value);
 }
 
 const char *weir_trailer(weir_ctx *c, const char *name)
 {
+    CONTEXT_CHECK(c);
     const char *found, *value;
-    for (size_t i = 0; weir_trailer_item(c, i, &found, &value); i++)
+    for (size_t i = 0; name && weir_trailer_item(c, i, &found, &value); i++)
         if (slice_equal_nocase(slice_from(found), slice_from(name)))
             return value;
     return NULL;
@@ -220,11 +243,13 @@ static const struct cookies *context_cookies(weir_ctx *c)
 
 const char *weir_cookie(weir_ctx *c, const char *name)
 {
-    return cookies_find(context_cookies(c), name);
+    CONTEXT_CHECK(c);
+    return name ? cookies_find(context_cookies(c), name) : NULL;
 }
 
 bool weir_cookie_item(weir_ctx *c, size_t i, const char **name, const char **value)
 {
+    CONTEXT_CHECK(c);
     const struct cookies *all = context_cookies(c);
     return i < all->count && item(name, value, all->items[i].name, all->items[i].value);
 }

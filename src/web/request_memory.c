@@ -18,11 +18,13 @@ static inline void *request_alloc(weir_ctx *c, size_t size)
 
 void *weir_alloc(weir_ctx *c, size_t size)
 {
+    CONTEXT_CHECK(c);
     return request_alloc(c, size);
 }
 
 char *weir_sprintf(weir_ctx *c, const char *fmt, ...)
 {
+    CONTEXT_CHECK(c);
     if (!fmt)
         return NULL;
     va_list args;
@@ -39,8 +41,14 @@ char *weir_sprintf(weir_ctx *c, const char *fmt, ...)
     return text;
 }
 
+size_t weir_json_depth(const char *text, size_t len)
+{
+    return json_depth(slice_of(text, len));
+}
+
 const char *weir_json_string(weir_ctx *c, const char *text)
 {
+    CONTEXT_CHECK(c);
     if (!text)
         return "null";
     const char *quoted = json_string(slice_from(text), &c->x->arena);
@@ -51,6 +59,7 @@ const char *weir_json_string(weir_ctx *c, const char *text)
 
 void *weir_attribute_find(weir_ctx *c, const weir_attribute_key *key)
 {
+    CONTEXT_CHECK(c);
     for (struct attribute *a = c->attributes; a; a = a->next)
         if (a->key == key)
             return a->value;
@@ -59,8 +68,9 @@ void *weir_attribute_find(weir_ctx *c, const weir_attribute_key *key)
 
 void *weir_attribute(weir_ctx *c, const weir_attribute_key *key)
 {
+    CONTEXT_CHECK(c);
     void *value = weir_attribute_find(c, key);
-    if (value)
+    if (value || !key)
         return value;
     struct attribute *a = request_alloc(c, sizeof *a + key->size);
     if (!a)
@@ -74,20 +84,24 @@ void *weir_attribute(weir_ctx *c, const weir_attribute_key *key)
 
 void *weir_server_data(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->web->server_data;
 }
 
 void *weir_worker_data(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->web->worker_data;
 }
 
 int weir_worker_index(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->web->worker_index;
 }
 
 weir_server *weir_ctx_server(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->web->server;
 }

@@ -55,12 +55,16 @@ int router_add(struct router *router, const char *method, const char *host, cons
  */
 struct regex_context *router_context_new(const struct router *router, struct account *account) MUST_CHECK;
 
+/* Bytes of a parameter's value, whatever it is matched by: what an expression looks at. */
+#define ROUTER_PARAM_LEN_MAX REGEX_SUBJECT_MAX
+
 enum router_outcome {
     ROUTER_FOUND,
     ROUTER_NOT_FOUND, /* no pattern matches: 404 */
     ROUTER_METHOD,    /* patterns match, but none serves the method: 405, with allow as the Allow field */
     ROUTER_OPTIONS,   /* the same, and the method is OPTIONS: 204, with allow */
-    ROUTER_REFUSED,   /* an expression met a value too long or too laborious: 400; the context counts them */
+    ROUTER_REFUSED,   /* an expression met a value too laborious: 400; the context counts them */
+    ROUTER_TOO_LONG,  /* a parameter would be longer than ROUTER_PARAM_LEN_MAX: 414 */
     ROUTER_NO_MEMORY, /* the arena is full */
 };
 

@@ -19,6 +19,7 @@ struct walk {
     uint64_t method;  /* a METHOD_BIT */
     uint64_t allowed; /* the methods of the routes that matched otherwise */
     bool refused;     /* an expression reached a limit: the walk is over */
+    bool too_long;    /* that on its subject */
     unsigned taken;
     struct slice values[PATTERN_PARAMS_MAX]; /* in decoded */
 };
@@ -57,7 +58,10 @@ static bool fits(struct walk *w, uint32_t at, size_t start, size_t end)
 {
     struct slice value = slice_of(w->decoded + start, end - start);
     enum regex_outcome outcome = regex_match(w->context, w->tree->nodes[at].regex, value);
-    w->refused |= outcome == REGEX_REFUSED;
+    if (unlikely(outcome == REGEX_REFUSED)) {
+        w->refused = true;
+        w->too_long = value.len > ROUTER_PARAM_LEN_MAX;
+    }
     return outcome == REGEX_YES;
 }
 
@@ -160,17 +164,20 @@ static const struct router_route *walk_hosts(struct walk *w, const struct router
 }
 
 /* Makes the parameters' texts. */
-static bool make_params(const struct walk *w, const struct router_route *route, struct arena *arena,
-                        struct router_match *out)
+static enum router_outcome make_params(const struct walk *w, const struct router_route *route, struct arena *arena,
+                                       struct router_match *out)
 {
     size_t count = route->param_count;
     size_t size = count * sizeof(struct router_param);
     /* The way to a route has set the value of each of its parameters, which the analyzer cannot see. */
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         size += w->values[i].len + 1; // NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult)
+        if (unlikely(w->values[i].len > ROUTER_PARAM_LEN_MAX))
+            return ROUTER_TOO_LONG; /* whatever kind of parameter it is */
+    }
     struct router_param *params = arena_alloc(arena, size);
     if (!params)
-        return false;
+        return ROUTER_NO_MEMORY;
     char *text = (char *)(params + count);
     for (size_t i = 0; i < count; i++) {
         params[i] = (struct router_param){.name = route->names[i], .value = text};
@@ -180,7 +187,7 @@ static bool make_params(const struct walk *w, const struct router_route *route, 
     }
     out->params = params;
     out->param_count = count;
-    return true;
+    return ROUTER_FOUND;
 }
 
 /* The first route that serves one of the walk's methods; NULL: none, or an expression reached a limit. */
@@ -209,8 +216,9 @@ static COLD enum router_outcome other_method(struct walk *w, const struct router
     const struct router_route *route = walk_all(w, router, host);
     weir_assert(route);
     out->value = route->value;
-    if (route->param_count > 0 && !make_params(w, route, arena, out))
-        return ROUTER_NO_MEMORY;
+    enum router_outcome outcome = route->param_count > 0 ? make_params(w, route, arena, out) : ROUTER_FOUND;
+    if (outcome != ROUTER_FOUND)
+        return outcome;
     return asked == METHOD_BIT(METHOD_OPTIONS) ? ROUTER_OPTIONS : ROUTER_METHOD;
 }
 
@@ -226,19 +234,20 @@ static enum router_outcome match_by_walk(const struct router *router, struct reg
     w.len = path->route.len;
     w.method = method;
     w.allowed = 0;
-    w.refused = false;
+    w.refused = w.too_long = false;
     w.taken = 0;
 
     const struct router_route *route = walk_all(&w, router, host);
     if (!route && w.refused)
-        return ROUTER_REFUSED;
+        return w.too_long ? ROUTER_TOO_LONG : ROUTER_REFUSED;
     if (!route)
         return w.allowed ? other_method(&w, router, host, arena, out) : ROUTER_NOT_FOUND;
-    out->value = route->value;
-    out->pattern = route->pattern;
-    if (route->param_count > 0 && !make_params(&w, route, arena, out))
-        return ROUTER_NO_MEMORY;
-    return ROUTER_FOUND;
+    enum router_outcome outcome = route->param_count > 0 ? make_params(&w, route, arena, out) : ROUTER_FOUND;
+    if (likely(outcome == ROUTER_FOUND)) {
+        out->value = route->value;
+        out->pattern = route->pattern;
+    }
+    return outcome;
 }
 
 /* The route that is this text from end to end, if it serves the method: nothing can be more specific. */

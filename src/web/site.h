@@ -86,6 +86,9 @@ uint32_t site_memories(const struct site *s, size_t usual, uint32_t sizes[ADMISS
 /* After sealing: tells each route's class its number among them. */
 void site_number_memories(struct site *s, const uint32_t *sizes, uint32_t count);
 
+/* The largest body_memory of a group; 0: none has any. */
+size_t site_body_memory(const struct site *s);
+
 /* Gives a group what it has not set itself; that of its parent is complete. */
 void group_inherit(weir_group *g);
 

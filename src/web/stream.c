@@ -12,12 +12,16 @@
 
 int64_t weir_body_length(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->x->body_length;
 }
 
 ssize_t weir_read_slice(weir_ctx *c, const void **data)
 {
+    CONTEXT_CHECK(c);
     struct exchange *x = c->x;
+    if (!data)
+        return WEIR_EINVAL;
     if (x->rest.len > 0) { /* of a piece that weir_read() has begun */
         ssize_t rest = (ssize_t)x->rest.len;
         *data = x->rest.data;
@@ -33,9 +37,12 @@ ssize_t weir_read_slice(weir_ctx *c, const void **data)
 
 ssize_t weir_read(weir_ctx *c, void *buf, size_t len)
 {
+    CONTEXT_CHECK(c);
     struct exchange *x = c->x;
     if (len == 0)
         return 0;
+    if (!buf)
+        return WEIR_EINVAL;
     if (x->rest.len == 0) {
         ssize_t n = exchange_read(x, &x->rest.data);
         if (n <= 0)
@@ -47,53 +54,6 @@ ssize_t weir_read(weir_ctx *c, void *buf, size_t len)
     x->rest.data += n;
     x->rest.len -= n;
     return (ssize_t)n;
-}
-
-/* Takes what is left of the request's memory in one piece and reads into it. */
-static int body_collect(weir_ctx *c, size_t limit)
-{
-    struct exchange *x = c->x;
-    size_t room = arena_room(&x->arena);
-    if (x->body_length >= 0 && ((uint64_t)x->body_length > limit || (uint64_t)x->body_length >= room))
-        return WEIR_ETOOBIG;
-    size_t size = x->body_length >= 0 ? (size_t)x->body_length + 1 : room;
-    char *body = size ? arena_alloc(&x->arena, size) : NULL;
-    if (!body)
-        return WEIR_ENOMEM;
-    size_t len = 0;
-    if (limit > size - 1)
-        limit = size - 1;
-    for (;;) {
-        const void *piece;
-        ssize_t n = weir_read_slice(c, &piece);
-        if (n == 0)
-            break;
-        if (n < 0 || (size_t)n > limit - len) {
-            c->body_error = n < 0 ? (int)n : WEIR_ETOOBIG;
-            arena_shrink(&x->arena, body, size, 0); /* what answers this needs room, too */
-            return c->body_error;
-        }
-        memcpy(body + len, piece, (size_t)n);
-        len += (size_t)n;
-    }
-    body[len] = '\0';
-    arena_shrink(&x->arena, body, size, len + 1);
-    c->body = body;
-    c->body_len = len;
-    return 0;
-}
-
-int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len)
-{
-    if (!c->body) {
-        int error = c->body_error ? c->body_error : body_collect(c, limit ? limit : SIZE_MAX);
-        if (error)
-            return error;
-    }
-    *data = c->body;
-    if (len)
-        *len = c->body_len;
-    return 0;
 }
 
 /* ---- The reply's body ---- */
@@ -124,6 +84,7 @@ static COLD int stream_failed(weir_ctx *c, int error)
 
 int weir_write(weir_ctx *c, const void *data, size_t len)
 {
+    CONTEXT_CHECK(c);
     if (unlikely(!data) && len > 0)
         return stream_failed(c, context_null_error(c));
     int error = c->x->ops->write(c->x, data, len);
@@ -132,6 +93,7 @@ int weir_write(weir_ctx *c, const void *data, size_t len)
 
 int weir_flush(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     int error = c->x->ops->flush(c->x);
     return likely(!error) ? 0 : stream_failed(c, error);
 }
@@ -185,12 +147,14 @@ int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args)
 
 int weir_vprintf(weir_ctx *c, const char *fmt, va_list args)
 {
+    CONTEXT_CHECK(c);
     int error = fmt ? context_vprintf(c, false, fmt, args) : context_null_error(c);
     return likely(!error) ? 0 : stream_failed(c, error);
 }
 
 int weir_printf(weir_ctx *c, const char *fmt, ...)
 {
+    CONTEXT_CHECK(c);
     va_list args;
     va_start(args, fmt);
     int error = weir_vprintf(c, fmt, args);
@@ -200,6 +164,7 @@ int weir_printf(weir_ctx *c, const char *fmt, ...)
 
 enum weir_closed_state weir_closed(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     connection_look(c->x->conn);
     if (c->x->gone || (c->x->conn->ready & READY_GONE))
         return WEIR_GONE;

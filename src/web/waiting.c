@@ -1,5 +1,5 @@
 /*
- * Waiting for time, descriptors and other threads.
+ * Waiting for time, descriptors and other threads; and the call that needs neither another thread nor a wait.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,6 +13,7 @@ void context_before_wait(weir_ctx *c)
 
 int weir_sleep(weir_ctx *c, int ms)
 {
+    CONTEXT_CHECK(c);
     struct exchange *x = c->x;
     if (ms < 0)
         return WEIR_EINVAL;
@@ -27,6 +28,7 @@ int weir_sleep(weir_ctx *c, int ms)
 
 void weir_yield(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     (void)c->x->ops->push(c->x);
     exchange_yield(c->x);
     if (exchange_is_cut(c->x))
@@ -35,6 +37,7 @@ void weir_yield(weir_ctx *c)
 
 int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
 {
+    CONTEXT_CHECK(c);
     if (fd < 0 || timeout_ms < 0 || !(events & (WEIR_READABLE | WEIR_WRITABLE)))
         return WEIR_EINVAL;
     context_before_wait(c);
@@ -57,17 +60,32 @@ int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
 
 int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg)
 {
+    CONTEXT_CHECK(c);
     context_before_wait(c);
     return offload_run(c->web->offload, c->web->loop, fn, arg);
 }
 
 bool weir_stopping(weir_ctx *c)
 {
+    CONTEXT_CHECK(c);
     return c->x->http->net->draining;
 }
 
 void weir_stop_ends_waits(weir_ctx *c, bool on)
 {
+    CONTEXT_CHECK(c);
     struct exchange *x = c->x;
     x->untold = (uint8_t)(on ? x->untold | NEWS_STOP : x->untold & ~NEWS_STOP);
+}
+
+int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg)
+{
+    CONTEXT_CHECK(c);
+    struct fibers *f = &c->web->loop->fibers;
+    if (unlikely(!deep_ready(&f->deep))) {
+        c->x->http->starved(c->x->http, f->deep.size); /* the caches may give back enough */
+        if (!deep_ready(&f->deep))
+            return WEIR_ENOMEM;
+    }
+    return fiber_call_deep(f, fn, arg);
 }

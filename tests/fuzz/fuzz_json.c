@@ -1,6 +1,6 @@
 /*
  * JSON strings: what is written is read back as RFC 8259 section 7 says, and has to be the text's characters, with U+FFFD for each longest wrong beginning of one
- * (Unicode 15, table 3-7 and section 3.9).
+ * (Unicode 15, table 3-7 and section 3.9). And the depth of a text, beside a parser that recurses.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -65,6 +65,89 @@ static uint32_t json_character(const uint8_t *p, size_t len, size_t *used)
     return value;
 }
 
+/* A parser by the grammar (RFC 8259), which recurses: it tells how deep it was when it had read a value, or when it
+ * gave up. */
+struct reader {
+    const uint8_t *at, *end;
+    size_t deepest;
+};
+
+#define READER_DEPTH 2000 /* deeper texts are only looked at for their brackets */
+
+static bool read_value(struct reader *r, size_t depth);
+
+static void skip_space(struct reader *r)
+{
+    while (r->at < r->end && memchr(" \t\n\r", *r->at, 4))
+        r->at++;
+}
+
+static bool read_byte(struct reader *r, char c)
+{
+    skip_space(r);
+    if (r->at == r->end || *r->at != (uint8_t)c)
+        return false;
+    r->at++;
+    return true;
+}
+
+/* As lenient as parsers are: any byte but the quote, and any behind a backslash. */
+static bool read_string(struct reader *r)
+{
+    if (!read_byte(r, '"'))
+        return false;
+    while (r->at < r->end && *r->at != '"') {
+        if (*r->at == '\\' && ++r->at == r->end)
+            return false;
+        r->at++;
+    }
+    return read_byte(r, '"');
+}
+
+static bool read_members(struct reader *r, size_t depth, char close, bool named)
+{
+    if (depth > r->deepest)
+        r->deepest = depth;
+    if (depth == READER_DEPTH)
+        return false;
+    if (read_byte(r, close))
+        return true;
+    do {
+        if (named && !(read_string(r) && read_byte(r, ':')))
+            return false;
+        if (!read_value(r, depth))
+            return false;
+    } while (read_byte(r, ','));
+    return read_byte(r, close);
+}
+
+static bool read_value(struct reader *r, size_t depth)
+{
+    if (read_byte(r, '['))
+        return read_members(r, depth + 1, ']', false);
+    if (read_byte(r, '{'))
+        return read_members(r, depth + 1, '}', true);
+    if (r->at < r->end && *r->at == '"')
+        return read_string(r);
+    const uint8_t *before = r->at;
+    while (r->at < r->end && (memchr("+-.", *r->at, 3) || (*r->at >= '0' && *r->at <= '9') ||
+                              ((*r->at | 0x20) >= 'a' && (*r->at | 0x20) <= 'z')))
+        r->at++;
+    return r->at > before;
+}
+
+/* The depth bounds what a parser enters, and is that where the whole text is one value. */
+static void check_depth(const uint8_t *data, size_t size)
+{
+    struct reader r = {.at = data, .end = data + size};
+    bool whole = read_value(&r, 0);
+    skip_space(&r);
+    size_t depth = json_depth(slice_of((const char *)data, size));
+    FUZZ_CHECK(depth >= r.deepest && depth <= size);
+    if (whole && r.at == r.end)
+        FUZZ_CHECK(depth == r.deepest);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct fuzz_memory memory;
@@ -73,6 +156,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size > 8192)
         return 0;
     char *copy = fuzz_copy(data, size, 0);
+    check_depth((const uint8_t *)copy, size);
     struct slice text = slice_of(copy, size);
     size_t len = json_string_size(text);
     char *out = malloc(len);

@@ -446,6 +446,10 @@ static void check_match(struct world *w, int which, struct slice method, struct 
     expect(&e, which, method, host, s, path);
     enum router_outcome outcome =
         router_match(w->routers[which], w->contexts[which], &w->match_memory.arena, method, host, path, &match);
+    if (outcome == ROUTER_TOO_LONG) {
+        FUZZ_CHECK(path->decoded.len > ROUTER_PARAM_LEN_MAX);
+        return;
+    }
     if (outcome == ROUTER_REFUSED) {
         FUZZ_CHECK(path->decoded.len > 1000); /* an expression met more than it looks at */
         return;

@@ -324,6 +324,7 @@ void reference_head_read(struct reference_head *h, struct slice text, size_t max
         h->illegal |= h->start > 2 * EMPTY_LINES_MAX;
     }
     h->faults |= h->illegal ? FAULT_400 : 0;
+    h->end = text.len;
     if (h->illegal || slice_equal(part(text, h->start, text.len), SLICE("\r")))
         return; /* half of an empty line */
     struct slice rest = part(text, h->start, text.len);

@@ -126,6 +126,45 @@ static void add_guarded_groups(weir_server *s)
     weir_group_route(members, "GET", "/members", hello, NULL);
 }
 
+/* ---- Asking ---- */
+
+/* Numbers of the request, and what was said of them. */
+static void numbers(weir_ctx *c)
+{
+    int64_t a = 77, q = 77, h = 77;
+    int param = weir_param_int(c, "a", -100, 100, &a), query = weir_query_int(c, "q", 1, 100, &q);
+    int header = weir_header_int(c, "X-Number", 0, INT64_MAX, &h), wrong = weir_query_int(c, "q", 2, 1, &q);
+    weir_reply_printf(c, "text/plain", "%d %lld %d %lld %d %lld %d", param, (long long)a, query, (long long)q, header,
+                      (long long)h, wrong);
+}
+
+/* Asks about NULL: what gives a pointer gives NULL, what gives an error says so. */
+static void ask_nothing(weir_ctx *c)
+{
+    const void *const found[] = {
+        weir_param(c, NULL),     weir_query(c, NULL),          weir_query_nth(c, NULL, 0), weir_header(c, NULL),
+        weir_cookie(c, NULL),    weir_header_nth(c, NULL, 0),  weir_trailer(c, NULL),      weir_sprintf(c, NULL),
+        weir_attribute(c, NULL), weir_attribute_find(c, NULL),
+    };
+    int64_t value;
+    const int errors[] = {
+        weir_param_int(c, NULL, 0, 1, &value),
+        weir_query_int(c, NULL, 0, 1, &value),
+        weir_header_int(c, NULL, 0, 1, &value),
+        weir_query_int(c, "a", 0, 1, NULL),
+        weir_body(c, 0, NULL, NULL),
+        (int)weir_read(c, NULL, 5),
+        (int)weir_read_slice(c, NULL),
+        weir_defer(c, NULL, NULL),
+    };
+    size_t wrong = 0;
+    for (size_t i = 0; i < sizeof found / sizeof found[0]; i++)
+        wrong += found[i] != NULL;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        wrong += errors[i] != WEIR_EINVAL;
+    weir_reply_printf(c, "text/plain", "%zu %s %zu", wrong, weir_json_string(c, NULL), weir_header_count(c, NULL));
+}
+
 /* ---- Settings of groups ---- */
 
 static long long number(weir_ctx *c, const char *name)
@@ -176,6 +215,76 @@ static void add_roomy_groups(weir_server *s)
     weir_group_route(tight, "GET", "/alloc/{size:[0-9]+}", alloc, NULL);
 }
 
+/* ---- Bodies ---- */
+
+#define BODY_MEMORY (1 << 20)
+
+struct body {
+    const char *data;
+    size_t len;
+};
+
+static unsigned long long deferred_bytes; /* of bodies that deferred calls found as they had been; one worker */
+
+static void look_again(void *arg)
+{
+    const struct body *body = arg;
+    deferred_bytes += strnlen(body->data, body->len + 1) == body->len ? body->len : 0;
+}
+
+/* Takes the body, of up to limit bytes (0: of any), or ends the request as it should be. */
+static struct body take_body(weir_ctx *c, size_t limit)
+{
+    struct body body;
+    int error = weir_body(c, limit, &body.data, &body.len);
+    if (error) {
+        struct body again;
+        int second = weir_body(c, limit, &again.data, NULL); /* says the same, unless nothing had been read */
+        weir_fail(c,
+                  second != error         ? 500
+                  : error == WEIR_ETOOBIG ? 413
+                  : error == WEIR_ENOMEM  ? 503
+                                          : 400,
+                  "%s", weir_strerror(error));
+    }
+    return body;
+}
+
+/* Replies with the body, which is text, from where it lies. */
+static void echo(weir_ctx *c)
+{
+    struct body *body = weir_alloc(c, sizeof *body);
+    *body = take_body(c, weir_param(c, "limit") ? (size_t)number(c, "limit") : 0);
+    weir_defer(c, look_again, body);
+    weir_reply(c, "text/plain", body->data, take_body(c, 0).len);
+}
+
+static void fail_with_body(weir_ctx *c)
+{
+    struct body *body = weir_alloc(c, sizeof *body);
+    *body = take_body(c, 0);
+    weir_defer(c, look_again, body);
+    weir_fail(c, 409, "asked for");
+}
+
+static void tell_deferred(weir_ctx *c)
+{
+    weir_reply_printf(c, NULL, "%llu", deferred_bytes);
+}
+
+static void add_body_groups(weir_server *s)
+{
+    weir_group *bodies = weir_group_new(s, NULL, "/bodies", NULL), *small = weir_group_new(s, bodies, "/small", NULL);
+    weir_group_set(bodies, &(weir_group_settings){.body_memory = BODY_MEMORY});
+    weir_group_set(small, &(weir_group_settings){.body_memory = 1});
+    weir_post(s, "/echo", echo);
+    weir_group_route(bodies, "POST", "/echo", echo, NULL);
+    weir_group_route(bodies, "POST", "/echo/{limit:[0-9]+}", echo, NULL);
+    weir_group_route(bodies, "POST", "/fail", fail_with_body, NULL);
+    weir_group_route(small, "POST", "/echo", echo, NULL);
+    weir_get(s, "/deferred", tell_deferred);
+}
+
 static void add_timed_groups(weir_server *s)
 {
     weir_group *hasty = weir_group_new(s, NULL, "/hasty", NULL), *patient = weir_group_new(s, hasty, "/patient", NULL);
@@ -196,6 +305,8 @@ static bool set(weir_config *config, const char *argument)
         config->workers = (int)value;
     else if (strncmp(argument, "memory_limit=", 13) == 0)
         config->memory_limit = (size_t)value;
+    else if (strncmp(argument, "max_body_memory=", 16) == 0)
+        config->max_body_memory = value;
     else if (strncmp(argument, "handler_timeout_ms=", 19) == 0)
         config->handler_timeout_ms = (int)value;
     else
@@ -236,6 +347,9 @@ int main(int argc, char **argv)
     add_guarded_groups(s);
     add_roomy_groups(s);
     add_timed_groups(s);
+    add_body_groups(s);
+    weir_get(s, "/numbers/{a}", numbers);
+    weir_any(s, "/nothing", ask_nothing);
     weir_get(s, "/ledger.json", weir_ledger_json);
     int result = serve(s);
     weir_server_free(s);

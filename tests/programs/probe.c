@@ -144,7 +144,7 @@ static void sleep_and_reply(weir_ctx *c)
     struct counts *counts = begin_count(c);
     int error = weir_sleep(c, param_number(c, "ms"));
     atomic_store(&counts->last_error, error);
-    if (!error)
+    if (!error || weir_closed(c) == WEIR_HALF_CLOSED) /* who has ended its side may still read */
         weir_reply_text(c, "slept");
 }
 

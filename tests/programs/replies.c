@@ -325,6 +325,26 @@ static void circle(weir_ctx *c)
     weir_reply_printf(c, "text/plain", "%d", error);
 }
 
+/* ---- A context where it must not be used, which ends a debug build */
+
+static weir_ctx *_Atomic kept_context;
+
+static int ask_offloaded(void *arg)
+{
+    return weir_param(arg, "how") != NULL;
+}
+
+static void misuse(weir_ctx *c)
+{
+    if (is(param(c, "how"), "offload"))
+        weir_offload(c, ask_offloaded, c);
+    else if (is(param(c, "how"), "other") && kept_context)
+        weir_set_status(kept_context, 204);
+    else
+        kept_context = c;
+    weir_sleep(c, 60000);
+}
+
 /* ---- Running */
 
 static void add_routes(weir_server *s)
@@ -338,6 +358,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/null-message", null_message);
     weir_get(s, "/null-calls", null_calls);
     weir_get(s, "/circle/{size:[123]}/{round:[0-9]|[1-5][0-9]}/{place:[012]}", circle);
+    weir_get(s, "/misuse/{how}", misuse);
     weir_any(s, "/refused/{first}/{then}", refused);
     weir_get(s, "/broken/{when}/{how}", broken);
     weir_get(s, "/error/{status}", reply_error);

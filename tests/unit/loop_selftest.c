@@ -11,9 +11,11 @@
 #include "weir.h"
 
 #include <pthread.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#define STACK_SIZE ((size_t)128 * 1024)
+#define STACK_SIZE    ((size_t)128 * 1024)
+#define OFFLOAD_STACK ((size_t)512 * 1024)
 
 enum { KIND_WAKE, KIND_COUNT };
 
@@ -60,7 +62,7 @@ static void stage_open(struct stage *s)
     memory_init(&s->memory, 0);
     account_open(&s->account, &s->memory, "stacks");
     CHECK(loop_init(&s->loop, &s->account, STACK_SIZE, s, NULL) == 0);
-    offload_init(&s->offload, &s->memory, 3);
+    offload_init(&s->offload, &s->memory, 3, OFFLOAD_STACK);
     s->loop.work_fn = stage_work;
     s->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
     s->loop.wheel.handlers[KIND_WAKE] = wait_timer_fired;
@@ -287,6 +289,53 @@ static void test_offload(struct stage *s)
     stage_run(s, tasks, 20, offload_task);
 }
 
+#if defined(__x86_64__) /* an emulator of another processor need not know */
+struct deep_job {
+    size_t far;
+    char *lowest;
+};
+
+static __attribute__((noinline)) int descend(struct deep_job *j, const char *top)
+{
+    volatile char frame[512];
+    frame[0] = 1;
+    j->lowest = __builtin_frame_address(0);
+    if ((size_t)(top - j->lowest) < j->far)
+        return descend(j, top) + frame[0];
+    return 0;
+}
+
+static int go_deep(void *arg)
+{
+    return descend(arg, __builtin_frame_address(0));
+}
+
+static bool is_resident(char *at)
+{
+    unsigned char page;
+    char *start = (char *)((uintptr_t)at & ~(uintptr_t)4095);
+    return mincore(start, 4096, &page) == 0 && (page & 1);
+}
+
+/* A job may go down most of the stack. What it has touched there is given back when the thread has nothing to do. */
+static void deep_task(struct stage *s, int number)
+{
+    struct deep_job j = {.far = OFFLOAD_STACK - (size_t)64 * 1024};
+    (void)number;
+    CHECK(offload_run(&s->offload, &s->loop, go_deep, &j) > 0);
+    for (int i = 0; i < 5000 && is_resident(j.lowest); i++)
+        usleep(1000);
+    CHECK(!is_resident(j.lowest));
+    CHECK(offload_count(&s->offload).threads == 1); /* the thread is there: not its end gave the pages back */
+}
+
+static void test_offload_deep(struct stage *s)
+{
+    struct task tasks[1];
+    stage_run(s, tasks, 1, deep_task);
+}
+#endif
+
 /* Jobs that need each other: they run at the same time as long as threads may be had. */
 struct meeting {
     pthread_mutex_t mutex;
@@ -391,6 +440,9 @@ int main(void)
     run_stage("inbox", test_inbox);
     run_stage("offload", test_offload);
     run_stage("offload at once", test_offload_at_once);
+#if defined(__x86_64__)
+    run_stage("offload deep", test_offload_deep);
+#endif
     run_stage("tick wrap", test_tick_wrap);
     test_threads();
     return selftest_end();

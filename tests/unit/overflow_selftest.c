@@ -42,8 +42,22 @@ static __attribute__((noinline)) void touch_lowest(volatile char *frame)
 static void overflow_at_once(void *arg)
 {
     (void)arg;
-    volatile char frame[STACK_SIZE + 4 * FIBER_GUARD_SIZE];
+    volatile char frame[STACK_SIZE + 4 * STACK_GUARD_SIZE];
     touch_lowest(frame);
+}
+
+static struct fibers fibers;
+
+static int overflow_in_call(void *arg)
+{
+    overflow_slowly(arg);
+    return 0;
+}
+
+static void overflow_deep_stack(void *arg)
+{
+    if (deep_ready(&fibers.deep))
+        (void)fiber_call_deep(&fibers, overflow_in_call, arg);
 }
 
 static void fault_elsewhere(void *arg)
@@ -67,10 +81,10 @@ static int run_child(void (*entry)(void *), char *text, size_t size)
         close(fds[1]);
         struct memory memory;
         struct account account;
-        struct fibers fibers;
         memory_init(&memory, 0);
         account_open(&account, &memory, "stacks");
         fibers_init(&fibers, &account, STACK_SIZE, entry, NULL);
+        deep_init(&fibers.deep, &account, 4 * STACK_SIZE);
         overflow_watch(&fibers, &account);
         if (weir_catch_stack_overflow() != 0 || weir_catch_stack_overflow() != WEIR_EBUSY)
             _exit(2);
@@ -98,7 +112,6 @@ static void test_unwatch(void)
 {
     struct memory memory;
     struct account account;
-    struct fibers fibers = {0};
     stack_t stack;
     memory_init(&memory, 0);
     account_open(&account, &memory, "threads");
@@ -119,6 +132,7 @@ int main(void)
     (void)run_child;
     (void)overflow_slowly;
     (void)overflow_at_once;
+    (void)overflow_deep_stack;
     (void)fault_elsewhere;
     (void)test_unwatch;
     printf("left out: the sanitizer has handlers of its own\n");
@@ -129,6 +143,8 @@ int main(void)
     CHECK(strstr(text, "stack overflow") && strstr(text, "stack_size") && strstr(text, "65536"));
     CHECK(ended_by_fault(run_child(overflow_at_once, text, sizeof text)));
     CHECK(strstr(text, "stack overflow") && strstr(text, "stack_size"));
+    CHECK(ended_by_fault(run_child(overflow_deep_stack, text, sizeof text)));
+    CHECK(strstr(text, "weir_call_deep()") && strstr(text, "deep_stack_size") && strstr(text, "262144"));
     CHECK(ended_by_fault(run_child(fault_elsewhere, text, sizeof text)));
     CHECK(text[0] == '\0');
     test_unwatch();

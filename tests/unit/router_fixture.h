@@ -72,6 +72,8 @@ static inline const char *look_host(struct test *t, const char *method, const ch
     case ROUTER_OPTIONS:
         snprintf(t->result, sizeof t->result, "204 %s", t->match.allow);
         return t->result;
+    case ROUTER_TOO_LONG:
+        return "414";
     case ROUTER_REFUSED:
         return "400";
     case ROUTER_NO_MEMORY:

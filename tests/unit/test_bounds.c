@@ -221,6 +221,33 @@ static void memory_of_groups(void **state)
     }
 }
 
+/* Bodies of groups are in the worst case: at their bound, or the longest for each connection. */
+static void bodies_of_groups(void **state)
+{
+    (void)state;
+    static const struct {
+        weir_config config;
+        uint64_t most;
+    } cases[] = {
+        {{.workers = 1}, 64 << 20},
+        {{.workers = 1, .max_body_memory = WEIR_OFF}, 200 * ((1 << 20) + 4096ull)},
+        {{.workers = 1, .max_connections = 20}, 20 * ((1 << 20) + 4096ull)},
+        {{.workers = 1, .max_body_memory = 3 << 20}, 3 << 20},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        weir_memory_plan without, plan;
+        weir_server *s = make(&cases[i].config);
+        weir_group *g = weir_group_new(s, NULL, "/g", NULL);
+        assert_int_equal(weir_plan(s, &without), 0);
+        assert_int_equal(weir_group_set(g, &(weir_group_settings){.body_memory = 1 << 20}), 0);
+        assert_int_equal(weir_plan(s, &plan), 0);
+        assert_int_equal(plan.worst - without.worst, cases[i].most);
+        assert_int_equal(plan.start, without.start);
+        assert_int_equal(plan.request, without.request);
+        weir_server_free(s);
+    }
+}
+
 static void together(void **state)
 {
     (void)state;
@@ -235,8 +262,12 @@ static void together(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(made_before_the_start), cmocka_unit_test(bounds_in_the_ledger),
-                                       cmocka_unit_test(bounds_in_the_plan),    cmocka_unit_test(memory_limit),
-                                       cmocka_unit_test(memory_of_groups),      cmocka_unit_test(together)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(made_before_the_start),
+                                       cmocka_unit_test(bounds_in_the_ledger),
+                                       cmocka_unit_test(bounds_in_the_plan),
+                                       cmocka_unit_test(memory_limit),
+                                       cmocka_unit_test(memory_of_groups),
+                                       cmocka_unit_test(bodies_of_groups),
+                                       cmocka_unit_test(together)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

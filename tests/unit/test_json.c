@@ -1,11 +1,12 @@
 /*
- * JSON strings: escapes, and every kind of wrong UTF-8.
+ * JSON: strings, with escapes and every kind of wrong UTF-8; and how deep a text nests.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "web_fixture.h"
 
 #include "web/json.h"
+#include "weir.h"
 
 #define R "\xef\xbf\xbd"
 
@@ -107,6 +108,52 @@ static void test_every_pair(void **state)
     }
 }
 
+struct depth_case {
+    const char *text;
+    size_t depth;
+};
+
+static const struct depth_case depths[] = {
+    {"", 0},
+    {"1", 0},
+    {"\"[[[\"", 0},
+    {"[]", 1},
+    {"{}", 1},
+    {"[{}]", 2},
+    {"[[],[[]],[]]", 3},
+    {" { \"a\" : [ 1 , { \"b\" : [ ] } ] } ", 4},
+    /* a string ends at the first quote that is not escaped */
+    {"[\"\\\"[[[\"]", 1},
+    {"[\"\\\\\",[]]", 2},
+    {"[\"\\\\\\\"[\"]", 1},
+    {"{\"[\":{\"{\":1}}", 2},
+    {"[\"\\u005b[\"]", 1},
+    /* no JSON: what a parser enters before it finds that out counts */
+    {"[[[", 3},
+    {"]]]][[", 2},
+    {"[}[{", 2},
+    {"[\"[[", 1},
+    {"[\"\\", 1},
+    {"\\\"[[", 0},
+};
+
+static void test_depth(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof depths / sizeof *depths; i++) {
+        char *exact = fixture_exact(depths[i].text, strlen(depths[i].text)); /* nothing behind the end is read */
+        if (weir_json_depth(exact, strlen(depths[i].text)) != depths[i].depth)
+            fail_msg("%s: not %zu", depths[i].text, depths[i].depth);
+        free(exact);
+    }
+    static char deep[1 << 20];
+    memset(deep, '[', sizeof deep);
+    assert_int_equal(weir_json_depth(deep, sizeof deep), sizeof deep);
+    memset(deep + sizeof deep / 2, ']', sizeof deep / 2);
+    assert_int_equal(weir_json_depth(deep, sizeof deep), sizeof deep / 2);
+    assert_int_equal(weir_json_depth(NULL, 0), 0);
+}
+
 static void test_no_memory(void **state)
 {
     struct fixture f;
@@ -122,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_every_pair),
+        cmocka_unit_test(test_depth),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -145,6 +145,37 @@ struct contender {
     bool over;
 };
 
+/* A mapping that grows and shrinks keeps its bytes, and its account follows. */
+static void remapping(void **state)
+{
+    (void)state;
+    struct memory m;
+    struct account a;
+    memory_init(&m, 10 << 20);
+    account_open(&a, &m, "test");
+    char *p = memory_map(&a, 4096, 4096);
+    assert_non_null(p);
+    memset(p, 1, 4096);
+    p = memory_remap(&a, p, 4096, 8 << 20);
+    assert_non_null(p);
+    assert_int_equal(counter_read(&a.reserved), 8 << 20);
+    assert_int_equal(counter_read(&m.granted), 8 << 20);
+    assert_int_equal(p[4095], 1);
+    assert_int_equal(p[4096], 0);
+    assert_int_equal(p[(8 << 20) - 1], 0);
+    assert_null(memory_remap(&a, p, 8 << 20, 11 << 20)); /* over the bound: it stays */
+    assert_int_equal(counter_read(&a.reserved), 8 << 20);
+    assert_int_equal(counter_read(&a.refused), 1);
+    p = memory_remap(&a, p, 8 << 20, 8192);
+    assert_non_null(p);
+    assert_int_equal(p[4095], 1);
+    assert_int_equal(counter_read(&a.reserved), 8192);
+    memory_unmap(&a, p, 8192);
+    assert_int_equal(counter_read(&m.granted), 0);
+    account_close(&a);
+    memory_done(&m);
+}
+
 static void *contend(void *arg)
 {
     struct contender *c = arg;
@@ -190,7 +221,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exact_limit), cmocka_unit_test(huge_sizes), cmocka_unit_test(accounts),
-        cmocka_unit_test(mapping),     cmocka_unit_test(faults),     cmocka_unit_test(threads),
+        cmocka_unit_test(mapping),     cmocka_unit_test(remapping),  cmocka_unit_test(faults),
+        cmocka_unit_test(threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -429,14 +429,21 @@ static void test_hostile_values(void **state)
         memcpy(target, "/f/", 3);
         target[3 + len] = '\0';
         const char *got = look(&t, target);
-        assert_true((strcmp(got, "400") == 0) == (len > 4096));
+        assert_true((strcmp(got, "414") == 0) == (len > 4096));
     }
     assert_int_equal(regex_context_refused(t.context), 4);
     memset(target, 'a', sizeof target);
     memcpy(target, "/plain/", 7);
-    target[5999] = '\0';
+    target[7 + 4097] = '\0';
+    assert_string_equal(look(&t, target), "414");
+    assert_null(t.match.pattern);
+    target[7 + 4096] = '\0';
     assert_int_equal(strncmp(look(&t, target), "/plain/{v} v=a", 14), 0);
-    assert_int_equal(strlen(t.match.params[0].value), 5999 - 7);
+    assert_int_equal(strlen(t.match.params[0].value), 4096);
+    memset(target, 'a', sizeof target); /* no parameter takes it */
+    target[0] = '/';
+    target[5999] = '\0';
+    assert_string_equal(look(&t, target), "404");
     close_test(&t);
 }
 

@@ -73,10 +73,13 @@ static void defaults(void **state)
     assert_int_equal(c->http_buffer_size, 8192);
     assert_int_equal(c->ws_buffer_size, 4096);
     assert_int_equal(c->stack_size, 65536);
+    assert_int_equal(c->deep_stack_size, 1 << 20);
+    assert_int_equal(c->offload_stack_size, 1 << 20);
     assert_int_equal(c->request_memory, 16384);
     assert_int_equal(c->max_headers, 100);
     assert_int_equal(c->offload_threads, 4);
     assert_int_equal(c->memory_limit, 0);
+    assert_int_equal(c->max_body_memory, 64 << 20);
     assert_int_equal(c->kernel_memory_limit, 0);
     assert_int_equal(c->tcp_nodelay, WEIR_ON);
     assert_int_equal(c->so_linger, WEIR_OFF);
@@ -152,6 +155,8 @@ static const char *const names[] = {
     "ws_buffer_size",
     "http_buffers",
     "stack_size",
+    "deep_stack_size",
+    "offload_stack_size",
     "request_memory",
     "memory_limit",
     "kernel_memory_limit",
@@ -198,6 +203,8 @@ static void all_wrong(void **state)
                           .ws_buffer_size = 255,
                           .http_buffers = -1,
                           .stack_size = 16383,
+                          .deep_stack_size = 65535,
+                          .offload_stack_size = (64 << 20) + 1,
                           .request_memory = (1 << 20) + 1,
                           .memory_limit = SIZE_MAX,
                           .kernel_memory_limit = (1 << 20) - 1,
@@ -284,6 +291,24 @@ static void pools(void **state)
     assert_int_equal(c->http_buffers, 2);
     assert_int_equal(c->request_memory_blocks, 1);
     assert_int_equal(admission_bounds_sets(&f->settings.http.bounds), 1);
+}
+
+/* Under a bound on all memory the large stacks are a part of it, but never too small for a parser at its own limit. */
+static void large_stacks(void **state)
+{
+    struct fixture *f = *state;
+    const weir_config *c = &f->settings.config;
+    static const size_t limits[][2] = {
+        {1 << 20, 256 << 10}, {8 << 20, 256 << 10}, {16 << 20, 512 << 10}, {1 << 30, 1 << 20}};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        assert_string_equal(read_settings(f, &(weir_config){.memory_limit = limits[i][0]}), "");
+        assert_int_equal(c->deep_stack_size, limits[i][1]);
+        assert_int_equal(c->offload_stack_size, limits[i][1]);
+    }
+    weir_config config = {.memory_limit = 8 << 20, .deep_stack_size = 2 << 20, .offload_stack_size = 64 << 10};
+    assert_string_equal(read_settings(f, &config), "");
+    assert_int_equal(c->deep_stack_size, 2 << 20);
+    assert_int_equal(c->offload_stack_size, 64 << 10);
 }
 
 /* Files that are kept open take nothing from connections that were asked for. */
@@ -386,10 +411,9 @@ static void listeners(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(defaults), TEST(given),
-                                       TEST(off),      TEST(all_wrong),
-                                       TEST(pools),    TEST(pools_beyond_their_bounds),
-                                       TEST(shorter),  TEST(descriptors_are_shared),
+    const struct CMUnitTest tests[] = {TEST(defaults),     TEST(given),   TEST(off),
+                                       TEST(all_wrong),    TEST(pools),   TEST(pools_beyond_their_bounds),
+                                       TEST(large_stacks), TEST(shorter), TEST(descriptors_are_shared),
                                        TEST(listeners)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,11 +5,14 @@ SPDX-License-Identifier: MIT
 """
 
 import json
+import re
+import subprocess
+import time
 
 import pytest
 
 from client import request
-from conftest import SANITIZE, Server
+from conftest import BUILD, MIB, SANITIZE, Server
 
 pytestmark = pytest.mark.threaded
 
@@ -99,6 +102,31 @@ def test_what_is_open_stays_open(groups):
         assert groups.ask(path=path).status == status
 
 
+# ---- Numbers
+
+
+@pytest.mark.parametrize("path, number, told", [
+    ("/numbers/7?q=8", "9", "0 7 0 8 0 9 -1"),
+    ("/numbers/-7", None, "0 -7 0 77 0 77 -1"),
+    ("/numbers/%37?q=%31%32&q=x", " 12 ", "0 7 0 12 0 12 -1"),
+    ("/numbers/101?q=0", "-1", "-6 77 -6 77 -6 77 -1"),
+    ("/numbers/7x?q=+8", "9 9", "-1 77 -1 77 -1 77 -1"),
+    ("/numbers/%20?q=", "", "-1 77 -1 77 -1 77 -1"),
+    ("/numbers/0?q=99999999999999999999", "9223372036854775807", "0 0 -6 77 0 9223372036854775807 -1")])
+def test_numbers(groups, path, number, told):
+    """Checked whole numbers of parameters, query and headers; what is not there leaves the default."""
+    assert groups.ask(path=path, headers={"X-Number": number} if number is not None else {}).text() == told
+
+
+@pytest.mark.parametrize("body", [None, b"body", [b"bo", b"dy"]])
+def test_null_is_an_error(groups, body):
+    """Whatever asks about the request survives NULL."""
+    with groups.connect() as connection:
+        for _ in range(2):
+            reply = connection.ask("POST", "/nothing?=1&a=2", headers={"X-A": "1", "Cookie": "=1; a=2"}, body=body)
+            assert reply.text() == f"0 null {3 + (body is not None)}"
+
+
 # ---- Memory of a group's requests
 
 
@@ -169,3 +197,191 @@ def test_handler_timeout(start, setting):
         else:
             assert connection.ask(path="/doze/200").text() == "awake"
     assert json.loads(server.ask(path="/ledger.json").text())["refusals"]["handler_timeout_ms"] == 1 + (setting > 0)
+
+
+# ---- Bodies larger than request memory
+
+PAGE = 4096
+WHOLE = MIB + PAGE  # what a body of 1 MiB takes: with its NUL and what is noted of it, a page more
+FIRST = 64 << 10
+
+
+TEXT = b"".join(b"%07d " % i for i in range(MIB // 8 + 1))
+
+
+def text(size):
+    """Bytes in which no two places look alike."""
+    return TEXT[:size]
+
+
+def wait_for(condition, tell):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, tell()
+        time.sleep(0.01)
+
+
+def bodies(server):
+    return accounts(server)["bodies"]
+
+
+def nothing_is_held(server):
+    wait_for(lambda: bodies(server)["reserved"] == 0, lambda: bodies(server))
+    found = bodies(server)
+    assert found["in_use"] == found["objects"] == 0
+    return found
+
+
+@pytest.mark.parametrize("chunk", [None, 1000, 30000])
+@pytest.mark.parametrize("size", [0, 1, 8100, 8191, 8192, 8193, 16384, FIRST - 17, FIRST - 16, 100000, MIB - 1, MIB])
+def test_body(groups, size, chunk):
+    """Whole, again at the second call, there still for deferred calls, and given back."""
+    body = text(size)
+    pieces = [body[i:i + chunk] for i in range(0, size, chunk)] if chunk else body
+    before = int(groups.ask(path="/deferred").text())
+    with groups.connect() as connection:
+        for i in range(3):
+            reply = connection.ask("POST", "/bodies/echo", body=pieces)
+            assert reply.status == 200 and reply.body == body
+        assert connection.ask("POST", "/bodies/fail", body=pieces).status == 409
+        assert connection.ask(path="/guarded/here").status == 401
+    assert int(groups.ask(path="/deferred").text()) == before + 4 * size
+    nothing_is_held(groups)
+
+
+def announce(connection, path, length):
+    """A head alone: of a body that is too long nothing is sent."""
+    connection.send(request("POST", path, headers={"Content-Length": length}), "POST")
+
+
+@pytest.mark.parametrize("path, most", [
+    ("/bodies/echo", MIB), ("/bodies/echo/70000", 70000), ("/bodies/echo/5", 5), ("/bodies/small/echo", None),
+    ("/echo", None)])
+def test_body_too_long(groups, path, most):
+    """Without body_memory, or with little, what request memory has room for is the limit: less than 16 KiB."""
+    for size in ((most, most + 1) if most else (15000, 16384)):
+        with groups.connect() as connection:
+            if size in (most, 15000):
+                assert connection.ask("POST", path, body=text(size)).body == text(size)
+                assert connection.ask("POST", path, body=[text(size)]).body == text(size)
+                continue
+            announce(connection, path, size)
+            assert connection.reply().status == 413
+        with groups.connect() as connection:
+            assert connection.ask("POST", path, body=[text(size)]).status == 413
+    nothing_is_held(groups)
+
+
+def test_body_grows_with_what_has_come(groups):
+    """Who announces much and sends little holds little."""
+    clients = [groups.connect() for _ in range(20)]
+    try:
+        for connection in clients:
+            announce(connection, "/bodies/echo", MIB)
+        groups.ask("POST", "/bodies/echo", body=text(20000))
+        assert bodies(groups)["reserved"] == 0
+        sent = 0
+        for part, each in ((1, FIRST), (FIRST - 17, FIRST), (FIRST - 16, FIRST * 2), (FIRST * 3, FIRST * 4),
+                           (MIB // 2, MIB)):
+            for connection in clients:
+                connection.send(text(MIB)[sent:part])
+            sent = part
+            wait_for(lambda: bodies(groups)["in_use"] == len(clients) * each, lambda: (part, bodies(groups)))
+            assert bodies(groups)["objects"] == len(clients)
+        for connection in clients[:10]:
+            connection.send(text(MIB)[sent:])
+            assert connection.reply().body == text(MIB)
+        wait_for(lambda: bodies(groups)["reserved"] == 10 * MIB, lambda: bodies(groups))
+    finally:
+        for connection in clients:
+            connection.close()  # in the middle of their bodies
+    nothing_is_held(groups)
+
+
+def fill(server, count):
+    """Clients that have sent all of their bodies but the last byte."""
+    clients = []
+    for i in range(count):
+        clients.append(server.connect(timeout=60))
+        announce(clients[-1], "/bodies/echo", MIB)
+        clients[-1].send(text(MIB)[:-1])
+        wait_for(lambda: bodies(server)["in_use"] == (i + 1) * WHOLE, lambda: bodies(server))
+    return clients
+
+
+@pytest.mark.parametrize("settings, most", [
+    ((f"max_body_memory={2 * WHOLE + PAGE}",), 2 * WHOLE + PAGE), (("memory_limit=12582912",), 3 * MIB)])
+def test_bodies_together(start, settings, most):
+    """At the bound of all bodies a further one is told 503; others are served, and it is when there is room again."""
+    server = start(PROGRAM, *settings)
+    assert bodies(server)["limit"] == most
+    clients = fill(server, 2)
+    with server.connect() as connection:
+        announce(connection, "/bodies/echo", MIB)
+        while bodies(server)["refused"] == 0:
+            try:
+                connection.send(text(FIRST // 2))
+            except ConnectionError:
+                break
+        assert connection.reply().status == 503
+    assert server.ask("POST", "/bodies/echo", body=text(15000)).status == 200
+    assert server.ask(path="/alloc/100/late/10").text() == "given"
+    wait_for(lambda: bodies(server)["reserved"] == 2 * WHOLE, lambda: bodies(server))
+    clients[0].send(text(MIB)[-1:])
+    assert clients[0].reply().body == text(MIB)
+    assert server.ask("POST", "/bodies/echo", body=text(MIB)).body == text(MIB)
+    clients[1].send(text(MIB)[-1:])
+    assert clients[1].reply().body == text(MIB)
+    for connection in clients:
+        connection.close()
+    assert nothing_is_held(server)["peak"] <= most
+
+
+def test_bodies_leave_room_for_others(start):
+    """Without a bound of their own they have what memory_limit allows, and requests that do not wait are served."""
+    limit = 12 << 20
+    server = start(PROGRAM, f"memory_limit={limit}", "max_body_memory=-1")
+    clients = []
+    while bodies(server)["refused"] == 0:
+        clients.append(server.connect(timeout=60))
+        announce(clients[-1], "/bodies/echo", MIB)
+        try:
+            clients[-1].send(text(MIB)[:-1])
+        except ConnectionError:
+            break
+        wait_for(lambda: bodies(server)["in_use"] == len(clients) * WHOLE or bodies(server)["refused"] > 0,
+                 lambda: bodies(server))
+    assert 4 <= len(clients) <= 11
+    memory = json.loads(server.ask(path="/ledger.json").text())["memory"]
+    assert memory["reserved"] <= limit
+    assert server.ask(path="/alloc/16000").text() == "given"
+    for connection in clients:
+        connection.close()
+    nothing_is_held(server)
+
+
+def test_bodies_and_the_settings_disagree():
+    done = subprocess.run([BUILD / PROGRAM, f"max_body_memory={MIB}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=60)
+    assert done.returncode == 1
+    assert re.search(rf"setting max_body_memory: {MIB} is less than a group's body_memory, {MIB}, takes: {WHOLE}\n",
+                     done.stderr.decode())
+
+
+def test_bodies_leave_nothing_behind(groups):
+    """Memory is level over thousands of bodies, by the kernel's count and by the ledger's."""
+    def some(count):
+        with groups.connect() as connection:
+            for i in range(count):
+                size = 20000 + i * 7919 % 300000
+                body = text(size) if i % 3 else [text(size)]
+                assert connection.ask("POST", "/bodies/echo", body=body).status == 200
+        nothing_is_held(groups)
+        groups.ask(path="/alloc/16384")
+
+    some(100)
+    before, ledger = groups.private(), {name: a["reserved"] for name, a in accounts(groups).items()}
+    some(200 if SANITIZE else 3000)
+    assert {name: a["reserved"] for name, a in accounts(groups).items()} == ledger
+    if not SANITIZE:
+        assert groups.private() - before <= 64 << 10

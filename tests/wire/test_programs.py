@@ -414,6 +414,23 @@ def test_options(tour):
     assert tour.ask("OPTIONS", "*").status in (200, 204)
 
 
+LONG_PARAMETERS = ["/cache/{}", "/file/{}", "/file/a/{}", "/users/1/posts/{}", "/users/{}/posts/x", "/wait/{}"]
+
+
+@pytest.mark.parametrize("path", LONG_PARAMETERS)
+def test_the_longest_parameter(tour, path):
+    """One limit and one answer, whatever the route does with the parameter; the connection goes on."""
+    value = 4096 - (2 if path.startswith("/file/a/") else 0)
+    with tour.connect() as connection:
+        served = connection.ask(path=path.format("1" * value))
+        assert served.status == {"/cache/{}": 200, "/file/{}": 404, "/file/a/{}": 404, "/wait/{}": 400}.get(path, 200)
+        for digit in ("1", "%31"):
+            reply = connection.ask(path=path.format("1" * 3000 + digit * (value + 1 - 3000)))
+            assert (reply.status, reply.text()) == (414, "414 URI Too Long\na parameter in the path is longer than 4,096 bytes\n")
+            assert not reply.closes
+    assert json.loads(tour.ask(path="/_weir/ledger.json").body)["refusals"]["path_parameter"] > 0
+
+
 # ---- Waiting
 
 

@@ -4,12 +4,13 @@ SPDX-License-Identifier: MIT
 """
 
 import json
+import signal
 import urllib.parse
 
 import pytest
 
 from client import ProtocolError, request
-from conftest import Server
+from conftest import SANITIZE, Server
 
 pytestmark = pytest.mark.threaded
 EDEADLK = -11
@@ -314,3 +315,22 @@ def test_circles_over_caches(start, folder):
             assert results == [EDEADLK] + [0] * (size - 1)
             for connection in connections:
                 connection.close()
+
+
+# ---- A context where it must not be used
+
+
+@pytest.mark.skipif(not SANITIZE, reason="debug and sanitizer builds look for it")
+@pytest.mark.parametrize("how, call", [("offload", "weir_param"), ("other", "weir_set_status")])
+def test_a_context_outside_of_its_fiber(folder, how, call):
+    """In an offloaded function, or in another request's handler: the process ends and says why."""
+    server = Server("tests/programs/replies", folder)
+    try:
+        with server.connect() as first, server.connect() as second:
+            first.send(request(path="/misuse/keep"), "GET")
+            assert server.ask(path="/typed/text").text() == "text"
+            second.send(request(path=f"/misuse/{how}"), "GET")
+            assert server.process.wait(30) == -signal.SIGABRT
+        assert f"weir: {call}() was used outside of its handler's fiber" in server.error_text()
+    finally:
+        server.kill()

@@ -1,5 +1,5 @@
-"""What a stop does to listeners: who has connected is served, who comes later is refused at once and not kept waiting, and
-the place is free for the next server while this one still drains.
+"""What a stop does to listeners: who has connected is served, who comes later is refused and not kept waiting, and the
+place is free for the next server while this one still drains.
 
 SPDX-License-Identifier: MIT
 """

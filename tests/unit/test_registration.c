@@ -1,0 +1,110 @@
+/*
+ * Registering with NULL where something is wanted: an error, kept where there is a server to keep it, and no crash.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "weir.h"
+
+#include <string.h>
+
+static void handler(weir_ctx *c)
+{
+    (void)c;
+}
+
+static void each(void *arg, const weir_route_info *route)
+{
+    (void)route;
+    ++*(int *)arg;
+}
+
+static size_t lines(weir_server *s)
+{
+    size_t count = 0;
+    for (const char *p = weir_server_errors(s); *p; p++)
+        count += *p == '\n';
+    return count;
+}
+
+/* The server is there, and an argument is not. */
+static void without_arguments(void **state)
+{
+    (void)state;
+    weir_server *s = weir_server_new(&(weir_config){.port = WEIR_ANY, .log_level = WEIR_OFF});
+    assert_non_null(s);
+    weir_group *g = weir_group_new(s, NULL, "/g", NULL);
+    assert_int_equal(weir_route(s, "GET", NULL, handler), WEIR_EINVAL);
+    assert_int_equal(weir_route(s, NULL, NULL, handler, s), WEIR_EINVAL);
+    assert_int_equal(weir_get(s, NULL, handler), WEIR_EINVAL);
+    assert_int_equal(weir_get(s, "/", NULL), WEIR_EINVAL);
+    assert_int_equal(weir_any(s, NULL, NULL), WEIR_EINVAL);
+    assert_int_equal((weir_post)(s, NULL, handler), WEIR_EINVAL);
+    assert_int_equal((weir_route)(s, "GET", "/", NULL), WEIR_EINVAL);
+    assert_int_equal(weir_group_route(g, "GET", NULL, handler, NULL), WEIR_EINVAL);
+    assert_null(weir_group_new(s, NULL, NULL, NULL));
+    assert_null(weir_group_new(s, g, NULL, "a.test"));
+    assert_int_equal(weir_on_request(g, NULL), WEIR_EINVAL);
+    assert_int_equal(weir_on_response(g, NULL), WEIR_EINVAL);
+    assert_int_equal(weir_around(g, NULL), WEIR_EINVAL);
+    assert_int_equal(weir_group_set(g, NULL), WEIR_EINVAL);
+    assert_int_equal(weir_server_listen(s, NULL), WEIR_EINVAL);
+    assert_int_equal(weir_server_admin(s, NULL, NULL), WEIR_EINVAL);
+    assert_int_equal(lines(s), 16);
+    assert_int_equal(weir_not_found(s, NULL), WEIR_EINVAL);
+    assert_int_equal(weir_on_error(s, NULL), WEIR_EINVAL);
+    assert_null(weir_account_open(s, NULL, NULL, 0));
+    assert_int_equal(weir_plan(s, NULL), WEIR_EINVAL);
+    weir_routes(s, NULL, NULL);
+    /* the messages say (null), and the server refuses to start */
+    assert_non_null(strstr(weir_server_errors(s), "route \"(null)\": byte 0: a pattern is not empty"));
+    assert_non_null(strstr(weir_server_errors(s), "group \"(null)\": a prefix is empty, or begins"));
+    assert_int_equal(weir_server_start(s), WEIR_EINVAL);
+    weir_server_free(s);
+}
+
+/* weir_server_new() had no memory, and nobody looked. */
+static void without_a_server(void **state)
+{
+    (void)state;
+    int count = 0;
+    weir_memory_plan plan;
+    assert_null(weir_root(NULL));
+    assert_int_equal(weir_get(NULL, "/", handler), WEIR_EINVAL);
+    assert_int_equal(weir_get(NULL, "/", handler, &count), WEIR_EINVAL);
+    assert_int_equal((weir_get)(NULL, "/", handler), WEIR_EINVAL);
+    assert_int_equal(weir_route(NULL, "GET", "/", handler), WEIR_EINVAL);
+    assert_int_equal(weir_group_route(NULL, "GET", "/", handler, NULL), WEIR_EINVAL);
+    assert_null(weir_group_new(NULL, NULL, "/g", NULL));
+    assert_int_equal(weir_group_set(NULL, &(weir_group_settings){.max_body = 1}), WEIR_EINVAL);
+    assert_int_equal(weir_on_request(weir_root(NULL), handler), WEIR_EINVAL);
+    assert_int_equal(weir_not_found(NULL, handler), WEIR_EINVAL);
+    assert_int_equal(weir_on_error(NULL, NULL), WEIR_EINVAL);
+    assert_int_equal(weir_server_listen(NULL, &(weir_listen_config){.port = 1}), WEIR_EINVAL);
+    assert_int_equal(weir_server_admin(NULL, "/_weir", NULL), WEIR_EINVAL);
+    assert_null(weir_account_open(NULL, NULL, "a", 0));
+    assert_int_equal(weir_plan(NULL, &plan), WEIR_EINVAL);
+    assert_int_equal(plan.worst, 0);
+    weir_routes(NULL, each, &count);
+    assert_int_equal(count, 0);
+    assert_string_equal(weir_server_errors(NULL), "");
+    assert_int_equal(weir_server_start(NULL), WEIR_ENOMEM);
+    assert_int_equal(weir_run(NULL), WEIR_ENOMEM);
+    weir_server_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_arguments),
+        cmocka_unit_test(without_a_server),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

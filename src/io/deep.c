@@ -132,7 +132,7 @@ void deep_trim(struct deep *d, bool all)
     d->used = false;
     size_t unused = deep_unused(d);
     if (unused > DEEP_KEEP)
-        stack_release(d->stack.base, d->stack.base + unused - DEEP_KEEP);
+        stack_release(d->stack.base, unused - DEEP_KEEP);
 }
 
 /* ---- Calls ---- */

@@ -170,7 +170,7 @@ static void fiber_free(struct fiber *fiber)
 /* Gives back all pages but those that hold the record and the first frames. */
 static void fiber_make_lean(struct fiber *fiber)
 {
-    stack_release(fiber->stack, fiber->stack_pointer);
+    stack_release(fiber->stack, fiber_unused(fiber));
     fiber->lean = true;
 }
 

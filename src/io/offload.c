@@ -57,9 +57,9 @@ static char *stack_bottom(void)
  * nobody waits for it. */
 static void offload_slim(char *stack)
 {
-    char *here = __builtin_frame_address(0);
-    if (stack && (size_t)(here - stack) > OFFLOAD_KEEP)
-        stack_release(stack, here - OFFLOAD_KEEP);
+    size_t unused = stack ? (size_t)((char *)__builtin_frame_address(0) - stack) : 0;
+    if (unused > OFFLOAD_KEEP)
+        stack_release(stack, unused - OFFLOAD_KEEP);
 }
 
 /* The next job, or NULL when the thread should end. stack: the lowest address of its stack. */

@@ -73,11 +73,10 @@ void stack_unmap(struct stack *s, struct account *a)
     *s = (struct stack){0};
 }
 
-void stack_release(char *from, char *upto)
+void stack_release(char *base, size_t len)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    char *first = (char *)(((uintptr_t)from + page - 1) & ~(page - 1));
-    char *end = (char *)((uintptr_t)upto & ~(page - 1));
-    if (end > first)
-        madvise(first, (size_t)(end - first), MADV_DONTNEED);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), skip = (page - ((uintptr_t)base & (page - 1))) & (page - 1);
+    size_t whole = len > skip ? (len - skip) & ~(page - 1) : 0;
+    if (whole > 0)
+        madvise(base + skip, whole, MADV_DONTNEED);
 }

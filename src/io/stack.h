@@ -25,7 +25,7 @@ size_t stack_round(size_t size);
 bool stack_map(struct stack *s, struct account *a, size_t size) MUST_CHECK;
 void stack_unmap(struct stack *s, struct account *a);
 
-/* Gives back the whole pages of [from, upto), which hold nothing that is wanted. */
-void stack_release(char *from, char *upto);
+/* Gives back the whole pages of [base, base + len), which hold nothing that is wanted. */
+void stack_release(char *base, size_t len);
 
 #endif

@@ -166,8 +166,8 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
     plan_pools(&s->settings, pools);
     *plan = (weir_memory_plan){.connections = (uint64_t)c->max_connections};
     plan->start = plan_fixed(s, workers) + workers * expressions;
-    plan->worst = plan->start +
-                  (uint64_t)c->offload_threads * (thread_stack_bytes(c->offload_stack_size) + OVERFLOW_STACK_SIZE);
+    plan->worst =
+        plan->start + (uint64_t)c->offload_threads * (thread_stack_bytes(c->offload_stack_size) + OVERFLOW_STACK_SIZE);
     plan_caches(s, plan);
     plan_add_files(c, plan);
     plan_add_stacks(&s->settings, plan);

@@ -69,7 +69,7 @@ def groups():
     ("GET", "/tenant/acme", None, 404, "root acme tenant"),
     ("PUT", "/tenant/acme/item/7", None, 405, "root acme tenant id"),
     ("GET", "/tenant/7/missing", None, 404, "root"),
-    ("GET", LONG_TENANT, None, 400, "root"),
+    ("GET", LONG_TENANT, None, 414, "root"),
     ("GET", LONG_REST, None, 404, "around root outer inner 404"),
 ], ids=lambda value: str(value)[:40])
 def test_no_route(groups, method, path, host, status, marks):
@@ -83,7 +83,7 @@ def test_no_route(groups, method, path, host, status, marks):
 @pytest.mark.parametrize("method, path, status", [
     ("GET", "/guarded/here", 200), ("GET", "/guarded/missing", 404), ("GET", "/guarded", 200), ("GET", "/guarded/", 404),
     ("POST", "/guarded/here", 405), ("OPTIONS", "/guarded/here", 204), ("GET", "/guarded/here/7", 405),
-    ("POST", "/guarded/here/7", 200), ("POST", "/guarded/here/x", 404), ("GET", LONG_NUMBER, 400),
+    ("POST", "/guarded/here/7", 200), ("POST", "/guarded/here/x", 404), ("GET", LONG_NUMBER, 414),
     ("GET", "/slow/missing", 404), ("GET", "/same/closed", 200), ("PUT", "/same/closed", 405),
     ("GET", "/same/missing", 404), ("GET", "/members", 200), ("PUT", "/members", 405)],
     ids=lambda value: str(value)[:40])
@@ -149,7 +149,7 @@ def test_request_memory(groups, path, most):
 def test_request_memory_behind_long_parameters(groups):
     """What was decoded before the route was known stays, in a block of the usual size."""
     with groups.connect() as connection:
-        for name in ("n", "n" * 600, "%6e" * 900, "n" * 5000):
+        for name in ("n", "n" * 600, "%6e" * 900, "n" * 4096):
             reply = connection.ask(path=f"/roomy/named/{name}/alloc/250000")
             assert (reply.status, reply.text()) == (200, "given")
         assert groups.ask(path="/roomy/missing").status == 404
@@ -382,6 +382,7 @@ def test_bodies_leave_nothing_behind(groups):
     some(100)
     before, ledger = groups.private(), {name: a["reserved"] for name, a in accounts(groups).items()}
     some(200 if SANITIZE else 3000)
-    assert {name: a["reserved"] for name, a in accounts(groups).items()} == ledger
+    more = {name: a["reserved"] for name, a in accounts(groups).items() if a["reserved"] > ledger.get(name, 0)}
+    assert more == {}  # less there may be: pools go on giving back what earlier tests have left
     if not SANITIZE:
         assert groups.private() - before <= 64 << 10

@@ -239,8 +239,9 @@ typedef struct weir_listen_config {
  * they were set. Returns 0 or WEIR_EINVAL, WEIR_ENOMEM. */
 WEIR_API int weir_server_listen(weir_server *s, const weir_listen_config *config);
 
-/* Opt-in, process-wide: a handler stack that overflows ends the process with a message that says so and names the
- * stack_size setting. Installed only where SIGSEGV has its default action. Returns 0 or WEIR_EBUSY. */
+/* Opt-in, process-wide: the stack of a handler, of weir_call_deep() or of an offloaded function that overflows ends the
+ * process with a message that says so and names the setting, such as stack_size. Installed only where SIGSEGV has its
+ * default action. Returns 0 or WEIR_EBUSY. */
 WEIR_API int weir_catch_stack_overflow(void);
 
 /*

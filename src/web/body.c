@@ -51,21 +51,21 @@ size_t context_body_size(size_t len)
     return whole_pages(sizeof(struct mapping) + len + 1);
 }
 
-static struct mapping *mapping_resize(const weir_ctx *c, struct mapping *m, size_t size)
+static struct mapping *mapping_resize(const weir_ctx *c, struct mapping *m, size_t new_size)
 {
     struct account *a = c->web->bodies;
-    size_t before = m ? m->size : 0;
-    if (size > before && !admission_make_room(c->x->http, size - before)) {
+    size_t size = m ? m->size : 0;
+    if (new_size > size && !admission_make_room(c->x->http, new_size - size)) {
         atomic_fetch_add_explicit(&a->refused, 1, memory_order_relaxed);
         return NULL;
     }
-    m = m ? memory_remap(a, m, before, size) : memory_map(a, size, (size_t)sysconf(_SC_PAGESIZE));
+    m = m ? memory_remap(a, m, size, new_size) : memory_map(a, new_size, (size_t)sysconf(_SC_PAGESIZE));
     if (!m)
         return NULL;
-    if (before > 0)
-        account_give_any(a, before);
-    account_take_any(a, size);
-    m->size = size;
+    if (size > 0)
+        account_give_any(a, size);
+    account_take_any(a, new_size);
+    m->size = new_size;
     return m;
 }
 

@@ -1,6 +1,6 @@
 /*
- * Settings of a group's requests: checked when they are given, and completed by those of the groups above when the server
- * starts.
+ * Settings of a group's requests: checked when they are given, and completed by those of the groups above when the
+ * server starts.
  *
  * SPDX-License-Identifier: MIT
  */

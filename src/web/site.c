@@ -98,9 +98,9 @@ static int cover_add(struct site *s, weir_group *g, char *message, size_t size)
 {
     char below[PATTERN_SIZE_MAX + sizeof "/{" COVER_REST ":^.*$}"];
     snprintf(below, sizeof below, "%s/{" COVER_REST ":^.*$}", g->prefix);
-    int error = router_add(s->covers, NULL, g->host, below, g, message, size);
-    if (!error && g->prefix[0])
-        error = router_add(s->covers, NULL, g->host, g->prefix, g, message, size);
+    int error = g->prefix[0] ? router_add(s->covers, NULL, g->host, g->prefix, g, message, size) : 0;
+    if (!error)
+        error = router_add(s->covers, NULL, g->host, below, g, message, size);
     s->covers_tied |= error == WEIR_EEXIST;
     return error == WEIR_EEXIST ? 0 : error;
 }
@@ -130,7 +130,7 @@ static int covers_order(struct site *s)
     return error;
 }
 
-/* Whole segments of a path, as many as expressions can take: no prefix is longer than that, and what follows is of no interest. */
+/* Whole segments of a path, as many as expressions can take: no prefix is longer, and what follows does not matter. */
 static struct path path_beginning(const struct path *path)
 {
     size_t len = path->route.len;

@@ -70,6 +70,31 @@ static void without_arguments(void **state)
     weir_server_free(s);
 }
 
+/* A group says itself what is wrong with its prefix or host, whether it has routes or not. */
+static void wrong_groups(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *prefix, *host, *message;
+    } cases[] = {
+        {"/a/:id", NULL, "group \"/a/:id\": pattern \"/g/a/:id\": byte 5: a parameter is written {id}"},
+        {"/*", NULL, "pattern \"/g/*\": byte 3: the rest of the path is written {rest:^.*$}"},
+        {"/{x:(}", NULL, "pattern \"/g/{x:(}\": byte 7: bad expression"},
+        {"/{x", NULL, "this brace is not closed"},
+        {"", "a b", "\"a b\" is not a host"},
+        {"/a/", NULL, "begins with a slash and does not end with one"},
+    };
+    weir_server *s = weir_server_new(&(weir_config){.port = WEIR_ANY, .log_level = WEIR_OFF});
+    weir_group *g = weir_group_new(s, NULL, "/g", NULL);
+    assert_non_null(weir_group_new(s, NULL, "/g", NULL)); /* a second one of the same prefix is none of that */
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_null(weir_group_new(s, g, cases[i].prefix, cases[i].host));
+        assert_int_equal(lines(s), i + 1);
+        assert_non_null(strstr(weir_server_errors(s), cases[i].message));
+    }
+    weir_server_free(s);
+}
+
 /* weir_server_new() had no memory, and nobody looked. */
 static void without_a_server(void **state)
 {
@@ -104,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_arguments),
+        cmocka_unit_test(wrong_groups),
         cmocka_unit_test(without_a_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-"""What a group of routes is answerable for, by tests/programs/groups.c: paths below it that no route matches, methods that
-none serves, and settings of its own.
+"""What a group of routes is answerable for, by tests/programs/groups.c: paths below it that no route matches, methods
+that none serves, and settings of its own; and what its handlers ask about a request.
 
 SPDX-License-Identifier: MIT
 """

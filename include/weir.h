@@ -510,7 +510,7 @@ WEIR_API void *weir_alloc(weir_ctx *c, size_t size);
 /* Formats into the request's memory. NULL beyond request_memory. */
 WEIR_API char *weir_sprintf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3);
 /* text as a JSON string, in quotes and escaped (RFC 8259 section 7; invalid UTF-8 becomes U+FFFD); "null" for NULL
- * text. In the request's memory; NULL beyond it. */
+ * text. In the request's memory, of which it takes up to six times text's length and a few bytes; NULL beyond it. */
 WEIR_API const char *weir_json_string(weir_ctx *c, const char *text);
 /* How deep arrays and objects nest in a JSON text (RFC 8259 section 2): 0 for "1", 1 for "[]", 2 for "[{}]". A text
  * that is no JSON counts as well, and a parser of that grammar never recurses deeper on it than this. Bounds the

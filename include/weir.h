@@ -510,7 +510,7 @@ WEIR_API void *weir_alloc(weir_ctx *c, size_t size);
 /* Formats into the request's memory. NULL beyond request_memory. */
 WEIR_API char *weir_sprintf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3);
 /* text as a JSON string, in quotes and escaped (RFC 8259 section 7; invalid UTF-8 becomes U+FFFD); "null" for NULL
- * text. In the request's memory; NULL beyond it. */
+ * text. In the request's memory, of which it takes up to six times text's length and a few bytes; NULL beyond it. */
 WEIR_API const char *weir_json_string(weir_ctx *c, const char *text);
 /* How deep arrays and objects nest in a JSON text (RFC 8259 section 2): 0 for "1", 1 for "[]", 2 for "[{}]". A text
  * that is no JSON counts as well, and a parser of that grammar never recurses deeper on it than this. Bounds the
@@ -895,6 +895,18 @@ typedef struct weir_ledger {
 /* Reads the ledger of a server: short locks, no system call, about 8 KB. Figures of several workers are not of one instant, and after the
  * server's end they are the last ones. Any thread. */
 WEIR_API void weir_ledger_read(weir_server *s, weir_ledger *ledger);
+
+/* What the handlers of one route took, in turns of the loop as the ledger's times. */
+typedef struct weir_route_figures {
+    weir_route_info route;
+    uint64_t requests; /* that have ended, in all workers */
+    /* The bound of the class of times in which half, and 99 of 100, of the handlers are; UINT64_MAX: beyond the last
+     * bound; 0 where there was no request. */
+    uint64_t p50_ns, p99_ns;
+} weir_route_figures;
+
+/* Calls each(arg, figures) for every route, sorted by pattern. Not while routes are added. Any thread; does not suspend. */
+WEIR_API void weir_route_times(weir_server *s, void (*each)(void *arg, const weir_route_figures *figures), void *arg);
 
 /*
  * Has the kernel count the process's memory, for the process_ figures of weir_ledger_read(). That may take milliseconds, so a handler calls it

@@ -1,5 +1,6 @@
 /*
- * What a screen is made of: lines of totals and tables. What a narrow screen has no room for is left out whole, so that no number is cut.
+ * What a screen is made of: lines of totals and tables. What a narrow screen has no room for is left out whole, so that
+ * no number is cut.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,7 +21,8 @@ void lines_put_total(struct screen *s, const char *emphasis, const char *label, 
 
 enum side { RIGHT, LEFT };
 
-/* The width of a table's first column follows from the screen's, and text in its last one has the rest of the line. Behind the last comes a column without a head. */
+/* The width of a table's first column follows from the screen's, and text in its last one has the rest of the line.
+ * Behind the last comes a column without a head. */
 struct column {
     const char *head;
     int width;

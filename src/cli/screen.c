@@ -171,8 +171,8 @@ static void put_routes(struct screen *s, const struct view *v, int rows)
 static void put_live(struct screen *s, const struct view *v, int rows)
 {
     static const struct column columns[] = {
-        {"RUNNING REQUEST", 0, LEFT}, {"FOR", 8, RIGHT},  {"STATE", 9, LEFT}, {"SENT", 9, RIGHT},
-        {"MEMORY", 9, RIGHT},         {"PEER", 15, LEFT}, {NULL, 0, LEFT},
+        {"RUNNING", 0, LEFT}, {"FOR", 8, RIGHT},  {"STATE", 9, LEFT}, {"SENT", 9, RIGHT},
+        {"MEMORY", 9, RIGHT}, {"PEER", 15, LEFT}, {NULL, 0, LEFT},
     };
     char name[2 * VIEW_NAME_MAX], a[TEXT_SIZE], b[TEXT_SIZE], c[TEXT_SIZE];
     lines_put_heads(s, columns);

@@ -220,7 +220,8 @@ static void append(char **to, const char *fmt, ...)
     va_end(args);
 }
 
-/* The ledger of a busy server: 20 accounts, 8 running requests, 10 routes, and a cache. A client has called its method by a terminal's code. */
+/* The ledger of a busy server: 20 accounts, 8 running requests, 10 routes, and a cache. A client has put a terminal's
+ * code into its method. */
 static struct slice busy(char *text, bool routes)
 {
     char *to = text;

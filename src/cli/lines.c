@@ -120,8 +120,8 @@ void lines_put_row(struct screen *s, const char *emphasis, const struct column *
 
 void lines_put_heads(struct screen *s, const struct column *columns)
 {
-    const char *heads[COLUMNS_MAX];
-    for (int i = 0; columns[i].head; i++)
+    const char *heads[COLUMNS_MAX] = {columns[0].head};
+    for (int i = 1; columns[i].head; i++)
         heads[i] = columns[i].head;
     lines_put_row(s, BOLD, columns, heads);
 }

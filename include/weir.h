@@ -896,6 +896,18 @@ typedef struct weir_ledger {
  * server's end they are the last ones. Any thread. */
 WEIR_API void weir_ledger_read(weir_server *s, weir_ledger *ledger);
 
+/* What the handlers of one route took, in turns of the loop as the ledger's times. */
+typedef struct weir_route_figures {
+    weir_route_info route;
+    uint64_t requests; /* that have ended, in all workers */
+    /* The bound of the class of times in which half, and 99 of 100, of the handlers are; UINT64_MAX: beyond the last
+     * bound; 0 where there was no request. */
+    uint64_t p50_ns, p99_ns;
+} weir_route_figures;
+
+/* Calls each(arg, figures) for every route, sorted by pattern. Not while routes are added. Any thread; does not suspend. */
+WEIR_API void weir_route_times(weir_server *s, void (*each)(void *arg, const weir_route_figures *figures), void *arg);
+
 /*
  * Has the kernel count the process's memory, for the process_ figures of weir_ledger_read(). That may take milliseconds, so a handler calls it
  * by weir_offload(). Does nothing if that was done less than a second ago, or twenty times as long ago as it took. Returns 0, or WEIR_EIO

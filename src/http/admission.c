@@ -208,8 +208,10 @@ static bool hold_set(struct h1 *h)
 bool admission_enter(struct exchange *x, struct admission_class *class)
 {
     struct h1 *h = h1_of(x);
-    if (!x->http->admission.limited)
+    if (!x->http->admission.limited) {
+        x->class = class;
         return true;
+    }
     bool same = x->counted && x->class == class; /* also when it was admitted while it waited */
     class_leave(h);
     x->class = class;

@@ -14,6 +14,12 @@ bool exchange_is_cut(const struct exchange *x)
     return x->cut && !((const struct h1 *)(const void *)x)->finishing;
 }
 
+void exchange_forget_class(struct exchange *x)
+{
+    if (!x->counted)
+        x->class = NULL;
+}
+
 bool exchange_admit_slowly(struct exchange *x, struct admission_class *class)
 {
     return admission_enter(x, class);

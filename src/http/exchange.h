@@ -91,7 +91,7 @@ struct exchange {
     struct http *http;
     struct connection *conn;
     void *context;                 /* the web floor's record of the request */
-    struct admission_class *class; /* of the present request, or of the one before; see admission.h */
+    struct admission_class *class; /* of the request's route; of the one before until it is admitted; see admission.h */
     struct fiber *fiber;           /* that the handler waits on; NULL while it runs or is not alive */
     struct http_head head;
     struct target target;
@@ -155,6 +155,16 @@ static inline ssize_t exchange_read(struct exchange *x, const char **data)
 /* Before its handler starts: whether a request of that class (NULL: of none) is admitted. If not, the caller leaves it as it is and returns. */
 bool exchange_admit_slowly(struct exchange *x, struct admission_class *class);
 #define exchange_admit(x, class) (likely(!(x)->special) || exchange_admit_slowly((x), (class)))
+
+/* The class of a request, by which it is counted, where nothing is promised to it (x->special is false). */
+static inline void exchange_set_class(struct exchange *x, struct admission_class *class)
+{
+    if (likely(!x->special))
+        x->class = class;
+}
+
+/* No route is found for a request, or none is looked for: it is counted with those. A promise to the one before it stays with its class. */
+COLD void exchange_forget_class(struct exchange *x);
 
 /* The handler's time from here on, in place of the server's setting; ms < 0: any. */
 void exchange_limit_time(struct exchange *x, int ms);

@@ -100,12 +100,12 @@ static void exchange_count_class(struct exchange *x)
 
 static inline void exchange_count(struct exchange *x)
 {
-    struct http_counters *counters = &x->http->counters;
-    counter_add(&counters->requests, 1);
+    struct route_counters *route = &x->http->routes[likely(x->class) ? (ptrdiff_t)x->class->number : -1];
+    counter_add(&route->counts[0], 1);
     if (unlikely(x->reply.status != 200 || !x->committed))
         exchange_count_class(x);
-    if (unlikely(counter_read(&counters->turn_ns) != x->begin_ns))
-        http_count_time(x->http, x->begin_ns);
+    if (unlikely(counter_read(&x->http->counters.turn_ns) != x->begin_ns))
+        http_count_time(x->http, route, x->begin_ns);
 }
 
 /*
@@ -259,6 +259,7 @@ static int h1_request(struct h1 *h)
         }
     } else {
         h->close = h->linger = true;
+        exchange_forget_class(x);
         x->http->host->refuse(x, status, reason);
     }
     h1_finish_exchange(h);
@@ -307,6 +308,7 @@ static COLD void h1_refuse(struct h1 *h, int status)
     h->head_end = h->in_len;
     h->parsing = false;
     exchange_begin(h);
+    exchange_forget_class(x);
     x->head = (struct http_head){.base = h->in, .minor = 1, .fields = x->head.fields, .field_max = x->head.field_max};
     x->target = (struct target){.plain = false};
     x->bodyless = to_head;

@@ -130,7 +130,7 @@ void http_refuse_connection(struct http *h, struct connection *c, enum refusal c
                        info->status == 503 ? "Retry-After: 1\r\n" : "");
     struct iovec part = {.iov_base = head, .iov_len = (size_t)len};
     http_refused_request(h, c, NULL, cause, NULL);
-    counter_add(&h->counters.requests, 1);
+    counter_add(&h->routes[-1].counts[0], 1);
     counter_add(&h->counters.replies[info->status / 100], 1);
     (void)h->net->transport->write(c, &part, 1, 0);
 }
@@ -154,13 +154,14 @@ const uint64_t http_times_ns[HTTP_TIMES] = {
     500000000, 1000000000, 2500000000, 5000000000, 10000000000, 30000000000, 60000000000, UINT64_MAX,
 };
 
-void http_count_time(struct http *h, uint64_t begin_ns)
+void http_count_time(struct http *h, struct route_counters *route, uint64_t begin_ns)
 {
     uint64_t turn_ns = counter_read(&h->counters.turn_ns);
     uint64_t took_ns = (turn_ns & TURN_OVERDUE ? clock_monotonic_ns() : turn_ns) - (begin_ns & ~TURN_OVERDUE);
     size_t class = 0;
     while (took_ns > http_times_ns[class])
         class ++;
-    counter_add(&h->counters.times[class], 1);
+    if (class > 0)
+        counter_add(&route->counts[class], 1);
     counter_add(&h->counters.measured_ns, took_ns);
 }

@@ -46,14 +46,19 @@ struct http_settings {
 #define HTTP_TIMES 16
 extern const uint64_t http_times_ns[HTTP_TIMES]; /* upper bounds, the last one without end */
 
-/* What a worker counts of its requests. What is most common is left to be told by the others: replies of class 2 are the requests that are in no other class, and
- * handlers of the first class those that were not measured. */
+/*
+ * What a worker counts of the requests of one route: all that have ended, and those whose handlers took longer than the first class, by their class. What is most common,
+ * a handler of the first class, is told by the others and costs no second count.
+ */
+struct route_counters {
+    _Atomic uint64_t counts[HTTP_TIMES]; /* [0]: all; else those of that class */
+};
+
+/* What a worker counts of its requests beside that. Replies of class 2 are the requests that are in no other class. */
 struct http_counters {
-    _Atomic uint64_t requests; /* that have ended */
     /* By the class of their status, but for 200; [1]: interim ones; [0]: requests whose client had gone before there was one. */
     _Atomic uint64_t replies[6];
-    _Atomic uint64_t times[HTTP_TIMES];   /* handlers that were measured, by their class */
-    _Atomic uint64_t measured_ns;         /* their sum */
+    _Atomic uint64_t measured_ns;         /* of handlers that did not end in the turn in which they began */
     _Atomic uint64_t draining, lingering; /* connections in these states */
     _Atomic uint64_t field_tables;        /* in use: objects of the account of requests that are none */
     _Atomic uint64_t turn_ns;             /* the loop's time of this turn, and TURN_OVERDUE */
@@ -101,8 +106,10 @@ struct http {
     struct pool spills[SPILL_CLASSES];
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     struct http_counters counters;
-    uint64_t date_due_ns;       /* the loop's time at which the second has changed, or the clock may have been set */
-    char ok_head[64];           /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
+    struct route_counters
+        *routes;          /* by a class's number; [-1]: requests without a route. The server's, and outlive this */
+    uint64_t date_due_ns; /* the loop's time at which the second has changed, or the clock may have been set */
+    char ok_head[64];     /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
     uint64_t warnings_since_ns; /* the loop's time from which warnings about requests are counted, see request_log.h */
     uint32_t warnings;
 };
@@ -127,7 +134,7 @@ void http_refuse_connection(struct http *h, struct connection *c, enum refusal c
 void http_tick(struct http *h);
 
 /* A handler has ended in another turn than it began, or in one that is overdue. begin_ns: turn_ns at its begin. */
-void http_count_time(struct http *h, uint64_t begin_ns);
+void http_count_time(struct http *h, struct route_counters *route, uint64_t begin_ns);
 
 /* An object of a pool that is not promised, or NULL. Where the bound on all memory is met, caches give back first. */
 void *http_take(struct http *h, struct pool *p);

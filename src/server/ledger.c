@@ -5,6 +5,7 @@
  */
 #include "server/ledger.h"
 #include "base/clock.h"
+#include "server/route_times.h"
 #include "server/server.h"
 #include "web/cache.h"
 
@@ -123,22 +124,20 @@ static void read_connections(const struct worker *w, weir_ledger *ledger)
     ledger->bytes_out += counter_read(&w->net.bytes_out);
 }
 
-static void read_requests(const struct http_counters *counters, weir_ledger *ledger)
+static void read_requests(const weir_server *s, int worker, weir_ledger *ledger)
 {
-    uint64_t requests = counter_read(&counters->requests), others = 0, measured = 0;
+    const struct http_counters *counters = &s->workers[worker].http.counters;
+    uint64_t times[WEIR_LEDGER_TIMES] = {0}, others = 0;
+    uint64_t requests = route_times_sum(s, worker, times);
     for (size_t i = 0; i < COUNT(counters->replies); i++) {
         uint64_t replies = counter_read(&counters->replies[i]);
         ledger->responses[i] += replies;
         others += i == 1 ? 0 : replies;
     }
-    for (size_t i = 0; i < HTTP_TIMES; i++) {
-        uint64_t count = counter_read(&counters->times[i]);
-        ledger->handler_times[i].count += count;
-        measured += count;
-    }
+    for (size_t i = 0; i < WEIR_LEDGER_TIMES; i++)
+        ledger->handler_times[i].count += times[i];
     ledger->requests += requests;
     ledger->responses[2] += less(requests, others);
-    ledger->handler_times[0].count += less(requests, measured);
     ledger->handler_ns += counter_read(&counters->measured_ns);
 }
 
@@ -178,7 +177,7 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
     ledger->uptime_ms = (clock_monotonic_ns() - s->start_ns) / 1000000;
     for (int i = 0; i < s->settings.config.workers; i++) {
         read_connections(&s->workers[i], ledger);
-        read_requests(&s->workers[i].http.counters, ledger);
+        read_requests(s, i, ledger);
         read_refusals(&s->workers[i].http, ledger);
         read_fibers(&s->workers[i], ledger);
     }

@@ -28,6 +28,13 @@ const char *ledger_seconds(uint64_t ns, char *buf);
 /* The ledger as one line of JSON, without a newline. */
 void ledger_put_json(struct ledger_writer *w, const weir_ledger *ledger);
 
+/* The lines that go before a metric's samples. type: "counter", "gauge", "histogram" or "summary". */
+void ledger_put_metric(struct ledger_writer *w, const char *name, const char *type, const char *help);
+
+/* text as the value of a label, without its quotes; what is longer than LEDGER_TEXT_MAX is cut. */
+#define LEDGER_LABEL_SIZE (LEDGER_TEXT_MAX * 3 + 1) /* a byte that is wrong becomes the three of U+FFFD */
+void ledger_label(const char *text, char *out);
+
 /* Takes a sample of the process's memory if one is due, and reads the ledger. May suspend. */
 void ledger_read_fresh(weir_ctx *c, weir_ledger *ledger);
 

@@ -5,6 +5,7 @@
  */
 #include "server/ledger.h"
 #include "server/live.h"
+#include "server/route_times.h"
 #include "web/json.h"
 
 #include <inttypes.h>
@@ -102,6 +103,7 @@ void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
     put_memory(w, l);
     put_traffic(w, l);
     put_handlers(w, l);
+    route_times_put_json(w);
     put_caches(w, l);
     ledger_put(w, ",\"live\":");
     live_put_json(w);

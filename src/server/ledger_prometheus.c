@@ -4,24 +4,24 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/ledger.h"
+#include "server/route_times.h"
 #include "web/json.h"
 
 #include <inttypes.h>
 
-/* The lines that go before a metric's samples. type: "counter", "gauge" or "histogram". */
-static void put_metric(struct ledger_writer *w, const char *name, const char *type, const char *help)
+void ledger_put_metric(struct ledger_writer *w, const char *name, const char *type, const char *help)
 {
     ledger_put(w, "# HELP weir_%s %s\n# TYPE weir_%s %s\n", name, help, name, type);
 }
 
 static void put_single(struct ledger_writer *w, const char *name, const char *type, const char *help, uint64_t value)
 {
-    put_metric(w, name, type, help);
+    ledger_put_metric(w, name, type, help);
     ledger_put(w, "weir_%s %" PRIu64 "\n", name, value);
 }
 
 /* Like a JSON string, which is valid UTF-8 whatever text is; but only three characters may be escaped here. */
-static void label_write(const char *text, char *out)
+void ledger_label(const char *text, char *out)
 {
     char quoted[LEDGER_TEXT_MAX * 6 + 2];
     size_t len = json_string_write(slice_of(text, strnlen(text, LEDGER_TEXT_MAX)), quoted);
@@ -44,8 +44,8 @@ static void label_write(const char *text, char *out)
 
 static void put_labelled(struct ledger_writer *w, const char *name, const char *label, const char *text, uint64_t value)
 {
-    char escaped[LEDGER_TEXT_MAX * 3 + 1]; /* a byte that is wrong becomes the three of U+FFFD */
-    label_write(text, escaped);
+    char escaped[LEDGER_LABEL_SIZE];
+    ledger_label(text, escaped);
     ledger_put(w, "weir_%s{%s=\"%s\"} %" PRIu64 "\n", name, label, escaped, value);
 }
 
@@ -61,7 +61,7 @@ static void put_rows(struct ledger_writer *w, const struct member *members, size
                      const void *rows, size_t row_size, size_t row_count)
 {
     for (size_t m = 0; m < member_count && row_count > 0; m++) {
-        put_metric(w, members[m].name, members[m].type, members[m].help);
+        ledger_put_metric(w, members[m].name, members[m].type, members[m].help);
         for (size_t i = 0; i < row_count; i++) {
             const char *row = (const char *)rows + i * row_size;
             uint64_t value;
@@ -144,7 +144,7 @@ static void put_connections(struct ledger_writer *w, const weir_ledger *l)
         {"draining", l->connections_draining}, {"lingering", l->connections_lingering},
     };
     put_single(w, "connections_accepted_total", "counter", "Connections ever.", l->accepted);
-    put_metric(w, "connections", "gauge", "Connections that are open, by what they do.");
+    ledger_put_metric(w, "connections", "gauge", "Connections that are open, by what they do.");
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
         put_labelled(w, "connections", "state", states[i].state, states[i].count);
     put_single(w, "received_bytes_total", "counter", "Bytes read from clients.", l->bytes_in);
@@ -155,11 +155,11 @@ static void put_requests(struct ledger_writer *w, const weir_ledger *l)
 {
     static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
     put_single(w, "requests_total", "counter", "Requests that have ended, whatever their answer.", l->requests);
-    put_metric(w, "responses_total", "counter",
-               "Replies by the class of their status; none: the client had gone before there was one.");
+    ledger_put_metric(w, "responses_total", "counter",
+                      "Replies by the class of their status; none: the client had gone before there was one.");
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
         put_labelled(w, "responses_total", "class", classes[i], l->responses[i]);
-    put_metric(w, "refusals_total", "counter", "Times that a limit or a timeout was met, by its setting.");
+    ledger_put_metric(w, "refusals_total", "counter", "Times that a limit or a timeout was met, by its setting.");
     for (size_t i = 0; i < l->refusal_count; i++)
         put_labelled(w, "refusals_total", "cause", l->refusals[i].cause, l->refusals[i].count);
 }
@@ -168,8 +168,9 @@ static void put_handlers(struct ledger_writer *w, const weir_ledger *l)
 {
     char buf[LEDGER_SECONDS_SIZE];
     uint64_t count = 0;
-    put_metric(w, "handler_duration_seconds", "histogram",
-               "How long handlers ran and waited, in turns of the loop: within one turn is within the first class.");
+    ledger_put_metric(
+        w, "handler_duration_seconds", "histogram",
+        "How long handlers ran and waited, in turns of the loop: within one turn is within the first class.");
     for (size_t i = 0; i < WEIR_LEDGER_TIMES; i++) {
         count += l->handler_times[i].count;
         if (l->handler_times[i].most_ns != UINT64_MAX)
@@ -180,7 +181,7 @@ static void put_handlers(struct ledger_writer *w, const weir_ledger *l)
                "weir_handler_duration_seconds_bucket{le=\"+Inf\"} %" PRIu64
                "\nweir_handler_duration_seconds_sum %s\nweir_handler_duration_seconds_count %" PRIu64 "\n",
                count, ledger_seconds(l->handler_ns, buf), count);
-    put_metric(w, "fibers", "gauge", "Handlers that run, and that wait.");
+    ledger_put_metric(w, "fibers", "gauge", "Handlers that run, and that wait.");
     put_labelled(w, "fibers", "state", "running", l->fibers_running);
     put_labelled(w, "fibers", "state", "waiting", l->fibers - l->fibers_running);
     put_single(w, "offload_threads", "gauge", "Threads for work that blocks.", (uint64_t)l->offload_threads);
@@ -197,14 +198,15 @@ void weir_ledger_metrics(weir_ctx *c)
     weir_set_header(c, "Cache-Control", "no-store");
     struct ledger_writer w = {.c = c};
     char buf[LEDGER_SECONDS_SIZE];
-    put_metric(&w, "build_info", "gauge", "Always 1; the version is its label.");
+    ledger_put_metric(&w, "build_info", "gauge", "Always 1; the version is its label.");
     ledger_put(&w, "weir_build_info{version=\"%s\"} 1\n", weir_version_string());
-    put_metric(&w, "uptime_seconds", "gauge", "Since the server started.");
+    ledger_put_metric(&w, "uptime_seconds", "gauge", "Since the server started.");
     ledger_put(&w, "weir_uptime_seconds %s\n", ledger_seconds(ledger.uptime_ms * 1000000, buf));
     put_single(&w, "workers", "gauge", "Threads that serve.", (uint64_t)ledger.workers);
     put_memory(&w, &ledger);
     put_connections(&w, &ledger);
     put_requests(&w, &ledger);
     put_handlers(&w, &ledger);
+    route_times_put_metrics(&w);
     put_caches(&w, &ledger);
 }

@@ -9,6 +9,7 @@
 #include "http/h1.h"
 #include "http/scan.h"
 #include "io/overflow.h"
+#include "server/route_times.h"
 #include "server/server.h"
 #include "web/cache.h"
 #include "web/context.h"
@@ -87,7 +88,8 @@ static int plan_expressions(weir_server *s, uint64_t *bytes)
 /* What does not depend on how many connections there are. */
 static uint64_t plan_fixed(const weir_server *s, uint64_t workers)
 {
-    uint64_t records = counter_read(&s->account.reserved) + (s->workers ? 0 : workers * sizeof(struct worker));
+    uint64_t records =
+        counter_read(&s->account.reserved) + (s->workers ? 0 : workers * sizeof(struct worker) + route_times_size(s));
     uint64_t routes = 2 * counter_read(&s->site.account.reserved); /* with what the start adds */
     uint64_t threads = workers * (thread_stack_bytes(WORKER_STACK_SIZE) + OVERFLOW_STACK_SIZE) +
                        thread_stack_bytes(WATCHDOG_STACK_SIZE);

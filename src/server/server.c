@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "server/route_times.h"
 #include "web/cache.h"
 
 #include <errno.h>
@@ -80,6 +81,7 @@ void weir_server_free(weir_server *s)
         worker_close_wake(&s->workers[i]);
     admin_done(s);
     memory_free(&s->account, s->workers, s->workers_size);
+    route_times_close(s);
     address_table_done(&s->addresses);
     site_done(&s->site);
     if (counter_read(&s->account.reserved) > 0) {
@@ -487,7 +489,7 @@ int weir_server_start(weir_server *s)
     server_count_routes(s);
     s->workers_size = workers * sizeof *s->workers;
     s->workers = memory_alloc(&s->account, s->workers_size);
-    if (!s->workers || site_seal(&s->site) != 0)
+    if (!s->workers || route_times_open(s) != 0 || site_seal(&s->site) != 0)
         return server_refuse(s, WEIR_ENOMEM);
     site_number_memories(&s->site, s->settings.http.memories, s->settings.http.memory_count);
     memset(s->workers, 0, s->workers_size);

@@ -87,7 +87,8 @@ struct weir_server {
     struct list accounts GUARDED_BY(server_lock); /* the program's */
     struct worker *workers;
     size_t workers_size;
-    _Atomic uint64_t open; /* connections, all workers */
+    struct route_counters *route_counters; /* see route_times.h */
+    _Atomic uint64_t open;                 /* connections, all workers */
     struct address_table addresses;
     struct socket_memory_total sockets;
     struct process_memory process_memory;

@@ -8,6 +8,7 @@
 #include "http/live.h"
 #include "io/crash.h"
 #include "io/overflow.h"
+#include "server/route_times.h"
 #include "server/server.h"
 #include "web/value.h"
 
@@ -302,6 +303,7 @@ static int worker_set_up(struct worker *w)
     if (error)
         return error;
     w->http.owner = &w->web;
+    w->http.routes = route_times_of(s, w->index);
     w->http.offload = &s->offload;
     w->http.starved = worker_starved;
     w->http.spare = worker_spare;

@@ -186,6 +186,47 @@ static COLD void context_use_cover(weir_ctx *c)
     context_use_group(c, site_cover(c->web->site, c->web->regex, &x->arena, x->target.authority, &c->path, &c->match));
 }
 
+/* What answers a request that no route serves. */
+static COLD void context_route_elsewhere(weir_ctx *c, enum router_outcome outcome)
+{
+    struct exchange *x = c->x;
+    const struct site *site = c->web->site;
+    exchange_forget_class(x);
+    switch (outcome) {
+    case ROUTER_NOT_FOUND:
+        context_use_cover(c);
+        c->handler = site->not_found ? site->not_found : handle_not_found;
+        if (site->not_found)
+            x->reply.status = 404;
+        break;
+    case ROUTER_METHOD:
+    case ROUTER_OPTIONS:
+        context_use_group(c, ((const struct route *)c->match.value)->group);
+        c->handler = outcome == ROUTER_METHOD ? handle_method : handle_options;
+        break;
+    case ROUTER_REFUSED:
+        context_use_cover(c);
+        c->handler = handle_refused;
+        break;
+    case ROUTER_TOO_LONG:
+        context_use_cover(c);
+        c->handler = handle_too_long;
+        break;
+    case ROUTER_NO_MEMORY:
+    case ROUTER_FOUND:
+        c->handler = handle_no_memory;
+        break;
+    }
+}
+
+/* The path is none, or it is "*" and stands for the whole server. */
+static COLD void context_route_nowhere(weir_ctx *c, weir_handler handler)
+{
+    exchange_forget_class(c->x);
+    c->path = (struct path){.in_place = false};
+    c->handler = handler;
+}
+
 /* Finds what serves the request. */
 static void context_route(weir_ctx *c)
 {
@@ -193,9 +234,8 @@ static void context_route(weir_ctx *c)
     const struct site *site = c->web->site;
     context_use_group(c, &site->root);
     if (x->target.path.data[0] == '*') {
-        c->match = (struct router_match){0};
-        c->match.allow = router_methods(site->router, &x->arena);
-        c->handler = c->match.allow ? handle_options : handle_no_memory;
+        c->match = (struct router_match){.allow = router_methods(site->router, &x->arena)};
+        context_route_nowhere(c, c->match.allow ? handle_options : handle_no_memory);
         return;
     }
     int error = 0;
@@ -205,46 +245,23 @@ static void context_route(weir_ctx *c)
         error = path_normalize(x->target.path, &x->arena, &c->path);
     if (unlikely(error)) {
         c->match = (struct router_match){0};
-        c->path = (struct path){.in_place = false};
-        c->handler = error == WEIR_ENOMEM ? handle_no_memory : handle_refused;
+        context_route_nowhere(c, error == WEIR_ENOMEM ? handle_no_memory : handle_refused);
         return;
     }
     struct slice method = slice_of(x->head.base, x->head.method_len);
     enum router_outcome outcome =
         router_match(site->router, c->web->regex, &x->arena, method, x->target.authority, &c->path, &c->match);
-    switch (outcome) {
-    case ROUTER_FOUND: {
-        const struct route *route = c->match.value;
-        c->handler = route->handler;
-        c->route_data = route->data;
-        context_use_group(c, route->group);
-        if (unlikely(x->body_length != 0))
-            context_limit_body(c, route->group);
+    if (unlikely(outcome != ROUTER_FOUND)) {
+        context_route_elsewhere(c, outcome);
         return;
     }
-    case ROUTER_NOT_FOUND:
-        context_use_cover(c);
-        c->handler = site->not_found ? site->not_found : handle_not_found;
-        if (site->not_found)
-            x->reply.status = 404;
-        return;
-    case ROUTER_METHOD:
-    case ROUTER_OPTIONS:
-        context_use_group(c, ((const struct route *)c->match.value)->group);
-        c->handler = outcome == ROUTER_METHOD ? handle_method : handle_options;
-        return;
-    case ROUTER_REFUSED:
-        context_use_cover(c);
-        c->handler = handle_refused;
-        return;
-    case ROUTER_TOO_LONG:
-        context_use_cover(c);
-        c->handler = handle_too_long;
-        return;
-    case ROUTER_NO_MEMORY:
-        c->handler = handle_no_memory;
-        return;
-    }
+    struct route *route = c->match.value;
+    c->handler = route->handler;
+    c->route_data = route->data;
+    exchange_set_class(x, &route->admission);
+    context_use_group(c, route->group);
+    if (unlikely(x->body_length != 0))
+        context_limit_body(c, route->group);
 }
 
 /* NULL where no route was found, or its body is too long: such a request does not wait. */

@@ -320,15 +320,22 @@ struct regex_context *router_context_new(const struct router *router, struct acc
     return regex_context_new(account, *router->list);
 }
 
+void *router_item(const struct router *router, size_t i, weir_route_info *info)
+{
+    if (i >= router->route_count)
+        return NULL;
+    const struct router_route *route = router->routes[i];
+    *info = (weir_route_info){
+        .method = route->method ? route->method : "*",
+        .pattern = route->pattern,
+        .host = route->host,
+    };
+    return route->value;
+}
+
 void router_each(const struct router *router, void (*each)(void *arg, const weir_route_info *route), void *arg)
 {
-    for (size_t i = 0; i < router->route_count; i++) {
-        const struct router_route *route = router->routes[i];
-        weir_route_info info = {
-            .method = route->method ? route->method : "*",
-            .pattern = route->pattern,
-            .host = route->host,
-        };
+    weir_route_info info;
+    for (size_t i = 0; router_item(router, i, &info); i++)
         each(arg, &info);
-    }
 }

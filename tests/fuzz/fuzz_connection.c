@@ -385,7 +385,10 @@ static void world_make(void)
 {
     FUZZ_CHECK(sem_init(&world.go, 0, 0) == 0 && sem_init(&world.done, 0, 0) == 0);
     world.server = site_new(worker_begins);
-    FUZZ_CHECK(weir_server_start(world.server) == 0);
+    int error = weir_server_start(world.server);
+    if (error)
+        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(world.server));
+    FUZZ_CHECK(error == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -243,7 +243,7 @@ def test_process_memory(start):
 
 # ---- Prometheus
 
-SAMPLE = re.compile(r'([a-z_]+)(?:\{([a-z]+)="((?:[^"\\\n]|\\[\\"n])*)"\})? (\S+)')
+SAMPLE = re.compile(r'([a-z_]+)(?:\{([a-z]+)="((?:[^"\\\n]|\\[\\"n])*)"(?:,quantile="([0-9.]+)")?\})? (\S+)')
 
 
 def metrics(server):
@@ -254,11 +254,40 @@ def metrics(server):
     for line in reply.text().splitlines():
         if line.startswith("#"):
             continue
-        name, _, label, value = SAMPLE.fullmatch(line).groups()
+        name, _, label, quantile, value = SAMPLE.fullmatch(line).groups()
         label = label and re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], label)
+        label = (label, quantile) if quantile else label
         assert (name, label) not in found
         found[name, label] = float(value)
     return found
+
+
+@pytest.mark.threaded
+def test_times_by_route(watched):
+    """Each route has its own: what waits in one does not become the median of all."""
+    with watched.connect() as connection:
+        for _ in range(40):
+            connection.ask()
+        for ms in [30] * 5 + [300]:
+            connection.ask(path=f"/sleep/{ms}")
+        for path in ("/missing", "/sleep/x", "/status/404"):
+            connection.ask(path=path)
+        connection.send(b"GET / HTTP/1.1\r\n\r\n", "GET")
+        assert connection.reply().status == 400
+    ledger = read(watched)
+    routes = {(r["method"], r["pattern"]): r for r in ledger["routes"]}
+    assert [r["requests"] for r in ledger["routes"]] == sorted((r["requests"] for r in ledger["routes"]), reverse=True)
+    assert routes["GET", "/"]["requests"] == 40 and routes["GET", "/"]["p50_ms"] <= 2.5
+    slept = routes["GET", "/sleep/{ms:[0-9]+}"]
+    assert slept["requests"] == 6 and 50 <= slept["p50_ms"] < 500 <= slept["p99_ms"]
+    assert routes["GET", "/status/{status:[0-9]+}"]["requests"] == 1
+    assert ("POST", "/length") not in routes  # has had none
+    assert ledger["requests"] == 40 + 6 + 3 + 1  # what has no route counts among all
+    assert sum(t["count"] for t in ledger["handlers"]["times"]) == ledger["requests"]
+    found = metrics(watched)
+    assert found["weir_route_duration_seconds_count", "GET /sleep/{ms:[0-9]+}"] == 6
+    assert found["weir_route_duration_seconds", ("GET /sleep/{ms:[0-9]+}", "0.99")] == slept["p99_ms"] / 1000
+    assert found["weir_route_duration_seconds", ("GET /", "0.5")] == routes["GET", "/"]["p50_ms"] / 1000
 
 
 def test_metrics_say_the_same(watched):

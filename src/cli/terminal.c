@@ -62,7 +62,7 @@ void terminal_begin(void)
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
         input_changed = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
     }
-    write_all("\x1b[?1049h\x1b[?25l");
+    write_all("\x1b[?1049h\x1b[?25l\x1b[?7l"); /* a line that is too wide is cut, and does not scroll */
     begun = true;
 }
 
@@ -71,7 +71,7 @@ void terminal_end(void)
     if (!begun)
         return;
     begun = false;
-    write_all("\x1b[?25h\x1b[?1049l");
+    write_all("\x1b[?7h\x1b[?25h\x1b[?1049l");
     if (input_changed)
         tcsetattr(STDIN_FILENO, TCSANOW, &before);
 }

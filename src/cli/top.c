@@ -188,7 +188,7 @@ static int top_print(struct top *t)
     struct screen *s = &t->screen;
     s->width = 1000;
     s->height = SCREEN_LINES_ALL;
-    s->line_end = "\n";
+    s->line_begin = "";
     for (;;) {
         if (!top_read(t)) {
             fprintf(stderr, "weir top: %s\n", t->options.fetch.why);
@@ -208,7 +208,7 @@ static void top_draw(struct top *t, const char *trouble)
     struct screen *s = &t->screen;
     terminal_size(&s->width, &s->height);
     s->height -= trouble ? 2 : 1; /* a newline in the last line would scroll */
-    s->line_end = "\x1b[K\n";
+    s->line_begin = "\x1b[K";
     screen_compose(s, top_latest(t), top_before(t), t->options.where);
     if (trouble) {
         s->height++;

@@ -92,6 +92,29 @@ static void read_live(struct view *v, struct slice array)
     }
 }
 
+/* A bound that is null is that of the last class, which has none. */
+static double read_bound(struct slice milliseconds)
+{
+    if (milliseconds.len == 0)
+        return 0;
+    return milliseconds.data[0] == 'n' ? VIEW_BEYOND : json_number(milliseconds) / 1000;
+}
+
+static void read_routes(struct view *v, struct slice array)
+{
+    const char *at = NULL;
+    struct slice item;
+    while (v->route_count < VIEW_ROUTES && json_next(array, &at, &item)) {
+        struct view_route *r = &v->routes[v->route_count++];
+        json_text(json_member(item, "method"), r->method, sizeof r->method);
+        json_text(json_member(item, "host"), r->host, sizeof r->host);
+        json_text(json_member(item, "pattern"), r->pattern, sizeof r->pattern);
+        r->requests = json_integer(json_member(item, "requests"));
+        r->median = read_bound(json_member(item, "p50_ms"));
+        r->p99 = read_bound(json_member(item, "p99_ms"));
+    }
+}
+
 static void read_caches(struct view *v, struct slice array)
 {
     static const struct number numbers[] = {
@@ -143,6 +166,7 @@ bool view_read(struct view *v, struct slice text)
     READ_NUMBERS(v, text, totals);
     read_accounts(v, json_member(text, "memory.accounts"));
     read_live(v, json_member(text, "live"));
+    read_routes(v, json_member(text, "routes"));
     read_caches(v, json_member(text, "caches"));
     read_refusals(v, json_member(text, "refusals"));
     read_times(v, json_member(text, "handlers.times"));
@@ -170,5 +194,10 @@ double view_quantile(const struct view *v, const struct view *before, double q)
         double low = v->times[i - 1].most, high = v->times[i].most > 0 ? v->times[i].most : low;
         return low + (high - low) * left / counts[i];
     }
+    return view_longest(v);
+}
+
+double view_longest(const struct view *v)
+{
     return v->time_count > 1 ? v->times[v->time_count - 2].most : 0;
 }

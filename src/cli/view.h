@@ -12,6 +12,7 @@
 
 #define VIEW_ACCOUNTS 64
 #define VIEW_LIVE     32
+#define VIEW_ROUTES   32
 #define VIEW_CACHES   16
 #define VIEW_REFUSALS 48
 #define VIEW_TIMES    32
@@ -26,6 +27,14 @@ struct view_live {
     char method[16], route[VIEW_NAME_MAX], peer[VIEW_NAME_MAX], state[16];
     double seconds;
     uint64_t sent, memory;
+};
+
+/* Times are upper bounds, in seconds: 0 is not known, VIEW_BEYOND is above every bound. */
+#define VIEW_BEYOND (-1.0)
+struct view_route {
+    char method[16], host[VIEW_NAME_MAX], pattern[VIEW_NAME_MAX];
+    uint64_t requests;
+    double median, p99;
 };
 
 struct view_cache {
@@ -57,10 +66,11 @@ struct view {
     uint64_t offload_threads, offload_busy, offload_queued;
     struct view_account accounts[VIEW_ACCOUNTS];
     struct view_live live[VIEW_LIVE];
+    struct view_route routes[VIEW_ROUTES]; /* the busiest first */
     struct view_cache caches[VIEW_CACHES];
     struct view_refusal refusals[VIEW_REFUSALS]; /* those that have been met */
     struct view_time times[VIEW_TIMES];
-    int account_count, live_count, cache_count, refusal_count, time_count;
+    int account_count, live_count, route_count, cache_count, refusal_count, time_count;
 };
 
 /* False: text is not the JSON of a ledger. */
@@ -68,5 +78,8 @@ bool view_read(struct view *v, struct slice text);
 
 /* The time within which the share q of the handlers ended that ended between two views (before NULL: ever). -1: none did; 0: less than the first class tells. */
 double view_quantile(const struct view *v, const struct view *before, double q);
+
+/* The longest time that a class of handler times bounds, in seconds; 0: not known. */
+double view_longest(const struct view *v);
 
 #endif

@@ -152,19 +152,20 @@ static inline __attribute__((always_inline)) void exchange_finish(struct h1 *h, 
         h->close = h->linger = true; /* the reply's head says so, if it is not out */
     (void)h1_finish_reply(h);        /* its failure is x->gone */
     x->http->host->ended(x);
+    if (special)
+        http_log_request(x);
     if (unlikely(body)) {
         if (!x->gone && !h1_body_drop(h))
             h->close = h->linger = true;
         h1_body_end(h);
         x->http->host->body_over(x);
     }
-    if (special)
-        http_log_request(x);
     arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
     if (unlikely(x->head.fields != x->fields))
         h1_shrink_fields(h);
+    x->head.method_len = 0; /* the head is there no more */
     if (h->in)
-        memory_forget(h->in, h->in_pos); /* the head, and what was read of the body in the same buffer */
+        memory_forget(h->in, h->in_pos); /* nor what was read of the body in the same buffer */
     exchange_count(x);
     h->served++;
     x->conn->state = H1_ACTIVE;

@@ -91,9 +91,10 @@ static bool route_read(const weir_server *s, size_t i, weir_route_figures *out)
 {
     uint64_t times[WEIR_LEDGER_TIMES] = {0};
     *out = (weir_route_figures){0};
-    const struct route *route = router_item(s->site.router, i, &out->route);
-    if (!route)
+    void *value;
+    if (!router_item(s->site.router, i, &out->route, &value))
         return false;
+    const struct route *route = value;
     for (int w = 0; s->route_counters && w < s->settings.config.workers; w++)
         out->requests += counters_add(&route_times_of(s, w)[route->admission.number], times);
     if (out->requests > 0) {

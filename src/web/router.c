@@ -320,22 +320,24 @@ struct regex_context *router_context_new(const struct router *router, struct acc
     return regex_context_new(account, *router->list);
 }
 
-void *router_item(const struct router *router, size_t i, weir_route_info *info)
+bool router_item(const struct router *router, size_t i, weir_route_info *info, void **value)
 {
     if (i >= router->route_count)
-        return NULL;
+        return false;
     const struct router_route *route = router->routes[i];
     *info = (weir_route_info){
         .method = route->method ? route->method : "*",
         .pattern = route->pattern,
         .host = route->host,
     };
-    return route->value;
+    *value = route->value;
+    return true;
 }
 
 void router_each(const struct router *router, void (*each)(void *arg, const weir_route_info *route), void *arg)
 {
     weir_route_info info;
-    for (size_t i = 0; router_item(router, i, &info); i++)
+    void *value;
+    for (size_t i = 0; router_item(router, i, &info, &value); i++)
         each(arg, &info);
 }

@@ -108,8 +108,8 @@ static inline enum router_outcome router_match(const struct router *router, stru
  */
 const char *router_methods(const struct router *router, struct arena *arena);
 
-/* The value of the i-th route, sorted by pattern, then host, then method, and what it was registered with; NULL beyond the last. */
-void *router_item(const struct router *router, size_t i, weir_route_info *info);
+/* What the i-th route, sorted by pattern, then host, then method, was registered with. False: there are no more. */
+bool router_item(const struct router *router, size_t i, weir_route_info *info, void **value);
 /* Calls each for every route, in that order. */
 void router_each(const struct router *router, void (*each)(void *arg, const weir_route_info *route), void *arg);
 

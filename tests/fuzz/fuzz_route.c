@@ -391,6 +391,7 @@ static bool list_holds(const char *list, const char *method)
 
 struct expected {
     struct found first; /* route NULL: none */
+    struct found other; /* of those for other methods: the most specific */
     const char *allowed[ROUTES];
     size_t allowed_count;
 };
@@ -406,10 +407,13 @@ static void expect(struct expected *e, int which, struct slice method, struct sl
         if (f.host_rank < 0 || (which == 1 && table[i].host) || !route_try(&table[i], s, path, &f))
             continue;
         f.method_rank = method_rank(&table[i], method);
-        if (f.method_rank < 0)
-            e->allowed[e->allowed_count++] = table[i].method;
-        else if (!e->first.route || goes_before(&f, &e->first))
+        if (f.method_rank >= 0 && (!e->first.route || goes_before(&f, &e->first)))
             e->first = f;
+        if (f.method_rank >= 0)
+            continue;
+        e->allowed[e->allowed_count++] = table[i].method;
+        if (!e->other.route || goes_before(&f, &e->other))
+            e->other = f;
     }
 }
 
@@ -438,6 +442,17 @@ static void check_allow(const struct expected *e, const char *allow)
         FUZZ_CHECK(list_holds(allow, set[i]));
 }
 
+/* Behind 405 and OPTIONS is the most specific route of those for other methods, or one of that pattern and host. */
+static void check_other(const struct expected *e, const struct route_spec *found)
+{
+    FUZZ_CHECK((found != NULL) == (e->other.route != NULL));
+    if (!found)
+        return;
+    const char *host = e->other.route->host;
+    FUZZ_CHECK(strcmp(found->pattern, e->other.route->pattern) == 0);
+    FUZZ_CHECK(host ? found->host && strcmp(found->host, host) == 0 : !found->host);
+}
+
 static void check_match(struct world *w, int which, struct slice method, struct slice host, const struct segments *s,
                         const struct path *path)
 {
@@ -454,15 +469,16 @@ static void check_match(struct world *w, int which, struct slice method, struct 
         FUZZ_CHECK(path->decoded.len > 1000); /* an expression met more than it looks at */
         return;
     }
-    FUZZ_CHECK((outcome == ROUTER_FOUND) == (e.first.route != NULL) && match.value == e.first.route);
+    FUZZ_CHECK((outcome == ROUTER_FOUND) == (e.first.route != NULL));
     if (outcome != ROUTER_FOUND) {
+        check_other(&e, match.value);
         FUZZ_CHECK((outcome == ROUTER_NOT_FOUND) == (e.allowed_count == 0));
         FUZZ_CHECK((outcome == ROUTER_OPTIONS) == (e.allowed_count > 0 && slice_equal(method, SLICE("OPTIONS"))));
         if (e.allowed_count > 0)
             check_allow(&e, match.allow);
         return;
     }
-    FUZZ_CHECK(strcmp(match.pattern, e.first.route->pattern) == 0);
+    FUZZ_CHECK(match.value == e.first.route && strcmp(match.pattern, e.first.route->pattern) == 0);
     size_t n = 0;
     for (size_t i = 0; i < e.first.route->count; i++) {
         if (e.first.route->parts[i].text)

@@ -5,11 +5,13 @@
  */
 #include "cli/fetch.h"
 #include "cli/json_read.h"
+#include "cli/screen.h"
 #include "cli/view.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -207,12 +209,151 @@ static void test_view(void **state)
     assert_true(view_quantile(&v, &before, 0.5) < 0);
 }
 
+/* ---- The screen ---- */
+
+static void append(char **to, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void append(char **to, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    *to += vsprintf(*to, fmt, args);
+    va_end(args);
+}
+
+/* The ledger of a busy server: 20 accounts, 8 running requests, 10 routes, and a cache. A client has put a terminal's
+ * code into its method. */
+static struct slice busy(char *text, bool routes)
+{
+    char *to = text;
+    append(&to, "{\"version\":\"1\",\"uptime_seconds\":90,\"workers\":2,\"requests\":4321,"
+                "\"memory\":{\"limit\":33554432,\"reserved\":16777216,\"in_use\":12345678,\"accounts\":[");
+    for (int i = 0; i < 20; i++)
+        append(&to, "%s{\"name\":\"account_%02d\",\"in_use\":%d,\"reserved\":%d,\"peak\":%d,\"objects\":7}",
+               i ? "," : "", i, i * 1000, i * 70000, i * 1100);
+    append(&to, "]},\"kernel\":{\"held\":1000000},\"process\":{\"resident\":20000000,\"private\":9000000,"
+                "\"remainder\":300000},\"connections\":{\"open\":1000,\"idle\":400,\"head\":100,\"waiting\":100,"
+                "\"active\":200,\"draining\":100,\"lingering\":100},\"live\":[");
+    for (int i = 0; i < 8; i++)
+        append(&to,
+               "%s{\"method\":\"GE\\u001bT\",\"route\":\"/running/%d\",\"peer\":\"127.0.0.%d:5000%d\","
+               "\"state\":\"waiting\",\"seconds\":%d,\"sent\":123456,\"memory\":98304}",
+               i ? "," : "", i, i, i, 100 - i);
+    append(&to, "],\"caches\":[{\"name\":\"cached\",\"hits\":5}],\"refusals\":{\"max_body\":3},"
+                "\"handlers\":{\"times\":[{\"most\":0.001,\"count\":4},{\"most\":60,\"count\":4},"
+                "{\"most\":null,\"count\":2}]}");
+    for (int i = 0; routes && i < 10; i++)
+        append(&to,
+               "%s{\"method\":\"POST\",\"pattern\":\"/p%d/{a_name_that_is_longer_than_any_column}\","
+               "\"requests\":%d,\"p50_ms\":2.5,\"p99_ms\":%s}",
+               i ? "," : ",\"routes\":[", i, 1000 - i, i == 1 ? "null" : "2500");
+    append(&to, routes ? "]}" : "}");
+    return slice_from(text);
+}
+
+struct drawing {
+    char text[SCREEN_SIZE];
+    int lines, live, routes, accounts;
+};
+
+/* Draws a busy server and counts what is there. No line is wider than the screen, and none is too many. */
+static void draw(struct drawing *d, int width, int height, bool routes)
+{
+    static char json[16384], buf[SCREEN_SIZE];
+    static struct view v;
+    assert_true(view_read(&v, busy(json, routes)));
+    struct screen s = {.buf = buf, .width = width, .height = height, .line_begin = ""};
+    screen_compose(&s, &v, NULL, "http://127.0.0.1:60000/_weir");
+    *d = (struct drawing){.lines = s.lines};
+    memcpy(d->text, buf, s.len);
+    assert_true(s.lines <= height);
+    int lines = 0;
+    for (const char *line = d->text, *end; (end = strchr(line, '\n')); line = end + 1, lines++) {
+        assert_true(end - line <= width);
+        assert_null(memchr(line, '\x1b', (size_t)(end - line)));
+        d->live += strncmp(line, "GE?T /runnin", 12) == 0;
+        d->routes += strncmp(line, "POST /p", 7) == 0;
+        d->accounts += strncmp(line, "account_", 8) == 0;
+    }
+    assert_int_equal(lines, s.lines);
+}
+
+static void assert_has(const struct drawing *d, const char *text)
+{
+    if (!strstr(d->text, text))
+        fail_msg("'%s' is not in\n%s", text, d->text);
+}
+
+static void test_screen_usual(void **state)
+{
+    (void)state;
+    static struct drawing d;
+    draw(&d, 80, 23, true); /* a terminal of 24 lines: the last one stays empty */
+    assert_int_equal(d.lines, 23);
+    assert_int_equal(d.live, 5);
+    assert_int_equal(d.routes, 5);
+    assert_int_equal(d.accounts, 5);
+    assert_has(&d, "memory       16.0 MiB of 32.0 MiB reserved, 50.0 %  11.8 MiB in use");
+    assert_has(&d, "connections  1000 open: 200 active, 100 wait for memory, 400 idle\n");
+    assert_has(&d, "ROUTE                  REQUESTS MEDIAN <=  99 % <=\n");
+    assert_has(&d, "POST /p0/{a_name_that_     1000    2.5 ms    2.5 s\n");
+    assert_has(&d, "POST /p1/{a_name_that_      999    2.5 ms   > 60 s\n");
+    assert_has(&d, "GE?T /running/0           100 s  waiting     121 KiB  96.0 KiB  127.0.0.0:50000\n");
+    assert_has(&d, "account_19 ");
+    assert_null(strstr(d.text, "account_14 "));
+}
+
+/* An older server says nothing of its routes: others have the room. */
+static void test_screen_without_routes(void **state)
+{
+    (void)state;
+    static struct drawing d;
+    draw(&d, 80, 23, false);
+    assert_int_equal(d.lines, 23);
+    assert_true(d.live >= 4 && d.accounts >= 5 && d.routes == 0);
+    assert_null(strstr(d.text, "MEDIAN <="));
+}
+
+static void test_screen_small(void **state)
+{
+    (void)state;
+    static struct drawing d;
+    draw(&d, 40, 9, true);
+    assert_int_equal(d.lines, 9);
+    assert_int_equal(d.live, 3);
+    assert_has(&d, "memory 16.0 MiB of 32.0 MiB reserved\n"); /* no part is cut */
+    assert_has(&d, "replies/s 2xx -  3xx -  4xx -  5xx -\n");
+    assert_has(&d, "GE?T /runnin    100 s  waiting\n");
+    draw(&d, 40, 23, true);
+    assert_has(&d, "POST /p0/{a_     1000    2.5 ms    2.5 s\n");
+    for (int height = 0; height < 70; height++)
+        for (int width = 40; width < 120; width += 13)
+            draw(&d, width, height, true);
+}
+
+static void test_screen_large(void **state)
+{
+    (void)state;
+    static struct drawing d;
+    draw(&d, 200, 59, true);
+    assert_int_equal(d.live, 8);
+    assert_int_equal(d.routes, 10);
+    assert_int_equal(d.accounts, 19); /* account_00 has never held anything */
+    assert_has(&d, "\n\nROUTE ");
+    assert_has(&d, "max_body");
+    assert_has(&d, "cached");
+    assert_has(&d, "process ");
+    assert_has(&d, "POST /p1/{a_name_that_is_longer_than_any      999    2.5 ms   > 60 s\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_valid),    cmocka_unit_test(test_cut),  cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_look_up),  cmocka_unit_test(test_text), cmocka_unit_test(test_url),
-        cmocka_unit_test(test_url_long), cmocka_unit_test(test_view),
+        cmocka_unit_test(test_valid),        cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_depth),        cmocka_unit_test(test_look_up),
+        cmocka_unit_test(test_text),         cmocka_unit_test(test_url),
+        cmocka_unit_test(test_url_long),     cmocka_unit_test(test_view),
+        cmocka_unit_test(test_screen_usual), cmocka_unit_test(test_screen_without_routes),
+        cmocka_unit_test(test_screen_small), cmocka_unit_test(test_screen_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,14 +28,25 @@ struct row {
 #type, sizeof(type), most                                                                                      \
     }
 
+/* Of whom a context belongs to, in builds that check it. */
+#ifdef WEIR_DEBUG
+#define MARKS 8
+#else
+#define MARKS 0
+#endif
+
 static void sizes(void **state)
 {
     (void)state;
     const struct row rows[] = {
-        ROW(struct connection, 56), ROW(struct timer, 24),     ROW(struct fiber, 88),     ROW(struct wait_timer, 32),
-        ROW(struct exchange, 1136), ROW(struct h1, 1760),      ROW(struct h1_parser, 24), ROW(struct h1_chunked, 24),
-        ROW(struct http_head, 48),  ROW(struct http_field, 8), ROW(struct segment, 24),   ROW(struct output, 408),
-        ROW(struct spill, 16),      ROW(struct arena, 32),     ROW(struct pool_slab, 40), ROW(struct weir_ctx, 256),
+        ROW(struct connection, 56), ROW(struct timer, 24),
+        ROW(struct fiber, 88),      ROW(struct wait_timer, 32),
+        ROW(struct exchange, 1136), ROW(struct h1, 1760),
+        ROW(struct h1_parser, 24),  ROW(struct h1_chunked, 24),
+        ROW(struct http_head, 48),  ROW(struct http_field, 8),
+        ROW(struct segment, 24),    ROW(struct output, 408),
+        ROW(struct spill, 16),      ROW(struct arena, 32),
+        ROW(struct pool_slab, 40),  ROW(struct weir_ctx, 256 + MARKS),
     };
     size_t grown = 0;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -44,7 +55,7 @@ static void sizes(void **state)
     }
     printf("%-20s %5zu\n", "a live request", http_record_size(&web_host));
     assert_true(web_host.context_size >= sizeof(struct weir_ctx));
-    assert_true(http_record_size(&web_host) <= 2016);
+    assert_true(http_record_size(&web_host) <= 2016 + MARKS);
     assert_int_equal(grown, 0);
 }
 

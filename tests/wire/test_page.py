@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 
 import json
+import re
 import subprocess
 import time
 
@@ -91,6 +92,10 @@ def test_figures_follow_a_load(browser, server):
     rows = browser.evaluate("[...document.querySelectorAll('#accounts tbody th')].map((cell) => cell.textContent)")
     assert {a["name"] for a in at_rest["memory"]["accounts"] if a["reserved"]} <= set(rows)
     assert "/_weir/events" in text(browser, "#live")
+    cells = "document.querySelectorAll('#routes tbody tr:first-child > *')"
+    busiest = browser.evaluate(f"[...{cells}].map((cell) => cell.textContent)")
+    assert busiest[0] == "GET/json" and number(busiest[1]) > 1000
+    assert all(re.match(r"[\d.]+ m?s$", cell) for cell in busiest[2:])
     assert not browser.errors
     assert all(url.startswith(server.url) for url in browser.requests)
 

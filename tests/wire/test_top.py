@@ -153,6 +153,33 @@ def test_screen(start_tour):
     assert screen.output.rstrip().endswith(b"\x1b[?25h\x1b[?1049l"), "the terminal is as it was"
 
 
+def test_usual_size(start_tour):
+    """At 80x24 the running requests and the busiest routes are there, whatever accounts there are."""
+    server = start_tour("--memory-limit", "24M")
+    for path in ["/", "/", "/json"]:
+        assert server.ask(path=path).status == 200
+    waiting = [server.connect() for _ in range(6)]
+    for one in waiting:
+        one.send(b"GET /wait/600000 HTTP/1.1\r\nHost: a\r\n\r\n")
+    screen = Screen("top", "--interval", 0.3, server.url, width=80, height=24)
+    running = re.compile(r"GET /wait/\{ms\} .* waiting .* 127\.0\.0\.1:\d+$")
+    frame = plain(screen.wait(lambda frame: sum(bool(running.match(line)) for line in plain(frame)) >= 4))
+    assert len(frame) == 23 and all(len(line) <= 80 for line in frame)
+    assert any(re.match(r"connections +\d+ open: [5-7] active", line) for line in frame)
+    assert any(re.match(r"memory +[\d.]+ MiB of 24\.0 MiB reserved", line) for line in frame)
+    assert sum(bool(re.match(r"stacks ", line)) for line in frame) == 1
+    at = frame.index("ROUTE                  REQUESTS MEDIAN <=  99 % <=")
+    assert any(re.match(r"GET / +2 +[\d.]+ m?s +[\d.]+ m?s$", line) for line in frame[at + 1:at + 5])
+    screen.resize(40, 10)
+    small = plain(screen.wait(lambda frame: 0 < len(frame) <= 9))
+    assert all(len(line) <= 40 for line in small)
+    assert any(re.match(r"GET /wait/\{m +[\d.]+ m?s +waiting$", line) for line in small)
+    os.write(screen.fd, b"q")
+    assert screen.end() == 0
+    for one in waiting:
+        one.close()
+
+
 def test_resize(start_tour):
     """It follows the window at once: nothing is longer or wider than that."""
     server = start_tour()

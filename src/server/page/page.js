@@ -446,11 +446,17 @@ function showTables(l) {
     const used = node("span", {}, value, " ", node("small", { textContent: unit }), node("span", { className: "bar" }, fillBar));
     return [node("span", {}, swatch, a.name), used, bytes(a.reserved), bytes(a.peak), count(a.objects), count(a.refused)];
   }));
+  const route = (method, pattern) => (method ? node("span", {}, node("small", { textContent: method }), pattern) : pattern);
   fill("live", l.live.map((r) => [
-    r.method ? node("span", {}, node("small", { textContent: r.method }), r.route || "no route") : r.route || "no route",
+    route(r.method, r.route || "no route"),
     time(r.seconds), r.state, r.peer, bytes(r.sent), bytes(r.memory)]));
   $("live").hidden = !l.live.length;
   $("live-empty").hidden = l.live.length > 0;
+  const longest = Math.max(...l.handlers.times.map((t) => t.most)); // the last class has no bound
+  const bound = (ms) => (ms === null ? [`> ${time(longest)[0]}`, time(longest)[1]] : time(ms / 1000));
+  const routes = (l.routes ?? []).slice(0, 12);
+  fill("routes", routes.map((r) => [route(r.method, (r.host ?? "") + r.pattern), count(r.requests), bound(r.p50_ms), bound(r.p99_ms)]));
+  $("routes-panel").hidden = !routes.length;
   $("caches-panel").hidden = !l.caches.length;
   fill("caches", l.caches.map((c) => [c.name, count(c.hits), count(c.misses), count(c.waits), count(c.evictions), count(c.entries), bytes(c.bytes)]));
 }

@@ -63,7 +63,7 @@ def parse(output):
 
 def parse_p99(output):
     """The 99th percentile of latency in seconds, of wrk's report with --latency."""
-    found = re.search(r"^ +99%\s+([\d.]+)(us|ms|s|m)$", output, re.MULTILINE)
+    found = re.search(r"^ +99%\s+([\d.]+)(us|ms|s|m) *$", output, re.MULTILINE)
     if not found:
         raise WrkError(f"wrk reports no latencies:\n{output}")
     return float(found.group(1)) * {"us": 1e-6, "ms": 0.001, "s": 1, "m": 60}[found.group(2)]

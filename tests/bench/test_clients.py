@@ -74,6 +74,15 @@ def test_wrk_knows_its_units():
     assert wrk.parse(WRK.replace("2.01s", "1.50m"))[1] == 90
 
 
+@pytest.mark.parametrize("line, seconds", [
+    ("     99%  500.00us", 0.0005), ("     99%   12.50ms", 0.0125), ("     99%    1.33s ", 1.33),
+    ("     99%    1.50m ", 90),
+])
+def test_wrk_pads_units_of_one_letter(line, seconds):
+    report = WRK.replace("  54889", f"  Latency Distribution\n     50%  519.00us\n{line}\n  54889")
+    assert wrk.parse_p99(report) == pytest.approx(seconds)
+
+
 def test_wrk_timeouts_are_told_and_no_error():
     assert wrk.parse(WRK + "  Socket errors: connect 0, read 0, write 0, timeout 7\n")[2] == 7
 

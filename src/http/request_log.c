@@ -105,6 +105,15 @@ void http_log_failure(const struct exchange *x, const char *fmt, ...)
              why);
 }
 
+void http_log_denial(const struct exchange *x, int status, const char *why)
+{
+    const struct log *l = x->http->net->loop->log;
+    char request[REQUEST_MAX], peer[ADDRESS_TEXT_MAX];
+    if (log_wants(l, WEIR_LOG_INFO))
+        log_info(l, "%s, from %s: its handler failed with %d: %s", request_text(x, false, request),
+                 peer_text(x->conn, peer), status, why);
+}
+
 /* Ends a request that a handler serves, or whose reply was begun, instead of answering it. */
 static bool is_cut(enum refusal cause)
 {

@@ -20,6 +20,9 @@ COLD void http_refused_request(struct http *h, const struct connection *c, const
  * others of a second and tells how many. */
 COLD void http_log_failure(const struct exchange *x, const char *fmt, ...) WEIR_PRINTF(2, 3);
 
+/* A handler has refused a request, by a status below 500: a line at the level INFO, with the request. */
+COLD void http_log_denial(const struct exchange *x, int status, const char *why);
+
 /* A request has ended: its line at the level DEBUG, if that is wanted. */
 COLD void http_log_request(const struct exchange *x);
 

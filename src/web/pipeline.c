@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/log.h"
 #include "http/request_log.h"
 #include "web/context.h"
 
@@ -428,6 +427,6 @@ void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
     if (c->fail_status >= 500)
         http_log_failure(c->x, "its handler failed with %d: %s", c->fail_status, text);
     else
-        log_info(c->web->loop->log, "a handler failed with %d: %s", c->fail_status, text);
+        http_log_denial(c->x, c->fail_status, text);
     exchange_abandon(c->x);
 }

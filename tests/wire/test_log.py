@@ -86,6 +86,13 @@ def test_failed_handlers(start_probe):
     assert len(server.error_text().splitlines()) == 2, server.error_text()
 
 
+def test_denials_are_told(start_probe):
+    """What a handler refuses is no warning, and is told with its request where that is asked for."""
+    server = start_probe("log_level=3")
+    assert server.ask(path="/fail/404").status == 404
+    wait_for(server, rf"info: GET /fail/\{{status:\[0-9\]\+\}}, {PEER}: its handler failed with 404: .*")
+
+
 def test_cut_by_a_limit(start_probe):
     server = start_probe("handler_timeout_ms=300")
     assert server.ask(path="/sleep/60000").status == 503

@@ -73,7 +73,7 @@ int exchange_news(struct exchange *x, unsigned which)
     if (x->http->net->draining)
         news |= NEWS_STOP;
     news &= which & x->untold;
-    x->untold = (uint8_t)(x->untold & ~news);
+    x->untold = (uint8_t)((x->untold & ~news) | (news & NEWS_STOP ? NEWS_STOP_TOLD : 0));
     return news & (NEWS_GONE | NEWS_HALF_CLOSED) ? WEIR_ECLOSED : news ? WEIR_ECANCELED : 0;
 }
 
@@ -149,11 +149,11 @@ void exchange_abandon(struct exchange *x)
 
 /* ---- Sharing the worker ---- */
 
-#define EXCHANGE_SHARE       (64 * 1024) /* bytes that a fiber may move in a turn */
-#define EXCHANGE_STEP        (8 * 1024)  /* how often the clock is looked at */
-#define EXCHANGE_CALL_COST   32          /* what a call costs at least, so that many small writes count too */
-#define EXCHANGE_SLICE_NS    1000000     /* what a turn may have taken */
-#define EXCHANGE_DEAD_WRITES 64
+#define EXCHANGE_SHARE     (64 * 1024) /* bytes that a fiber may move in a turn */
+#define EXCHANGE_STEP      (8 * 1024)  /* how often the clock is looked at */
+#define EXCHANGE_CALL_COST 32          /* what a call costs at least, so that many small writes count too */
+#define EXCHANGE_SLICE_NS  1000000     /* what a turn may have taken */
+#define EXCHANGE_DEAD_ENDS 64
 
 static COLD void charge_slow(struct exchange *x)
 {
@@ -179,9 +179,10 @@ void exchange_charge(struct exchange *x, size_t n)
         charge_slow(x);
 }
 
-int exchange_dead_write(struct exchange *x, int error)
+int exchange_dead_end(struct exchange *x, int error)
 {
-    if (++x->dead_writes > EXCHANGE_DEAD_WRITES || exchange_is_cut(x))
+    bool finishing = ((const struct h1 *)(const void *)x)->finishing;
+    if ((++x->dead_ends > EXCHANGE_DEAD_ENDS && !finishing) || exchange_is_cut(x))
         exchange_abandon(x);
     exchange_yield(x);
     return error;

@@ -53,6 +53,7 @@ enum exchange_news {
     NEWS_GONE = 2,        /* the client has gone, or is cut: WEIR_ECLOSED */
     NEWS_STOP = 4,        /* the server stops: WEIR_ECANCELED */
     NEWS_ANY = 7,
+    NEWS_STOP_TOLD = 8, /* not news: that NEWS_STOP has been told, and is not told again */
 };
 
 struct exchange_ops {
@@ -97,20 +98,20 @@ struct exchange {
     struct target target;
     struct arena arena;
     struct reply reply;
-    uint64_t begin_ns;    /* turn_ns of the worker's counters when it began; 0: it has not */
-    uint64_t body_sent;   /* bytes of body handed to the output */
-    struct slice rest;    /* of the last piece of the body that was read, not yet copied out */
-    int64_t body_length;  /* of the request: -1 when chunked */
-    int64_t body_limit;   /* what may be read of it; meaningful where there is one */
-    int32_t budget;       /* bytes until the clock is looked at */
-    int32_t moved;        /* bytes that the fiber has moved in this turn, but for the budget */
-    uint16_t dead_writes; /* writes since the client has gone */
-    bool gone;            /* the client has gone, or the connection was cut */
-    bool cut;             /* the server's stop has cut it: the next wait ends the handler */
-    bool body_read;       /* the request's body has been read to its end */
-    bool counted;         /* it is among its class's sets */
-    uint8_t untold;       /* enum exchange_news: what the handler wants to know and no wait has told it yet */
-    uint8_t waiting;      /* enum exchange_wait */
+    uint64_t begin_ns;   /* turn_ns of the worker's counters when it began; 0: it has not */
+    uint64_t body_sent;  /* bytes of body handed to the output */
+    struct slice rest;   /* of the last piece of the body that was read, not yet copied out */
+    int64_t body_length; /* of the request: -1 when chunked */
+    int64_t body_limit;  /* what may be read of it; meaningful where there is one */
+    int32_t budget;      /* bytes until the clock is looked at */
+    int32_t moved;       /* bytes that the fiber has moved in this turn, but for the budget */
+    uint16_t dead_ends;  /* writes since the client has gone */
+    bool gone;           /* the client has gone, or the connection was cut */
+    bool cut;            /* the server's stop has cut it: the next wait ends the handler */
+    bool body_read;      /* the request's body has been read to its end */
+    bool counted;        /* it is among its class's sets */
+    uint8_t untold;      /* enum exchange_news: what the handler wants to know and no wait has told it yet */
+    uint8_t waiting;     /* enum exchange_wait */
     /* What a request begins without, in one word. */
     bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */
     bool committed;        /* the head is in the output */
@@ -206,7 +207,8 @@ void exchange_abandon(struct exchange *x) __attribute__((noreturn));
 /* Called after each body write: charges n bytes to the fiber's share of this turn and yields when it is used up. */
 void exchange_charge(struct exchange *x, size_t n);
 
-/* A write to a client that has gone: yields, and after too many of them ends the handler. Returns error. */
-int exchange_dead_write(struct exchange *x, int error);
+/* A call for which there is nothing left, as a write to a client that has gone or a read behind the end: yields, and after too many of them ends the handler, whose loop
+ * would keep the worker. Returns error. */
+int exchange_dead_end(struct exchange *x, int error);
 
 #endif

@@ -27,6 +27,7 @@ enum h1_state {
 enum h1_flags {
     H1_HEAD_TIMED = 1, /* the head's time runs */
     H1_ADMITTED = 2,   /* it has been promised a set, and waits for a fiber */
+    H1_SERVED = 8,     /* it has had a request */
     H1_LOOKED = 4,     /* its time is over, and what came meanwhile has been looked for */
 };
 

@@ -70,13 +70,15 @@ static bool second_is_shared(const struct h1 *h)
  */
 static int second_clear(struct h1 *h)
 {
+    struct exchange *x = &h->x;
     int error = 0;
-    if (h->open && h->x.reply.ended)
+    if (h->open && x->reply.ended && !x->committed)
         error = h1_commit_final(h);
-    else if (h->open && h->pos > h->open)
+    if (!error && h->open && (h->pos > h->open || x->committed))
         error = h1_close_open(h);
     if (!error && !output_empty(&h->out))
         error = h1_drain(h);
+    debug_assert(error || !h->open || h->pos == h->open);
     h->open = NULL;
     return error;
 }
@@ -154,7 +156,7 @@ static int body_receive(struct h1 *h)
     struct exchange *x = &h->x;
     struct net *n = h1_net(h);
     if (h->continue_due && x->reply.ended)
-        return WEIR_EDONE; /* answered: the client is not asked for what it has held back */
+        return exchange_dead_end(x, WEIR_EDONE); /* answered: the client is not asked for what it has held back */
     if (h->continue_due && !x->committed) {
         static const char proceed[] = "HTTP/1.1 100 Continue\r\n\r\n";
         int error = output_full(&h->out) ? h1_drain(h) : 0;
@@ -182,7 +184,7 @@ static int body_receive(struct h1 *h)
         if (got != TRANSPORT_AGAIN) {
             x->gone = got < 0;
             h->close = true;
-            return got == 0 ? WEIR_ECLOSED : (int)got;
+            return exchange_dead_end(x, got == 0 ? WEIR_ECLOSED : (int)got);
         }
         error = body_wait(h);
         if (error)
@@ -236,7 +238,7 @@ static COLD int body_too_long(struct h1 *h)
     exchange_refuse(&h->x, REFUSAL_BODY, NULL);
     h->x.body_limit = 0;
     h->close = h->linger = true;
-    return WEIR_ETOOBIG;
+    return exchange_dead_end(&h->x, WEIR_ETOOBIG);
 }
 
 ssize_t h1_body_read(struct exchange *x, const char **data)
@@ -244,9 +246,9 @@ ssize_t h1_body_read(struct exchange *x, const char **data)
     struct h1 *h = h1_of(x);
     while (!x->body_read) {
         if (h->refused)
-            return WEIR_EPROTO;
+            return exchange_dead_end(x, WEIR_EPROTO);
         if (x->gone)
-            return exchange_dead_write(x, WEIR_ECLOSED);
+            return exchange_dead_end(x, WEIR_ECLOSED);
         if (h->window_pos < h->window_len) {
             ssize_t n = x->body_length >= 0 ? body_take_counted(h, data) : body_take_chunked(h, data);
             if (n > x->body_limit)
@@ -310,16 +312,23 @@ bool h1_body_can_drop(struct h1 *h)
     /* A client that waits for 100 Continue may send the body or not: nobody knows where the next request begins. */
     if (h->continue_due || h->close || h->refused || x->gone)
         return false;
-    return x->body_length < 0 ? body_drop_come(h) : h->body_left <= x->http->settings->drain_limit;
+    if (x->body_length < 0)
+        return x->committed ||
+               body_drop_come(h); /* a head that is out has promised to go on, and the rest is waited for */
+    return h->body_left <= x->http->settings->drain_limit;
 }
 
 bool h1_body_drop(struct h1 *h)
 {
+    int64_t limit = h->x.http->settings->drain_limit;
     if (!h1_body_can_drop(h))
         return false;
     const char *data;
     ssize_t n;
-    while ((n = h1_body_read(&h->x, &data)) > 0)
-        ;
+    while ((n = h1_body_read(&h->x, &data)) > 0) {
+        limit -= n;
+        if (limit < 0)
+            return false;
+    }
     return n == 0;
 }

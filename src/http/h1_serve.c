@@ -20,7 +20,7 @@ static COLD void h1_idle_at_end(struct net *n, struct connection *c, uint32_t id
 {
     int32_t left = ticks_between(loop_now_ms(n->loop), c->deadline);
     uint32_t age = left > 0 && (uint32_t)left < idle_timeout ? idle_timeout - (uint32_t)left : 0;
-    if (c->idled == 0 && left > 0 && age < H1_STOP_GRACE_MS)
+    if (!(c->flags & H1_SERVED) && left > 0 && age < H1_STOP_GRACE_MS)
         connection_deadline(n, c, H1_STOP_GRACE_MS - age);
     else
         connection_close(n, c, false);
@@ -85,7 +85,7 @@ static void exchange_begin(struct h1 *h)
     x->body_sent = 0;
     x->budget = 8 * 1024;
     x->moved = 0;
-    x->dead_writes = 0;
+    x->dead_ends = 0;
     x->sealing = x->committed = x->bodyless = x->chunked = x->failed = x->suspended = x->special = false;
     x->refusal = REFUSAL_NONE;
     x->untold = x->http->settings->news;
@@ -141,6 +141,15 @@ static COLD void exchange_settle(struct h1 *h)
         x->http->host->replace(x);
 }
 
+/* Whether the connection goes on behind the request's body. Response middleware may read that, so it runs before what is there is dropped. */
+static COLD bool body_is_over(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (!x->body_read && !x->committed && !x->gone)
+        x->http->host->before_head(x);
+    return h1_body_can_drop(h);
+}
+
 /* special: as x->special, a constant here so that the usual request asks once. */
 static inline __attribute__((always_inline)) void exchange_finish(struct h1 *h, bool special)
 {
@@ -148,7 +157,7 @@ static inline __attribute__((always_inline)) void exchange_finish(struct h1 *h, 
     if (special)
         exchange_settle(h);
     bool body = x->body_length != 0;
-    if (unlikely(body) && !h1_body_can_drop(h))
+    if (unlikely(body) && !body_is_over(h))
         h->close = h->linger = true; /* the reply's head says so, if it is not out */
     (void)h1_finish_reply(h);        /* its failure is x->gone */
     x->http->host->ended(x);
@@ -169,7 +178,7 @@ static inline __attribute__((always_inline)) void exchange_finish(struct h1 *h, 
     exchange_count(x);
     h->served++;
     x->conn->state = H1_ACTIVE;
-    x->conn->flags = 0;
+    x->conn->flags = H1_SERVED;
     if (x->gone)
         h->close = true;
     if (h->close && h->in_pos < h->in_len)
@@ -225,7 +234,7 @@ static COLD void h1_wait(struct h1 *h)
     uint32_t requests = h->requests;
     struct spill *s = spill_take(http, h->in + h->in_pos, h->in_len - h->in_pos);
     h1_release(h);
-    c->flags = 0;
+    c->flags &= H1_SERVED;
     if (s && admission_wait(http, c, s, class)) {
         s->requests = requests;
         connection_deadline(n, c, http->settings->memory_wait_ms);

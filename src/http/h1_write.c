@@ -214,11 +214,11 @@ static int write_check(struct h1 *h)
 {
     struct exchange *x = &h->x;
     if (unlikely(x->gone))
-        return exchange_dead_write(x, WEIR_ECLOSED);
+        return exchange_dead_end(x, WEIR_ECLOSED);
     if (unlikely(x->reply.ended || x->sealing))
         return WEIR_EDONE;
     if (unlikely(x->committed && x->bodyless))
-        return exchange_dead_write(x, WEIR_EDONE);
+        return exchange_dead_end(x, WEIR_EDONE);
     return 0;
 }
 
@@ -356,7 +356,7 @@ static int h1_write(struct exchange *x, const char *data, size_t len)
         }
     }
     if (error && x->gone)
-        return exchange_dead_write(x, error);
+        return exchange_dead_end(x, error);
     exchange_charge(x, all);
     return error;
 }
@@ -365,7 +365,7 @@ static int h1_flush(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
     if (x->gone)
-        return exchange_dead_write(x, WEIR_ECLOSED);
+        return exchange_dead_end(x, WEIR_ECLOSED);
     if (x->reply.ended || x->sealing)
         return WEIR_EDONE;
     int error = h1_close_open(h);
@@ -407,9 +407,10 @@ static void h1_discard(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
     drop_body(h);
-    if (x->committed || !h->open)
+    if (x->committed)
         return;
-    h->pos = h->open;
+    if (h->open)
+        h->pos = h->open;
     h->open = NULL;
     x->body_sent = 0;
 }

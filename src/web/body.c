@@ -77,7 +77,7 @@ static void mapping_free(const weir_ctx *c, struct mapping *m)
 }
 
 /* Makes room for need bytes, which are no more than the body may become and its NUL. */
-static bool collection_grow(const weir_ctx *c, struct collection *b, size_t need)
+static bool collection_grow(weir_ctx *c, struct collection *b, size_t need)
 {
     struct mapping *m = b->mapped ? mapping_of(b->data) : NULL;
     size_t size = m ? m->size * 2 : MAPPING_FIRST, whole = context_body_size(b->most);
@@ -86,6 +86,7 @@ static bool collection_grow(const weir_ctx *c, struct collection *b, size_t need
     m = mapping_resize(c, m, size < whole ? size : whole);
     if (!m)
         return false;
+    c->body_mapping = m; /* from here on: a wait within reading may end the handler for good */
     if (!b->mapped) {
         if (b->len > 0)
             memcpy(m + 1, b->data, b->len);
@@ -112,7 +113,7 @@ static bool collection_fit(weir_ctx *c, struct collection *b)
 static int collection_drop(weir_ctx *c, struct collection *b, int error)
 {
     if (b->mapped)
-        mapping_free(c, mapping_of(b->data));
+        context_release_body(c);
     else if (b->data)
         arena_shrink(&c->x->arena, b->data, b->room, 0);
     c->body_error = error;
@@ -144,11 +145,11 @@ static void collection_keep(weir_ctx *c, struct collection *b)
         struct mapping *m = mapping_of(b->data);
         size_t size = context_body_size(b->len);
         struct mapping *shorter = size < m->size ? mapping_resize(c, m, size) : NULL;
-        b->data = (char *)((shorter ? shorter : m) + 1);
+        c->body_mapping = shorter ? shorter : m;
+        b->data = (char *)((struct mapping *)c->body_mapping + 1);
     }
     c->body = b->data;
     c->body_len = b->len;
-    c->body_mapped = b->mapped;
 }
 
 static int body_collect(weir_ctx *c, size_t limit)
@@ -198,9 +199,9 @@ int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len)
 
 void context_release_body(weir_ctx *c)
 {
-    if (!c->body_mapped)
+    if (!c->body_mapping)
         return;
-    mapping_free(c, mapping_of(c->body));
+    mapping_free(c, c->body_mapping);
     c->body = NULL;
-    c->body_mapped = false;
+    c->body_mapping = NULL;
 }

@@ -75,14 +75,14 @@ struct weir_ctx {
     bool query_parsed, cookies_parsed;
     bool memory_refused; /* the request's memory has been asked for in vain: a string that is NULL may come of that */
     bool reply_broken;   /* a stream failed before its head was out: an error page takes its place */
-    bool body_mapped;    /* body lies in a mapping of its own, see body.c */
 #ifdef WEIR_DEBUG
     uint32_t fiber_mark;
 #endif
     int reply_error; /* of a one-call reply, answered by a page if the handler does not reply otherwise */
+    int body_error;  /* of weir_body(), once it has read something */
     char *body;      /* by weir_body() */
     size_t body_len;
-    int body_error; /* of weir_body(), once it has read something */
+    void *body_mapping; /* in which the body lies, or is being read into; NULL: none. See body.c */
 };
 
 extern const struct http_host web_host;

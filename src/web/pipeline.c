@@ -150,9 +150,10 @@ static weir_ctx *context_begin(struct exchange *x)
     c->fail_status = 0;
     c->fail_message = "";
     c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = c->memory_refused =
-        c->reply_broken = c->body_mapped = false;
+        c->reply_broken = false;
     c->reply_error = 0;
     c->body = NULL;
+    c->body_mapping = NULL;
     c->body_error = 0;
     return c;
 }

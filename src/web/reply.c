@@ -311,6 +311,7 @@ static int reply_end(weir_ctx *c, int error)
     if (error && c->x->committed && !c->x->gone && error != WEIR_EDONE)
         reply_break(c, weir_strerror(error)); /* a part of it may be out */
     if (!r->ended) {
+        c->x->ops->discard(c->x);
         r->length = REPLY_LENGTH_UNKNOWN;
         c->reply_error = error;
     }

@@ -75,7 +75,8 @@ void weir_stop_ends_waits(weir_ctx *c, bool on)
 {
     CONTEXT_CHECK(c);
     struct exchange *x = c->x;
-    x->untold = (uint8_t)(on ? x->untold | NEWS_STOP : x->untold & ~NEWS_STOP);
+    bool news = on && !(x->untold & NEWS_STOP_TOLD);
+    x->untold = (uint8_t)(news ? x->untold | NEWS_STOP : x->untold & ~NEWS_STOP);
 }
 
 int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg)

@@ -401,7 +401,10 @@ static bool drain(struct model *m, struct model_reply *r, const struct body *b, 
         if ((use == USE_NONE && waits) || left > SITE_DRAIN || b->chunked)
             r->end = MODEL_EITHER;
         if (b->state == BODY_BAD || open || (use == USE_NONE && left > SITE_DRAIN))
-            r->end = flushes || b->state == BODY_BAD ? MODEL_CLOSED : MODEL_CLOSED_TOLD;
+            r->end = b->state == BODY_BAD ? MODEL_CLOSED
+                     : !flushes           ? MODEL_CLOSED_TOLD
+                     : open               ? MODEL_EITHER
+                                          : MODEL_CLOSED;
     }
     m->ended = r->end == MODEL_CLOSED_TOLD || r->end == MODEL_CLOSED || (side != SIDE_OPEN && b->state == BODY_MORE);
     return !m->ended && b->state == BODY_END;

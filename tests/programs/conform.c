@@ -92,6 +92,46 @@ static void late_static(weir_ctx *c)
         ;
 }
 
+/* Replies with so many bytes, copied, then reads all of the body. */
+static void late_copy(weir_ctx *c)
+{
+    size_t size = strtoul(weir_param(c, "size"), NULL, 10);
+    char *text = weir_alloc(c, size), buf[512];
+    if (!text)
+        weir_fail(c, 503, "no memory");
+    memset(text, 'y', size);
+    weir_reply(c, "text/plain", text, size);
+    while (weir_read(c, buf, sizeof buf) > 0)
+        ;
+}
+
+/* Sends its head and so many bytes, and leaves the body alone. */
+static void stream_unread(weir_ctx *c)
+{
+    for (size_t left = strtoul(weir_param(c, "size"), NULL, 10); left > 0; left--)
+        weir_write(c, "z", 1);
+    weir_flush(c);
+}
+
+/* Looks at no error of its reads, and goes on reading. */
+static void read_for_ever(weir_ctx *c)
+{
+    char buf[512];
+    while (weir_read(c, buf, sizeof buf) != 0)
+        ;
+}
+
+/* Response middleware that reads the body which the handler has left. */
+static void tell_body(weir_ctx *c)
+{
+    const char *body;
+    size_t len;
+    char text[32];
+    int error = weir_body(c, 0, &body, &len);
+    snprintf(text, sizeof text, "%d %zu", error, error ? 0 : len);
+    weir_set_header(c, "X-Body", text);
+}
+
 /* Fails to print, as it may for want of memory, and has written nothing; then reads. */
 static void print_nothing(weir_ctx *c)
 {
@@ -276,6 +316,12 @@ int main(int argc, char **argv)
     weir_get(s, "/late/result", show_late);
     weir_any(s, "/late-static", late_static);
     weir_any(s, "/print-nothing", print_nothing);
+    weir_any(s, "/late-copy/{size}", late_copy);
+    weir_any(s, "/stream-unread/{size}", stream_unread);
+    weir_any(s, "/read-for-ever", read_for_ever);
+    weir_group *told = weir_group_new(s, NULL, "/told", NULL);
+    weir_on_response(told, tell_body);
+    weir_group_route(told, NULL, "/unread", unread, NULL);
     weir_any(s, "/head-first", head_first);
     weir_any(s, "/trailer", trailer);
     weir_get(s, "/announce/{announced}/{written}/{how}", announce);

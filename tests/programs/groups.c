@@ -278,6 +278,9 @@ static void add_body_groups(weir_server *s)
     weir_group *bodies = weir_group_new(s, NULL, "/bodies", NULL), *small = weir_group_new(s, bodies, "/small", NULL);
     weir_group_set(bodies, &(weir_group_settings){.body_memory = BODY_MEMORY});
     weir_group_set(small, &(weir_group_settings){.body_memory = 1});
+    weir_group *hurried = weir_group_new(s, bodies, "/hurried", NULL);
+    weir_group_set(hurried, &(weir_group_settings){.handler_timeout_ms = 1});
+    weir_group_route(hurried, "POST", "/echo", echo, NULL);
     weir_post(s, "/echo", echo);
     weir_group_route(bodies, "POST", "/echo", echo, NULL);
     weir_group_route(bodies, "POST", "/echo/{limit:[0-9]+}", echo, NULL);

@@ -120,6 +120,18 @@ static void wait_for_stop(weir_ctx *c)
     weir_reply_printf(c, "text/plain", "%d %d %d again:%d", before, told, after, weir_sleep(c, 1));
 }
 
+/* Asks for news of the stop again and again. */
+static void rearm_stop(weir_ctx *c)
+{
+    int told = 0, waits = 0;
+    while (!weir_stopping(c) || waits++ < 20) {
+        weir_stop_ends_waits(c, false);
+        weir_stop_ends_waits(c, true);
+        told += weir_sleep(c, 5) == WEIR_ECANCELED;
+    }
+    weir_reply_printf(c, "text/plain", "told:%d", told);
+}
+
 /* An event stream, whose end is written when it is told of one. */
 static void stream_until_stop(weir_ctx *c)
 {
@@ -301,6 +313,7 @@ static void add_routes(weir_server *s)
     weir_group_set(others, &(weir_group_settings){.stop_ends_waits = WEIR_OFF});
     weir_group_route(others, NULL, "/until-stop/{how}", wait_for_stop, NULL);
     weir_get(s, "/stream-until-stop", stream_until_stop);
+    weir_get(s, "/rearm-stop", rearm_stop);
     weir_get(s, "/write-until-error", write_until_error);
     weir_get(s, "/await/{ms}", await_pipe);
     weir_get(s, "/await-behind/{pieces}", await_behind_output);

@@ -242,6 +242,51 @@ def test_reply_is_the_handlers(server, padding, behind, path, status, text):
         assert connection.ask(path="/y").text() == "GET /y host=localhost body="
 
 
+@pytest.mark.parametrize("size", [1024, 8192])
+def test_a_copied_reply_before_its_body_is_read(size):
+    """Whatever of head and body fits the buffer: each reply is whole, and none is taken for another's body."""
+    server = Server("tests/programs/conform", f"http_buffer_size={size}")
+    for padding in (size * 10 // 16, size * 13 // 16):
+        for length in range(size // 2, size + size // 4, max(1, size // 40)):
+            with server.connect() as connection:
+                connection.send(request("POST", f"/late-copy/{length}", {"Content-Length": 60, "X": "a" * padding}), "POST")
+                time.sleep(0.005)  # so that the body comes by itself, most times
+                connection.send(b"b" * 60 + request(path="/y"), "GET")
+                assert bytes(connection.reply().body) == b"y" * length
+                assert connection.reply().text() == "GET /y host=localhost body="
+    server.stop()
+
+
+@pytest.mark.parametrize("pieces", [2, 200])
+@pytest.mark.parametrize("path", ["/stream-unread/20000", "/stream-unread/5"])
+def test_unread_chunks_behind_a_head_that_is_out(server, path, pieces):
+    """It has not said close: the rest of the body is waited for and dropped, and the connection goes on."""
+    with server.connect() as connection:
+        connection.send(request("POST", path, {"Transfer-Encoding": "chunked"}) + b"5\r\nhello\r\n" * pieces, "POST")
+        time.sleep(0.1)
+        connection.send(b"0\r\n\r\n" + request(path="/y"), "GET")
+        reply = connection.reply()
+        assert reply.received == int(path.split("/")[2]) and not reply.closes
+        assert connection.reply().text() == "GET /y host=localhost body="
+
+
+@pytest.mark.parametrize("body", [b"hello", [b"he", b"llo"]])
+def test_response_middleware_reads_an_unread_body(server, body):
+    with server.connect() as connection:
+        assert connection.ask("POST", "/told/unread", body=body).header("X-Body") == "0 5"
+        assert connection.ask(path="/y").status == 200
+
+
+@pytest.mark.parametrize("data", [b"Content-Length: 10\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\nZZ\r\n",
+                                  b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n"], ids=["half", "malformed", "expect"])
+def test_reading_for_ever_leaves_the_worker_to_others(start, data):
+    server = start("tests/programs/conform", "workers=1")
+    with server.connect() as connection:
+        connection.send(b"POST /read-for-ever HTTP/1.1\r\nHost: a\r\n" + data, "POST")
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert server.ask(path="/y").status == 200
+
+
 # ---- A process that stood still
 
 

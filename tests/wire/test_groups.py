@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from client import request
+from client import ProtocolError, request
 from conftest import BUILD, MIB, SANITIZE, Server
 
 pytestmark = pytest.mark.threaded
@@ -335,6 +335,18 @@ def test_bodies_together(start, settings, most):
     for connection in clients:
         connection.close()
     assert nothing_is_held(server)["peak"] <= most
+
+
+def test_bodies_of_handlers_that_are_ended(groups):
+    """At any moment, also while others have their turn: what was read so far is given back."""
+    body = bytes(MIB)
+    for _ in range(100):
+        with groups.connect() as connection:
+            try:
+                connection.ask("POST", "/bodies/hurried/echo", body=body)
+            except (OSError, ProtocolError):
+                pass  # it is refused while it sends, or told nothing
+    nothing_is_held(groups)
 
 
 def test_bodies_leave_room_for_others(start):

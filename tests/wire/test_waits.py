@@ -210,6 +210,17 @@ def test_a_stop_leaves_other_waits_alone(start, tmp_path, path):
     server.check_end()
 
 
+def test_a_stop_is_told_once_however_often_it_is_asked_for(start, tmp_path):
+    server = start("tests/programs/waits", tmp_path)
+    with server.connect() as connection:
+        connection.send(request(path="/rearm-stop"), "GET")
+        connection.expect_open(0.2)
+        server.process.terminate()
+        assert connection.reply().text() == "told:1"
+    server.process.wait(20)
+    server.check_end()
+
+
 def test_many_streams_end_with_a_stop(start, tmp_path):
     """Each to its last chunk: none is cut by the stop's deadline."""
     server = start("tests/programs/waits", tmp_path)

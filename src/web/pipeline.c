@@ -214,6 +214,10 @@ static COLD void context_route_elsewhere(weir_ctx *c, enum router_outcome outcom
         break;
     case ROUTER_NO_MEMORY:
     case ROUTER_FOUND:
+        if (c->match.value)
+            context_use_group(c, ((const struct route *)c->match.value)->group);
+        else
+            context_use_cover(c);
         c->handler = handle_no_memory;
         break;
     }
@@ -308,6 +312,7 @@ static void web_refuse(struct exchange *x, int status, const char *reason)
     c->match = (struct router_match){0};
     c->path = (struct path){.in_place = false};
     c->path_text = "";
+    fiber_label(&c->web->loop->fibers, NULL); /* of the request before */
     c->query_parsed = true;
     c->query = (struct query){0};
     context_use_group(c, &c->web->site->root);

@@ -243,10 +243,9 @@ static enum router_outcome match_by_walk(const struct router *router, struct reg
     if (!route)
         return w.allowed ? other_method(&w, router, host, arena, out) : ROUTER_NOT_FOUND;
     enum router_outcome outcome = route->param_count > 0 ? make_params(&w, route, arena, out) : ROUTER_FOUND;
-    if (likely(outcome == ROUTER_FOUND)) {
-        out->value = route->value;
+    out->value = route->value;
+    if (likely(outcome == ROUTER_FOUND))
         out->pattern = route->pattern;
-    }
     return outcome;
 }
 

@@ -150,7 +150,7 @@ const weir_group *site_cover(const struct site *s, struct regex_context *regex, 
         return &s->root;
     struct path beginning = path_beginning(path);
     if (router_match(s->covers, regex, arena, SLICE("GET"), host, &beginning, &found) != ROUTER_FOUND)
-        return &s->root;
+        return found.value ? found.value : &s->root; /* found, and there is no memory for its parameters */
     match->params = found.params;
     match->param_count = found.param_count;
     if (found.param_count > 0 && strcmp(found.params[found.param_count - 1].name, COVER_REST) == 0)

@@ -127,6 +127,14 @@ def test_null_is_an_error(groups, body):
             assert reply.text() == f"0 null {3 + (body is not None)}"
 
 
+@pytest.mark.parametrize("piece", ["a%2F", "a/", "%61"])
+def test_authentication_hides_what_is_there_however_long_the_path(groups, piece):
+    """Also where there is no memory for what a long path would be decoded to."""
+    for length in range(3800, 8100, 61):
+        path = "/guarded/" + piece * ((length - 9) // len(piece))
+        assert groups.ask(path=path).status in (401, 503), length  # 503: there is not even room for the path
+
+
 # ---- Memory of a group's requests
 
 

@@ -116,7 +116,7 @@ void server_close_accounts(weir_server *s)
 
 void *weir_account_alloc(weir_account *a, size_t size)
 {
-    struct block *b = size <= SIZE_MAX - sizeof *b ? memory_alloc(&a->account, size + sizeof *b) : NULL;
+    struct block *b = a && size <= SIZE_MAX - sizeof *b ? memory_alloc(&a->account, size + sizeof *b) : NULL;
     if (!b)
         return NULL;
     *b = (struct block){.size = size + sizeof *b, .account = a};
@@ -125,7 +125,7 @@ void *weir_account_alloc(weir_account *a, size_t size)
 
 void weir_account_free(weir_account *a, void *p)
 {
-    if (!p)
+    if (!a || !p)
         return;
     struct block *b = (struct block *)p - 1;
     weir_assert(b->account == a);

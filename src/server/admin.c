@@ -154,7 +154,7 @@ int weir_server_admin(weir_server *s, const char *path, const weir_admin_config 
 
 int weir_server_admin_port(const weir_server *s)
 {
-    if (!s->admin.own_listener)
+    if (!s || !s->admin.own_listener)
         return weir_server_port(s);
     for (size_t i = 0; i < s->settings.listener_count; i++)
         if (s->settings.listeners[i].admin)

@@ -159,7 +159,11 @@ _Static_assert(REFUSAL_COUNT - 1 <= WEIR_LEDGER_REFUSALS, "there is a place for 
 
 void weir_ledger_read(weir_server *s, weir_ledger *ledger)
 {
-    *ledger = (weir_ledger){.workers = s->settings.config.workers};
+    if (!ledger)
+        return;
+    *ledger = (weir_ledger){.workers = weir_server_workers(s)};
+    if (!s)
+        return;
     read_accounts(s, ledger);
     read_process(s, ledger);
     read_caches(s, ledger);
@@ -185,7 +189,7 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
 
 int weir_ledger_sample(weir_server *s)
 {
-    return process_memory_sample(&s->process_memory, &s->memory.allocated);
+    return s ? process_memory_sample(&s->process_memory, &s->memory.allocated) : WEIR_EINVAL;
 }
 
 /* ---- From a handler ---- */

@@ -109,17 +109,17 @@ int weir_server_listen(weir_server *s, const weir_listen_config *config)
 
 int weir_server_workers(const weir_server *s)
 {
-    return s->settings.config.workers;
+    return s ? s->settings.config.workers : 0;
 }
 
 int weir_server_port(const weir_server *s)
 {
-    return atomic_load(&s->port);
+    return s ? atomic_load(&s->port) : 0;
 }
 
 weir_cache *weir_cache_new(weir_server *s, const weir_cache_config *config)
 {
-    struct server_cache *entry = memory_alloc(&s->account, sizeof *entry);
+    struct server_cache *entry = s ? memory_alloc(&s->account, sizeof *entry) : NULL;
     if (!entry)
         return NULL;
     entry->cache = cache_new(&s->memory, &s->cache_waits, config);
@@ -532,7 +532,7 @@ static bool server_is_running(weir_server *s)
 
 void weir_server_stop(weir_server *s)
 {
-    if (!server_is_running(s) || atomic_exchange(&s->stopping, true))
+    if (!s || !server_is_running(s) || atomic_exchange(&s->stopping, true))
         return;
     /* A worker that is busy must not keep clients waiting that connect from now on. */
     for (int w = 0; w < s->settings.config.workers; w++)
@@ -553,6 +553,8 @@ void server_cut(weir_server *s)
 
 int weir_server_wait(weir_server *s)
 {
+    if (!s)
+        return WEIR_EINVAL;
     server_lock_acquire(&s->lock);
     bool started = s->state == SERVER_RUNNING || s->state == SERVER_ENDED;
     while (s->state == SERVER_RUNNING)

@@ -64,11 +64,15 @@ int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_f
                    const weir_value **value, bool *hit)
 {
     CONTEXT_CHECK(c);
+    if (!value)
+        return WEIR_EINVAL;
     *value = NULL;
     if (hit)
         *hit = true;
-    if (!key || !fill)
-        return key ? WEIR_EINVAL : context_null_error(c);
+    if (!key)
+        return context_null_error(c);
+    if (!cache || !fill)
+        return WEIR_EINVAL;
     struct weir_value *found = cache_find(cache, slice_from(key), context_loop(c)->now_ns);
     if (found) {
         int error = weir_defer(c, request_unref, found);
@@ -102,12 +106,16 @@ int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len)
 
 void weir_cache_remove(weir_cache *cache, const char *key)
 {
-    if (key)
+    if (cache && key)
         cache_remove(cache, slice_from(key));
 }
 
 /* The lock is no part of what a reader sees. */
 void weir_cache_stats_read(const weir_cache *cache, weir_cache_stats *stats)
 {
-    cache_stats_read((weir_cache *)(uintptr_t)cache, stats);
+    if (!stats)
+        return;
+    *stats = (weir_cache_stats){0};
+    if (cache)
+        cache_stats_read((weir_cache *)(uintptr_t)cache, stats);
 }

@@ -162,7 +162,11 @@ int weir_file_open(weir_ctx *c, const char *root, const char *path, weir_file **
 {
     CONTEXT_CHECK(c);
     struct beneath b;
+    if (!file)
+        return WEIR_EINVAL;
     *file = NULL;
+    if (!root || !path)
+        return context_null_error(c);
     struct weir_file *f = arena_alloc(&c->x->arena, sizeof *f);
     if (!f)
         return WEIR_ENOMEM;

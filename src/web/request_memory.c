@@ -43,7 +43,7 @@ char *weir_sprintf(weir_ctx *c, const char *fmt, ...)
 
 size_t weir_json_depth(const char *text, size_t len)
 {
-    return json_depth(slice_of(text, len));
+    return text ? json_depth(slice_of(text, len)) : 0;
 }
 
 const char *weir_json_string(weir_ctx *c, const char *text)

@@ -61,6 +61,8 @@ int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
 int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg)
 {
     CONTEXT_CHECK(c);
+    if (!fn)
+        return WEIR_EINVAL;
     context_before_wait(c);
     return offload_run(c->web->offload, c->web->loop, fn, arg);
 }
@@ -82,6 +84,8 @@ void weir_stop_ends_waits(weir_ctx *c, bool on)
 int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg)
 {
     CONTEXT_CHECK(c);
+    if (!fn)
+        return WEIR_EINVAL;
     struct fibers *f = &c->web->loop->fibers;
     if (unlikely(!deep_ready(&f->deep))) {
         c->x->http->starved(c->x->http, f->deep.size); /* the caches may give back enough */

@@ -142,6 +142,8 @@ static void numbers(weir_ctx *c)
 /* Asks about NULL: what gives a pointer gives NULL, what gives an error says so. */
 static void ask_nothing(weir_ctx *c)
 {
+    const weir_value *cached;
+    weir_file *file;
     const void *const found[] = {
         weir_param(c, NULL),     weir_query(c, NULL),          weir_query_nth(c, NULL, 0), weir_header(c, NULL),
         weir_cookie(c, NULL),    weir_header_nth(c, NULL, 0),  weir_trailer(c, NULL),      weir_sprintf(c, NULL),
@@ -157,6 +159,13 @@ static void ask_nothing(weir_ctx *c)
         (int)weir_read(c, NULL, 5),
         (int)weir_read_slice(c, NULL),
         weir_defer(c, NULL, NULL),
+        weir_offload(c, NULL, NULL),
+        weir_call_deep(c, NULL, NULL),
+        weir_cache_get(c, NULL, "a", NULL, NULL, NULL, NULL),
+        weir_cache_get(c, NULL, "a", NULL, NULL, &cached, NULL),
+        weir_file_open(c, NULL, "a", &file),
+        weir_file_open(c, ".", NULL, &file),
+        weir_file_open(c, ".", "a", NULL),
     };
     size_t wrong = 0;
     for (size_t i = 0; i < sizeof found / sizeof found[0]; i++)

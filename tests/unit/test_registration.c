@@ -125,9 +125,36 @@ static void without_a_server(void **state)
     weir_server_free(NULL);
 }
 
+/* What asks about a server, a cache or an account survives that there is none. */
+static void nobody_is_asked(void **state)
+{
+    (void)state;
+    static weir_ledger ledger = {.workers = 7};
+    weir_cache_stats stats = {.hits = 7};
+    weir_server_stop(NULL);
+    assert_int_equal(weir_server_wait(NULL), WEIR_EINVAL);
+    assert_int_equal(weir_server_port(NULL), 0);
+    assert_int_equal(weir_server_admin_port(NULL), 0);
+    assert_int_equal(weir_server_workers(NULL), 0);
+    weir_ledger_read(NULL, &ledger);
+    assert_int_equal(ledger.workers, 0);
+    weir_ledger_read(NULL, NULL);
+    assert_int_equal(weir_ledger_sample(NULL), WEIR_EINVAL);
+    weir_route_times(NULL, NULL, NULL);
+    assert_null(weir_cache_new(NULL, NULL));
+    weir_cache_remove(NULL, "a");
+    weir_cache_stats_read(NULL, &stats);
+    assert_int_equal(stats.hits, 0);
+    weir_cache_stats_read(NULL, NULL);
+    assert_null(weir_account_alloc(NULL, 1));
+    weir_account_free(NULL, NULL);
+    assert_int_equal(weir_json_depth(NULL, 3), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nobody_is_asked),
         cmocka_unit_test(without_arguments),
         cmocka_unit_test(wrong_groups),
         cmocka_unit_test(without_a_server),

@@ -163,9 +163,11 @@ typedef struct weir_config {
     int write_timeout_ms;   /* longest time in which a client takes nothing; default 30000 */
     int write_min_rate;     /* bytes a second that a waiting reply is taken with, over write_timeout_ms; default 240 */
     int handler_timeout_ms; /* a handler that waits for longer in all is ended with 503; default WEIR_OFF */
-    /* What a client means that ends its side of the connection (a FIN) and has not been answered. WEIR_OFF, the default:
-     * it may have gone, as most have; waits of its handler end with WEIR_ECLOSED, once, and the reply is still sent.
-     * WEIR_ON: it is there until it resets the connection or takes nothing for write_timeout_ms. */
+    /*
+     * What a client means that ends its side of the connection (a FIN) and has not been answered. WEIR_OFF, the
+     * default: it may have gone, as most have; waits of its handler end with WEIR_ECLOSED, once, and the reply is still
+     * sent. WEIR_ON: it is there until it resets the connection or takes nothing for write_timeout_ms.
+     */
     int half_close;
     int stop_timeout_ms; /* a graceful stop cuts what still runs after this; default 10000 */
     int watchdog_ms;     /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
@@ -266,10 +268,11 @@ typedef void (*weir_handler)(weir_ctx *c);
  *                 it takes the rest of the path, slashes included
  * Text is compared decoded. What other routers write for parameters, ":id" and a segment that begins with "*", is an
  * error, as "?" and "#" are; where such text is meant its sign is escaped ("%3Aid", "%2A", "%3F", "%23"). A method that
- * differs from a standard one by case alone, such as "get", is an error, too.
- * The most specific pattern wins whatever the order of registration: text over expression over plain parameter over
- * rest of the path, segment by segment. A parameter has at most 4,096 bytes, decoded; a longer one is 414. HEAD is served by GET's handler, OPTIONS and 405 by themselves.
- * Returns 0, or WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then refuses to start.
+ * differs from a standard one by case alone, such as "get", is an error, too. The most specific pattern wins whatever
+ * the order of registration: text over expression over plain parameter over rest of the path, segment by segment. A
+ * parameter has at most 4,096 bytes, decoded; a longer one is 414. HEAD is served by GET's handler, OPTIONS and 405 by
+ * themselves. Returns 0, or WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then
+ * refuses to start.
  */
 WEIR_API int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler);
 WEIR_API int weir_get(weir_server *s, const char *pattern, weir_handler handler);
@@ -298,14 +301,15 @@ WEIR_API weir_group *weir_group_new(weir_server *s, weir_group *parent, const ch
 /* The group that every route and group belongs to: middleware added here runs for all requests, 404s included. */
 WEIR_API weir_group *weir_root(weir_server *s);
 
-/* As weir_route(), within a group: pattern is what follows the prefix, "" for the path that is the prefix itself. data (may
- * be NULL) is read by weir_route_data(). */
+/* As weir_route(), within a group: pattern is what follows the prefix, "" for the path that is the prefix itself. data
+ * (may be NULL) is read by weir_route_data(). */
 WEIR_API int weir_group_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data);
 
 /*
  * Routes with data: weir_route(), weir_get() and the five like it take one argument more, weir_get(s, pattern, handler,
- * data), which weir_route_data() reads. It may be NULL and has to live as long as the server. In C++ these are overloads,
- * in C macros; a name without arguments is the function above. Other languages call weir_group_route() on weir_root().
+ * data), which weir_route_data() reads. It may be NULL and has to live as long as the server. In C++ these are
+ * overloads, in C macros; a name without arguments is the function above. Other languages call weir_group_route() on
+ * weir_root().
  */
 #ifdef __cplusplus
 }
@@ -386,8 +390,8 @@ typedef struct weir_group_settings {
 } weir_group_settings;
 
 /*
- * Sets what is not zero in settings, so that calls for one group add up. Before the start only. Returns 0, or WEIR_EINVAL;
- * the error is also kept, and the server then refuses to start. All groups together may have four sizes of
+ * Sets what is not zero in settings, so that calls for one group add up. Before the start only. Returns 0, or
+ * WEIR_EINVAL; the error is also kept, and the server then refuses to start. All groups together may have four sizes of
  * request_memory besides the server's. A block of such a size comes in addition to the usual one, which what is decoded
  * before the route is known lies in: weir_plan() and memory_limit count both.
  */
@@ -401,12 +405,12 @@ WEIR_API int weir_group_max_body(weir_group *g, int64_t bytes);
 WEIR_API int weir_not_found(weir_server *s, weir_handler handler);
 
 /*
- * The error hook: called for every request that is refused or fails (400, 404, 405, 413, 414, 431, 500, 503 ...). It may
- * reply in its own form; if it does not, a short text page is sent, the status and below it the message, as one line of
- * up to 512 bytes with spaces for control characters. message is for people and holds nothing secret of the library's;
- * that of weir_fail() and weir_reply_error() is the handler's, and may hold what a client sent: escape it for what you
- * make. A hook that does not want to show it, for 500 say, replies without it.
- * For a head that could not be parsed, c knows status, message and peer only, and method and path are "".
+ * The error hook: called for every request that is refused or fails (400, 404, 405, 413, 414, 431, 500, 503 ...). It
+ * may reply in its own form; if it does not, a short text page is sent, the status and below it the message, as one
+ * line of up to 512 bytes with spaces for control characters. message is for people and holds nothing secret of the
+ * library's; that of weir_fail() and weir_reply_error() is the handler's, and may hold what a client sent: escape it
+ * for what you make. A hook that does not want to show it, for 500 say, replies without it. For a head that could not
+ * be parsed, c knows status, message and peer only, and method and path are "".
  */
 typedef void (*weir_error_hook)(weir_ctx *c, int status, const char *message);
 WEIR_API int weir_on_error(weir_server *s, weir_error_hook hook);
@@ -458,10 +462,10 @@ WEIR_API size_t weir_header_count(weir_ctx *c, const char *name);
 WEIR_API bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **value);
 
 /*
- * A parameter, query value or header (the first of that name) as a whole number: decimal digits, with a minus before them
- * or not, and nothing else; no locale counts. Sets *value to it, or leaves it as it is: 0 also where there is none of that
- * name, so that what *value was before is the default. WEIR_EINVAL: it is no such number, or an argument is wrong;
- * WEIR_ETOOBIG: it is not from min to max. The natural reply to both is 400.
+ * A parameter, query value or header (the first of that name) as a whole number: decimal digits, with a minus before
+ * them or not, and nothing else; no locale counts. Sets *value to it, or leaves it as it is: 0 also where there is none
+ * of that name, so that what *value was before is the default. WEIR_EINVAL: it is no such number, or an argument is
+ * wrong; WEIR_ETOOBIG: it is not from min to max. The natural reply to both is 400.
  */
 WEIR_API int weir_param_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
 WEIR_API int weir_query_int(weir_ctx *c, const char *name, int64_t min, int64_t max, int64_t *value);
@@ -586,8 +590,9 @@ WEIR_API int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
  * Final replies: each sets the whole body, whose length is known, and is sent when the handler returns. The status is
  * weir_set_status()'s. type may be NULL (weir_set_header() gave Content-Type, or there is none). A second one, or one
  * after a write, gives WEIR_EDONE. Bytes are copied if they fit one buffer, else the call may suspend until the kernel
- * has them. After an error nothing is replied yet, as with weir_send_file(). A string, data (unless len is 0) or value that is NULL is
- * WEIR_ENOMEM if the request's memory has run out, so that weir_sprintf() may be handed on unseen, else WEIR_EINVAL.
+ * has them. After an error nothing is replied yet, as with weir_send_file(). A string, data (unless len is 0) or value
+ * that is NULL is WEIR_ENOMEM if the request's memory has run out, so that weir_sprintf() may be handed on unseen, else
+ * WEIR_EINVAL.
  */
 WEIR_API int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len);
 WEIR_API int weir_reply_text(weir_ctx *c, const char *text); /* text/plain; charset=utf-8 */
@@ -598,8 +603,8 @@ WEIR_API int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, .
 WEIR_API int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len);
 /* status 301, 302, 303, 307 or 308; location as in RFC 9110 section 10.2.2. */
 WEIR_API int weir_redirect(weir_ctx *c, int status, const char *location);
-/* The error page of a status (400..599), made by the error hook if there is one. Does not end the handler. The client sees
- * message (NULL: none), see weir_on_error(). Headers that were set are sent. */
+/* The error page of a status (400..599), made by the error hook if there is one. Does not end the handler. The client
+ * sees message (NULL: none), see weir_on_error(). Headers that were set are sent. */
 WEIR_API int weir_reply_error(weir_ctx *c, int status, const char *message);
 
 /*
@@ -613,14 +618,15 @@ WEIR_API int weir_reply_error(weir_ctx *c, int status, const char *message);
 WEIR_API int weir_send_file(weir_ctx *c, const char *root, const char *path);
 
 /*
- * Streams: what is written is collected in the connection's output and goes out when that is full, on weir_flush(), when
- * the handler returns, and before the handler waits for anything else. A body that fits one buffer gets a
+ * Streams: what is written is collected in the connection's output and goes out when that is full, on weir_flush(),
+ * when the handler returns, and before the handler waits for anything else. A body that fits one buffer gets a
  * Content-Length, a longer one is chunked (HTTP/1.0: ends with the connection). A large write is sent from data itself,
- * uncopied. Each call waits while the client is slow. Returns 0, WEIR_ECLOSED once the client has gone, WEIR_EDONE after
- * a final reply, WEIR_ETIMEDOUT when the client took nothing for write_timeout_ms; WEIR_ENOMEM without memory, WEIR_ETOOBIG
- * for a text longer than what request_memory has left, WEIR_EINVAL for data or a format that is NULL. After one of the last
- * three the reply will not look whole: if its head is out, the connection is reset (broken_reply in the ledger), else the
- * client gets an error page, and later writes give WEIR_EDONE. So a handler may just return. May suspend.
+ * uncopied. Each call waits while the client is slow. Returns 0, WEIR_ECLOSED once the client has gone, WEIR_EDONE
+ * after a final reply, WEIR_ETIMEDOUT when the client took nothing for write_timeout_ms; WEIR_ENOMEM without memory,
+ * WEIR_ETOOBIG for a text longer than what request_memory has left, WEIR_EINVAL for data or a format that is NULL.
+ * After one of the last three the reply will not look whole: if its head is out, the connection is reset (broken_reply
+ * in the ledger), else the client gets an error page, and later writes give WEIR_EDONE. So a handler may just return.
+ * May suspend.
  */
 WEIR_API int weir_write(weir_ctx *c, const void *data, size_t len);
 WEIR_API int weir_printf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3);
@@ -646,20 +652,21 @@ WEIR_API void weir_close_after(weir_ctx *c);
 WEIR_API int weir_on_sent(weir_ctx *c, void (*fn)(void *arg, int error, uint64_t bytes), void *arg);
 
 /*
- * Ends the handler from any depth: deferred calls run, the error hook writes the page for status (400..599, else it is 500). After the head
- * has been sent there is no page: the connection is reset. The client sees the message, see weir_on_error(): nothing secret belongs into it.
- * What was written and set before is dropped, except headers that belong to an error: WWW-Authenticate, Proxy-Authenticate, Allow,
- * Retry-After, Location; of 415 Accept, Accept-Encoding, Accept-Patch, Accept-Post; of 416 Content-Range; of 426 Upgrade. Never across C++
- * frames with destructors, never with a lock held, never in an offloaded function.
+ * Ends the handler from any depth: deferred calls run, the error hook writes the page for status (400..599, else it is
+ * 500). After the head has been sent there is no page: the connection is reset. The client sees the message, see
+ * weir_on_error(): nothing secret belongs into it. What was written and set before is dropped, except headers that
+ * belong to an error: WWW-Authenticate, Proxy-Authenticate, Allow, Retry-After, Location; of 415 Accept,
+ * Accept-Encoding, Accept-Patch, Accept-Post; of 416 Content-Range; of 426 Upgrade. Never across C++ frames with
+ * destructors, never with a lock held, never in an offloaded function.
  */
 WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, ...) WEIR_PRINTF(3, 4);
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------ */
 
 /*
- * News end a wait for anything but the client: weir_sleep(), weir_await_fd() and weir_cache_get(). Each is told once, by
- * the wait that it ends or, at once, by the next one. Later waits are not shortened, so that a loop does not spin; where
- * the client is gone for good they return WEIR_ECLOSED when they end.
+ * News end a wait for anything but the client: weir_sleep(), weir_await_fd() and weir_cache_get(). Each is told once,
+ * by the wait that it ends or, at once, by the next one. Later waits are not shortened, so that a loop does not spin;
+ * where the client is gone for good they return WEIR_ECLOSED when they end.
  *   WEIR_ECLOSED    the client has gone: a reset, a hang-up, a failed write, or, unless the setting half_close says
  *                   otherwise, the end of its side. weir_closed() tells these apart; a client that has only ended its
  *                   side may still read the reply, which is sent.
@@ -686,9 +693,9 @@ WEIR_API void weir_yield(weir_ctx *c);
 #define WEIR_READABLE 1
 #define WEIR_WRITABLE 2
 /*
- * Waits until fd (non-blocking) is readable and/or writable. timeout_ms 0: no limit. Returns the events; WEIR_ETIMEDOUT;
- * news, see above; WEIR_EBUSY when another handler of this worker waits for fd; WEIR_EINVAL; WEIR_ENOMEM; WEIR_ESYS when
- * fd cannot be waited for, as a regular file or one that is not open. Suspends.
+ * Waits until fd (non-blocking) is readable and/or writable. timeout_ms 0: no limit. Returns the events;
+ * WEIR_ETIMEDOUT; news, see above; WEIR_EBUSY when another handler of this worker waits for fd; WEIR_EINVAL;
+ * WEIR_ENOMEM; WEIR_ESYS when fd cannot be waited for, as a regular file or one that is not open. Suspends.
  */
 WEIR_API int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms);
 
@@ -746,9 +753,10 @@ typedef int (*weir_cache_fill)(weir_ctx *c, weir_cache_slot *slot, void *arg);
 WEIR_API int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len);
 
 /*
- * Looks key up; on a miss computes it by fill, once however many ask at the same time (the others wait). *value is valid until the request
- * ends, also when it is evicted meanwhile. hit (may be NULL) tells whether it was found or waited for. Returns 0, fill's error,
- * WEIR_EDEADLK when the request would wait for itself (directly or in a circle of requests, over all caches of the server), WEIR_ENOMEM, or what cut the wait. May suspend.
+ * Looks key up; on a miss computes it by fill, once however many ask at the same time (the others wait). *value is
+ * valid until the request ends, also when it is evicted meanwhile. hit (may be NULL) tells whether it was found or
+ * waited for. Returns 0, fill's error, WEIR_EDEADLK when the request would wait for itself (directly or in a circle of
+ * requests, over all caches of the server), WEIR_ENOMEM, or what cut the wait. May suspend.
  */
 WEIR_API int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_fill fill, void *arg,
                             const weir_value **value, bool *hit);
@@ -905,7 +913,8 @@ typedef struct weir_route_figures {
     uint64_t p50_ns, p99_ns;
 } weir_route_figures;
 
-/* Calls each(arg, figures) for every route, sorted by pattern. Not while routes are added. Any thread; does not suspend. */
+/* Calls each(arg, figures) for every route, sorted by pattern. Not while routes are added. Any thread; does not
+ * suspend. */
 WEIR_API void weir_route_times(weir_server *s, void (*each)(void *arg, const weir_route_figures *figures), void *arg);
 
 /*

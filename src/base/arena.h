@@ -41,8 +41,8 @@ static inline void arena_done(struct arena *a, char *inline_memory, size_t size)
 }
 
 /*
- * From here on memory comes from a block of another pool, with objects of another size, for which the caller can answer.
- * What has been handed out stays where it is; if that is in a block already, both are held to the end.
+ * From here on memory comes from a block of another pool, with objects of another size, for which the caller can
+ * answer. What has been handed out stays where it is; if that is in a block already, both are held to the end.
  */
 void arena_use(struct arena *a, struct pool *blocks);
 

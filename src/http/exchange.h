@@ -164,7 +164,8 @@ static inline void exchange_set_class(struct exchange *x, struct admission_class
         x->class = class;
 }
 
-/* No route is found for a request, or none is looked for: it is counted with those. A promise to the one before it stays with its class. */
+/* No route is found for a request, or none is looked for: it is counted with those. A promise to the one before it
+ * stays with its class. */
 COLD void exchange_forget_class(struct exchange *x);
 
 /* The handler's time from here on, in place of the server's setting; ms < 0: any. */
@@ -182,11 +183,12 @@ void exchange_yield(struct exchange *x);
 /* Parks the handler until something wakes it; why tells what may. Returns the waker's result. */
 int exchange_park(struct exchange *x, enum exchange_wait why);
 
-/* What a wait has to tell the handler of the news in `which`: WEIR_ECLOSED or WEIR_ECANCELED, which it then knows; 0: nothing. */
+/* What a wait has to tell the handler of the news in `which`: WEIR_ECLOSED or WEIR_ECANCELED, which it then knows; 0:
+ * nothing. */
 int exchange_news(struct exchange *x, unsigned which);
 
-/* Parks the handler for something other than its connection, unless there is news. Returns the waker's result or the news; WEIR_ECANCELED where the
- * exchange is cut. */
+/* Parks the handler for something other than its connection, unless there is news. Returns the waker's result or the
+ * news; WEIR_ECANCELED where the exchange is cut. */
 int exchange_park_for_other(struct exchange *x);
 
 /* The result of a wait for something else: news, where it came of none. */
@@ -207,8 +209,8 @@ void exchange_abandon(struct exchange *x) __attribute__((noreturn));
 /* Called after each body write: charges n bytes to the fiber's share of this turn and yields when it is used up. */
 void exchange_charge(struct exchange *x, size_t n);
 
-/* A call for which there is nothing left, as a write to a client that has gone or a read behind the end: yields, and after too many of them ends the handler, whose loop
- * would keep the worker. Returns error. */
+/* A call for which there is nothing left, as a write to a client that has gone or a read behind the end: yields, and
+ * after too many of them ends the handler, whose loop would keep the worker. Returns error. */
 int exchange_dead_end(struct exchange *x, int error);
 
 #endif

@@ -175,8 +175,8 @@ static void linger_read(struct net *n, struct connection *c)
 
 /* ---- The protocol's table ---- */
 
-/* A connection without a request is closed when the server stops, but not before a look at what may have arrived: that was sent to a server that
- * accepted it. Half a head has a little time left. */
+/* A connection without a request is closed when the server stops, but not before a look at what may have arrived: that
+ * was sent to a server that accepted it. Half a head has a little time left. */
 static void h1_drain_connection(struct net *n, struct connection *c)
 {
     int32_t left = ticks_between(loop_now_ms(n->loop), c->deadline);
@@ -411,8 +411,8 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
 }
 
 /*
- * A time is over. Timers come before events, and a process that stood still finds both at once: what came meanwhile is looked for, once. True: there is
- * something, for which a fiber is queued.
+ * A time is over. Timers come before events, and a process that stood still finds both at once: what came meanwhile is
+ * looked for, once. True: there is something, for which a fiber is queued.
  */
 static bool late_input(struct net *n, struct connection *c)
 {

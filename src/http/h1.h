@@ -210,10 +210,11 @@ static inline void h1_body_begin(struct h1 *h)
 }
 ssize_t h1_body_read(struct exchange *x, const char **data);
 bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, const char **value);
-/* Whether the rest of the body can be dropped, so that the connection goes on behind it. Of a body whose length nobody knows, all has to be there: it is dropped
- * here, as the reply's head is to say `close` if not. Does not wait. */
+/* Whether the rest of the body can be dropped, so that the connection goes on behind it. Of a body whose length nobody
+ * knows, all has to be there: it is dropped here, as the reply's head is to say `close` if not. Does not wait. */
 bool h1_body_can_drop(struct h1 *h);
-/* Reads and drops the rest of the body, of which no more than drain_limit is left. False: the connection cannot be kept. May suspend. */
+/* Reads and drops the rest of the body, of which no more than drain_limit is left. False: the connection cannot be
+ * kept. May suspend. */
 bool h1_body_drop(struct h1 *h);
 /* What lies behind the body is the next request's. */
 void h1_body_end(struct h1 *h);

@@ -35,8 +35,9 @@ enum h1_chunked_event {
 };
 
 /*
- * Begins with a new body, whose trailer section may have trailer_max bytes. Extensions, and leading zeros of sizes, may have extension_max, and one more for each
- * 16 bytes of data that came since; so what is read and dropped is little beside the data, however long the body.
+ * Begins with a new body, whose trailer section may have trailer_max bytes. Extensions, and leading zeros of sizes, may
+ * have extension_max, and one more for each 16 bytes of data that came since; so what is read and dropped is little
+ * beside the data, however long the body.
  */
 void h1_chunked_begin(struct h1_chunked *d, uint16_t extension_max, uint16_t trailer_max);
 

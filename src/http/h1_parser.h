@@ -36,9 +36,10 @@ static inline void h1_parse_begin(struct h1_parser *p, struct http_head *head)
 }
 
 /*
- * Looks at data[0..len), which begins with the head's first byte, and whose first p->pos bytes have been looked at; len <= HEAD_SIZE_MAX; data[len] is zero
- * and SCAN_SLACK bytes are readable from there. Returns H1_INCOMPLETE, H1_COMPLETE (head is filled; head->base is data, behind ignored empty lines),
- * or the status to refuse with: 400, 414, 417, 431, 501, 505 (p->reason says why).
+ * Looks at data[0..len), which begins with the head's first byte, and whose first p->pos bytes have been looked at; len
+ * <= HEAD_SIZE_MAX; data[len] is zero and SCAN_SLACK bytes are readable from there. Returns H1_INCOMPLETE, H1_COMPLETE
+ * (head is filled; head->base is data, behind ignored empty lines), or the status to refuse with: 400, 414, 417, 431,
+ * 501, 505 (p->reason says why).
  */
 int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len);
 

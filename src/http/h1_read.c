@@ -65,8 +65,9 @@ static bool second_is_shared(const struct h1 *h)
 }
 
 /*
- * The head fills the first buffer: the second is shared by both directions from here on, and nothing of the output may lie in the half that receives. A head that
- * the handler has not made yet stays uncommitted: what is unsent are earlier replies. 0 or an error. May suspend.
+ * The head fills the first buffer: the second is shared by both directions from here on, and nothing of the output may
+ * lie in the half that receives. A head that the handler has not made yet stays uncommitted: what is unsent are earlier
+ * replies. 0 or an error. May suspend.
  */
 static int second_clear(struct h1 *h)
 {

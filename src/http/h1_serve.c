@@ -109,8 +109,8 @@ static inline void exchange_count(struct exchange *x)
 }
 
 /*
- * Whether the handler has said something of its own to a refusal: it made an error's reply, or wrote one, or has set such a
- * status since. A status that it had set before, and then waited with, says nothing.
+ * Whether the handler has said something of its own to a refusal: it made an error's reply, or wrote one, or has set
+ * such a status since. A status that it had set before, and then waited with, says nothing.
  */
 static COLD bool refusal_answered(const struct exchange *x)
 {
@@ -141,7 +141,8 @@ static COLD void exchange_settle(struct h1 *h)
         x->http->host->replace(x);
 }
 
-/* Whether the connection goes on behind the request's body. Response middleware may read that, so it runs before what is there is dropped. */
+/* Whether the connection goes on behind the request's body. Response middleware may read that, so it runs before what
+ * is there is dropped. */
 static COLD bool body_is_over(struct h1 *h)
 {
     struct exchange *x = &h->x;
@@ -297,7 +298,8 @@ static enum refusal head_refusal(const struct h1 *h, int status)
     }
 }
 
-/* Whether the head that begins at in_pos, and need not be whole or right, is a HEAD request's: its refusal has no content (RFC 9110 section 9.3.2). */
+/* Whether the head that begins at in_pos, and need not be whole or right, is a HEAD request's: its refusal has no
+ * content (RFC 9110 section 9.3.2). */
 static COLD bool is_to_head(const struct h1 *h)
 {
     const char *at = h->in + h->in_pos, *end = h->in + h->in_len;
@@ -443,7 +445,8 @@ bool h1_receive(struct h1 *h)
     return false;
 }
 
-/* Whether the output should be sent before another request is parsed: also where a file is in it, so that a connection has one open. */
+/* Whether the output should be sent before another request is parsed: also where a file is in it, so that a connection
+ * has one open. */
 static bool h1_output_high(const struct h1 *h)
 {
     return h->out.files > 0 || h->out.count > OUTPUT_SEGMENTS / 2 || (h->region && h->region_end - h->pos < 1024);

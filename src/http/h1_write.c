@@ -372,7 +372,8 @@ static int h1_flush(struct exchange *x)
     return error ? error : h1_drain(h);
 }
 
-/* Whether the handler has written body bytes that a push is to send; a region that was opened for nothing commits no head. */
+/* Whether the handler has written body bytes that a push is to send; a region that was opened for nothing commits no
+ * head. */
 static bool is_written(const struct h1 *h)
 {
     return h->open && (h->pos > h->open || h->x.committed) && !h->x.reply.ended && !h->x.sealing;

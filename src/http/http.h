@@ -47,8 +47,9 @@ struct http_settings {
 extern const uint64_t http_times_ns[HTTP_TIMES]; /* upper bounds, the last one without end */
 
 /*
- * What a worker counts of the requests of one route: all that have ended, and those whose handlers took longer than the first class, by their class. What is most common,
- * a handler of the first class, is told by the others and costs no second count.
+ * What a worker counts of the requests of one route: all that have ended, and those whose handlers took longer than the
+ * first class, by their class. What is most common, a handler of the first class, is told by the others and costs no
+ * second count.
  */
 struct route_counters {
     _Atomic uint64_t counts[HTTP_TIMES]; /* [0]: all; else those of that class */

@@ -45,7 +45,8 @@ static char *put_escaped(char *to, struct slice text, size_t most)
     return to;
 }
 
-/* The head is there until the handler's part of the exchange has ended, and takes its length with it; before the first one there is nothing. */
+/* The head is there until the handler's part of the exchange has ended, and takes its length with it; before the first
+ * one there is nothing. */
 static bool head_is_there(const struct exchange *x)
 {
     return x->begin_ns != 0 && x->head.method_len > 0;

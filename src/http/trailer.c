@@ -1,6 +1,7 @@
 /*
- * The fields that no trailer may hold, by name and by family: those that say how a message is framed, routed or authorised, and what its content is. Someone behind weir
- * may take a trailer field for one of the head's. Others are data.
+ * The fields that no trailer may hold, by name and by family: those that say how a message is framed, routed or
+ * authorised, and what its content is. Someone behind weir may take a trailer field for one of the head's. Others are
+ * data.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -83,8 +83,11 @@ int fibers_preallocate(struct fibers *f, uint32_t n);
 /* Sees to it that n fibers could live at once, now and until it is called with another n. False: refused, and the promise is what it was. */
 bool fibers_promise(struct fibers *f, uint32_t n) MUST_CHECK;
 
-/* Gives back half of the stacks that were not needed since the last call, and the pages of the rest of those; or all that are idle, down to one
- * and to what is promised or was made beforehand. The deep stack likewise, see deep_trim(). From main only. */
+/*
+ * Gives back half of the stacks that were not needed since the last call, and the pages of the rest of those; or all
+ * that are idle, down to one and to what is promised or was made beforehand. The deep stack likewise, see deep_trim().
+ * From main only.
+ */
 void fibers_trim(struct fibers *f, bool all);
 
 /* Says what the running fiber is about, or NULL. The text has to stay while it is. */

@@ -1,7 +1,7 @@
 /*
- * The handler for SIGSEGV on an alternate stack. It only looks and writes, restores the default action, and returns, so that the fault happens
- * again and the process dies of it as it would have. What signals do, here and in crash.c, is the one piece of
- * process-wide state in weir.
+ * The handler for SIGSEGV on an alternate stack. It only looks and writes, restores the default action, and returns, so
+ * that the fault happens again and the process dies of it as it would have. What signals do, here and in crash.c, is
+ * the one piece of process-wide state in weir.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -140,8 +140,8 @@ void connection_look(struct connection *c);
 /* As the transport's read, kept in step with c->ready: a short read means drained. */
 ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len);
 
-/* Writing gave TRANSPORT_AGAIN: watches for writing from now on. Returns 0; 1: the kernel takes more after all, write again; or WEIR_ECLOSED: the system has no
- * memory to watch it, so that no event would ever tell. */
+/* Writing gave TRANSPORT_AGAIN: watches for writing from now on. Returns 0; 1: the kernel takes more after all, write
+ * again; or WEIR_ECLOSED: the system has no memory to watch it, so that no event would ever tell. */
 int connection_blocked(struct net *n, struct connection *c) MUST_CHECK;
 
 #endif

@@ -1,13 +1,15 @@
 /*
- * Listening sockets. A listener of TCP that we bind is one socket for each worker with SO_REUSEPORT, so that workers share nothing; a Unix socket, an
- * inherited descriptor, or one so set, is one socket that all workers watch with EPOLLEXCLUSIVE.
+ * Listening sockets. A listener of TCP that we bind is one socket for each worker with SO_REUSEPORT, so that workers
+ * share nothing; a Unix socket, an inherited descriptor, or one so set, is one socket that all workers watch with
+ * EPOLLEXCLUSIVE.
  *
  * The end is in three steps: nobody connects any more (listen_refuse(), at once for all workers); each worker accepts
  * what the kernel has accepted, now and once more after a moment, for handshakes that were under way; the socket is
  * closed by the last worker that uses it. An inherited descriptor may be another process's as well, so that clients go
  * on connecting to it: of it, only our copy is closed.
  *
- * Running out of descriptors or memory pauses accepting and is tried again when a connection closes or after a moment: it neither spins nor stops the server.
+ * Running out of descriptors or memory pauses accepting and is tried again when a connection closes or after a moment:
+ * it neither spins nor stops the server.
  *
  * SPDX-License-Identifier: MIT
  */

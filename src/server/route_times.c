@@ -11,7 +11,8 @@
 
 #define ROUTES_SHOWN 32 /* in the JSON: the busiest */
 
-/* A worker's counters: for requests without a route, for each route, and as much as keeps two workers off one cache line. */
+/* A worker's counters: for requests without a route, for each route, and as much as keeps two workers off one cache
+ * line. */
 static size_t slots(const struct weir_server *s)
 {
     return (size_t)s->site.route_count + 2;

@@ -22,7 +22,9 @@ void route_times_close(struct weir_server *s);
 /* The part of a worker, as http.routes. */
 struct route_counters *route_times_of(const struct weir_server *s, int worker);
 
-/* Adds up all requests of a worker, whatever their route, by class; [0]: those of the first. Returns how many they are. */
+/*
+ * Adds up all requests of a worker, whatever their route, by class; [0]: those of the first. Returns how many they are.
+ */
 uint64_t route_times_sum(const struct weir_server *s, int worker, uint64_t times[WEIR_LEDGER_TIMES]);
 
 /* As a member of the ledger's JSON, and as metrics. */

@@ -38,8 +38,8 @@ LOCK_ROLE_AFTER(stripe_lock, ACQUIRED_AFTER(cache_lock))
 LOCK_ROLE_AFTER(waits_lock, ACQUIRED_AFTER(cache_lock))
 
 /*
- * What guards who waits for whom, over all caches of a server: a circle of requests may lead through several. Taken only
- * by a request that waits while it computes something itself, since nobody waits for one that does not.
+ * What guards who waits for whom, over all caches of a server: a circle of requests may lead through several. Taken
+ * only by a request that waits while it computes something itself, since nobody waits for one that does not.
  */
 struct cache_waits {
     struct lock lock;
@@ -147,8 +147,8 @@ enum cache_answer {
 
 /*
  * Asks for a key that cache_find() did not have. slot, key and asker are the caller's and stay until cache_finish().
- * Returns an answer; or WEIR_EDEADLK if the request would wait for itself, through whatever chain of requests and caches; or
- * what cut the wait. On asker's fiber; may suspend.
+ * Returns an answer; or WEIR_EDEADLK if the request would wait for itself, through whatever chain of requests and
+ * caches; or what cut the wait. On asker's fiber; may suspend.
  */
 int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_asker *asker, struct slice key,
               struct weir_value **value) MUST_CHECK;

@@ -1,6 +1,6 @@
 /*
- * Whether a context is used where it may be, in debug and sanitizer builds: only the fiber that runs the request's handler,
- * on that fiber's thread, knows that nothing of the request changes meanwhile.
+ * Whether a context is used where it may be, in debug and sanitizer builds: only the fiber that runs the request's
+ * handler, on that fiber's thread, knows that nothing of the request changes meanwhile.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,7 +10,9 @@
 
 #ifdef WEIR_DEBUG
 
-/* An address as a mark: a mark that is equal by accident lets a fault go unnoticed, which is no worse than without it. */
+/*
+ * An address as a mark: a mark that is equal by accident lets a fault go unnoticed, which is no worse than without it.
+ */
 static uint32_t mark_of(const void *p)
 {
     return (uint32_t)((uintptr_t)p >> 4 & UINT32_MAX);

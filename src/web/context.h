@@ -88,8 +88,8 @@ struct weir_ctx {
 extern const struct http_host web_host;
 
 /*
- * Every public call that takes a context begins with CONTEXT_CHECK(c), which in debug and sanitizer builds ends the process
- * if it is made on another thread or fiber than the request's, as within an offloaded function.
+ * Every public call that takes a context begins with CONTEXT_CHECK(c), which in debug and sanitizer builds ends the
+ * process if it is made on another thread or fiber than the request's, as within an offloaded function.
  */
 #ifdef WEIR_DEBUG
 void context_enter(weir_ctx *c); /* the running fiber is its own from now on */
@@ -148,8 +148,10 @@ int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args) WEIR
 /* Appends one line to the reply's head, replacing those of that name if asked to. Checks name and value. */
 int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool replace);
 
-/* Forgets a reply that has not been committed, for the page of an error to take its place. Fields that belong to the error
- * stay; chosen: the handler chose the status, so that those that belong to it do, too, and not Retry-After alone. */
+/*
+ * Forgets a reply that has not been committed, for the page of an error to take its place. Fields that belong to the
+ * error stay; chosen: the handler chose the status, so that those that belong to it do, too, and not Retry-After alone.
+ */
 void reply_reset(weir_ctx *c, int status, bool chosen);
 
 #define PAGE_MESSAGE_MAX 512 /* bytes of a message that are shown */
@@ -157,8 +159,8 @@ void reply_reset(weir_ctx *c, int status, bool chosen);
 /* The page that is sent where no error hook has made one: the status, and the message for people below it. */
 void reply_error_page(weir_ctx *c, int status, const char *message);
 
-/* The reply's head is out, and the rest cannot be made: counts and logs that; the connection is reset, so that nobody takes
- * what was sent for all of it. */
+/* The reply's head is out, and the rest cannot be made: counts and logs that; the connection is reset, so that nobody
+ * takes what was sent for all of it. */
 COLD void reply_break(weir_ctx *c, const char *why);
 
 /* Whether the reply has a Content-Type, by whatever call. */

@@ -163,7 +163,8 @@ static void context_use_group(weir_ctx *c, const weir_group *g)
     c->chain = g->plain ? NULL : &g->chain;
 }
 
-/* An announced length beyond what the group allows is refused before anything of the body is asked for; web_replace() makes the page. */
+/* An announced length beyond what the group allows is refused before anything of the body is asked for; web_replace()
+ * makes the page. */
 static void handle_long_body(weir_ctx *c)
 {
     exchange_refuse(c->x, REFUSAL_BODY, NULL);

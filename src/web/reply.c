@@ -49,8 +49,8 @@ static void reply_remove(struct reply *r, struct slice name)
 }
 
 /*
- * What belongs to an error and not to the reply that its handler was about to make (RFC 9110 sections 10 and 11, 15.5.16,
- * 15.5.17 and 15.5.22). The page of an error keeps it.
+ * What belongs to an error and not to the reply that its handler was about to make (RFC 9110 sections 10 and 11,
+ * 15.5.16, 15.5.17 and 15.5.22). The page of an error keeps it.
  */
 static bool field_survives(struct slice name, int status, bool chosen)
 {

@@ -74,7 +74,9 @@ struct router_param {
 };
 
 struct router_match {
-    /* As registered. Of ROUTER_METHOD and ROUTER_OPTIONS: of the most specific route for another method, with params. */
+    /*
+     * As registered. Of ROUTER_METHOD and ROUTER_OPTIONS: of the most specific route for another method, with params.
+     */
     void *value;         /* also where the parameters were not made, for want of memory or because one is too long */
     const char *pattern; /* as registered, the router's copy */
     const struct router_param *params; /* in the order of the pattern; NULL if there are none */

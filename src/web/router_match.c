@@ -202,8 +202,8 @@ static const struct router_route *walk_all(struct walk *w, const struct router *
 }
 
 /*
- * The path has routes, for other methods: what they allow, and the most specific of them, which a second walk finds with
- * its parameters.
+ * The path has routes, for other methods: what they allow, and the most specific of them, which a second walk finds
+ * with its parameters.
  */
 static COLD enum router_outcome other_method(struct walk *w, const struct router *router, struct slice host,
                                              struct arena *arena, struct router_match *out)

@@ -59,8 +59,8 @@ ssize_t weir_read(weir_ctx *c, void *buf, size_t len)
 /* ---- The reply's body ---- */
 
 /*
- * What was to be written is missing, and not because the client has gone: whatever the handler still does, this reply must
- * not look whole. One that is out is broken off; else nothing more is taken, and an error page is made of it.
+ * What was to be written is missing, and not because the client has gone: whatever the handler still does, this reply
+ * must not look whole. One that is out is broken off; else nothing more is taken, and an error page is made of it.
  */
 static COLD int stream_failed(weir_ctx *c, int error)
 {

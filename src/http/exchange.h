@@ -117,7 +117,7 @@ struct exchange {
     bool committed;        /* the head is in the output */
     bool bodyless;         /* the reply's body is not sent: HEAD, 204, 304 */
     bool chunked;          /* the reply is */
-    bool failed;           /* the handler was ended by exchange_abandon() */
+    bool failed;           /* the handler was ended by exchange_abandon(), and no page was made for that */
     bool suspended;        /* its fiber has been suspended, where memory is limited */
     bool special;          /* limits beyond the usual apply to it, or it has been refused */
     uint8_t refusal;       /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */

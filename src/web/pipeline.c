@@ -335,6 +335,7 @@ static void web_resume(struct exchange *x)
             reply_break(c, c->fail_message);
         return;
     }
+    x->failed = false; /* what follows is the handler's answer, also to a refusal */
     reply_reset(c, c->fail_status, true);
     context_error_page(c, c->fail_status, c->fail_message);
 }

@@ -113,6 +113,17 @@ static void stream_unread(weir_ctx *c)
     weir_flush(c);
 }
 
+/* Answers a body that cannot be read in its own way. */
+static void fail_after_error(weir_ctx *c)
+{
+    char buf[512];
+    ssize_t n;
+    while ((n = weir_read(c, buf, sizeof buf)) > 0)
+        ;
+    if (n < 0)
+        weir_fail(c, 422, "my own words");
+}
+
 /* Looks at no error of its reads, and goes on reading. */
 static void read_for_ever(weir_ctx *c)
 {
@@ -319,6 +330,7 @@ int main(int argc, char **argv)
     weir_any(s, "/late-copy/{size}", late_copy);
     weir_any(s, "/stream-unread/{size}", stream_unread);
     weir_any(s, "/read-for-ever", read_for_ever);
+    weir_any(s, "/fail-after-error", fail_after_error);
     weir_group *told = weir_group_new(s, NULL, "/told", NULL);
     weir_on_response(told, tell_body);
     weir_group_route(told, NULL, "/unread", unread, NULL);

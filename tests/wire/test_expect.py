@@ -199,6 +199,17 @@ def test_error_hook_of_a_refused_head(start, data, said):
         connection.expect_end()
 
 
+@pytest.mark.parametrize("hook", [0, 1])
+def test_handlers_answer_to_a_refused_body(start, hook):
+    """What it says by weir_fail() is sent, also where the error hook writes the page piece by piece."""
+    server = start("tests/programs/conform", f"hook={hook}")
+    with server.connect() as connection:
+        connection.send(request("POST", "/fail-after-error", {"Transfer-Encoding": "chunked"}) + b"ZZ\r\n", "POST")
+        reply = connection.reply()
+        assert reply.status == 422 and "my own words" in reply.text() and reply.closes
+        connection.expect_end()
+
+
 @pytest.mark.parametrize("rest", [0, 100, 100000])
 def test_refusal_is_read_by_a_half_closed_client(server, rest):
     """All of it, and the end, have come before the refusal is sent or soon after."""

@@ -455,6 +455,15 @@ def test_not_a_number_to_wait(tour, text):
     assert reply.status == 400 and "milliseconds" in reply.text()
 
 
+def test_wait_of_a_client_that_ends_its_side(tour):
+    """The wait is over at once, and the reply is its number all the same."""
+    with tour.connect() as connection:
+        connection.send(request(path="/wait/600000"), "GET")
+        connection.socket.shutdown(socket.SHUT_WR)
+        assert connection.reply().text() == "600000"
+        connection.expect_end()
+
+
 def test_nothing_to_wait(tour):
     assert tour.ask(path="/wait/").status == 404 and tour.ask(path="/wait").status == 404
     assert tour.ask("POST", "/wait/1").status == 405

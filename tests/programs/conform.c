@@ -5,14 +5,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <signal.h>
+#include "serving.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <weir.h>
 
 #define KEPT 200 /* bytes of a body that are told */
 
@@ -347,21 +346,5 @@ int main(int argc, char **argv)
     weir_get(s, "/block/{ms}", block);
     weir_post(s, "/read-and-fail", read_and_fail);
     weir_get(s, "/stack-stream", stack_stream);
-    sigset_t signals;
-    int number, error;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    error = weir_server_start(s);
-    if (error) {
-        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(s));
-        return 1;
-    }
-    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
-    fflush(stdout);
-    sigwait(&signals, &number);
-    weir_server_stop(s);
-    error = weir_server_wait(s);
-    weir_server_free(s);
-    return error ? 1 : 0;
+    return serve(s);
 }

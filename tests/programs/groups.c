@@ -7,14 +7,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "serving.h"
+
 #include <inttypes.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <weir.h>
 
 /* ---- What is around the handlers ---- */
 
@@ -349,25 +347,6 @@ static bool set(weir_config *config, const char *argument)
     return true;
 }
 
-static int serve(weir_server *s)
-{
-    sigset_t signals;
-    int number;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    int error = weir_server_start(s);
-    if (error) {
-        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(s));
-        return 1;
-    }
-    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
-    fflush(stdout);
-    sigwait(&signals, &number);
-    weir_server_stop(s);
-    return weir_server_wait(s) == 0 ? 0 : 1;
-}
-
 int main(int argc, char **argv)
 {
     weir_config config = {.port = WEIR_ANY, .workers = 1, .memory_wait_ms = 60000};
@@ -386,7 +365,5 @@ int main(int argc, char **argv)
     weir_get(s, "/numbers/{a}", numbers);
     weir_any(s, "/nothing", ask_nothing);
     weir_get(s, "/ledger.json", show_ledger);
-    int result = serve(s);
-    weir_server_free(s);
-    return result;
+    return serve(s);
 }

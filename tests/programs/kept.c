@@ -4,12 +4,11 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <signal.h>
+#include "serving.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <weir.h>
 
 static volatile const char *kept;
 static volatile bool ended;
@@ -75,26 +74,8 @@ static void use_later(weir_ctx *c)
     use(c);
 }
 
-static void await_signal(void)
-{
-    sigset_t signals;
-    int signal;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigwait(&signals, &signal);
-}
-
-static void block_signal(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-}
-
 int main(void)
 {
-    block_signal();
     weir_server *s = weir_server_new(&(weir_config){.port = WEIR_ANY, .workers = 1, .log_level = WEIR_OFF});
     weir_get(s, "/keep/header", keep_header);
     weir_get(s, "/keep/query", keep_query);
@@ -103,14 +84,5 @@ int main(void)
     weir_get(s, "/keep/local", keep_local);
     weir_get(s, "/use", use);
     weir_get(s, "/use/later", use_later);
-    int error = weir_server_start(s);
-    if (!error) {
-        printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
-        fflush(stdout);
-        await_signal();
-        weir_server_stop(s);
-        error = weir_server_wait(s);
-    }
-    weir_server_free(s);
-    return error ? 1 : 0;
+    return serve(s);
 }

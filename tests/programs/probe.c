@@ -6,15 +6,14 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "serving.h"
+
 #include <inttypes.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <weir.h>
 
 /* What has become of the handlers that loop or sleep; shared by the workers. */
 struct counts {
@@ -486,25 +485,6 @@ static bool add_listener(weir_server *s, char *argument)
     return true;
 }
 
-static int serve(weir_server *s)
-{
-    sigset_t signals;
-    int number;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    int error = weir_server_start(s);
-    if (error) {
-        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(s));
-        return 1;
-    }
-    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
-    fflush(stdout);
-    sigwait(&signals, &number);
-    weir_server_stop(s);
-    return weir_server_wait(s) == 0 ? 0 : 1;
-}
-
 int main(int argc, char **argv)
 {
     struct counts counts = {0};
@@ -526,7 +506,5 @@ int main(int argc, char **argv)
     for (int i = 1; listeners && i < argc; i++)
         add_listener(s, argv[i]);
     add_routes(s);
-    int result = serve(s);
-    weir_server_free(s);
-    return result;
+    return serve(s);
 }

@@ -5,13 +5,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <signal.h>
+#include "serving.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <weir.h>
 
 #define RING   3
 #define ROUNDS 64
@@ -384,25 +383,6 @@ static void set(weir_config *config, const char *argument)
         abort();
 }
 
-static int serve(weir_server *s)
-{
-    sigset_t signals;
-    int signal;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    int error = weir_server_start(s);
-    if (error) {
-        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(s));
-        return error;
-    }
-    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
-    fflush(stdout);
-    sigwait(&signals, &signal);
-    weir_server_stop(s);
-    return weir_server_wait(s);
-}
-
 int main(int argc, char **argv)
 {
     struct site site = {.root = argc > 1 ? argv[1] : "."};
@@ -415,7 +395,5 @@ int main(int argc, char **argv)
         site.ring[i] = weir_cache_new(s, NULL);
     add_routes(s);
     weir_get(s, "/ledger", weir_ledger_json);
-    int error = serve(s);
-    weir_server_free(s);
-    return error ? 1 : 0;
+    return serve(s);
 }

@@ -5,13 +5,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "serving.h"
+
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <weir.h>
 
 #define LARGE 100000
 
@@ -508,31 +507,7 @@ static void stop_worker(void *data, int worker, void *own)
     free(own);
 }
 
-static void await_signal(void)
-{
-    sigset_t signals;
-    int signal;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigwait(&signals, &signal);
-}
-
-static void block_signal(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-}
-
-static int refused(weir_server *s, int error)
-{
-    fprintf(stderr, "%d %s\n%s", error, weir_strerror(error), weir_server_errors(s));
-    weir_server_free(s);
-    return 1;
-}
-
-static int serve(const char *root, bool own_not_found)
+static int serve_site(const char *root, bool own_not_found)
 {
     struct site site = {.name = "serve", .root = root};
     weir_server *s = site.server = weir_server_new(&(weir_config){.port = WEIR_ANY,
@@ -550,23 +525,13 @@ static int serve(const char *root, bool own_not_found)
         weir_not_found(s, not_found);
         weir_on_response(weir_root(s), s1);
     }
-    int error = weir_server_start(s);
-    if (error)
-        return refused(s, error);
-    printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
-    fflush(stdout);
-    await_signal();
-    weir_server_stop(s);
-    error = weir_server_wait(s);
-    weir_server_free(s);
-    return error ? 1 : 0;
+    return serve(s);
 }
 
 int main(int argc, char **argv)
 {
-    block_signal();
     if (argc > 1)
-        return serve(argv[1], argc > 2 && strcmp(argv[2], "not-found") == 0);
+        return serve_site(argv[1], argc > 2 && strcmp(argv[2], "not-found") == 0);
     fprintf(stderr, "usage: site ROOT [not-found]\n");
     return 2;
 }

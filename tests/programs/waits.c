@@ -4,16 +4,15 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "serving.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <weir.h>
 
 /* The server's data; used by its one worker only. */
 struct site {
@@ -327,27 +326,9 @@ static void add_routes(weir_server *s)
     weir_get(s, "/journal", show_journal);
 }
 
-static void await_signal(void)
-{
-    sigset_t signals;
-    int signal;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigwait(&signals, &signal);
-}
-
-static void block_signal(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-}
-
 int main(int argc, char **argv)
 {
     struct site site = {.root = argc > 1 ? argv[1] : "."};
-    block_signal();
     if (pipe2(site.pipe, O_NONBLOCK | O_CLOEXEC) != 0)
         return 1;
     weir_server *s = weir_server_new(&(weir_config){
@@ -359,16 +340,8 @@ int main(int argc, char **argv)
         .server_data = &site,
     });
     add_routes(s);
-    int error = weir_server_start(s);
-    if (!error) {
-        printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
-        fflush(stdout);
-        await_signal();
-        weir_server_stop(s);
-        error = weir_server_wait(s);
-    }
-    weir_server_free(s);
+    int status = serve(s);
     close(site.pipe[0]);
     close(site.pipe[1]);
-    return error ? 1 : 0;
+    return status;
 }

@@ -4,14 +4,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <signal.h>
+#include "serving.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <weir.h>
 
 /* A name with everything that has to be escaped, and a byte that is no UTF-8. */
 #define CACHE_NAME "a \"b\" \\ \n \xff end"
@@ -122,24 +121,6 @@ static void offload(weir_ctx *c)
     weir_reply_printf(c, "text/plain", "%d", weir_offload(c, nothing, NULL));
 }
 
-static int serve(weir_server *s)
-{
-    sigset_t signals;
-    int number;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    if (weir_server_start(s) != 0) {
-        fputs(weir_server_errors(s), stderr);
-        return 1;
-    }
-    printf("page on %d\nlistening on http://127.0.0.1:%d\n", weir_server_admin_port(s), weir_server_port(s));
-    fflush(stdout);
-    sigwait(&signals, &number);
-    weir_server_stop(s);
-    return weir_server_wait(s) == 0 ? 0 : 1;
-}
-
 /* The password may be known and the person not be allowed all the same. */
 static int authorize(weir_ctx *c, void *data)
 {
@@ -198,7 +179,11 @@ int main(int argc, char **argv)
     weir_get(s, "/ledger.json", weir_ledger_json);
     weir_get(s, "/metrics", weir_ledger_metrics);
     weir_server_admin(s, "/_weir", &admin);
-    int result = serve(s);
+    bool good = serving_start(s);
+    if (good) {
+        printf("page on %d\n", weir_server_admin_port(s));
+        good = serving_run(s);
+    }
     weir_server_free(s);
-    return result;
+    return good ? 0 : 1;
 }

@@ -5,13 +5,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "serving.h"
+
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <weir.h>
 
 /* Takes its memory, begins a reply, which needs the second buffer because the head fills the first, and waits for a body that does not end. */
 static void hold(weir_ctx *c)
@@ -44,23 +43,6 @@ static void cached(weir_ctx *c)
         weir_reply_value(c, NULL, value);
 }
 
-static void await_signal(void)
-{
-    sigset_t signals;
-    int signal;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigwait(&signals, &signal);
-}
-
-static void block_signal(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-}
-
 static long argument(char **argv, int i)
 {
     return strtol(argv[i], NULL, 10);
@@ -73,7 +55,6 @@ int main(int argc, char **argv)
     int bound = (int)argument(argv, 4);
     struct site site;
     weir_memory_plan plan;
-    block_signal();
     weir_server *s = weir_server_new(&(weir_config){.port = WEIR_ANY,
                                                     .max_connections = (int)argument(argv, 1),
                                                     .max_connections_per_address = (int)argument(argv, 1),
@@ -90,18 +71,8 @@ int main(int argc, char **argv)
     weir_post(s, "/hold", hold);
     weir_get(s, "/cache/{key:[a-z0-9]+}", cached);
     weir_get(s, "/ledger.json", weir_ledger_json);
-    int error = weir_plan(s, &plan);
-    if (!error)
-        error = weir_server_start(s);
-    if (!error) {
+    if (weir_plan(s, &plan) == 0)
         printf("plan %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", plan.start, plan.connection, plan.request,
                plan.worst);
-        printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
-        fflush(stdout);
-        await_signal();
-        weir_server_stop(s);
-        error = weir_server_wait(s);
-    }
-    weir_server_free(s);
-    return error ? 1 : 0;
+    return serve(s);
 }

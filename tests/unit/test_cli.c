@@ -211,43 +211,50 @@ static void test_view(void **state)
 
 /* ---- The screen ---- */
 
-static void append(char **to, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void append(char **to, const char *fmt, ...)
+struct text {
+    char data[16384];
+    size_t len;
+};
+
+static void append(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void append(struct text *t, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    *to += vsprintf(*to, fmt, args);
+    int len = vsnprintf(t->data + t->len, sizeof t->data - t->len, fmt, args);
     va_end(args);
+    assert_true(len >= 0 && (size_t)len < sizeof t->data - t->len);
+    t->len += (size_t)len;
 }
 
 /* The ledger of a busy server: 20 accounts, 8 running requests, 10 routes, and a cache. A client has put a terminal's
  * code into its method. */
-static struct slice busy(char *text, bool routes)
+static struct slice busy(struct text *t, bool routes)
 {
-    char *to = text;
-    append(&to, "{\"version\":\"1\",\"uptime_seconds\":90,\"workers\":2,\"requests\":4321,"
-                "\"memory\":{\"limit\":33554432,\"reserved\":16777216,\"in_use\":12345678,\"accounts\":[");
+    t->len = 0;
+    append(t, "{\"version\":\"1\",\"uptime_seconds\":90,\"workers\":2,\"requests\":4321,"
+              "\"memory\":{\"limit\":33554432,\"reserved\":16777216,\"in_use\":12345678,\"accounts\":[");
     for (int i = 0; i < 20; i++)
-        append(&to, "%s{\"name\":\"account_%02d\",\"in_use\":%d,\"reserved\":%d,\"peak\":%d,\"objects\":7}",
-               i ? "," : "", i, i * 1000, i * 70000, i * 1100);
-    append(&to, "]},\"kernel\":{\"held\":1000000},\"process\":{\"resident\":20000000,\"private\":9000000,"
-                "\"remainder\":300000},\"connections\":{\"open\":1000,\"idle\":400,\"head\":100,\"waiting\":100,"
-                "\"active\":200,\"draining\":100,\"lingering\":100},\"live\":[");
+        append(t, "%s{\"name\":\"account_%02d\",\"in_use\":%d,\"reserved\":%d,\"peak\":%d,\"objects\":7}", i ? "," : "",
+               i, i * 1000, i * 70000, i * 1100);
+    append(t, "]},\"kernel\":{\"held\":1000000},\"process\":{\"resident\":20000000,\"private\":9000000,"
+              "\"remainder\":300000},\"connections\":{\"open\":1000,\"idle\":400,\"head\":100,\"waiting\":100,"
+              "\"active\":200,\"draining\":100,\"lingering\":100},\"live\":[");
     for (int i = 0; i < 8; i++)
-        append(&to,
+        append(t,
                "%s{\"method\":\"GE\\u001bT\",\"route\":\"/running/%d\",\"peer\":\"127.0.0.%d:5000%d\","
                "\"state\":\"waiting\",\"seconds\":%d,\"sent\":123456,\"memory\":98304}",
                i ? "," : "", i, i, i, 100 - i);
-    append(&to, "],\"caches\":[{\"name\":\"cached\",\"hits\":5}],\"refusals\":{\"max_body\":3},"
-                "\"handlers\":{\"times\":[{\"most\":0.001,\"count\":4},{\"most\":60,\"count\":4},"
-                "{\"most\":null,\"count\":2}]}");
+    append(t, "],\"caches\":[{\"name\":\"cached\",\"hits\":5}],\"refusals\":{\"max_body\":3},"
+              "\"handlers\":{\"times\":[{\"most\":0.001,\"count\":4},{\"most\":60,\"count\":4},"
+              "{\"most\":null,\"count\":2}]}");
     for (int i = 0; routes && i < 10; i++)
-        append(&to,
+        append(t,
                "%s{\"method\":\"POST\",\"pattern\":\"/p%d/{a_name_that_is_longer_than_any_column}\","
                "\"requests\":%d,\"p50_ms\":2.5,\"p99_ms\":%s}",
                i ? "," : ",\"routes\":[", i, 1000 - i, i == 1 ? "null" : "2500");
-    append(&to, routes ? "]}" : "}");
-    return slice_from(text);
+    append(t, routes ? "]}" : "}");
+    return slice_of(t->data, t->len);
 }
 
 struct drawing {
@@ -258,9 +265,10 @@ struct drawing {
 /* Draws a busy server and counts what is there. No line is wider than the screen, and none is too many. */
 static void draw(struct drawing *d, int width, int height, bool routes)
 {
-    static char json[16384], buf[SCREEN_SIZE];
+    static struct text json;
+    static char buf[SCREEN_SIZE];
     static struct view v;
-    assert_true(view_read(&v, busy(json, routes)));
+    assert_true(view_read(&v, busy(&json, routes)));
     struct screen s = {.buf = buf, .width = width, .height = height, .line_begin = ""};
     screen_compose(&s, &v, NULL, "http://127.0.0.1:60000/_weir");
     *d = (struct drawing){.lines = s.lines};

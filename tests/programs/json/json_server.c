@@ -7,9 +7,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "../serving.h"
 #include "parser.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,27 +106,6 @@ static void waiting(weir_ctx *c)
     answer(c, weir_call_deep(c, wait_there, c));
 }
 
-static sigset_t stop_signal(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    return signals;
-}
-
-static void block_signal(void)
-{
-    sigset_t signals = stop_signal();
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
-}
-
-static void await_signal(void)
-{
-    sigset_t signals = stop_signal();
-    int number;
-    sigwait(&signals, &number);
-}
-
 int main(int argc, char **argv)
 {
     weir_config config = {.port = WEIR_ANY, .workers = 1, .offload_threads = 1};
@@ -154,15 +133,5 @@ int main(int argc, char **argv)
         weir_post(s, "/stream", stream);
     weir_get(s, "/ledger", weir_ledger_json);
     weir_post(s, "/wait", waiting);
-    block_signal();
-    int error = weir_server_start(s);
-    if (!error) {
-        printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
-        fflush(stdout);
-        await_signal();
-        weir_server_stop(s);
-        error = weir_server_wait(s);
-    }
-    weir_server_free(s);
-    return error ? 1 : 0;
+    return serve(s);
 }

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 void memory_init(struct memory *m, uint64_t limit)
 {
@@ -166,6 +167,12 @@ static void *map_aligned(size_t size, size_t align)
     }
     madvise(p, size, MADV_NOHUGEPAGE); /* fails where huge pages are not built in, which is as good */
     return p;
+}
+
+size_t memory_whole_pages(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return (size + page - 1) & ~(page - 1);
 }
 
 void *memory_map(struct account *a, size_t size, size_t align)

@@ -99,8 +99,11 @@ static inline void account_give(struct account *a, size_t size)
 void account_take_any(struct account *a, size_t size);
 void account_give_any(struct account *a, size_t size);
 
+/* size rounded up to whole pages, as mappings are. */
+size_t memory_whole_pages(size_t size);
+
 /*
- * Maps size bytes (a multiple of the page size), aligned to align (a power of two, at least a page), cleared, and never
+ * Maps size bytes (see memory_whole_pages()), aligned to align (a power of two, at least a page), cleared, and never
  * made of huge pages. NULL when the bound or the system refuses. It counts as reserved; what of it is in use is the
  * caller's to count.
  */

@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <link.h>
 #include <signal.h>
-#include <unistd.h>
 
 #define THREAD_RECORD                                                                                                  \
     ((size_t)3 * 1024) /* that the C library puts beside the data: its own of a thread, and some to spare */
@@ -31,9 +30,9 @@ static int local_add(struct dl_phdr_info *info, size_t size, void *arg)
 
 static void local_measure(void)
 {
-    size_t sum = THREAD_RECORD, page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t sum = THREAD_RECORD;
     dl_iterate_phdr(local_add, &sum);
-    local_size = (sum + page - 1) & ~(page - 1);
+    local_size = memory_whole_pages(sum);
 }
 
 size_t thread_stack_bytes(size_t stack_size)

@@ -32,11 +32,6 @@ static void http_bound_accounts(struct http *h, const struct admission_bounds *b
         h->net->loop->fibers.account->limit = (uint64_t)b->stacks * h->net->loop->fibers.stack_size;
 }
 
-static size_t block_size(uint32_t request_memory)
-{
-    return (request_memory + 15) & ~(size_t)15;
-}
-
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings, _Atomic uint64_t *shared_sets)
 {
@@ -55,12 +50,12 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     pool_init(&h->records, &h->record_account, http_record_size(host), 64, 0);
     pool_init(&h->buffers, &h->buffer_account, settings->buffer_size + 2 * SCAN_SLACK, 64, 0);
     pool_init(&h->fields, &h->record_account, settings->max_headers * sizeof(struct http_field), 16, 0);
-    pool_init(&h->arenas, &h->arena_account, block_size(settings->request_memory), 64, 0);
+    pool_init(&h->arenas, &h->arena_account, http_block_size(settings->request_memory), 64, 0);
     n->protocols[PROTOCOL_HTTP1] = &http_protocol_h1;
     n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
     h->spill_account.limit = settings->spill_limit;
     for (uint32_t i = 0; i < settings->memory_count; i++)
-        pool_init(&h->memories[i], &h->arena_account, block_size(settings->memories[i]), 64, 0);
+        pool_init(&h->memories[i], &h->arena_account, http_block_size(settings->memories[i]), 64, 0);
     http_bound_accounts(h, &settings->bounds);
     http_tick(h);
     return admission_init(h, m, shared_sets);

@@ -118,6 +118,12 @@ struct http {
 #define HTTP_OK_HEAD_LEN (sizeof "HTTP/1.1 200 OK\r\nDate: \r\n" - 1 + DATE_LEN)
 #define HTTP_DATE_AT     (sizeof "HTTP/1.1 200 OK\r\nDate: " - 1)
 
+/* A block for so much request memory. */
+static inline size_t http_block_size(uint32_t request_memory)
+{
+    return (request_memory + (size_t)15) & ~(size_t)15;
+}
+
 /* n's protocols are filled. 0 or WEIR_ENOMEM. */
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings, _Atomic uint64_t *shared_sets);

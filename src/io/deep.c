@@ -19,7 +19,7 @@
 
 void deep_init(struct deep *d, struct account *account, size_t size)
 {
-    *d = (struct deep){.account = account, .size = stack_round(size)};
+    *d = (struct deep){.account = account, .size = memory_whole_pages(size)};
 }
 
 /* ---- The switch, and what the tools are told of it ---- */

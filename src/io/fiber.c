@@ -24,7 +24,7 @@
 void fibers_init(struct fibers *f, struct account *account, size_t stack_size, void (*entry)(void *), void *arg)
 {
     *f = (struct fibers){.account = account, .entry = entry, .arg = arg, .keep = FIBERS_KEEP};
-    f->stack_size = stack_round(stack_size);
+    f->stack_size = memory_whole_pages(stack_size);
     list_init(&f->idle);
     list_init(&f->ready);
     f->lean = &f->idle;

@@ -15,7 +15,7 @@
 
 void offload_init(struct offload *o, struct memory *m, int threads_max, size_t stack_size)
 {
-    *o = (struct offload){.threads_max = threads_max, .stack_size = stack_round(stack_size), .last = &o->first};
+    *o = (struct offload){.threads_max = threads_max, .stack_size = memory_whole_pages(stack_size), .last = &o->first};
     lock_init(&o->lock);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);

@@ -22,12 +22,6 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
 
-size_t stack_round(size_t size)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    return (size + page - 1) & ~(page - 1);
-}
-
 /* Makes [p, p + size) fault. The newer call splits no mapping, so that ten thousand stacks stay one. */
 static bool guard_install(char *p, size_t size)
 {
@@ -38,7 +32,7 @@ bool stack_map(struct stack *s, struct account *a, size_t size)
 {
     if (!memory_grant(a, size))
         return false;
-    size_t guard = stack_round(STACK_GUARD_SIZE), whole = guard + size;
+    size_t guard = memory_whole_pages(STACK_GUARD_SIZE), whole = guard + size;
     char *p = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (p != MAP_FAILED && !guard_install(p, guard)) {
         munmap(p, whole);
@@ -61,7 +55,7 @@ bool stack_map(struct stack *s, struct account *a, size_t size)
 
 void stack_unmap(struct stack *s, struct account *a)
 {
-    size_t guard = stack_round(STACK_GUARD_SIZE);
+    size_t guard = memory_whole_pages(STACK_GUARD_SIZE);
 #ifdef WEIR_ASAN
     __lsan_unregister_root_region(s->base, s->size);
 #endif

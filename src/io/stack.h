@@ -17,10 +17,7 @@ struct stack {
     unsigned valgrind; /* its number there */
 };
 
-/* size rounded up to pages. */
-size_t stack_round(size_t size);
-
-/* Maps a stack of size bytes, a multiple of the page size, with STACK_GUARD_SIZE rounded up to pages below it. size is
+/* Maps a stack of size bytes, which are whole pages, with STACK_GUARD_SIZE and what makes that whole pages below it. size is
  * granted against a; what is in use is the caller's to count. False: refused, and counted so. */
 bool stack_map(struct stack *s, struct account *a, size_t size) MUST_CHECK;
 void stack_unmap(struct stack *s, struct account *a);

@@ -97,29 +97,23 @@ static void read_caches(const weir_server *s, weir_ledger *ledger)
     }
 }
 
-/* A difference of figures that are not of one instant. */
-static uint64_t less(uint64_t all, uint64_t part)
-{
-    return all > part ? all - part : 0;
-}
-
 static void read_connections(const struct worker *w, weir_ledger *ledger)
 {
     const struct http_counters *counters = &w->http.counters;
     uint64_t open = counter_read(&w->net.open);
     /* One that waits for memory has its head in such a block, too. */
     uint64_t waiting = counter_read(&w->http.admission.account.objects);
-    uint64_t heads = less(counter_read(&w->http.spill_account.objects), waiting);
+    uint64_t heads = ledger_less(counter_read(&w->http.spill_account.objects), waiting);
     uint64_t draining = counter_read(&counters->draining), lingering = counter_read(&counters->lingering);
-    uint64_t live = less(counter_read(&w->http.record_account.objects), counter_read(&counters->field_tables));
+    uint64_t live = ledger_less(counter_read(&w->http.record_account.objects), counter_read(&counters->field_tables));
     ledger->accepted += counter_read(&w->net.accepted);
     ledger->connections += open;
     ledger->connections_head += heads;
     ledger->connections_waiting += waiting;
     ledger->connections_draining += draining;
-    ledger->connections_active += less(live, draining);
+    ledger->connections_active += ledger_less(live, draining);
     ledger->connections_lingering += lingering;
-    ledger->connections_idle += less(open, heads + waiting + live + lingering);
+    ledger->connections_idle += ledger_less(open, heads + waiting + live + lingering);
     ledger->bytes_in += counter_read(&w->net.bytes_in);
     ledger->bytes_out += counter_read(&w->net.bytes_out);
 }
@@ -137,7 +131,7 @@ static void read_requests(const weir_server *s, int worker, weir_ledger *ledger)
     for (size_t i = 0; i < WEIR_LEDGER_TIMES; i++)
         ledger->handler_times[i].count += times[i];
     ledger->requests += requests;
-    ledger->responses[2] += less(requests, others);
+    ledger->responses[2] += ledger_less(requests, others);
     ledger->handler_ns += counter_read(&counters->measured_ns);
 }
 

@@ -25,6 +25,12 @@ void ledger_put_string(struct ledger_writer *w, const char *text);
 #define LEDGER_SECONDS_SIZE 32
 const char *ledger_seconds(uint64_t ns, char *buf);
 
+/* all without part, and 0 where part is more: figures that are read one after the other are not of one instant. */
+static inline uint64_t ledger_less(uint64_t all, uint64_t part)
+{
+    return all > part ? all - part : 0;
+}
+
 /* The ledger as one line of JSON, without a newline. */
 void ledger_put_json(struct ledger_writer *w, const weir_ledger *ledger);
 

@@ -14,7 +14,6 @@
 #include "web/cache.h"
 #include "web/context.h"
 
-#include <unistd.h>
 
 #define WAITING_MEMORY                                                                                                 \
     ((uint64_t)128 * 1024) /* of a worker: a slab each of half-received heads and of those that wait */
@@ -52,7 +51,7 @@ static void plan_pools(const struct settings *s, struct planned pools[PLANNED_CO
         [PLANNED_REQUEST] = {http_record_size(&web_host), 64, 1, (uint64_t)c->request_records, b->records},
         {s->http.buffer_size + 2 * SCAN_SLACK, 64, 2, buffers > 2 * limited ? buffers : 2 * limited, b->buffers},
         {s->http.max_headers * sizeof(struct http_field), 16, 1, limited, sets},
-        {(s->http.request_memory + 15) & ~(size_t)15, 64, 1, blocks, sets},
+        {http_block_size(s->http.request_memory), 64, 1, blocks, sets},
         {c->ws_buffer_size, 64, 0, buffers, 0},
     };
     memcpy(pools, all, sizeof all);
@@ -127,7 +126,7 @@ static uint64_t most_of(uint64_t a, uint64_t b)
 static void plan_add_stacks(const struct settings *s, weir_memory_plan *plan)
 {
     const weir_config *c = &s->config;
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), stack = (c->stack_size + page - 1) & ~(page - 1);
+    uint64_t stack = memory_whole_pages(c->stack_size);
     uint64_t workers = (uint64_t)c->workers, before = workers * (uint64_t)c->stacks;
     uint64_t most = (uint64_t)c->max_connections + before, sets = plan_sets(s);
     if (sets > 0)
@@ -153,7 +152,7 @@ static void plan_add_memories(const struct settings *s, weir_memory_plan *plan)
 {
     uint64_t sets = plan_sets(s), limited = s->config.memory_limit > 0 || sets > 0, most = 0;
     for (uint32_t i = 0; i < s->http.memory_count; i++) {
-        const struct planned blocks = {(s->http.memories[i] + 15) & ~(size_t)15, 64, 1, limited, sets};
+        const struct planned blocks = {http_block_size(s->http.memories[i]), 64, 1, limited, sets};
         plan_add_pool(s, &blocks, plan);
         most = most_of(most, object_cost(&blocks));
     }
@@ -173,7 +172,7 @@ static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory
     plan_caches(s, plan);
     plan_add_files(c, plan);
     plan_add_stacks(&s->settings, plan);
-    plan->worst += workers * stack_round(c->deep_stack_size);
+    plan->worst += workers * memory_whole_pages(c->deep_stack_size);
     for (size_t i = 0; i < PLANNED_COUNT; i++) {
         plan_add_pool(&s->settings, &pools[i], plan);
         if (i >= PLANNED_REQUEST)

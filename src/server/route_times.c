@@ -45,12 +45,6 @@ struct route_counters *route_times_of(const struct weir_server *s, int worker)
     return s->route_counters + (size_t)worker * slots(s) + 1;
 }
 
-/* Figures of several workers, and those of one, are not of one instant. */
-static uint64_t less(uint64_t all, uint64_t part)
-{
-    return all > part ? all - part : 0;
-}
-
 /* Adds what has been counted to times, by class, and returns how many requests it was. */
 static uint64_t counters_add(const struct route_counters *c, uint64_t times[WEIR_LEDGER_TIMES])
 {
@@ -60,7 +54,7 @@ static uint64_t counters_add(const struct route_counters *c, uint64_t times[WEIR
         times[i] += count;
         slower += count;
     }
-    times[0] += less(all, slower);
+    times[0] += ledger_less(all, slower);
     return all;
 }
 

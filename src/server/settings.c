@@ -27,7 +27,6 @@ struct setting {
     }
 
 #define MINUTE_MS 60000
-#define DAY_MS    86400000
 
 #define ADDRESS_LIMIT_FROM 256 /* a smaller server is not kept for many addresses: one may have all of it */
 
@@ -65,10 +64,10 @@ static const struct setting table[] = {
     SETTING(stack_size, 16 << 10, 8 << 20, 64 << 10, 0),
     SETTING(deep_stack_size, DEEP_LEAST, DEEP_MOST, 0, 0),
     SETTING(offload_stack_size, DEEP_LEAST, DEEP_MOST, 0, 0),
-    SETTING(request_memory, 4 << 10, 1 << 20, 16 << 10, 0),
+    SETTING(request_memory, REQUEST_MEMORY_MIN, REQUEST_MEMORY_MAX, 16 << 10, 0),
     SETTING(memory_limit, 1, INT64_MAX, 0, 0),
     SETTING(kernel_memory_limit, KERNEL_MEMORY_MIN, INT64_MAX, 0, 0),
-    SETTING(memory_wait_ms, 1, DAY_MS, 5000, 0),
+    SETTING(memory_wait_ms, 1, TIMEOUT_MAX_MS, 5000, 0),
     SETTING(memory_share, 1, 100, 75, 0),
     SETTING(http_buffers, 1, OBJECTS_MAX, 0, 0),
     SETTING(stacks, 1, OBJECTS_MAX, 0, 0),
@@ -97,17 +96,17 @@ static const struct setting table[] = {
     SETTING(max_chunk_extension, 1, 65535, CHUNK_EXTENSION_MAX, 0),
     SETTING(max_trailer, 2, 65535, CHUNK_TRAILER_MAX, 0),
     SETTING(pipeline_depth, 1, 1 << 20, 64, 0),
-    SETTING(header_timeout_ms, 1, DAY_MS, 10000, MAY_BE_OFF),
-    SETTING(idle_timeout_ms, 1, DAY_MS, MINUTE_MS, MAY_BE_OFF),
-    SETTING(body_timeout_ms, 1, DAY_MS, 30000, MAY_BE_OFF),
+    SETTING(header_timeout_ms, 1, TIMEOUT_MAX_MS, 10000, MAY_BE_OFF),
+    SETTING(idle_timeout_ms, 1, TIMEOUT_MAX_MS, MINUTE_MS, MAY_BE_OFF),
+    SETTING(body_timeout_ms, 1, TIMEOUT_MAX_MS, 30000, MAY_BE_OFF),
     SETTING(body_min_rate, 1, 1 << 30, 240, MAY_BE_OFF),
-    SETTING(body_grace_ms, 1, DAY_MS, 5000, 0),
-    SETTING(write_timeout_ms, 1, DAY_MS, 30000, MAY_BE_OFF),
+    SETTING(body_grace_ms, 1, TIMEOUT_MAX_MS, 5000, 0),
+    SETTING(write_timeout_ms, 1, TIMEOUT_MAX_MS, 30000, MAY_BE_OFF),
     SETTING(write_min_rate, 1, 1 << 30, 240, MAY_BE_OFF),
-    SETTING(handler_timeout_ms, 1, DAY_MS, WEIR_OFF, MAY_BE_OFF),
+    SETTING(handler_timeout_ms, 1, TIMEOUT_MAX_MS, WEIR_OFF, MAY_BE_OFF),
     SETTING(half_close, 1, 1, WEIR_OFF, MAY_BE_OFF),
-    SETTING(stop_timeout_ms, 1, DAY_MS, 10000, 0),
-    SETTING(watchdog_ms, 1, DAY_MS, 100, MAY_BE_OFF),
+    SETTING(stop_timeout_ms, 1, TIMEOUT_MAX_MS, 10000, 0),
+    SETTING(watchdog_ms, 1, TIMEOUT_MAX_MS, 100, MAY_BE_OFF),
     SETTING(drain_limit, 1, INT64_MAX, 65536, MAY_BE_OFF),
     SETTING(log_level, WEIR_LOG_ERROR, WEIR_LOG_DEBUG, WEIR_LOG_WARN, MAY_BE_OFF),
 };
@@ -135,18 +134,12 @@ static void setting_put(weir_config *config, const struct setting *s, int64_t va
         memcpy(at, &value, sizeof value);
 }
 
-/* Says what is allowed as a program would write it. */
 static COLD void setting_refuse(const struct setting *s, int64_t value, struct site *errors)
 {
-    bool off = s->flags & MAY_BE_OFF;
-    if (off && s->least == WEIR_ON && s->most == WEIR_ON)
-        site_error(errors, "setting %s: %lld is neither WEIR_ON nor WEIR_OFF", s->name, (long long)value);
-    else
-        site_error(errors, "setting %s: %lld is not within %lld and %lld%s", s->name, (long long)value,
-                   (long long)s->least, (long long)s->most,
-                   !off                                       ? ""
-                   : s->offset == offsetof(weir_config, port) ? ", nor WEIR_ANY"
-                                                              : ", nor WEIR_OFF");
+    char what[64];
+    snprintf(what, sizeof what, "setting %s", s->name);
+    const char *negative = s->offset == offsetof(weir_config, port) ? "WEIR_ANY" : "WEIR_OFF";
+    site_error_number(errors, what, value, s->least, s->most, s->flags & MAY_BE_OFF ? negative : NULL);
 }
 
 static void setting_check(weir_config *config, const struct setting *s, struct site *errors)

@@ -40,15 +40,9 @@ static size_t body_memory(const weir_ctx *c)
     return container_of(c->chain, const weir_group, chain)->settings.body_memory;
 }
 
-static size_t whole_pages(size_t size)
-{
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    return (size + page - 1) & ~(page - 1);
-}
-
 size_t context_body_size(size_t len)
 {
-    return whole_pages(sizeof(struct mapping) + len + 1);
+    return memory_whole_pages(sizeof(struct mapping) + len + 1);
 }
 
 static struct mapping *mapping_resize(const weir_ctx *c, struct mapping *m, size_t new_size)
@@ -82,7 +76,7 @@ static bool collection_grow(weir_ctx *c, struct collection *b, size_t need)
     struct mapping *m = b->mapped ? mapping_of(b->data) : NULL;
     size_t size = m ? m->size * 2 : MAPPING_FIRST, whole = context_body_size(b->most);
     if (size < sizeof *m + need)
-        size = whole_pages(sizeof *m + need);
+        size = memory_whole_pages(sizeof *m + need);
     m = mapping_resize(c, m, size < whole ? size : whole);
     if (!m)
         return false;

@@ -6,13 +6,10 @@
  */
 #include "web/site.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#define REQUEST_MEMORY_MIN (4 << 10)
-#define REQUEST_MEMORY_MAX (1 << 20)
-#define BODY_MEMORY_MIN    1
-#define BODY_MEMORY_MAX    (INT64_C(1) << 40)
-#define TIMEOUT_MAX_MS     86400000
+#define BODY_MEMORY_MAX (INT64_C(1) << 40)
 
 /* What one may be told of a member: 0 is not set. */
 struct member {
@@ -33,15 +30,16 @@ static int settings_check(const weir_group *g, const weir_group_settings *s)
         {"request_memory", (int64_t)s->request_memory, REQUEST_MEMORY_MIN, REQUEST_MEMORY_MAX, false},
         {"handler_timeout_ms", s->handler_timeout_ms, 1, TIMEOUT_MAX_MS, true},
         {"stop_ends_waits", s->stop_ends_waits, 1, 1, true},
-        {"body_memory", (int64_t)s->body_memory, BODY_MEMORY_MIN, BODY_MEMORY_MAX, false},
+        {"body_memory", (int64_t)s->body_memory, 1, BODY_MEMORY_MAX, false},
     };
     int error = 0;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         const struct member *m = &members[i];
         if (member_is_good(m))
             continue;
-        site_error(g->site, "group \"%.60s\": %s: %lld is not within %lld and %lld", g->prefix, m->name,
-                   (long long)m->value, (long long)m->least, (long long)m->most);
+        char what[100];
+        snprintf(what, sizeof what, "group \"%.60s\": %s", g->prefix, m->name);
+        site_error_number(g->site, what, m->value, m->least, m->most, m->may_be_off ? "WEIR_OFF" : NULL);
         error = WEIR_EINVAL;
     }
     return error;

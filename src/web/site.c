@@ -27,6 +27,17 @@ void site_error(struct site *s, const char *fmt, ...)
     s->errors[s->errors_len] = '\0';
 }
 
+void site_error_number(struct site *s, const char *what, int64_t value, int64_t least, int64_t most,
+                       const char *otherwise)
+{
+    bool on_or_off = otherwise && least == WEIR_ON && most == WEIR_ON;
+    if (on_or_off)
+        site_error(s, "%s: %lld is neither WEIR_ON nor %s", what, (long long)value, otherwise);
+    else
+        site_error(s, "%s: %lld is not within %lld and %lld%s%s", what, (long long)value, (long long)least,
+                   (long long)most, otherwise ? ", nor " : "", otherwise ? otherwise : "");
+}
+
 static char *site_copy(struct site *s, const char *text)
 {
     size_t size = strlen(text) + 1;

@@ -45,6 +45,11 @@ struct route {
     struct admission_class admission; /* the only part that changes while the server runs, but for memory */
 };
 
+/* What the server's settings and those of groups allow alike. */
+#define REQUEST_MEMORY_MIN (4 << 10)
+#define REQUEST_MEMORY_MAX (1 << 20)
+#define TIMEOUT_MAX_MS     86400000
+
 /* Room for the messages of wrong routes and settings. */
 #define SITE_ERRORS_MAX 4096
 
@@ -70,6 +75,13 @@ void site_done(struct site *s);
 
 /* Adds a line to the errors. */
 void site_error(struct site *s, const char *fmt, ...) WEIR_PRINTF(2, 3);
+
+/*
+ * Adds such a line about a number that is wrong, as what is called in it, with what it may be as a program would write
+ * it. otherwise: "WEIR_OFF" or another name that is allowed besides; NULL: none.
+ */
+void site_error_number(struct site *s, const char *what, int64_t value, int64_t least, int64_t most,
+                       const char *otherwise);
 
 /*
  * The group whose middleware runs for a path that no route matches: the one that would serve it if each group with a

@@ -53,7 +53,8 @@ static void refused(void **state)
         {{.request_memory = 4095}, "request_memory: 4095 is not within 4096 and 1048576"},
         {{.request_memory = (1 << 20) + 1}, "request_memory: 1048577 is not within"},
         {{.request_memory = (size_t)WEIR_OFF}, "request_memory: -1 is not within"},
-        {{.handler_timeout_ms = -2}, "handler_timeout_ms: -2 is not within 1 and"},
+        {{.handler_timeout_ms = -2}, "handler_timeout_ms: -2 is not within 1 and 86400000, nor WEIR_OFF"},
+        {{.stop_ends_waits = 2}, "stop_ends_waits: 2 is neither WEIR_ON nor WEIR_OFF"},
         {{.handler_timeout_ms = 86400001}, "handler_timeout_ms: 86400001 is not within"},
         {{.body_memory = (size_t)WEIR_OFF}, "body_memory: -1 is not within 1 and"},
     };

@@ -9,9 +9,15 @@
 
 /* ---- Waiting and leaving ---- */
 
+/* Whether the handler has ended, and its reply is being completed. */
+static bool is_finishing(const struct exchange *x)
+{
+    return ((const struct h1 *)(const void *)x)->finishing;
+}
+
 bool exchange_is_cut(const struct exchange *x)
 {
-    return x->cut && !((const struct h1 *)(const void *)x)->finishing;
+    return x->cut && !is_finishing(x);
 }
 
 void exchange_forget_class(struct exchange *x)
@@ -49,7 +55,7 @@ void exchange_yield(struct exchange *x)
 int exchange_park(struct exchange *x, enum exchange_wait why)
 {
     struct fibers *f = &x->http->net->loop->fibers;
-    if (!((const struct h1 *)(const void *)x)->finishing)
+    if (!is_finishing(x))
         exchange_before_wait(x);
     else if (!exchange_may_suspend(x, true)) {
         http_refused_request(x->http, x->conn, x, REFUSAL_MEMORY, "no memory to wait for the end of a reply or a body");
@@ -181,8 +187,7 @@ void exchange_charge(struct exchange *x, size_t n)
 
 int exchange_dead_end(struct exchange *x, int error)
 {
-    bool finishing = ((const struct h1 *)(const void *)x)->finishing;
-    if ((++x->dead_ends > EXCHANGE_DEAD_ENDS && !finishing) || exchange_is_cut(x))
+    if ((++x->dead_ends > EXCHANGE_DEAD_ENDS && !is_finishing(x)) || exchange_is_cut(x))
         exchange_abandon(x);
     exchange_yield(x);
     return error;

@@ -105,7 +105,7 @@ struct exchange {
     int64_t body_limit;  /* what may be read of it; meaningful where there is one */
     int32_t budget;      /* bytes until the clock is looked at */
     int32_t moved;       /* bytes that the fiber has moved in this turn, but for the budget */
-    uint16_t dead_ends;  /* writes since the client has gone */
+    uint16_t dead_ends;  /* calls for which there was nothing left, see exchange_dead_end() */
     bool gone;           /* the client has gone, or the connection was cut */
     bool cut;            /* the server's stop has cut it: the next wait ends the handler */
     bool body_read;      /* the request's body has been read to its end */

@@ -27,8 +27,8 @@ enum h1_state {
 enum h1_flags {
     H1_HEAD_TIMED = 1, /* the head's time runs */
     H1_ADMITTED = 2,   /* it has been promised a set, and waits for a fiber */
-    H1_SERVED = 8,     /* it has had a request */
-    H1_LOOKED = 4,     /* its time is over, and what came meanwhile has been looked for */
+    H1_SERVED = 4,     /* it has had a request */
+    H1_LOOKED = 8,     /* its time is over, and what came meanwhile has been looked for */
 };
 
 #define H1_STOP_GRACE_MS 1000u /* what half a head, or a first request, has to come in once the server stops */

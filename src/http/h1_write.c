@@ -442,7 +442,7 @@ static void queue_body(struct h1 *h)
 }
 
 /* The reply cannot be made whole. What is queued still goes out, whole replies to earlier requests among it; then the connection is reset. */
-static COLD int reply_break(struct h1 *h)
+static COLD int break_off(struct h1 *h)
 {
     http_refused(h->x.http, REFUSAL_BROKEN_REPLY, "a handler wrote another length than it announced");
     (void)h1_drain(h);
@@ -458,7 +458,7 @@ static int finish_stream(struct h1 *h)
         return error;
     if (x->reply.length >= 0 && h->announced_left > 0) {
         http_log_failure(x, "its handler wrote %lld bytes less than it announced", (long long)h->announced_left);
-        return reply_break(h);
+        return break_off(h);
     }
     if (!x->chunked)
         return 0;
@@ -483,7 +483,7 @@ static int finish_uncommitted(struct h1 *h)
     if (announced && x->reply.length != actual && !x->bodyless && !status_bodyless(x->reply.status)) {
         http_log_failure(x, "its handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
                          (long long)actual);
-        return reply_break(h);
+        return break_off(h);
     }
     int error = head_commit(h, announced ? x->reply.length : actual);
     if (!error && x->reply.body.len && !x->bodyless)

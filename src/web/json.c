@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "web/json.h"
+#include "weir.h"
 
 #include <stdint.h>
 
@@ -133,13 +134,14 @@ static size_t string_end(struct slice text, size_t at)
     return at;
 }
 
-size_t json_depth(struct slice text)
+size_t weir_json_depth(const char *text, size_t len)
 {
+    struct slice json = slice_of(text, text ? len : 0);
     size_t depth = 0, most = 0;
-    for (size_t at = 0; at < text.len; at++) {
-        char c = text.data[at];
+    for (size_t at = 0; at < json.len; at++) {
+        char c = json.data[at];
         if (c == '"')
-            at = string_end(text, at + 1);
+            at = string_end(json, at + 1);
         else if (c == '[' || c == '{')
             most = ++depth > most ? depth : most;
         else if ((c == ']' || c == '}') && depth > 0)

@@ -23,7 +23,4 @@ size_t json_string_write(struct slice text, char *out);
 /* text as a JSON string, NUL-terminated, in the arena; NULL if that is full. */
 const char *json_string(struct slice text, struct arena *arena);
 
-/* How deep arrays and objects nest in text at most, up to where it breaks the grammar; see weir_json_depth(). */
-size_t json_depth(struct slice text);
-
 #endif

@@ -41,11 +41,6 @@ char *weir_sprintf(weir_ctx *c, const char *fmt, ...)
     return text;
 }
 
-size_t weir_json_depth(const char *text, size_t len)
-{
-    return text ? json_depth(slice_of(text, len)) : 0;
-}
-
 const char *weir_json_string(weir_ctx *c, const char *text)
 {
     CONTEXT_CHECK(c);

@@ -1,8 +1,8 @@
 /*
  * Opens many connections to a server, sends the same bytes on each, optionally reads a reply of known length on each,
- * prints `ready`, and holds them all until its standard input ends, reading slowly if it is told to. script/memory and the
- * tables of bench/tables measure the server meanwhile. What is read is thrown away inside the kernel, so that a hundred
- * downloads cost this client nothing but system calls.
+ * prints `ready`, and holds them all until its standard input ends, reading slowly if it is told to. script/memory and
+ * the tables of bench/tables measure the server meanwhile. What is read is thrown away inside the kernel, so that a
+ * hundred downloads cost this client nothing but system calls.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,10 +1,11 @@
 /*
- * A link with delay between two network namespaces, for kernels without netem: a TUN device in each, and this program between them, which hands on every packet after
- * a fixed time. What does not fit its queue is lost, as on any link.
+ * A link with delay between two network namespaces, for kernels without netem: a TUN device in each, and this program
+ * between them, which hands on every packet after a fixed time. What does not fit its queue is lost, as on any link.
  *
  *     delay_link NAMESPACE NAMESPACE MILLISECONDS
  *
- * Namespaces are paths such as /run/netns/NAME. The devices are called delay0 and have to be given addresses and set up. Prints `ready`, and ends with its standard input.
+ * Namespaces are paths such as /run/netns/NAME. The devices are called delay0 and have to be given addresses and set
+ * up. Prints `ready`, and ends with its standard input.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,7 +1,8 @@
 /*
  * weir with as many routes and as much middleware as are asked for, and with buffers of a size: PEER_ROUTES patterns
  * /route0/{id}, /route1/{id}, ...; PEER_MIDDLEWARE functions before each that do nothing; PEER_HTTP_BUFFER and
- * PEER_WS_BUFFER bytes (0: the defaults). bench/tables/growth.py and programs.py measure what a request costs with them.
+ * PEER_WS_BUFFER bytes (0: the defaults). bench/tables/growth.py and programs.py measure what a request costs with
+ * them.
  *
  *     growth PORT
  *

@@ -1,7 +1,7 @@
 /*
- * Sends the same request over and over on one connection, one at a time or in batches, and waits for the whole reply (or
- * the batch's replies) before it goes on. Every reply must be as long as the second: nothing else is looked at. The server
- * so does exactly the same work for each request or batch, which makes its instructions countable, see
+ * Sends the same request over and over on one connection, one at a time or in batches, and waits for the whole reply
+ * (or the batch's replies) before it goes on. Every reply must be as long as the second: nothing else is looked at. The
+ * server so does exactly the same work for each request or batch, which makes its instructions countable, see
  * script/instructions.
  *
  * SPDX-License-Identifier: MIT

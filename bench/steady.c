@@ -1,11 +1,13 @@
 /*
- * Sends requests at a fixed rate and measures how long each reply takes from the moment at which its request was due, not
- * from the moment at which it could be sent: a server that stalls is charged for all the requests that had to wait, as its
- * users would be (without that, the stall would be one bad sample: "coordinated omission"). Requests that are due while
- * every connection is busy wait for one. Without a rate each connection sends its next request when it has its reply.
+ * Sends requests at a fixed rate and measures how long each reply takes from the moment at which its request was due,
+ * not from the moment at which it could be sent: a server that stalls is charged for all the requests that had to wait,
+ * as its users would be (without that, the stall would be one bad sample: "coordinated omission"). Requests that are
+ * due while every connection is busy wait for one. Without a rate each connection sends its next request when it has
+ * its reply.
  *
  * Replies are followed to their end by length, by chunks or by the end of the connection. A connection that the server
- * closes between two replies is opened again. One line of JSON is printed at the end. The tables of bench/tables use it.
+ * closes between two replies is opened again. One line of JSON is printed at the end. The tables of bench/tables use
+ * it.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -113,11 +113,9 @@ static void print(const char *what, double ns)
     printf("  %-52s %9.1f ns  %s (<= %.1f ns, stretch %.1f ns)\n", what, ns, verdict, commitment, stretch);
 }
 
-/*
- * The bare switch. Floating-point status flags are not a call's to preserve, but they share a register with control bits
- * that are: a handler that has rounded a number must not make every later switch slow. So it is measured twice: with a
- * fiber made before this thread has rounded anything, and with one made after.
- */
+/* The bare switch. Floating-point status flags are not a call's to preserve, but they share a register with control
+ * bits that are: a handler that has rounded a number must not make every later switch slow. So it is measured twice:
+ * with a fiber made before this thread has rounded anything, and with one made after. */
 static void bench_bare(void)
 {
     struct pair *before = aligned_alloc(64, sizeof(*before)), *after = aligned_alloc(64, sizeof(*after));

@@ -110,19 +110,20 @@ typedef struct weir_config {
     size_t offload_stack_size;
     size_t request_memory; /* most that weir_alloc() gives a request; 4 KiB..1 MiB, default 16 KiB */
     size_t memory_limit;   /* bound on the server's user-space memory; default none */
-    size_t
-        kernel_memory_limit; /* soft bound on the kernel's memory in sockets' queues; 1 MiB and more; default: by the cgroup */
+    /* soft bound on the kernel's memory in sockets' queues; 1 MiB and more; default: by the cgroup */
+    size_t kernel_memory_limit;
     int memory_wait_ms; /* how long a request waits for memory under a bound, then 503; default 5000 */
     int memory_share;   /* percent of that memory that the requests of one route may hold; default 75 */
 
-    /* Made by each worker before the start and kept, whole slabs of them; less by default where a bound below is less. */
+    /* Made by each worker before the start and kept, whole slabs of them; less by default where a bound below is
+     * less. */
     int http_buffers;          /* buffers of each kind; default 8 */
     int stacks;                /* handlers' stacks; default 1 */
     int request_records;       /* records of live requests; default 1 */
     int request_memory_blocks; /* request arenas' blocks; default 4 */
     int connection_records;    /* records of connections; default 1, at most max_connections */
-    /* The most of them that a worker uses at once; default WEIR_OFF: any number. At such a bound a request waits, or is told
-     * 503, as under memory_limit: see docs/memory.md. max_connections and offload_threads bound the rest. */
+    /* The most of them that a worker uses at once; default WEIR_OFF: any number. At such a bound a request waits, or is
+     * told 503, as under memory_limit: see docs/memory.md. max_connections and offload_threads bound the rest. */
     int max_http_buffers;    /* at least 2 and http_buffers; a request counts as two, one of which may stay free */
     int max_stacks;          /* at least stacks */
     int max_request_records; /* at least request_records */
@@ -130,8 +131,8 @@ typedef struct weir_config {
     /* Small files that a worker keeps open between requests for them, see weir_send_file(); at most 64, default 64 or
      * what an eighth of the descriptors allows, and max_connections if it is given; WEIR_OFF. */
     int open_files;
-    /* Milliseconds, up to 2000, for which a look at such a file holds: requests meanwhile get the file that was found then, also if it has
-     * been replaced or removed since. Default WEIR_OFF: each request looks. */
+    /* Milliseconds, up to 2000, for which a look at such a file holds: requests meanwhile get the file that was found
+     * then, also if it has been replaced or removed since. Default WEIR_OFF: each request looks. */
     int open_files_valid_ms;
 
     int tcp_nodelay;    /* WEIR_ON (default) or WEIR_OFF */
@@ -376,7 +377,8 @@ WEIR_API int weir_around(weir_group *g, weir_handler middleware);
 /* From around middleware: runs the rest of the chain (at most once) and returns when it has ended. May suspend. */
 WEIR_API void weir_next(weir_ctx *c);
 
-/* Ends the request after the running function: no later request middleware or handler runs. The reply so far is sent. */
+/* Ends the request after the running function: no later request middleware or handler runs. The reply so far is
+ * sent. */
 WEIR_API void weir_end(weir_ctx *c);
 
 /* What holds for the requests of a group in place of the server's settings. Zero: as in the group around it, and in the
@@ -398,7 +400,7 @@ typedef struct weir_group_settings {
 #define weir_group_set(g, ...) weir_group_set_sized((g), (__VA_ARGS__), sizeof(weir_group_settings))
 WEIR_API int weir_group_set_sized(weir_group *g, const weir_group_settings *settings, size_t settings_size);
 
-/* The same for max_body alone. */
+/* Sets a group's max_body alone, as weir_group_set() does; 0 is WEIR_EINVAL. */
 WEIR_API int weir_group_max_body(weir_group *g, int64_t bytes);
 
 /* Replaces the handler of requests that no route matches. */
@@ -431,9 +433,8 @@ WEIR_API const char *weir_method(weir_ctx *c);       /* "GET"; as sent, case-sen
 WEIR_API const char *weir_target(weir_ctx *c);       /* the raw request target (RFC 9112 section 3.2) */
 WEIR_API const char *weir_path(weir_ctx *c);         /* decoded by segment, dot segments resolved; "%2F" stays "%2F" */
 WEIR_API const char *weir_query_string(weir_ctx *c); /* raw, without "?"; "" if there is none */
-WEIR_API const char *weir_host(
-    weir_ctx *
-        c); /* the authority asked for, with its port; "" if unknown. That of an absolute target also replaces the Host header */
+/* The authority asked for, with its port; "" if unknown. That of an absolute target also replaces the Host header. */
+WEIR_API const char *weir_host(weir_ctx *c);
 WEIR_API int weir_http_version(weir_ctx *c);          /* 10 for HTTP/1.0, 11 for HTTP/1.1 */
 WEIR_API const char *weir_peer(weir_ctx *c);          /* "127.0.0.1:4711", "[::1]:4711" or "unix:" */
 WEIR_API const char *weir_local(weir_ctx *c);         /* this end's address in the same form */
@@ -479,10 +480,9 @@ WEIR_API bool weir_cookie_item(weir_ctx *c, size_t i, const char **name, const c
 /* The announced length of the body: 0 if there is none, -1 if it is chunked and not known. */
 WEIR_API int64_t weir_body_length(weir_ctx *c);
 
-/*
- * Reads up to len bytes of the body into buf. Returns how many (at least 1), 0 at its end, or WEIR_ECLOSED,
- * WEIR_EPROTO, WEIR_ETIMEDOUT. Sends "100 Continue" first if the client waits for it; after a final reply that is WEIR_EDONE. May suspend.
- */
+/* Reads up to len bytes of the body into buf. Returns how many (at least 1), 0 at its end, or WEIR_ECLOSED,
+ * WEIR_EPROTO, WEIR_ETIMEDOUT. Sends "100 Continue" first if the client waits for it; after a final reply that is
+ * WEIR_EDONE. May suspend. */
 WEIR_API ssize_t weir_read(weir_ctx *c, void *buf, size_t len);
 
 /* As weir_read() without a copy: *data points to the bytes where they were received, valid until the next read. */
@@ -499,9 +499,10 @@ WEIR_API ssize_t weir_read_slice(weir_ctx *c, const void **data);
 WEIR_API int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len);
 
 /*
- * The value of a field that came behind a chunked body (RFC 9112 section 7.1.2), the first of that name, case ignored; NULL if there is none, and as long
- * as the body has not been read to its end (weir_read() gave 0, or weir_body() gave 0). Never mixed with the header's. Fields that are no trailer's business,
- * such as Content-Length, Host, Cookie or Authorization, have been refused with 400.
+ * The value of a field that came behind a chunked body (RFC 9112 section 7.1.2), the first of that name, case ignored;
+ * NULL if there is none, and as long as the body has not been read to its end (weir_read() gave 0, or weir_body() gave
+ * 0). Never mixed with the header's. Fields that are no trailer's business, such as Content-Length, Host, Cookie or
+ * Authorization, have been refused with 400.
  */
 WEIR_API const char *weir_trailer(weir_ctx *c, const char *name);
 /* The i-th trailer field; as weir_param_item(). */
@@ -608,12 +609,12 @@ WEIR_API int weir_redirect(weir_ctx *c, int status, const char *location);
 WEIR_API int weir_reply_error(weir_ctx *c, int status, const char *message);
 
 /*
- * Sends the regular file root/path as it is now, with its length: one of up to 4 KiB is read at once, a larger one is opened and sent
- * by sendfile where the transport can, after the handler has returned. A worker keeps small files open for two or three seconds,
- * and looks each time whether they have changed. Nothing outside root is reachable, by "..", by a link or by an absolute path. Content-Type is
- * application/octet-stream unless set; Last-Modified is set. Returns 0; WEIR_ENOENT (also for a directory), WEIR_EACCES,
- * WEIR_EIO, WEIR_ENOMEM. After an error nothing is replied yet: the handler may reply; if it does not, the client gets the error page
- * that fits (404, 403, 500, 503). May suspend.
+ * Sends the regular file root/path as it is now, with its length: one of up to 4 KiB is read at once, a larger one is
+ * opened and sent by sendfile where the transport can, after the handler has returned. A worker keeps small files open
+ * for two or three seconds, and looks each time whether they have changed. Nothing outside root is reachable, by "..",
+ * by a link or by an absolute path. Content-Type is application/octet-stream unless set; Last-Modified is set. Returns
+ * 0; WEIR_ENOENT (also for a directory), WEIR_EACCES, WEIR_EIO, WEIR_ENOMEM. After an error nothing is replied yet: the
+ * handler may reply; if it does not, the client gets the error page that fits (404, 403, 500, 503). May suspend.
  */
 WEIR_API int weir_send_file(weir_ctx *c, const char *root, const char *path);
 
@@ -647,8 +648,8 @@ WEIR_API enum weir_closed_state weir_closed(weir_ctx *c);
 /* Closes the connection after this reply. */
 WEIR_API void weir_close_after(weir_ctx *c);
 
-/* Calls fn when the reply has been handed to the kernel to its last byte (error 0) or has failed (negative), with the bytes of body
- * sent. It runs on the worker after the request's memory is gone, must not wait, and gets only arg. */
+/* Calls fn when the reply has been handed to the kernel to its last byte (error 0) or has failed (negative), with the
+ * bytes of body sent. It runs on the worker after the request's memory is gone, must not wait, and gets only arg. */
 WEIR_API int weir_on_sent(weir_ctx *c, void (*fn)(void *arg, int error, uint64_t bytes), void *arg);
 
 /*
@@ -715,14 +716,15 @@ WEIR_API int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg);
 
 typedef struct weir_file weir_file;
 
-/* Opens the regular file root/path for reading, confined as weir_send_file(). *file is closed by itself when the request ends. Returns 0
- * or as weir_send_file(). May suspend. */
+/* Opens the regular file root/path for reading, confined as weir_send_file(). *file is closed by itself when the
+ * request ends. Returns 0 or as weir_send_file(). May suspend. */
 WEIR_API int weir_file_open(weir_ctx *c, const char *root, const char *path, weir_file **file);
 WEIR_API int64_t weir_file_size(const weir_file *file);
-/* Reads the next bytes: how many, 0 at the end, or WEIR_EIO. Never blocks the worker: waits for the disk on another thread. May suspend. */
+/* Reads the next bytes: how many, 0 at the end, or WEIR_EIO. Never blocks the worker: waits for the disk on another
+ * thread. May suspend. */
 WEIR_API ssize_t weir_file_read(weir_ctx *c, weir_file *file, void *buf, size_t len);
-/* Reads the next line with its newline into buf, NUL-terminated: its length, 0 at the end, WEIR_ETOOBIG if it does not fit (nothing is
- * consumed), WEIR_EIO, WEIR_ENOMEM. May suspend. */
+/* Reads the next line with its newline into buf, NUL-terminated: its length, 0 at the end, WEIR_ETOOBIG if it does not
+ * fit (nothing is consumed), WEIR_EIO, WEIR_ENOMEM. May suspend. */
 WEIR_API ssize_t weir_file_line(weir_ctx *c, weir_file *file, char *buf, size_t size);
 WEIR_API void weir_file_close(weir_ctx *c, weir_file *file);
 
@@ -738,18 +740,20 @@ typedef struct weir_cache weir_cache;
 typedef struct weir_cache_config {
     const char *name;   /* of its account in the ledger; default "cache" */
     size_t max_entries; /* default 1000 */
-    size_t
-        max_bytes; /* of memory taken from the system for keys, values and bookkeeping; 64 KiB at least, default 16 MiB */
-    int ttl_ms;    /* how long an entry is used; default: until it is evicted */
+    /* of memory taken from the system for keys, values and bookkeeping; 64 KiB at least, default 16 MiB */
+    size_t max_bytes;
+    int ttl_ms; /* how long an entry is used; default: until it is evicted */
 } weir_cache_config;
 /* Before the start only; owned by the server. NULL when there is no memory. */
 WEIR_API weir_cache *weir_cache_new(weir_server *s, const weir_cache_config *config);
 
-/* Computes the value of a missing key: makes it with weir_cache_put() and returns 0, or a negative error, which is its own caller's; the
- * first request that waits for the key then computes in its place. Returning 0 without weir_cache_put() is WEIR_EINVAL. May suspend. */
+/* Computes the value of a missing key: makes it with weir_cache_put() and returns 0, or a negative error, which is its
+ * own caller's; the first request that waits for the key then computes in its place. Returning 0 without
+ * weir_cache_put() is WEIR_EINVAL. May suspend. */
 typedef struct weir_cache_slot weir_cache_slot;
 typedef int (*weir_cache_fill)(weir_ctx *c, weir_cache_slot *slot, void *arg);
-/* Copies data as the slot's value; a second call replaces the first's. Returns 0, or WEIR_ENOMEM, also when it is too large for max_bytes. */
+/* Copies data as the slot's value; a second call replaces the first's. Returns 0, or WEIR_ENOMEM, also when it is too
+ * large for max_bytes. */
 WEIR_API int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len);
 
 /*
@@ -810,8 +814,8 @@ typedef struct weir_memory_plan {
                            * than memory_limit. The program's own accounts come on top of it, below memory_limit */
 } weir_memory_plan;
 
-/* Computes the plan from settings, routes and caches. Before the start, when all is registered. Returns 0; WEIR_EINVAL when
- * something is wrong that weir_server_errors() tells, with the plan zeroed; WEIR_ENOMEM. */
+/* Computes the plan from settings, routes and caches. Before the start, when all is registered. Returns 0; WEIR_EINVAL
+ * when something is wrong that weir_server_errors() tells, with the plan zeroed; WEIR_ENOMEM. */
 WEIR_API int weir_plan(weir_server *s, weir_memory_plan *plan);
 
 /* ---- The ledger --------------------------------------------------------------------------------------------- */
@@ -859,7 +863,8 @@ typedef struct weir_ledger {
     uint64_t in_use;       /* sum over the accounts */
     uint64_t reserved;     /* sum over the accounts */
 
-    /* What the kernel holds in the sockets' queues, sampled once a second; in no account, and not under memory_limit. */
+    /* What the kernel holds in the sockets' queues, sampled once a second; in no account, and not under
+     * memory_limit. */
     uint64_t kernel_memory_limit; /* 0: none */
     uint64_t kernel_memory;       /* now */
     uint64_t kernel_memory_peak;  /* most at any sample */
@@ -900,8 +905,8 @@ typedef struct weir_ledger {
     weir_ledger_cache caches[WEIR_LEDGER_CACHES];
 } weir_ledger;
 
-/* Reads the ledger of a server: short locks, no system call, about 8 KB. Figures of several workers are not of one instant, and after the
- * server's end they are the last ones. Any thread. */
+/* Reads the ledger of a server: short locks, no system call, about 8 KB. Figures of several workers are not of one
+ * instant, and after the server's end they are the last ones. Any thread. */
 WEIR_API void weir_ledger_read(weir_server *s, weir_ledger *ledger);
 
 /* What the handlers of one route took, in turns of the loop as the ledger's times. */
@@ -918,37 +923,35 @@ typedef struct weir_route_figures {
 WEIR_API void weir_route_times(weir_server *s, void (*each)(void *arg, const weir_route_figures *figures), void *arg);
 
 /*
- * Has the kernel count the process's memory, for the process_ figures of weir_ledger_read(). That may take milliseconds, so a handler calls it
- * by weir_offload(). Does nothing if that was done less than a second ago, or twenty times as long ago as it took. Returns 0, or WEIR_EIO
- * when /proc/self/smaps cannot be read. Blocks. Any thread.
+ * Has the kernel count the process's memory, for the process_ figures of weir_ledger_read(). That may take
+ * milliseconds, so a handler calls it by weir_offload(). Does nothing if that was done less than a second ago, or
+ * twenty times as long ago as it took. Returns 0, or WEIR_EIO when /proc/self/smaps cannot be read. Blocks. Any thread.
  */
 WEIR_API int weir_ledger_sample(weir_server *s);
 
-/*
- * Handlers for routes: the ledger as JSON, and as Prometheus metrics (text format 0.0.4). They sample the process's memory by weir_offload(),
- * and write as they go, in the memory of one buffer. They ask nobody who is allowed to see it. May suspend.
- */
+/* Handlers for routes: the ledger as JSON, and as Prometheus metrics (text format 0.0.4). They sample the process's
+ * memory by weir_offload(), and write as they go, in the memory of one buffer. They ask nobody who is allowed to see
+ * it. May suspend. */
 WEIR_API void weir_ledger_json(weir_ctx *c);
 WEIR_API void weir_ledger_metrics(weir_ctx *c);
 
 /* The ledger's page and who may see it. */
 typedef struct weir_admin_config {
-    /*
-     * Asked about every request below the path, on the request's fiber; may suspend and may set headers. 0: it may be seen. 401 (with
-     * WWW-Authenticate set), 403 or another error status: it may not, and the error page of that status is the reply. NULL: whoever can reach it
-     * may see it.
-     */
+    /* Asked about every request below the path, on the request's fiber; may suspend and may set headers. 0: it may be
+     * seen. 401 (with WWW-Authenticate set), 403 or another error status: it may not, and the error page of that status
+     * is the reply. NULL: whoever can reach it may see it. */
     int (*authorize)(weir_ctx *c, void *data);
     void *data; /* handed to authorize */
-    /* A listener of its own, as by weir_server_listen(): by others the page is not there (404). NULL: it is there by all. */
+    /* A listener of its own, as by weir_server_listen(): by others the page is not there (404). NULL: it is there by
+     * all. */
     const weir_listen_config *listener;
 } weir_admin_config;
 
 /*
- * Mounts the live page of the ledger at path, such as "/_weir", with what it reads: path/ledger.json, path/metrics (Prometheus), path/events
- * (the same JSON once a second, as an event stream). ledger.json then lists the requests that have been running for longest. Off unless called;
- * once, before the start. config NULL: all defaults. Returns 0, or WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the
- * server then refuses to start.
+ * Mounts the live page of the ledger at path, such as "/_weir", with what it reads: path/ledger.json, path/metrics
+ * (Prometheus), path/events (the same JSON once a second, as an event stream). ledger.json then lists the requests that
+ * have been running for longest. Off unless called; once, before the start. config NULL: all defaults. Returns 0, or
+ * WEIR_EINVAL / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then refuses to start.
  */
 WEIR_API int weir_server_admin(weir_server *s, const char *path, const weir_admin_config *config);
 

@@ -60,7 +60,8 @@ static inline void *arena_alloc(struct arena *a, size_t size)
     return p;
 }
 
-/* The last allocation, of size bytes, needs only keep of them: the rest is given back. Nothing if it is not the last. */
+/* The last allocation, of size bytes, needs only keep of them: the rest is given back. Nothing if it is not the
+ * last. */
 void arena_shrink(struct arena *a, void *p, size_t size, size_t keep);
 
 /* Bytes that one further arena_alloc() can give at most. */

@@ -47,8 +47,8 @@
 #define debug_assert(condition) ((void)sizeof(condition))
 #endif
 
-/* A function whose arithmetic is meant modulo 2^n. Elsewhere an unsigned sum that wraps, or a bit that is shifted out, is
- * a fault to clang's sanitizers. gcc does not look for either. */
+/* A function whose arithmetic is meant modulo 2^n. Elsewhere an unsigned sum that wraps, or a bit that is shifted out,
+ * is a fault to clang's sanitizers. gcc does not look for either. */
 #if defined(__clang__)
 #define WRAPS __attribute__((no_sanitize("unsigned-integer-overflow", "unsigned-shift-base")))
 #else

@@ -45,7 +45,8 @@ static inline void lock_release_raw(struct lock *l) NO_THREAD_CHECK
     pthread_mutex_unlock(&l->mutex);
 }
 
-/* Declares a role, and what takes and gives locks of it: ROLE_acquire(l) and ROLE_release(l). The object does not exist. */
+/* Declares a role, and what takes and gives locks of it: ROLE_acquire(l) and ROLE_release(l). The object does not
+ * exist. */
 #define LOCK_ROLE(role) LOCK_ROLE_AFTER(role, )
 /* order: ACQUIRED_AFTER() of another role, which is never taken while this one is held. */
 #define LOCK_ROLE_AFTER(role, order)                                                                                   \

@@ -21,10 +21,8 @@ static bool stderr_has_room(void)
     return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT);
 }
 
-/*
- * A terminal has room for a byte and then waits in the middle of a line, at its end at the latest. Opened once more, it can be told not to: standard error itself is
- * shared with other programs. -1: it is no terminal, or another user's.
- */
+/* A terminal has room for a byte and then waits in the middle of a line, at its end at the latest. Opened once more, it
+ * can be told not to: standard error itself is shared with other programs. -1: it is no terminal, or another user's. */
 static int terminal_open(void)
 {
     return isatty(STDERR_FILENO) ? open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;

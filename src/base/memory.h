@@ -1,6 +1,7 @@
 /*
  * The one table through which all memory is had. Every byte belongs to an account; the accounts of a server share one
- * bound, which holds at every instant because memory is granted before it is taken. A test can make any allocation fail.
+ * bound, which holds at every instant because memory is granted before it is taken. A test can make any allocation
+ * fail.
  *
  * Accounts nest: what one is granted counts against the bounds of all above it. Its other figures are its own alone, so
  * that those of all accounts add up.
@@ -57,7 +58,7 @@ void memory_done(struct memory *m);
 
 /* Opens an account. a is the caller's, and has to live until account_close(). name: see above. */
 void account_open(struct account *a, struct memory *m, const char *name);
-/* The same for one that any thread may use, below parent (which is one of m's, or NULL) and with a bound (0: none). */
+/* Opens an account that any thread may use, below parent (which is one of m's, or NULL) and with a bound (0: none). */
 void account_open_shared(struct account *a, struct memory *m, const char *name, struct account *parent, uint64_t limit);
 /* Closes it; nothing may be reserved any more, by it or below it. Nothing if it is not open. */
 void account_close(struct account *a);
@@ -68,7 +69,7 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
 }
 
-/* The same, downwards; a figure never falls below 0. */
+/* Takes from such a figure, which never falls below 0. */
 static inline void counter_subtract(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) - n, memory_order_relaxed);
@@ -95,7 +96,7 @@ static inline void account_give(struct account *a, size_t size)
     counter_subtract(&a->objects, 1);
 }
 
-/* The same for an account of either kind. */
+/* account_take() for an account of either kind. */
 void account_take_any(struct account *a, size_t size);
 void account_give_any(struct account *a, size_t size);
 
@@ -116,7 +117,8 @@ void *memory_remap(struct account *a, void *p, size_t size, size_t new_size) MUS
 bool memory_grant(struct account *a, size_t size) MUST_CHECK;
 void memory_return(struct account *a, size_t size);
 
-/* Memory from the C library, not cleared, counted as reserved and in use. For what is not on a request's path. NULL when refused. */
+/* Memory from the C library, not cleared, counted as reserved and in use. For what is not on a request's path. NULL
+ * when refused. */
 void *memory_alloc(struct account *a, size_t size) MUST_CHECK;
 /* size is what was asked for. p may be NULL. */
 void memory_free(struct account *a, void *p, size_t size);

@@ -1,10 +1,10 @@
 /*
  * Memory that has been given back, in the builds that look for pointers kept too long.
  *
- * With AddressSanitizer it is poisoned: whoever touches it is reported at once, and the report is followed by a line that
- * names the rule. In other debug builds it is overwritten with POISON_BYTE, and a pool looks whether that is still there
- * when it hands the object out again. Both kinds let memory rest as long as possible before it is used anew. Otherwise
- * all of this is nothing.
+ * With AddressSanitizer it is poisoned: whoever touches it is reported at once, and the report is followed by a line
+ * that names the rule. In other debug builds it is overwritten with POISON_BYTE, and a pool looks whether that is still
+ * there when it hands the object out again. Both kinds let memory rest as long as possible before it is used anew.
+ * Otherwise all of this is nothing.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -152,8 +152,8 @@ int pool_preallocate(struct pool *p, size_t n)
 
 #define SLAB_TOUCHED_KEEP 4 /* objects whose pages an empty slab may keep */
 
-/* Gives back the pages of a slab that stays but holds nothing. While the pool is in use, not those of one that has touched so few that they are
- * soon needed again. */
+/* Gives back the pages of a slab that stays but holds nothing. While the pool is in use, not those of one that has
+ * touched so few that they are soon needed again. */
 static void slab_clean(const struct pool *p, struct pool_slab *s, bool quiet)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -186,7 +186,8 @@ void pool_trim(struct pool *p, bool all)
         slab_clean(p, container_of(l, struct pool_slab, link), quiet);
 }
 
-/* An object is in use if it was ever handed out and is not on its slab's free list: finding that out here costs nothing anywhere else. */
+/* An object is in use if it was ever handed out and is not on its slab's free list: finding that out here costs nothing
+ * anywhere else. */
 static void slab_each(struct pool *p, struct pool_slab *s, void (*each)(void *, void *), void *arg)
 {
     uint64_t idle[POOL_OBJECTS_MAX / 64] = {0};

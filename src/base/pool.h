@@ -1,10 +1,11 @@
 /*
- * Pools of objects of one size, which is how all serving memory is had. A pool grows by slabs: aligned mappings, so that
- * an object's slab is found by masking its address, each with its own free list and count. Objects that were never used
- * are taken in address order, so that a slab costs only the pages it has used; a slab whose objects are all free can be
- * given back, so that memory falls after a peak.
+ * Pools of objects of one size, which is how all serving memory is had. A pool grows by slabs: aligned mappings, so
+ * that an object's slab is found by masking its address, each with its own free list and count. Objects that were never
+ * used are taken in address order, so that a slab costs only the pages it has used; a slab whose objects are all free
+ * can be given back, so that memory falls after a peak.
  *
- * One thread uses a pool. Taking the object given last first keeps it warm in the cache; builds that poison do the opposite.
+ * One thread uses a pool. Taking the object given last first keeps it warm in the cache; builds that poison do the
+ * opposite.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -46,8 +47,8 @@ struct pool {
     struct list full;
 };
 
-/* object_size > 0; align: 8 to 64, a power of two; slab_size: a power of two of at least 4096 that holds an object, or 0: chosen. account outlives the
- * pool. */
+/* object_size > 0; align: 8 to 64, a power of two; slab_size: a power of two of at least 4096 that holds an object, or
+ * 0: chosen. account outlives the pool. */
 void pool_init(struct pool *p, struct account *account, size_t object_size, size_t align, size_t slab_size);
 
 /* Unmaps every slab. Objects still in use are gone too: only for the end of their owner. */
@@ -69,8 +70,8 @@ static inline uint64_t pool_missing(const struct pool *p, uint32_t n)
     return slabs > p->slabs ? (slabs - p->slabs) * p->slab_size : 0;
 }
 
-/* Sees to it that n objects could be in use at once, now and until it is called with another n: maps what is missing for that, and lets trimming leave it. False: refused, and
- * the promise is what it was. */
+/* Sees to it that n objects could be in use at once, now and until it is called with another n: maps what is missing
+ * for that, and lets trimming leave it. False: refused, and the promise is what it was. */
 bool pool_promise(struct pool *p, uint32_t n) MUST_CHECK;
 
 /* Gives back half of the empty slabs that were not needed since the last call (at least one), or all of them. */

@@ -21,7 +21,8 @@ struct screen {
     const char *line_begin; /* what comes before each line: "", or what clears a terminal's line */
 };
 
-/* Composes v. before (NULL: none) is an earlier view of the same server, from which rates are told. where: the server, for the first line. */
+/* Composes v. before (NULL: none) is an earlier view of the same server, from which rates are told. where: the server,
+ * for the first line. */
 void screen_compose(struct screen *s, const struct view *v, const struct view *before, const char *where);
 
 /* Appends one line, cut at the width. emphasis: a terminal's code such as "1" for bold, or NULL. */

@@ -76,7 +76,8 @@ struct view {
 /* False: text is not the JSON of a ledger. */
 bool view_read(struct view *v, struct slice text);
 
-/* The time within which the share q of the handlers ended that ended between two views (before NULL: ever). -1: none did; 0: less than the first class tells. */
+/* The time within which the share q of the handlers ended that ended between two views (before NULL: ever). -1: none
+ * did; 0: less than the first class tells. */
 double view_quantile(const struct view *v, const struct view *before, double q);
 
 /* The longest time that a class of handler times bounds, in seconds; 0: not known. */

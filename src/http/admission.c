@@ -24,7 +24,8 @@ uint32_t admission_bounds_sets(const struct admission_bounds *b)
     return least;
 }
 
-/* What sets may still take of the bound on memory. Below zero: others have some of what is to be left for connections. */
+/* What sets may still take of the bound on memory. Below zero: others have some of what is to be left for
+ * connections. */
 static int64_t memory_room(const struct admission *a)
 {
     if (a->memory->limit == 0)
@@ -171,8 +172,8 @@ static bool within_share(const struct admission *a, uint32_t sets, uint64_t poss
     return sets < (most > 0 ? most : 1);
 }
 
-/* Whether a class may have one more of the sets that there are and could be: of those of all workers, where memory is what there is too little of, and
- * of this worker's, where its pools are bounded. */
+/* Whether a class may have one more of the sets that there are and could be: of those of all workers, where memory is
+ * what there is too little of, and of this worker's, where its pools are bounded. */
 static bool class_has_room(const struct http *h, const struct admission_class *class)
 {
     const struct admission *a = &h->admission;

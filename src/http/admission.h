@@ -1,20 +1,24 @@
 /*
  * Who may take memory when there is a bound on it. Without a bound none of this runs.
  *
- * A set is all that a request can hold at once: a record, two buffers, the block of its arena, a table of many fields, and a stack. A worker keeps one set standing, made before
- * the start and never promised to anybody: whatever is parsed, routed and answered without waiting runs on it, one request after the other, so that short requests are served
- * however little memory is left. A request that is suspended keeps its set, so it has to have one of its own: a promise that the pools can give that much, made good
- * at once by mapping what is missing. Promises are counted, not objects: any free object serves. What was promised is never refused later, so an admitted
- * request finishes, and one that holds a promise waits for no memory.
+ * A set is all that a request can hold at once: a record, two buffers, the block of its arena, a table of many fields,
+ * and a stack. A worker keeps one set standing, made before the start and never promised to anybody: whatever is
+ * parsed, routed and answered without waiting runs on it, one request after the other, so that short requests are
+ * served however little memory is left. A request that is suspended keeps its set, so it has to have one of its own: a
+ * promise that the pools can give that much, made good at once by mapping what is missing. Promises are counted, not
+ * objects: any free object serves. What was promised is never refused later, so an admitted request finishes, and one
+ * that holds a promise waits for no memory.
  *
- * A route whose handlers wait is known as such from its first wait on (struct admission_class), and its requests are admitted before their handlers start. If no set can be had, the
- * connection waits in order of arrival, with its head in a block of its size and everything behind it unread, for a settable time; then it is told 503. No route holds more
+ * A route whose handlers wait is known as such from its first wait on (struct admission_class), and its requests are
+ * admitted before their handlers start. If no set can be had, the connection waits in order of arrival, with its head
+ * in a block of its size and everything behind it unread, for a settable time; then it is told 503. No route holds more
  * than a settable share of the sets that there can be, so that endless streams leave room for others.
  *
- * A reply that is being sent without a fiber keeps only its record and the buffers that hold unsent bytes; that is promised as well.
+ * A reply that is being sent without a fiber keeps only its record and the buffers that hold unsent bytes; that is
+ * promised as well.
  *
- * Bounds on a worker's pools are kept in the same way: what they allow is promised and no more, whether there is a bound on memory or not. They are counted in objects, and the
- * accounts are bounded by the slabs that so many need.
+ * Bounds on a worker's pools are kept in the same way: what they allow is promised and no more, whether there is a
+ * bound on memory or not. They are counted in objects, and the accounts are bounded by the slabs that so many need.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -107,10 +111,12 @@ struct admission {
 int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_sets) MUST_CHECK;
 void admission_done(struct http *h);
 
-/* Whether the request's handler may start now; true also where it is not known to wait. False: the connection has to wait, or is one too many. */
+/* Whether the request's handler may start now; true also where it is not known to wait. False: the connection has to
+ * wait, or is one too many. */
 bool admission_enter(struct exchange *x, struct admission_class *class);
 
-/* Before the request's fiber is suspended: gives it a set of its own if it has none. waits: for something, and not only its turn. False: it cannot be suspended. */
+/* Before the request's fiber is suspended: gives it a set of its own if it has none. waits: for something, and not only
+ * its turn. False: it cannot be suspended. */
 bool admission_hold(struct exchange *x, bool waits);
 
 /* Its handler has ended: what is learned of its class. */
@@ -119,7 +125,7 @@ void admission_learn(struct exchange *x);
 /* The request goes on without a fiber, with so many buffers. False: there is no memory for that. */
 bool admission_keep_output(struct h1 *h, uint32_t buffers);
 
-/* It holds nothing of its own any more. */
+/* The request holds nothing of its own any more. */
 void admission_release(struct h1 *h);
 
 /* Lets the connection wait with its unparsed input. False: there is no memory for that. */
@@ -128,7 +134,7 @@ bool admission_wait(struct http *h, struct connection *c, struct spill *head, st
 struct spill *admission_unwait(struct http *h, struct connection *c);
 /* A connection that was admitted while it waited has got its record. */
 void admission_arrive(struct h1 *h, const struct admission_class *class);
-/* It ends before that. */
+/* A connection that was admitted while it waited ends before it gets a record. */
 void admission_forget(struct http *h, struct admission_class *class);
 
 /* Whether so much may be taken beside what is promised, which leaves the headroom; where not, some is sought. */

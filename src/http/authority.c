@@ -8,7 +8,8 @@
 
 #include <arpa/inet.h>
 
-/* The length of "[", an IPv6 address, "]" at the beginning of text; 0 if that is not there. Neither zones nor later versions are known. */
+/* The length of "[", an IPv6 address, "]" at the beginning of text; 0 if that is not there. Neither zones nor later
+ * versions are known. */
 static size_t literal_length(struct slice text)
 {
     const char *end = memchr(text.data, ']', text.len);

@@ -1,9 +1,10 @@
 /*
- * The exchange: one request and its reply, as the web floor sees it, whatever version of HTTP carries it. Above this nobody knows a connection's framing; below it
- * nobody knows routes.
+ * The exchange: one request and its reply, as the web floor sees it, whatever version of HTTP carries it. Above this
+ * nobody knows a connection's framing; below it nobody knows routes.
  *
- * An exchange begins when a head is complete and its handler is called, on a fiber. It ends when the handler has returned and the reply has been handed to the output queue; what is
- * still to be sent then needs no fiber. The request's memory dies with the handler.
+ * An exchange begins when a head is complete and its handler is called, on a fiber. It ends when the handler has
+ * returned and the reply has been handed to the output queue; what is still to be sent then needs no fiber. The
+ * request's memory dies with the handler.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -57,15 +58,19 @@ enum exchange_news {
 };
 
 struct exchange_ops {
-    /* The next piece of the body: *data and its length; 0 at the end; or an error. Valid until the next call. May suspend. */
+    /* The next piece of the body: *data and its length; 0 at the end; or an error. Valid until the next call. May
+     * suspend. */
     ssize_t (*read)(struct exchange *x, const char **data);
-    /* The i-th field behind a body that has been read to its end; false: there are no more. Valid until the exchange ends. */
+    /* The i-th field behind a body that has been read to its end; false: there are no more. Valid until the exchange
+     * ends. */
     bool (*trailer)(const struct exchange *x, size_t i, const char **name, const char **value);
-    /* Room of at least min bytes (<= EXCHANGE_RESERVE_MAX) for the body in the output, or NULL with *error. May suspend. */
+    /* Room of at least min bytes (<= EXCHANGE_RESERVE_MAX) for the body in the output, or NULL with *error. May
+     * suspend. */
     char *(*reserve)(struct exchange *x, size_t min, size_t *room, int *error);
     /* len bytes of the room have been filled. May suspend: it yields when the fiber has had its share. */
     int (*commit)(struct exchange *x, size_t len);
-    /* Where a body of len bytes that is all of the reply can be put at once, for commit; NULL: there is no room for it without waiting. */
+    /* Where a body of len bytes that is all of the reply can be put at once, for commit; NULL: there is no room for it
+     * without waiting. */
     char *(*place)(struct exchange *x, size_t len);
     /* Sends or copies data; afterwards it is the caller's again. May suspend. */
     int (*write)(struct exchange *x, const char *data, size_t len);
@@ -129,13 +134,15 @@ struct exchange {
 /* What the web floor does for the HTTP floor. All on a fiber. */
 struct http_host {
     size_t context_size;
-    /* A request has arrived: route it and run its handler; returns when that has ended. False: it was not admitted, and nothing was done. */
+    /* A request has arrived: route it and run its handler; returns when that has ended. False: it was not admitted, and
+     * nothing was done. */
     bool (*handle)(struct exchange *x);
     /* A head could not be parsed: make the reply for status. x knows no method and no target. */
     void (*refuse)(struct exchange *x, int status, const char *reason);
     /* The handler was ended by exchange_abandon(): make a page if nothing has been committed. */
     void (*resume)(struct exchange *x);
-    /* The request was refused while its handler ran (x->refusal), and the handler has not said so: the page for it replaces what it made. */
+    /* The request was refused while its handler ran (x->refusal), and the handler has not said so: the page for it
+     * replaces what it made. */
     void (*replace)(struct exchange *x);
     /* The head is about to be committed: the last chance to change x->reply. */
     void (*before_head)(struct exchange *x);
@@ -153,7 +160,8 @@ static inline ssize_t exchange_read(struct exchange *x, const char **data)
     return x->ops->read(x, data);
 }
 
-/* Before its handler starts: whether a request of that class (NULL: of none) is admitted. If not, the caller leaves it as it is and returns. */
+/* Before its handler starts: whether a request of that class (NULL: of none) is admitted. If not, the caller leaves it
+ * as it is and returns. */
 bool exchange_admit_slowly(struct exchange *x, struct admission_class *class);
 #define exchange_admit(x, class) (likely(!(x)->special) || exchange_admit_slowly((x), (class)))
 
@@ -174,7 +182,8 @@ void exchange_limit_time(struct exchange *x, int ms);
 /* The handler's memory from here on is that of its class, if it has one of another size. */
 void exchange_use_memory(struct exchange *x, const struct admission_class *class);
 
-/* Before any wait: the fiber may be suspended from here on. Ends the handler if there is no memory for that, or it has been cut. */
+/* Before any wait: the fiber may be suspended from here on. Ends the handler if there is no memory for that, or it has
+ * been cut. */
 void exchange_before_wait(struct exchange *x);
 
 /* Lets others run, unless memory is too short for it. */
@@ -200,7 +209,8 @@ void exchange_wake_for_news(struct exchange *x, enum exchange_news news);
 /* Whether the server's stop has cut the exchange while its handler runs: the handler is to be ended. */
 bool exchange_is_cut(const struct exchange *x);
 
-/* Refuses the request for cause while its handler runs: the client is told so if the head has not been sent. The first cause stays. */
+/* Refuses the request for cause while its handler runs: the client is told so if the head has not been sent. The first
+ * cause stays. */
 void exchange_refuse(struct exchange *x, enum refusal cause, const char *why);
 
 /* Ends the handler here and now, from any depth; http_host.resume is called on another fiber. */

@@ -1,6 +1,6 @@
 /*
- * An HTTP/1 connection as the loop sees it: readiness, timers, draining, lingering, the end. All of that is taken on the loop's own stack; whatever may run a handler is
- * queued for a fiber and goes on in h1_serve.c.
+ * An HTTP/1 connection as the loop sees it: readiness, timers, draining, lingering, the end. All of that is taken on
+ * the loop's own stack; whatever may run a handler is queued for a fiber and goes on in h1_serve.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -245,7 +245,8 @@ static void h1_continue_draining(struct h1 *h)
         h1_drained(h);
 }
 
-/* A connection that was queued for a fiber is not served: it is cut, the client has gone meanwhile, or there is no memory. */
+/* A connection that was queued for a fiber is not served: it is cut, the client has gone meanwhile, or there is no
+ * memory. */
 static COLD void h1_close_unopened(struct net *n, struct connection *c)
 {
     struct http *http = n->owner;
@@ -353,7 +354,8 @@ static void active_ready(struct connection *c)
     if ((c->ready & READY_WRITE) && h->out.blocked) {
         bool waited_for = x->fiber && x->waiting == WAIT_OUTPUT;
         int sent = h1_send(h);
-        /* Nobody else goes on with it, and no event would tell: all that the kernel takes, without a look at the disk. */
+        /* Nobody else goes on with it, and no event would tell: all that the kernel takes, without a look at the
+         * disk. */
         while (sent == OUTPUT_TURN && !waited_for) {
             h->out.warm = true;
             sent = h1_send(h);

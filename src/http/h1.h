@@ -1,8 +1,10 @@
 /*
- * An HTTP/1 connection while a request on it is alive: the buffers, the output, and the exchange. Private to the files h1*.c.
+ * An HTTP/1 connection while a request on it is alive: the buffers, the output, and the exchange. Private to the files
+ * h1*.c.
  *
- * One buffer serves both ways where it can: the head of the request stays at its place, and the free part behind the input is the output region. A second buffer is taken when a
- * body has to be received and output made at the same time, or when the head leaves less than a quarter free. There are never more than two.
+ * One buffer serves both ways where it can: the head of the request stays at its place, and the free part behind the
+ * input is the output region. A second buffer is taken when a body has to be received and output made at the same time,
+ * or when the head leaves less than a quarter free. There are never more than two.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -94,7 +96,8 @@ static inline struct net *h1_net(const struct h1 *h)
 
 /* ---- h1.c: the record and its end ---- */
 
-/* Gives back the buffers that hold nothing any more: while only a file or static bytes are left, a stalled client costs its records. */
+/* Gives back the buffers that hold nothing any more: while only a file or static bytes are left, a stalled client costs
+ * its records. */
 void h1_shed(struct h1 *h);
 /* Gives back a longer table of fields. */
 COLD void h1_shrink_fields(struct h1 *h);
@@ -110,7 +113,8 @@ void h1_linger(struct net *n, struct connection *c);
 
 /* Serves what has arrived until nothing more is there, the output blocks, or the connection ends. */
 void h1_serve(struct h1 *h);
-/* Receives more input behind what is there. True: there is some, or the request has been refused; false: the connection has been left. */
+/* Receives more input behind what is there. True: there is some, or the request has been refused; false: the connection
+ * has been left. */
 bool h1_receive(struct h1 *h);
 /* Nothing is alive any more: gives back everything and waits for the next request. */
 void h1_idle(struct h1 *h);
@@ -119,7 +123,8 @@ void h1_finish_exchange(struct h1 *h);
 
 /* ---- h1_stalled.c: clients that take nothing ---- */
 
-/* Resets the connection because of cause when its handler has ended, which is told if it waits. Without a handler the caller closes it. */
+/* Resets the connection because of cause when its handler has ended, which is told if it waits. Without a handler the
+ * caller closes it. */
 void h1_cut_stalled(struct h1 *h, enum refusal cause);
 /* struct protocol's stalled and give_up */
 uint32_t h1_stalled(struct net *n, struct connection *c);
@@ -129,7 +134,8 @@ void h1_give_up(struct net *n, struct connection *c);
 
 /* A length that the head has at most, whatever the body. */
 size_t h1_head_room(const struct h1 *h);
-/* The head's exact length, for a body of length (REPLY_LENGTH_UNKNOWN: streamed), and its bytes written to `to`. Returns behind it. */
+/* The head's exact length, for a body of length (REPLY_LENGTH_UNKNOWN: streamed), and its bytes written to `to`.
+ * Returns behind it. */
 size_t h1_head_size(const struct h1 *h, int64_t length);
 char *h1_head_compose(const struct h1 *h, int64_t length, char *to);
 
@@ -155,7 +161,8 @@ unsigned h1_hex_digits(uint64_t n);
 
 /* ---- h1_output.c: the region and the queue ---- */
 
-/* What an unsent output's timer has to say: how long until the next look, in ms, or 0 when the client takes it too slowly and *cause says which limit is met. */
+/* What an unsent output's timer has to say: how long until the next look, in ms, or 0 when the client takes it too
+ * slowly and *cause says which limit is met. */
 uint32_t h1_output_check(struct h1 *h, enum refusal *cause);
 /* Asks the kernel what the client has taken, and keeps when it last took something. */
 void h1_output_progress(struct h1 *h);
@@ -164,12 +171,14 @@ void h1_output_progress(struct h1 *h);
 bool h1_choose_region(struct h1 *h);
 /* The client has gone or is cut: lets go of everything unsent. */
 void h1_drop_output(struct h1 *h, int error);
-/* Sends what can be sent: 0 when all is, TRANSPORT_AGAIN, OUTPUT_TURN, or an error, after which x.gone is set. Suspends only where it is called on a fiber, while a
- * file's next part is fetched into memory; on the loop's own stack that is OUTPUT_TURN. */
+/* Sends what can be sent: 0 when all is, TRANSPORT_AGAIN, OUTPUT_TURN, or an error, after which x.gone is set. Suspends
+ * only where it is called on a fiber, while a file's next part is fetched into memory; on the loop's own stack that is
+ * OUTPUT_TURN. */
 int h1_send(struct h1 *h);
 /* Waits until the queue is empty. 0 or an error. */
 int h1_drain(struct h1 *h);
-/* The same where the handler is writing on: what has left the queue may wait in the kernel for more, until h1_send() or a wait. */
+/* h1_drain() where the handler is writing on: what has left the queue may wait in the kernel for more, until h1_send()
+ * or a wait. */
 int h1_drain_on(struct h1 *h);
 /* Makes sure that a segment and about `room` bytes of the region can be added. 0 or an error. May suspend. */
 int h1_make_room(struct h1 *h, size_t room);
@@ -195,7 +204,8 @@ int h1_finish_reply(struct h1 *h);
 
 /* ---- h1_read.c: the request's body ---- */
 
-/* Sets up the body of the request whose head has been parsed. One of body_length 0 needs neither h1_body_drop() nor h1_body_end(). */
+/* Sets up the body of the request whose head has been parsed. One of body_length 0 needs neither h1_body_drop() nor
+ * h1_body_end(). */
 void h1_body_announced(struct h1 *h);
 static inline void h1_body_begin(struct h1 *h)
 {

@@ -1,8 +1,10 @@
 /*
- * The decoder of the chunked coding. Extensions are checked byte by byte and dropped; trailer fields are checked and collected.
+ * The decoder of the chunked coding. Extensions are checked byte by byte and dropped; trailer fields are checked and
+ * collected.
  *
- * Whitespace is accepted within a quoted string and nowhere else in the line of a chunk's size. The grammar has "bad whitespace" around ";" and "=", which
- * has been read differently by two servers in a row too often (RFC 9112 section 7.1.1).
+ * Whitespace is accepted within a quoted string and nowhere else in the line of a chunk's size. The grammar has "bad
+ * whitespace" around ";" and "=", which has been read differently by two servers in a row too often (RFC 9112 section
+ * 7.1.1).
  *
  * SPDX-License-Identifier: MIT
  */

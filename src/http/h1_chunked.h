@@ -42,9 +42,10 @@ enum h1_chunked_event {
 void h1_chunked_begin(struct h1_chunked *d, uint16_t extension_max, uint16_t trailer_max);
 
 /*
- * Uses up some of input, at most to the end of the next piece of data. *used: how much. Trailer fields are collected at trailer, each as its name and its
- * value, both with a NUL behind. They get no longer than what has been read of the trailer section, so trailer may be where the input began; what has been
- * collected has to be at the same place, or at the new one, at the next call.
+ * Uses up some of input, at most to the end of the next piece of data. *used: how much. Trailer fields are collected at
+ * trailer, each as its name and its value, both with a NUL behind. They get no longer than what has been read of the
+ * trailer section, so trailer may be where the input began; what has been collected has to be at the same place, or at
+ * the new one, at the next call.
  */
 enum h1_chunked_event h1_chunked_next(struct h1_chunked *d, struct slice input, size_t *used, struct slice *data,
                                       char *trailer);

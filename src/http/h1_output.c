@@ -72,7 +72,8 @@ static int warm_file(void *arg)
     return pread(w->fd, &byte, 1, w->offset + (int64_t)w->len - 1) < 0 ? WEIR_EIO : 0;
 }
 
-/* Fetches the next part of the file at the front into memory, on another thread. Meanwhile nothing else touches the output. */
+/* Fetches the next part of the file at the front into memory, on another thread. Meanwhile nothing else touches the
+ * output. */
 static void h1_warm(struct h1 *h)
 {
     h->out.warm = true; /* if it cannot be fetched, it is sent all the same */
@@ -103,7 +104,8 @@ static int output_send_warm(struct h1 *h, bool more)
     return result;
 }
 
-/* The client has gone or is cut: nothing that waits will be sent. It may lie in the handler's own memory, which it must not outlive. */
+/* The client has gone or is cut: nothing that waits will be sent. It may lie in the handler's own memory, which it must
+ * not outlive. */
 void h1_drop_output(struct h1 *h, int error)
 {
     uint64_t unsent = output_unsent(&h->out);

@@ -1,6 +1,6 @@
 /*
- * The request head, token by token. Each phase scans over bytes of one class; where the scan stops at the end of the input, the phase is left as it is and goes on from
- * there at the next call.
+ * The request head, token by token. Each phase scans over bytes of one class; where the scan stops at the end of the
+ * input, the phase is left as it is and goes on from there at the next call.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -74,7 +74,8 @@ static inline __attribute__((always_inline)) bool text_is(const char *text, cons
     return (load_8(text + len - 8) | fold) == load_8(lower + len - 8);
 }
 
-/* Takes the next member of a comma-separated list, trimmed; false at its end. Empty members are skipped (RFC 9110 section 5.6.1). */
+/* Takes the next member of a comma-separated list, trimmed; false at its end. Empty members are skipped (RFC 9110
+ * section 5.6.1). */
 static bool list_next(struct slice *list, struct slice *member)
 {
     while (list->len > 0) {
@@ -348,10 +349,8 @@ static int parse_request_line(struct h1_parser *p, struct http_head *head, const
     return H1_COMPLETE;
 }
 
-/*
- * Host comes first from most clients (RFC 9112 section 3.2), as a plain name and perhaps a port: its line is read in one
- * go. Returns behind it, or line where it is anything else.
- */
+/* Host comes first from most clients (RFC 9112 section 3.2), as a plain name and perhaps a port: its line is read in
+ * one go. Returns behind it, or line where it is anything else. */
 static inline __attribute__((always_inline)) const char *host_line_quick(struct http_head *head, const char *line)
 {
     if ((load_4(line) | 0x20202020u) != load_4("host") || load_2(line + 4) != load_2(": "))

@@ -1,9 +1,10 @@
 /*
- * The HTTP/1 request head (RFC 9112): a parser that does no I/O and knows no connection. It reads the buffer in place and can stop and go on at any byte; what it has
- * looked at once it does not look at again, so a head that drips in costs no more than one that comes whole.
+ * The HTTP/1 request head (RFC 9112): a parser that does no I/O and knows no connection. It reads the buffer in place
+ * and can stop and go on at any byte; what it has looked at once it does not look at again, so a head that drips in
+ * costs no more than one that comes whole.
  *
- * It is strict: a line ends with CRLF and nothing else, a name is a token followed by its colon at once, nothing is folded, and every field that says where
- * the message ends is understood fully or the request is refused.
+ * It is strict: a line ends with CRLF and nothing else, a name is a token followed by its colon at once, nothing is
+ * folded, and every field that says where the message ends is understood fully or the request is refused.
  *
  * SPDX-License-Identifier: MIT
  */

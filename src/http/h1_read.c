@@ -173,7 +173,8 @@ static int body_receive(struct h1 *h)
     if (error)
         return error;
     for (;;) {
-        /* The end that has been read once is no news: a handler that asks again hears the same, and does not wait for more. */
+        /* The end that has been read once is no news: a handler that asks again hears the same, and does not wait for
+         * more. */
         ssize_t got = x->conn->ready & READY_HALF_CLOSED ? 0 : TRANSPORT_AGAIN;
         if (x->conn->ready & READY_READ)
             got = connection_read(n, x->conn, h->window + h->window_len, h->window_size - h->window_len);

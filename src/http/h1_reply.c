@@ -1,5 +1,6 @@
 /*
- * Composing a reply's head (RFC 9112 sections 4 and 6). Everything that says where the message ends is written here and nowhere else.
+ * Composing a reply's head (RFC 9112 sections 4 and 6). Everything that says where the message ends is written here and
+ * nowhere else.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,8 +1,9 @@
 /*
- * A fiber's way through an HTTP/1 connection: from bytes to a head, from a head to its handler, from a reply to the next request.
+ * A fiber's way through an HTTP/1 connection: from bytes to a head, from a head to its handler, from a reply to the
+ * next request.
  *
- * The fiber that takes a connection serves every pipelined request that has arrived and sends their replies in one go. When a reply cannot be sent at once, the fiber
- * leaves and the loop drains the output.
+ * The fiber that takes a connection serves every pipelined request that has arrived and sends their replies in one go.
+ * When a reply cannot be sent at once, the fiber leaves and the loop drains the output.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -121,7 +122,8 @@ static COLD bool refusal_answered(const struct exchange *x)
     return x->reply.ended || (!x->failed && (x->body_sent > 0 || x->reply.status != x->reply.status_then));
 }
 
-/* The request was refused while its handler ran, or is over its time: the client is told so if it still can be, whatever the handler made of it. */
+/* The request was refused while its handler ran, or is over its time: the client is told so if it still can be,
+ * whatever the handler made of it. */
 static COLD void exchange_settle(struct h1 *h)
 {
     struct exchange *x = &h->x;
@@ -212,7 +214,7 @@ static COLD void request_special(struct h1 *h)
         timer_arm(&h1_net(h)->loop->wheel, &x->deadline, loop_delay(settings->handler_timeout_ms));
 }
 
-/* It cannot be admitted now: its head is unparsed input again. */
+/* The request cannot be admitted now: its head is unparsed input again. */
 static COLD void request_undo(struct h1 *h, uint32_t start)
 {
     struct exchange *x = &h->x;
@@ -225,7 +227,8 @@ static COLD void request_undo(struct h1 *h, uint32_t start)
     h->close = h->linger = false;
 }
 
-/* Lets the connection wait until the request at in_pos can be admitted, or refuses it if there is no memory even for that. */
+/* Lets the connection wait until the request at in_pos can be admitted, or refuses it if there is no memory even for
+ * that. */
 static COLD void h1_wait(struct h1 *h)
 {
     struct http *http = h->x.http;
@@ -354,7 +357,8 @@ static COLD int parse_long(struct h1 *h)
     return parse_anew(h);
 }
 
-/* Whether what has been parsed, the whole head or its beginning, keeps to the limits that may be lower than the buffer's size. */
+/* Whether what has been parsed, the whole head or its beginning, keeps to the limits that may be lower than the
+ * buffer's size. */
 static COLD int head_limits(struct h1 *h, int status)
 {
     const struct http_settings *settings = h->x.http->settings;

@@ -1,8 +1,9 @@
 /*
  * The reply of an HTTP/1 exchange: collecting what the handler writes, framing it, and handing it to the queue.
  *
- * Body bytes are collected in the region (they are "open") until there is a reason to send them. If the handler ends before that, the length is known and the head goes before
- * them with Content-Length; else the head says chunked, and what is open becomes a chunk.
+ * Body bytes are collected in the region (they are "open") until there is a reason to send them. If the handler ends
+ * before that, the length is known and the head goes before them with Content-Length; else the head says chunked, and
+ * what is open becomes a chunk.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -441,7 +442,8 @@ static void queue_body(struct h1 *h)
     *body = (struct segment){.kind = SEGMENT_STATIC};
 }
 
-/* The reply cannot be made whole. What is queued still goes out, whole replies to earlier requests among it; then the connection is reset. */
+/* The reply cannot be made whole. What is queued still goes out, whole replies to earlier requests among it; then the
+ * connection is reset. */
 static COLD int break_off(struct h1 *h)
 {
     http_refused(h->x.http, REFUSAL_BROKEN_REPLY, "a handler wrote another length than it announced");

@@ -1,7 +1,8 @@
 /*
- * The head of a request as it lies in the receive buffer: offsets from its first byte, never pointers, so that a record is small and the bytes can move as long as
- * the base is kept. Nothing is copied. Values are NUL-terminated in place when somebody asks for them as strings, by overwriting the byte behind them (a space, a
- * colon or a CR), which is not needed once the head has been validated.
+ * The head of a request as it lies in the receive buffer: offsets from its first byte, never pointers, so that a record
+ * is small and the bytes can move as long as the base is kept. Nothing is copied. Values are NUL-terminated in place
+ * when somebody asks for them as strings, by overwriting the byte behind them (a space, a colon or a CR), which is not
+ * needed once the head has been validated.
  *
  * SPDX-License-Identifier: MIT
  */

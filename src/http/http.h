@@ -39,10 +39,9 @@ struct http_settings {
     uint32_t memory_count, memories[ADMISSION_MEMORIES];
 };
 
-/*
- * How long handlers ran, in classes. The loop reads the clock once a turn, so that is how exactly it is known: a handler that ends in the turn in which it began is not
- * measured, and belongs to the first class. Only where the watchdog has found the worker overdue is the clock read for it.
- */
+/* How long handlers ran, in classes. The loop reads the clock once a turn, so that is how exactly it is known: a
+ * handler that ends in the turn in which it began is not measured, and belongs to the first class. Only where the
+ * watchdog has found the worker overdue is the clock read for it. */
 #define HTTP_TIMES 16
 extern const uint64_t http_times_ns[HTTP_TIMES]; /* upper bounds, the last one without end */
 
@@ -57,7 +56,8 @@ struct route_counters {
 
 /* What a worker counts of its requests beside that. Replies of class 2 are the requests that are in no other class. */
 struct http_counters {
-    /* By the class of their status, but for 200; [1]: interim ones; [0]: requests whose client had gone before there was one. */
+    /* By the class of their status, but for 200; [1]: interim ones; [0]: requests whose client had gone before there
+     * was one. */
     _Atomic uint64_t replies[6];
     _Atomic uint64_t measured_ns;         /* of handlers that did not end in the turn in which they began */
     _Atomic uint64_t draining, lingering; /* connections in these states */
@@ -67,10 +67,9 @@ struct http_counters {
 
 #define TURN_OVERDUE ((uint64_t)1) /* in turn_ns, set by the watchdog: the turn has lasted too long */
 
-/*
- * A head that has begun to arrive and waits for the rest, in a block of the smallest class that fits. Reading goes on in the block, and each new byte is looked at
- * once, for the head's end or for what no head may hold; either moves it to a buffer, where it is parsed.
- */
+/* A head that has begun to arrive and waits for the rest, in a block of the smallest class that fits. Reading goes on
+ * in the block, and each new byte is looked at once, for the head's end or for what no head may hold; either moves it
+ * to a buffer, where it is parsed. */
 struct spill {
     uint16_t len, capacity;        /* of data */
     uint32_t requests;             /* that the connection has had */
@@ -94,7 +93,8 @@ struct http {
     struct offload *offload;
     void *owner; /* the worker */
     output_release_fn release_value;
-    /* So many bytes are missing of the memory that was asked for: caches give some back at once, others perhaps later. */
+    /* Memory was asked for and so many bytes of it are missing: caches give some back at once, others perhaps
+     * later. */
     void (*starved)(struct http *h, uint64_t bytes);
     uint64_t (*spare)(const struct http *h); /* bytes that caches would give back then */
     struct admission admission;
@@ -134,7 +134,8 @@ void http_trim(struct http *h, bool all);
 /* Counts a refusal, and logs it with why (NULL: the table's words). */
 void http_refused(struct http *h, enum refusal cause, const char *why);
 
-/* Tells a connection on which no request is alive why it will be closed, as far as it can be told at once, and counts it. The caller closes it. */
+/* Tells a connection on which no request is alive why it will be closed, as far as it can be told at once, and counts
+ * it. The caller closes it. */
 void http_refuse_connection(struct http *h, struct connection *c, enum refusal cause);
 
 /* Begins a turn: renews the date when the second has changed. */

@@ -1,6 +1,6 @@
 /*
- * The requests of a worker that are alive, as the ledger's page lists them. On the worker's own thread, and not on a fiber: then every fiber is parked, and each
- * request stands still.
+ * The requests of a worker that are alive, as the ledger's page lists them. On the worker's own thread, and not on a
+ * fiber: then every fiber is parked, and each request stands still.
  *
  * SPDX-License-Identifier: MIT
  */

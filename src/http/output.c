@@ -94,7 +94,8 @@ static inline int short_parts(const struct output *o, struct iovec parts[2], siz
     return o->unsealed + *len < OUTPUT_SEAL ? o->count : 0;
 }
 
-/* What the kernel's packet buffer is to gather before it is sealed: more than a write only where more is to come, and could leave at once. */
+/* What the kernel's packet buffer is to gather before it is sealed: more than a write only where more is to come, and
+ * could leave at once. */
 static size_t output_gather(struct output *o, const struct net *n, const struct connection *c)
 {
     if (o->gather == 0) {
@@ -149,7 +150,8 @@ static ssize_t send_memory(struct output *o, struct net *n, struct connection *c
     return sent;
 }
 
-/* Whether a part of a file is not all in memory, by the kernel's count of its pages. False where the kernel cannot or may not tell. */
+/* Whether a part of a file is not all in memory, by the kernel's count of its pages. False where the kernel cannot or
+ * may not tell. */
 static bool pages_are_missing(int fd, int64_t offset, size_t len)
 {
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -171,7 +173,8 @@ static int byte_look(int fd, int64_t offset)
     return errno == EAGAIN ? BYTE_COLD : errno == EOPNOTSUPP ? BYTE_UNKNOWN : BYTE_WARM;
 }
 
-/* A file system that knows no reading without waiting is memory, or on another machine, which may not answer for long. */
+/* A file system that knows no reading without waiting is memory, or on another machine, which may not answer for
+ * long. */
 static bool file_is_cold(struct output *o, size_t most)
 {
     const struct segment *s = &o->segments[o->first];

@@ -1,6 +1,7 @@
 /*
- * What is waiting to be sent: a short queue of segments that know where their bytes lie, drained by whoever can, without a fiber. Bytes in the connection's output region, static memory,
- * shared values and files meet here, and go out in as few calls as possible.
+ * What is waiting to be sent: a short queue of segments that know where their bytes lie, drained by whoever can,
+ * without a fiber. Bytes in the connection's output region, static memory, shared values and files meet here, and go
+ * out in as few calls as possible.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -100,12 +101,14 @@ static inline void output_push_region(struct output *o, const char *data, size_t
 }
 
 /*
- * What one call to the kernel is given of memory at most, and how many bytes may go into one of its packet buffers before the buffer is sealed. The kernel looks at
- * TCP_NOTSENT_LOWAT only when it begins a new buffer, and fills one up to 64 KiB: a stalled reader would cost nearly twice the setting. Sealing after each small write would
- * cost more than it saves, for every buffer has an overhead of about 1 KiB.
+ * What one call to the kernel is given of memory at most, and how many bytes may go into one of its packet buffers
+ * before the buffer is sealed. The kernel looks at TCP_NOTSENT_LOWAT only when it begins a new buffer, and fills one up
+ * to 64 KiB: a stalled reader would cost nearly twice the setting. Sealing after each small write would cost more than
+ * it saves, for every buffer has an overhead of about 1 KiB.
  *
- * Where more is to come, a buffer gathers as much as could leave at once, up to OUTPUT_GATHER: that costs half of what a packet for each write does. Nothing of it stays with the
- * kernel, since the client's window has room for it; when it has not, nothing is gathered.
+ * Where more is to come, a buffer gathers as much as could leave at once, up to OUTPUT_GATHER: that costs half of what
+ * a packet for each write does. Nothing of it stays with the kernel, since the client's window has room for it; when it
+ * has not, nothing is gathered.
  */
 #define OUTPUT_SEAL   ((uint32_t)4 * 1024)
 #define OUTPUT_PIECE  ((size_t)16 * 1024)
@@ -115,9 +118,10 @@ static inline void output_push_region(struct output *o, const char *data, size_t
 #define OUTPUT_TURN_BYTES ((size_t)1 << 20)
 
 /*
- * Sends what can be sent. Returns 0 when the queue is empty, TRANSPORT_AGAIN when the kernel takes no more (then c is watched for writing), OUTPUT_TURN when its turn
- * is over though more could be sent, OUTPUT_COLD when what comes next of a file is not in memory (unless `warm` says not to look), or a negative error: a file that
- * ended early is WEIR_EIO. more: whoever sends has more to come at once; a packet that is not full may be held back for it.
+ * Sends what can be sent. Returns 0 when the queue is empty, TRANSPORT_AGAIN when the kernel takes no more (then c is
+ * watched for writing), OUTPUT_TURN when its turn is over though more could be sent, OUTPUT_COLD when what comes next
+ * of a file is not in memory (unless `warm` says not to look), or a negative error: a file that ended early is
+ * WEIR_EIO. more: whoever sends has more to come at once; a packet that is not full may be held back for it.
  */
 #define OUTPUT_TURN (-101)
 #define OUTPUT_COLD (-102)

@@ -1,6 +1,7 @@
 /*
- * Why a request was refused, a connection ended early, or accepting paused. Each limit and each timeout is a cause of its own, with the reply that the client gets, the
- * words for the log and a counter, so that an operator can tell from outside which limit was met.
+ * Why a request was refused, a connection ended early, or accepting paused. Each limit and each timeout is a cause of
+ * its own, with the reply that the client gets, the words for the log and a counter, so that an operator can tell from
+ * outside which limit was met.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,6 +1,7 @@
 /*
- * Classes of bytes (RFC 9110 section 5, RFC 9112 section 3) and fast scanning over them. Every scan runs over a buffer that ends with a byte of no class behind the
- * input, and of which 16 bytes beyond that may be read, so that no loop checks bounds.
+ * Classes of bytes (RFC 9110 section 5, RFC 9112 section 3) and fast scanning over them. Every scan runs over a buffer
+ * that ends with a byte of no class behind the input, and of which 16 bytes beyond that may be read, so that no loop
+ * checks bounds.
  *
  * SPDX-License-Identifier: MIT
  */

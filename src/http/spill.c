@@ -1,6 +1,6 @@
 /*
- * Half-received heads. Thousands of slow clients cost what they have sent and little more; the blocks have pools of their own, so that they never share a
- * page with anything short-lived and their memory goes back.
+ * Half-received heads. Thousands of slow clients cost what they have sent and little more; the blocks have pools of
+ * their own, so that they never share a page with anything short-lived and their memory goes back.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,8 +24,8 @@ static size_t spill_class(size_t size, size_t *class_size)
 
 struct spill *spill_take(struct http *h, const char *data, size_t len)
 {
-    /* Never more than a buffer takes: the head will move to one. Room for one byte more is in the class, or there can be none: so that spill_give() finds the class by the
-     * capacity. */
+    /* Never more than a buffer takes: the head will move to one. Room for one byte more is in the class, or there can
+     * be none: so that spill_give() finds the class by the capacity. */
     size_t most = h->settings->buffer_size < HEAD_SIZE_MAX ? h->settings->buffer_size : HEAD_SIZE_MAX, class_size;
     struct pool *pool = &h->spills[spill_class(sizeof(struct spill) + len + (len < most), &class_size)];
     if (!pool->account) /* few of the long ones at a time, so that they take little where there is little */

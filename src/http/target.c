@@ -1,5 +1,6 @@
 /*
- * The forms of a request target: origin, absolute, asterisk. (CONNECT and its authority form are refused by the parser.)
+ * The forms of a request target: origin, absolute, asterisk. (CONNECT and its authority form are refused by the
+ * parser.)
  *
  * SPDX-License-Identifier: MIT
  */

@@ -15,7 +15,8 @@ struct target {
     bool plain;             /* the path holds no escape, no backslash and no dot segment: it is decoded as it is */
 };
 
-/* Splits the target of a complete head, which lies in the buffer that h1_parse() read. 0, or 400 with *reason (static) for none of the forms that the method allows. */
+/* Splits the target of a complete head, which lies in the buffer that h1_parse() read. 0, or 400 with *reason (static)
+ * for none of the forms that the method allows. */
 int target_split(const struct http_head *head, struct target *t, const char **reason);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Which fields may not come in a trailer section (RFC 9110 section 6.5.1): what framing, routing, authentication, the choice of a reply or the form of the body
- * depend on has to be known before the body.
+ * Which fields may not come in a trailer section (RFC 9110 section 6.5.1): what framing, routing, authentication, the
+ * choice of a reply or the form of the body depend on has to be known before the body.
  *
  * SPDX-License-Identifier: MIT
  */

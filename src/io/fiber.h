@@ -1,11 +1,12 @@
 /*
- * Fibers: functions with a stack of their own that can be parked in the middle and resumed later, on the same thread. A handler runs on
- * one, so that it can wait in straight-line code. A fiber's record lies at the top of its own stack.
+ * Fibers: functions with a stack of their own that can be parked in the middle and resumed later, on the same thread. A
+ * handler runs on one, so that it can wait in straight-line code. A fiber's record lies at the top of its own stack.
  *
- * A switch saves what the calling convention says a call preserves, nothing else, and makes no system call. AddressSanitizer,
- * ThreadSanitizer and Valgrind are told of every switch.
+ * A switch saves what the calling convention says a call preserves, nothing else, and makes no system call.
+ * AddressSanitizer, ThreadSanitizer and Valgrind are told of every switch.
  *
- * The scheduler is two-level: the thread's own stack (main) resumes fibers; a fiber parks to main, never to another fiber.
+ * The scheduler is two-level: the thread's own stack (main) resumes fibers; a fiber parks to main, never to another
+ * fiber.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -66,12 +67,14 @@ struct fibers {
     size_t main_stack_size;
 };
 
-/* stack_size is rounded up to pages. entry(arg) is what each fiber runs when it is started; when it returns, the fiber is idle. */
+/* stack_size is rounded up to pages. entry(arg) is what each fiber runs when it is started; when it returns, the fiber
+ * is idle. */
 void fibers_init(struct fibers *f, struct account *account, size_t stack_size, void (*entry)(void *), void *arg);
 /* Every fiber has to be idle or is lost. On the thread that used them. */
 void fibers_done(struct fibers *f);
 
-/* Starts an idle fiber, or a new one, on entry, and returns when it parks or ends. False: no memory for a stack. From main only. */
+/* Starts an idle fiber, or a new one, on entry, and returns when it parks or ends. False: no memory for a stack. From
+ * main only. */
 bool fibers_start(struct fibers *f) MUST_CHECK;
 
 /* Resumes every fiber that was ready when called. From main only. True if some are ready again. */
@@ -80,7 +83,8 @@ bool fibers_resume_ready(struct fibers *f);
 /* Makes idle ones until there are n, and keeps so many. 0 or WEIR_ENOMEM. */
 int fibers_preallocate(struct fibers *f, uint32_t n);
 
-/* Sees to it that n fibers could live at once, now and until it is called with another n. False: refused, and the promise is what it was. */
+/* Sees to it that n fibers could live at once, now and until it is called with another n. False: refused, and the
+ * promise is what it was. */
 bool fibers_promise(struct fibers *f, uint32_t n) MUST_CHECK;
 
 /*
@@ -110,7 +114,8 @@ void fiber_abandon(struct fibers *f) __attribute__((noreturn));
  * may abandon the fiber. */
 int fiber_call_deep(struct fibers *f, int (*fn)(void *arg), void *arg);
 
-/* Makes a parked fiber ready; the first result wins. Returns false, and does nothing, if it is not parked. Same thread only. */
+/* Makes a parked fiber ready; the first result wins. Returns false, and does nothing, if it is not parked. Same thread
+ * only. */
 bool fiber_wake(struct fiber *fiber, int result);
 
 #endif

@@ -155,8 +155,8 @@ static int loop_timeout(struct loop *l)
     return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 
-/* Moves the wheel to the present. It takes its ticks for the past when they are more than half of what 32 bits hold ahead, so that a clock that has
- * jumped so far, as on a machine that was put aside for weeks, is followed in steps. */
+/* Moves the wheel to the present. It takes its ticks for the past when they are more than half of what 32 bits hold
+ * ahead, so that a clock that has jumped so far, as on a machine that was put aside for weeks, is followed in steps. */
 static void loop_advance(struct loop *l)
 {
     uint32_t tick = (uint32_t)(loop_elapsed_ns(l, l->now_ns) / 1000000);

@@ -1,9 +1,10 @@
 /*
  * The loop of a worker: waits for readiness, fires timers, takes what other threads have sent, and runs fibers.
  *
- * A turn: poll; dispatch events on the thread's own stack; fire timers; take the inbox; resume fibers that are ready; run the work queue.
- * The work queue holds what needs a fiber (connections with something to parse). One fiber takes as much work from it as it can: handlers that do not
- * wait all run on one stack, with one switch a turn. When one waits, the next fiber goes on with the rest.
+ * A turn: poll; dispatch events on the thread's own stack; fire timers; take the inbox; resume fibers that are ready;
+ * run the work queue. The work queue holds what needs a fiber (connections with something to parse). One fiber takes as
+ * much work from it as it can: handlers that do not wait all run on one stack, with one switch a turn. When one waits,
+ * the next fiber goes on with the rest.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,8 +26,8 @@ enum source { SOURCE_WAKE, SOURCE_AWAIT, SOURCE_LISTENER, SOURCE_CONNECTION, SOU
 /* generation: as given to source_mark(). */
 typedef void (*source_fn)(struct loop *l, void *object, uint16_t generation, uint32_t events);
 
-/* A pointer, its kind and 16 bits to tell an object from an earlier one at the same place. Linux gives user space 47 bits of addresses
- * unless asked for more. */
+/* A pointer, its kind and 16 bits to tell an object from an earlier one at the same place. Linux gives user space 47
+ * bits of addresses unless asked for more. */
 static inline uint64_t source_mark(enum source source, const void *object, uint16_t generation)
 {
     return (uint64_t)(uintptr_t)object | (uint64_t)source | (uint64_t)generation << 48;
@@ -37,7 +38,8 @@ struct work {
     struct work *next;
 };
 
-/* A message from another thread; intrusive, sent at most once until it has been taken. Sending releases what was written before, taking acquires it. */
+/* A message from another thread; intrusive, sent at most once until it has been taken. Sending releases what was
+ * written before, taking acquires it. */
 struct inbox_node {
     struct inbox_node *next;
     void (*fn)(struct loop *l, struct inbox_node *node); /* runs on the loop's thread, not on a fiber */
@@ -73,7 +75,7 @@ struct loop {
 int loop_init(struct loop *l, struct account *account, size_t stack_size, void *owner,
               const struct log *log) MUST_CHECK;
 void loop_done(struct loop *l);
-/* The same for a loop that other threads may still send to, or are still in loop_send() for a message that has been
+/* Ends a loop that other threads may still send to, or are still in loop_send() for a message that has been
  * taken: what they wake it by is left, and is closed by the caller when they have ended. */
 void loop_end(struct loop *l);
 
@@ -90,7 +92,7 @@ static inline void loop_push_work(struct loop *l, struct work *w)
     l->work_count++;
 }
 
-/* The same, before all that is queued, and in this turn. */
+/* Queues work before all that is queued, to be done in this turn. */
 static inline void loop_push_work_first(struct loop *l, struct work *w)
 {
     w->next = l->work_first;
@@ -119,7 +121,8 @@ static inline uint32_t loop_delay(uint32_t ms)
     return ms < TIMER_DELAY_MAX ? ms + 1 : TIMER_DELAY_MAX;
 }
 
-/* The same, counted from this instant and not from the beginning of the turn: for a fiber, which may have run for long. Reads the clock. */
+/* loop_delay() counted from this instant and not from the beginning of the turn: for a fiber, which may have run for
+ * long. Reads the clock. */
 uint32_t loop_delay_now(const struct loop *l, uint32_t ms);
 
 #endif

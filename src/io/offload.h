@@ -1,6 +1,7 @@
 /*
- * A small pool of threads for work that blocks: reading a cold file, a library that knows no other way. Threads are started when there is work
- * and none is free, and end after a quiet time, so that a program that never offloads pays for none.
+ * A small pool of threads for work that blocks: reading a cold file, a library that knows no other way. Threads are
+ * started when there is work and none is free, and end after a quiet time, so that a program that never offloads pays
+ * for none.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -41,7 +42,8 @@ void offload_init(struct offload *o, struct memory *m, int threads_max, size_t s
 /* Waits for what runs; nothing may be queued any more. */
 void offload_done(struct offload *o);
 
-/* Queues job (fn, arg, loop, node.fn set; the caller's until node.fn has been called). 0, or WEIR_ENOMEM when no thread can be had. */
+/* Queues job (fn, arg, loop, node.fn set; the caller's until node.fn has been called). 0, or WEIR_ENOMEM when no thread
+ * can be had. */
 int offload_submit(struct offload *o, struct offload_job *job) MUST_CHECK;
 
 struct offload_counts {
@@ -52,7 +54,8 @@ struct offload_counts {
 };
 struct offload_counts offload_count(struct offload *o);
 
-/* Runs fn(arg) on another thread and parks the fiber meanwhile; what it returns, or WEIR_ENOMEM. A wait that nothing cuts short. */
+/* Runs fn(arg) on another thread and parks the fiber meanwhile; what it returns, or WEIR_ENOMEM. A wait that nothing
+ * cuts short. */
 int offload_run(struct offload *o, struct loop *l, int (*fn)(void *arg), void *arg);
 
 #endif

@@ -13,16 +13,17 @@
 
 #define OVERFLOW_STACK_SIZE ((size_t)16 * 1024) /* of the alternate stack */
 
-/* Gives the calling thread an alternate signal stack, charged to account, and lets the fault handler find its fibers. Undone by overflow_unwatch(). */
+/* Gives the calling thread an alternate signal stack, charged to account, and lets the fault handler find its fibers.
+ * Undone by overflow_unwatch(). */
 void overflow_watch(struct fibers *f, struct account *account);
-/* The same for a thread of the pool that runs offloaded functions on its own stack, from base on, which was asked for
- * with size bytes. */
+/* overflow_watch() for a thread of the pool that runs offloaded functions on its own stack, from base on, which was
+ * asked for with size bytes. */
 void overflow_watch_thread(const char *base, size_t size, struct account *account);
 void overflow_unwatch(void);
 
 /* In a signal handler: the fibers of this thread, NULL if it has none. */
 const struct fibers *overflow_watched(void);
-/* Likewise: says so if this address is in the guard of the stack of what runs. */
+/* In a signal handler: says so if this address is in the guard of the stack of what runs. */
 bool overflow_tell(const void *fault);
 /* Whether a signal's action is that of weir_catch_stack_overflow(). */
 bool overflow_is_caught(void (*action)(int number, siginfo_t *info, void *context));

@@ -1,9 +1,9 @@
 /*
- * The seam to the kernel's readiness interface. epoll was measured against io_uring with the smallest possible server and
- * was as fast, so there is one backend; a kqueue port is this header and one file.
+ * The seam to the kernel's readiness interface. epoll was measured against io_uring with the smallest possible server
+ * and was as fast, so there is one backend; a kqueue port is this header and one file.
  *
- * What is watched carries a 64-bit mark that comes back with its events. Edge-triggered watches report a change once: the
- * owner remembers readiness and works until the kernel says EAGAIN or gives less than was asked for. Note that with
+ * What is watched carries a 64-bit mark that comes back with its events. Edge-triggered watches report a change once:
+ * the owner remembers readiness and works until the kernel says EAGAIN or gives less than was asked for. Note that with
  * TCP_NOTSENT_LOWAT set, a socket is writable again only when less than half of that is unsent.
  *
  * SPDX-License-Identifier: MIT

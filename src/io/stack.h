@@ -17,8 +17,8 @@ struct stack {
     unsigned valgrind; /* its number there */
 };
 
-/* Maps a stack of size bytes, which are whole pages, with STACK_GUARD_SIZE and what makes that whole pages below it. size is
- * granted against a; what is in use is the caller's to count. False: refused, and counted so. */
+/* Maps a stack of size bytes, which are whole pages, with STACK_GUARD_SIZE and what makes that whole pages below it.
+ * size is granted against a; what is in use is the caller's to count. False: refused, and counted so. */
 bool stack_map(struct stack *s, struct account *a, size_t size) MUST_CHECK;
 void stack_unmap(struct stack *s, struct account *a);
 

@@ -1,7 +1,7 @@
 /*
- * The timer wheel. A timer lies in the level that its delay at arming needs, in the slot that the expiry's six bits of that level name;
- * when the wheel's time enters a slot of a higher level, the timers there are placed anew, lower. One bitmap a level tells which slots
- * hold anything, so that idle time is skipped.
+ * The timer wheel. A timer lies in the level that its delay at arming needs, in the slot that the expiry's six bits of
+ * that level name; when the wheel's time enters a slot of a higher level, the timers there are placed anew, lower. One
+ * bitmap a level tells which slots hold anything, so that idle time is skipped.
  *
  * SPDX-License-Identifier: MIT
  */

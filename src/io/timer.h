@@ -1,9 +1,10 @@
 /*
- * Timers: a hierarchical wheel of five levels of 64 slots with a tick of one millisecond. Arming and cancelling are O(1); a timer of a far
- * level moves down at most four times in its life. Timers are intrusive and small, for every connection carries one.
+ * Timers: a hierarchical wheel of five levels of 64 slots with a tick of one millisecond. Arming and cancelling are
+ * O(1); a timer of a far level moves down at most four times in its life. Timers are intrusive and small, for every
+ * connection carries one.
  *
- * What happens at expiry is told by the timer's kind, an index into a table that the wheel's owner fills, so that a timer needs no
- * function pointer of its own.
+ * What happens at expiry is told by the timer's kind, an index into a table that the wheel's owner fills, so that a
+ * timer needs no function pointer of its own.
  *
  * SPDX-License-Identifier: MIT
  */

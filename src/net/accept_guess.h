@@ -1,7 +1,8 @@
 /*
- * How many connections to ask a listening socket for. Asking in vain is dear, because the kernel makes a socket and a file before it looks, and asking for
- * too few costs a turn. Most often one waits, so that a guess begins there; it doubles while all that was asked for was there and the socket is readable
- * again in the very next turn, and falls to what was there when it was too high. After growing in vain it grows more slowly.
+ * How many connections to ask a listening socket for. Asking in vain is dear, because the kernel makes a socket and a
+ * file before it looks, and asking for too few costs a turn. Most often one waits, so that a guess begins there; it
+ * doubles while all that was asked for was there and the socket is readable again in the very next turn, and falls to
+ * what was there when it was too high. After growing in vain it grows more slowly.
  *
  * SPDX-License-Identifier: MIT
  */

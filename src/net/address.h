@@ -21,7 +21,8 @@ struct address {
 
 #define ADDRESS_TEXT_MAX 128
 
-/* host is an IPv4 or IPv6 literal, "localhost", or "unix:PATH". 0, or WEIR_EINVAL for anything else: names are not looked up. */
+/* host is an IPv4 or IPv6 literal, "localhost", or "unix:PATH". 0, or WEIR_EINVAL for anything else: names are not
+ * looked up. */
 int address_parse(struct address *a, const char *host, int port);
 
 /* "127.0.0.1:80", "[::1]:80" or "unix:PATH". buf has at least ADDRESS_TEXT_MAX bytes. Returns buf. */

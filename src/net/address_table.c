@@ -137,7 +137,8 @@ bool address_table_enter(struct address_table *t, const struct sockaddr *peer, u
         s->in_use++;
     }
     address_lock_release(&s->lock);
-    /* A shard without room has more addresses than its share of all connections: those are not what the limit is for. */
+    /* A shard without room has more addresses than its share of all connections: those are not what the limit is
+     * for. */
     if (allowed && number)
         *slot = (number - 1) * ADDRESS_SHARDS + shard + 1;
     return allowed;

@@ -1,6 +1,7 @@
 /*
- * How many connections each address has, over all workers: so that no one address can take them all. Touched when a connection is accepted and when it is closed, never
- * by a request. An IPv6 network of 64 bits counts as one address, since whoever has one of its addresses has them all; Unix sockets are not counted.
+ * How many connections each address has, over all workers: so that no one address can take them all. Touched when a
+ * connection is accepted and when it is closed, never by a request. An IPv6 network of 64 bits counts as one address,
+ * since whoever has one of its addresses has them all; Unix sockets are not counted.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -52,8 +53,8 @@ int address_table_init(struct address_table *t, struct memory *m, uint32_t conne
 /* Harmless for one that was never made. */
 void address_table_done(struct address_table *t);
 
-/* Counts a connection of peer. False: it has too many already, and nothing was counted. *slot is for address_table_leave(); 0: there is nothing to
- * give back. Any thread. */
+/* Counts a connection of peer. False: it has too many already, and nothing was counted. *slot is for
+ * address_table_leave(); 0: there is nothing to give back. Any thread. */
 bool address_table_enter(struct address_table *t, const struct sockaddr *peer, uint32_t *slot) MUST_CHECK;
 void address_table_leave(struct address_table *t, uint32_t slot);
 

@@ -204,7 +204,8 @@ ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t l
     ssize_t got = n->transport->read(c, buf, len);
     if (got > 0) {
         counter_add(&n->bytes_in, (uint64_t)got);
-        /* A short read has drained the socket, unless the end of the stream is queued behind it: no further event would tell. */
+        /* A short read has drained the socket, unless the end of the stream is queued behind it: no further event would
+         * tell. */
         if ((size_t)got < len && !(c->ready & READY_HALF_CLOSED) && n->transport->pending(c) == 0)
             c->ready &= (uint8_t)~READY_READ;
         return got;

@@ -1,11 +1,13 @@
 /*
- * A connection: the record that is all an idle client costs. It holds a socket, a timer, what the poller last said, and which protocol's table serves
- * it; whatever a live request needs hangs from `active` and exists only while the request does.
+ * A connection: the record that is all an idle client costs. It holds a socket, a timer, what the poller last said, and
+ * which protocol's table serves it; whatever a live request needs hangs from `active` and exists only while the request
+ * does.
  *
- * A connection is registered with the poller once, edge-triggered; readiness is remembered in `ready`. A new one is not registered: most often its request
- * is there already, so that it is run at once, and one that is answered and closed in that run never needs an event. It is registered by connection_watch()
- * when its run is over, when its output blocks or when its fiber waits; the poller then tells what has come meanwhile. The timer is lazy: moving the
- * deadline later is one store, and the wheel looks again when the old time comes.
+ * A connection is registered with the poller once, edge-triggered; readiness is remembered in `ready`. A new one is not
+ * registered: most often its request is there already, so that it is run at once, and one that is answered and closed
+ * in that run never needs an event. It is registered by connection_watch() when its run is over, when its output blocks
+ * or when its fiber waits; the poller then tells what has come meanwhile. The timer is lazy: moving the deadline later
+ * is one store, and the wheel looks again when the old time comes.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -58,7 +60,8 @@ struct protocol {
     void (*run)(struct net *n, struct connection *c);                    /* was queued by connection_queue() */
     void (*drain)(struct net *n, struct connection *c); /* the server stops: close if idle, else after what runs */
     void (*cut)(struct net *n, struct connection *c);   /* end it now */
-    /* Milliseconds since the peer last took some of the output that waits for it, about; 0: none waits, or it cannot be given up now. */
+    /* Milliseconds since the peer last took some of the output that waits for it, about; 0: none waits, or it cannot be
+     * given up now. */
     uint32_t (*stalled)(struct net *n, struct connection *c);
     void (*give_up)(struct net *n, struct connection *c); /* resets such a connection, its output is lost */
 };
@@ -89,7 +92,8 @@ enum timer_kind { TIMER_CONNECTION, TIMER_WAIT, TIMER_LISTENER, TIMER_HANDLER, T
 void net_init(struct net *n, struct loop *loop, struct memory *memory, const struct transport *transport, void *owner);
 void net_done(struct net *n);
 
-/* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a negative error returned. */
+/* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a
+ * negative error returned. */
 int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot) MUST_CHECK;
 /* Closes a socket that was accepted and is not taken over, with its slot. */
 void net_drop(struct net *n, int fd, uint32_t address_slot);
@@ -98,7 +102,8 @@ void net_drop(struct net *n, int fd, uint32_t address_slot);
 void net_drain(struct net *n);
 void net_cut(struct net *n);
 
-/* Closes the socket and frees the record; the protocol has freed what hangs from it. reset: the peer gets a reset instead of an orderly end. */
+/* Closes the socket and frees the record; the protocol has freed what hangs from it. reset: the peer gets a reset
+ * instead of an orderly end. */
 void connection_close(struct net *n, struct connection *c, bool reset);
 
 /* Queues c for run() on a fiber; nothing if it is queued. */
@@ -110,7 +115,7 @@ static inline void connection_queue(struct net *n, struct connection *c)
     loop_push_work(n->loop, &c->work);
 }
 
-/* The same, before all that is queued. It must not be queued. */
+/* Queues c before all that is queued. It must not be queued yet. */
 static inline void connection_queue_first(struct net *n, struct connection *c)
 {
     debug_assert(!(c->ready & READY_QUEUED));
@@ -127,7 +132,8 @@ static inline void connection_deadline(struct net *n, struct connection *c, uint
         connection_deadline_slow(n, c);
 }
 
-/* From here on events are needed: a new connection is registered with the poller. False: the system has no memory for that. */
+/* From here on events are needed: a new connection is registered with the poller. False: the system has no memory for
+ * that. */
 bool connection_watch_slow(struct net *n, struct connection *c);
 static inline bool connection_watch(struct net *n, struct connection *c)
 {

@@ -41,12 +41,12 @@ struct listen_spec {
     int number;        /* the system's error that listen_probe() or listen_open() has failed of; 0: it was none */
 };
 
-/* Refuses an address that another socket listens on: with SO_REUSEPORT the two would silently share it. 0 or a negative error. Nothing to do for
- * an inherited or a Unix socket, or port 0. */
+/* Refuses an address that another socket listens on: with SO_REUSEPORT the two would silently share it. 0 or a negative
+ * error. Nothing to do for an inherited or a Unix socket, or port 0. */
 int listen_probe(struct listen_spec *spec);
 
-/* Makes a listening socket, non-blocking. Its descriptor, or a negative error. Port 0 is resolved in spec->address. For a Unix socket, a stale
- * socket file is replaced, one that answers is WEIR_EBUSY. */
+/* Makes a listening socket, non-blocking. Its descriptor, or a negative error. Port 0 is resolved in spec->address. For
+ * a Unix socket, a stale socket file is replaced, one that answers is WEIR_EBUSY. */
 int listen_open(struct listen_spec *spec);
 
 /* Lets nobody connect to a socket of listen_open() any more; what the kernel has accepted can still be had from it. A

@@ -26,7 +26,8 @@ uint64_t socket_memory_of(int fd, uint64_t *output)
     socklen_t len = sizeof info;
     if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) != 0)
         return 0;
-    /* TCP counts what is sent and not acknowledged as queued; a Unix socket counts what the peer has not read as allocated. */
+    /* TCP counts what is sent and not acknowledged as queued; a Unix socket counts what the peer has not read as
+     * allocated. */
     uint32_t queued = info[SK_MEMINFO_WMEM_QUEUED], allocated = info[SK_MEMINFO_WMEM_ALLOC];
     *output = queued > allocated ? queued : allocated;
     return *output + info[SK_MEMINFO_RMEM_ALLOC] + info[SK_MEMINFO_FWD_ALLOC] + info[SK_MEMINFO_OPTMEM] +
@@ -142,7 +143,8 @@ static void look_at(void *arg, void *object)
     struct kind *kind = pressed ? &r->pressed : &r->quiet;
     bool turn = (kind->count++ + m->round) % kind->step == 0;
     uint64_t output = turn ? kind_sample(kind, c) : 0;
-    /* Those that would be cut are looked after before it comes to that: the protocol learns then when they last took something. */
+    /* Those that would be cut are looked after before it comes to that: the protocol learns then when they last took
+     * something. */
     if (m->total->limit == 0 || !(pressed ? turn || m->over : output >= CUT_BYTES))
         return;
     uint32_t ms = n->protocols[c->protocol]->stalled(n, c);

@@ -1,9 +1,11 @@
 /*
- * The kernel's share of a server's memory: what it holds in the queues of the sockets, which is most of what a slow client costs.
+ * The kernel's share of a server's memory: what it holds in the queues of the sockets, which is most of what a slow
+ * client costs.
  *
- * The kernel tells it for one socket at a time (SO_MEMINFO), so it is sampled: once in a while a worker asks for a bounded number of its connections,
- * first for those whose output is blocked or whose input waits, each time for others of the rest, and infers the sum. No request pays for that, and a
- * connection's record holds nothing of it. What is too much is given back by cutting the clients that have taken nothing for longest.
+ * The kernel tells it for one socket at a time (SO_MEMINFO), so it is sampled: once in a while a worker asks for a
+ * bounded number of its connections, first for those whose output is blocked or whose input waits, each time for others
+ * of the rest, and infers the sum. No request pays for that, and a connection's record holds nothing of it. What is too
+ * much is given back by cutting the clients that have taken nothing for longest.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -36,17 +38,19 @@ void socket_memory_init(struct socket_memory *m, struct net *n, struct socket_me
 /* Takes this worker's share off the total. */
 void socket_memory_done(struct socket_memory *m);
 
-/* A round: samples, and while the total is over the limit cuts connections. Milliseconds until the next is due. Worker's thread, on no fiber, between two events. */
+/* A round: samples, and while the total is over the limit cuts connections. Milliseconds until the next is due.
+ * Worker's thread, on no fiber, between two events. */
 uint32_t socket_memory_sample(struct socket_memory *m);
 
-/* Bytes in the queues of a socket, with the kernel's overhead, and reserved for them; *output: of what was written and is not acknowledged. Both
- * 0 if the kernel does not tell. */
+/* Bytes in the queues of a socket, with the kernel's overhead, and reserved for them; *output: of what was written and
+ * is not acknowledged. Both 0 if the kernel does not tell. */
 uint64_t socket_memory_of(int fd, uint64_t *output);
 
 /*
- * TCP_NOTSENT_LOWAT. setting: most that the kernel is to hold unsent for a client that stops reading, <= 0: not bounded. A connection begins with a value that is enough to
- * fill any window, and is given its final one when its output first blocks, if ever: only then is it known how much a packet buffer can hold. A client that announces a
- * tiny window gets buffers of a few hundred bytes or less, each with its overhead, and must not cost more for that.
+ * TCP_NOTSENT_LOWAT. setting: most that the kernel is to hold unsent for a client that stops reading, <= 0: not
+ * bounded. A connection begins with a value that is enough to fill any window, and is given its final one when its
+ * output first blocks, if ever: only then is it known how much a packet buffer can hold. A client that announces a tiny
+ * window gets buffers of a few hundred bytes or less, each with its overhead, and must not cost more for that.
  */
 int socket_lowat_first(int setting);
 /* segment: bytes in the connection's packet buffers at least, TCP_MAXSEG. */

@@ -1,6 +1,7 @@
 /*
- * How bytes cross a connection. The plain transport is the socket itself; a TLS transport keeps a state of its own behind the connection record
- * (connection_size) and may hold received bytes that the poller does not announce (pending).
+ * How bytes cross a connection. The plain transport is the socket itself; a TLS transport keeps a state of its own
+ * behind the connection record (connection_size) and may hold received bytes that the poller does not announce
+ * (pending).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,8 +21,8 @@ enum {
 };
 
 enum transport_write {
-    WRITE_MORE =
-        1, /* further bytes follow at once: the kernel may hold back a packet that is not full, until push() or 200 ms later */
+    /* further bytes follow at once: the kernel may hold back a packet that is not full, until push() or 200 ms later */
+    WRITE_MORE = 1,
     WRITE_SEAL = 2, /* the kernel begins a new packet buffer behind these bytes, see output.h */
 };
 
@@ -35,8 +36,8 @@ struct transport {
     int (*handshake)(struct connection *c);
     /* Bytes read (at least 1), 0 at the peer's end of stream, TRANSPORT_AGAIN or an error. */
     ssize_t (*read)(struct connection *c, void *buf, size_t len);
-    /* Bytes taken (possibly fewer than given), TRANSPORT_AGAIN or an error. how: enum transport_write. After TRANSPORT_AGAIN the same
-     * bytes have to be given again, and stay where they are. */
+    /* Bytes taken (possibly fewer than given), TRANSPORT_AGAIN or an error. how: enum transport_write. After
+     * TRANSPORT_AGAIN the same bytes have to be given again, and stay where they are. */
     ssize_t (*write)(struct connection *c, const struct iovec *parts, int count, unsigned how);
     /* As write, from a file at *offset, which is advanced; 0: the file ended before len. */
     ssize_t (*send_file)(struct connection *c, int fd, int64_t *offset, size_t len);

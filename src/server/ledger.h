@@ -1,7 +1,8 @@
 /*
  * The ledger's forms: what weir_ledger_read() gives, as text for programs.
  *
- * Both are written piece by piece into the reply, so that they take no memory of their own. After the first failed write nothing more is written.
+ * Both are written piece by piece into the reply, so that they take no memory of their own. After the first failed
+ * write nothing more is written.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,7 +22,8 @@ void ledger_put(struct ledger_writer *w, const char *fmt, ...) WEIR_PRINTF(2, 3)
 #define LEDGER_TEXT_MAX 240
 void ledger_put_string(struct ledger_writer *w, const char *text);
 
-/* ns as seconds in decimal, by as many digits as it takes, to the microsecond: "0.001", "2.5", "30". What printf makes of a double depends on the program's locale. */
+/* ns as seconds in decimal, by as many digits as it takes, to the microsecond: "0.001", "2.5", "30". What printf makes
+ * of a double depends on the program's locale. */
 #define LEDGER_SECONDS_SIZE 32
 const char *ledger_seconds(uint64_t ns, char *buf);
 

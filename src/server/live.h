@@ -1,6 +1,7 @@
 /*
- * The requests that have been running for longest. Each worker has a board; who wants to know sends it a message, and it writes on its board, on its own thread, which
- * of its requests are the oldest. Nobody waits for a worker that does not come round or has ended: the board then shows what it showed before.
+ * The requests that have been running for longest. Each worker has a board; who wants to know sends it a message, and
+ * it writes on its board, on its own thread, which of its requests are the oldest. Nobody waits for a worker that does
+ * not come round or has ended: the board then shows what it showed before.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -43,7 +44,8 @@ void live_board_done(struct live_board *b);
 /* Asks every worker of c's server, and gives them a moment. Nothing if the server has no boards. Suspends. */
 void live_refresh(weir_ctx *c);
 
-/* Writes the oldest LIVE_ROWS requests of all workers as a JSON array of objects; c itself is left out by its being young. */
+/* Writes the oldest LIVE_ROWS requests of all workers as a JSON array of objects; c itself is left out by its being
+ * young. */
 void live_put_json(struct ledger_writer *w);
 
 #endif

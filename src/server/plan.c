@@ -1,8 +1,9 @@
 /*
  * The plan: from settings, routes and caches, before the start, the most memory that the server can take.
  *
- * A pool grows only when each of its slabs is full, so that the slabs that it has are those that its objects needed when
- * there were most of them. Objects that the workers share out leave one slab more for each worker that is not full.
+ * A pool grows only when each of its slabs is full, so that the slabs that it has are those that its objects needed
+ * when there were most of them. Objects that the workers share out leave one slab more for each worker that is not
+ * full.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +14,6 @@
 #include "server/server.h"
 #include "web/cache.h"
 #include "web/context.h"
-
 
 #define WAITING_MEMORY                                                                                                 \
     ((uint64_t)128 * 1024) /* of a worker: a slab each of half-received heads and of those that wait */

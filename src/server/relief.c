@@ -1,5 +1,6 @@
 /*
- * What a worker does when memory under the bound is short: asks who has some to spare, gives back what others need, and closes what has been idle for longest.
+ * What a worker does when memory under the bound is short: asks who has some to spare, gives back what others need, and
+ * closes what has been idle for longest.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -95,7 +96,8 @@ static void close_oldest(struct worker *w)
     pool_each(&w->net.connections, oldest_close, &o);
 }
 
-/* There is no memory for a connection: the caches give some back, and only if that is not enough, idle connections do. */
+/* There is no memory for a connection: the caches give some back, and only if that is not enough, idle connections
+ * do. */
 void worker_make_room(void *owner)
 {
     struct worker *w = container_of((struct http *)owner, struct worker, http);

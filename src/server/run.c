@@ -1,5 +1,6 @@
 /*
- * weir_run(): a server that stops at SIGINT and SIGTERM. The handlers' only deed is to write to a descriptor; the table of those descriptors is process-wide, as signals are.
+ * weir_run(): a server that stops at SIGINT and SIGTERM. The handlers' only deed is to write to a descriptor; the table
+ * of those descriptors is process-wide, as signals are.
  *
  * SPDX-License-Identifier: MIT
  */

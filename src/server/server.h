@@ -1,5 +1,6 @@
 /*
- * A server and its workers. Everything here is made before the workers run and is read-only while they do, but for what says otherwise.
+ * A server and its workers. Everything here is made before the workers run and is read-only while they do, but for what
+ * says otherwise.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,7 +21,8 @@
 
 struct worker;
 
-/* A connection on its way to another worker. It is the business of the thread that it was sent to: the inbox carries it over, with all that was written. */
+/* A connection on its way to another worker. It is the business of the thread that it was sent to: the inbox carries it
+ * over, with all that was written. */
 struct handover {
     struct inbox_node node;
     struct handover *next; /* in its worker's free list */
@@ -135,14 +137,15 @@ void order_send(struct order *order);
 
 /* ---- relief.c ---- */
 
-/* So many bytes are missing: the caches give back at once, and more is sought at the end of the turn. http.starved. */
+/* Memory lacks so many bytes: the caches give back at once, and more is sought at the end of the turn. http.starved. */
 void worker_starved(struct http *http, uint64_t bytes);
 uint64_t worker_spare(const struct http *http); /* that the caches would give then. http.spare */
 void worker_seek_memory(struct worker *w);
 /* Gives back all that is not needed at this moment, at the end of a turn; and the order for it. */
 void worker_give_back(struct worker *w);
 void worker_asked_for_memory(struct loop *l, struct inbox_node *node);
-/* There is no memory for a connection: the caches make room, else those that have been idle for longest. owner: struct http. */
+/* There is no memory for a connection: the caches make room, else those that have been idle for longest. owner: struct
+ * http. */
 void worker_make_room(void *owner);
 
 /* ---- server.c ---- */

@@ -1,5 +1,6 @@
 /*
- * Settings, by a table: each has a name, bounds and a default, so that every wrong one can be named and none is forgotten.
+ * Settings, by a table: each has a name, bounds and a default, so that every wrong one can be named and none is
+ * forgotten.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -171,10 +172,8 @@ static int descriptors(void)
 
 #define PROCESS_DESCRIPTORS 64 /* the process's share */
 
-/*
- * An eighth of the descriptors may be files that are kept open, so that connections have nearly as many as without; and no
- * more than is left by as many connections as were asked for.
- */
+/* An eighth of the descriptors may be files that are kept open, so that connections have nearly as many as without; and
+ * no more than is left by as many connections as were asked for. */
 static int open_files_by_descriptors(const weir_config *c)
 {
     int all = descriptors(), most = all / 8;
@@ -193,10 +192,9 @@ static int connections_by_descriptors(const weir_config *c)
     return most > 2 * share ? most - share : most / 2 + 1;
 }
 
-/*
- * In a small container the sockets alone can be too much: the kernel charges about 4 KiB for each (3.7 measured), and what is in its queues. Of what the group allows beside
- * memory_limit and the program itself, a quarter is for the queues and the rest for sockets.
- */
+/* In a small container the sockets alone can be too much: the kernel charges about 4 KiB for each (3.7 measured), and
+ * what is in its queues. Of what the group allows beside memory_limit and the program itself, a quarter is for the
+ * queues and the rest for sockets. */
 #define GROUP_PROGRAM ((uint64_t)4 << 20)
 #define GROUP_SOCKET  4608
 

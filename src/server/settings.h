@@ -26,7 +26,8 @@ struct settings {
     bool own_address;       /* the first listener is config's host and port */
 };
 
-/* Fills out from given (size bytes of it; NULL: all defaults). Every wrong setting becomes a line of the site's errors. */
+/* Fills out from given (size bytes of it; NULL: all defaults). Every wrong setting becomes a line of the site's
+ * errors. */
 void settings_read(struct settings *out, const weir_config *given, size_t size, struct site *errors);
 
 /* Adds a listener. 0, or WEIR_EINVAL with a line of the site's errors. */

@@ -1,6 +1,6 @@
 /*
- * The watchdog: a thread that tells of a worker that has been in one turn for too long, because a handler computes or blocks without waiting through
- * weir. It only tells: what the handler does cannot be undone from outside.
+ * The watchdog: a thread that tells of a worker that has been in one turn for too long, because a handler computes or
+ * blocks without waiting through weir. It only tells: what the handler does cannot be undone from outside.
  *
  * SPDX-License-Identifier: MIT
  */

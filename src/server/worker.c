@@ -1,5 +1,6 @@
 /*
- * A worker: one thread with its own loop, listeners, pools and fibers. It meets the others only when a socket is handed over and when the server stops.
+ * A worker: one thread with its own loop, listeners, pools and fibers. It meets the others only when a socket is handed
+ * over and when the server stops.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -46,7 +47,8 @@ static void worker_refuse_address(void *owner, int fd)
     struct connection c = {.fd = fd};
     char dropped[1024];
     http_refuse_connection(http, &c, REFUSAL_ADDRESS_CONNECTIONS);
-    /* What has come already would turn the close into a reset, which takes the reply with it. It gets no place to linger: that would be a connection. */
+    /* What has come already would turn the close into a reset, which takes the reply with it. It gets no place to
+     * linger: that would be a connection. */
     for (int i = 0; i < 16; i++)
         if (http->net->transport->read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
             break;
@@ -72,8 +74,8 @@ static void handover_arrived(struct loop *l, struct inbox_node *node)
     loop_send(&h->from->loop, node);
 }
 
-/* A worker that has clearly more connections than the mean gives new ones to the one with the fewest: the kernel's hash spreads a few
- * connections badly, and one busy processor would answer for two. */
+/* A worker that has clearly more connections than the mean gives new ones to the one with the fewest: the kernel's hash
+ * spreads a few connections badly, and one busy processor would answer for two. */
 static bool worker_hand_over(void *owner, int fd, uint8_t listener, uint32_t address_slot)
 {
     struct worker *w = container_of((struct http *)owner, struct worker, http);
@@ -160,7 +162,8 @@ static void worker_turn(void *owner)
         loop_stop(&w->loop);
 }
 
-/* At the end of the turn, because an event that has been fetched may still point to a connection that has been closed. */
+/* At the end of the turn, because an event that has been fetched may still point to a connection that has been
+ * closed. */
 static void worker_maintain(void *owner, struct timer *t)
 {
     struct worker *w = worker_of(owner);

@@ -1,6 +1,6 @@
 /*
- * openat2() does it in the kernel, where nobody can rename in between. Where it is missing or forbidden (old container filters), the path is walked one name
- * at a time, and links are not followed at all.
+ * openat2() does it in the kernel, where nobody can rename in between. Where it is missing or forbidden (old container
+ * filters), the path is walked one name at a time, and links are not followed at all.
  *
  * SPDX-License-Identifier: MIT
  */

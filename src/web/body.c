@@ -129,7 +129,7 @@ static int collection_read(weir_ctx *c, struct collection *b)
     return (int)n;
 }
 
-/* It is complete, and needs no more than it is long. */
+/* The body is complete, and needs no more than it is long. */
 static void collection_keep(weir_ctx *c, struct collection *b)
 {
     b->data[b->len] = '\0';

@@ -45,7 +45,8 @@ struct cache_waits {
     struct lock lock;
 };
 
-/* A key with its value: one block of the cache's heap. Lives until it is out of the table and nobody holds its value. */
+/* A key with its value: one block of the cache's heap. Lives until it is out of the table and nobody holds its
+ * value. */
 struct cache_entry {
     struct cache_entry *next; /* in its bucket */
     struct sieve_node node;
@@ -132,8 +133,8 @@ uint64_t cache_reserved(const struct weir_cache *c);
 /* Evicts until about so many bytes have gone back to the system, or nothing more can be evicted now. Any thread. */
 void cache_give_back(struct weir_cache *c, uint64_t bytes);
 
-/* The value of key if there is one and it has not expired, with a reference for the caller; else NULL. Counts a hit. Any
- * thread. now_ns: CLOCK_MONOTONIC. */
+/* The value of key if there is one and it has not expired, with a reference for the caller; else NULL. Counts a hit.
+ * Any thread. now_ns: CLOCK_MONOTONIC. */
 struct weir_value *cache_find(struct weir_cache *c, struct slice key, uint64_t now_ns) MUST_CHECK;
 
 /* Forgets key; a computation of it that is under way answers those that wait for it already, and is then forgotten. */

@@ -1,6 +1,6 @@
 /*
- * The cache as handlers see it: what a request has been given is its own until it ends, and a computation that it leaves
- * behind, by whatever way it ends, is taken over by who waits for it.
+ * The cache as handlers see it: what a request has been given is its own until it ends, and a computation that it
+ * leaves behind, by whatever way it ends, is taken over by who waits for it.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,8 +1,8 @@
 /*
  * Computations in flight: who computes a missing key, who waits for it, and who takes over when that fails.
  *
- * A waiter's record lies on its fiber's stack. It is woken by a message to its own worker's inbox, which may be under way
- * when the wait is cut by something else; so a waiter that has been answered never goes on before it has taken its
+ * A waiter's record lies on its fiber's stack. It is woken by a message to its own worker's inbox, which may be under
+ * way when the wait is cut by something else; so a waiter that has been answered never goes on before it has taken its
  * message, and one that has not is unlinked under the lock and will never be sent one.
  *
  * SPDX-License-Identifier: MIT
@@ -162,7 +162,8 @@ static int waiter_wait(struct weir_cache *c, struct cache_waiter *w, bool *answe
     if (!*answered)
         waiter_unlink(c, w);
     cache_lock_release(&c->lock);
-    /* A message that has been sent is waited for whatever else happens: not by asker's park, which may be cut for good. */
+    /* A message that has been sent is waited for whatever else happens: not by asker's park, which may be cut for
+     * good. */
     while (*answered && !w->taken)
         fiber_park(&w->loop->fibers);
     return cut < 0 ? cut : 0;
@@ -283,7 +284,7 @@ static void slot_hand_over(struct weir_cache *c, struct weir_cache_slot *slot, s
         list_for_each (at, &heir->waiters)
             waiter_aim(c, container_of(at, struct cache_waiter, link), heir);
     }
-    /* It starts after the key was removed, so its value may be kept, unless somebody else has begun meanwhile. */
+    /* The heir starts after the key was removed, so its value may be kept, unless somebody else has begun meanwhile. */
     heir->forgotten = slot->forgotten && flight_find(c, heir->key, heir->hash);
     slot_begin(c, heir);
 }

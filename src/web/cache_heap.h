@@ -1,8 +1,9 @@
 /*
  * The cache's memory: blocks of any size out of a bound that holds for what is taken from the system, not only for what
- * is handed out. Pools of size classes would do for one kind of value, but a cache lives long and its kinds change: slabs
- * of sizes that are no longer asked for would hold the bound against those that are. Here neighbours that are free
- * become one block again (a two-level segregated fit: O(1) to take and to give), so evicting anything helps everything.
+ * is handed out. Pools of size classes would do for one kind of value, but a cache lives long and its kinds change:
+ * slabs of sizes that are no longer asked for would hold the bound against those that are. Here neighbours that are
+ * free become one block again (a two-level segregated fit: O(1) to take and to give), so evicting anything helps
+ * everything.
  *
  * Small blocks lie in regions, large ones are mappings of their own. One empty region is kept, so that steady coming
  * and going makes no system call. Not thread-safe: the cache's lock covers it.

@@ -1,6 +1,6 @@
 /*
- * The context: a request as its handler sees it. It lies behind the exchange's record in the same pool object, and its parts (parameters, query, cookies) are made in the request's memory
- * when they are first asked for.
+ * The context: a request as its handler sees it. It lies behind the exchange's record in the same pool object, and its
+ * parts (parameters, query, cookies) are made in the request's memory when they are first asked for.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -56,10 +56,9 @@ static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
     return error;
 }
 
-/*
- * Reads a small file that is in memory to where its reply is composed: that is one call, and another to send both, where
- * sendfile() takes a call to send the head, one to see that the file is in memory, and more time than the copy.
- */
+/* Reads a small file that is in memory to where its reply is composed: that is one call, and another to send both,
+ * where sendfile() takes a call to send the head, one to see that the file is in memory, and more time than the
+ * copy. */
 static bool read_small(struct exchange *x, int fd, size_t size)
 {
     char beyond;
@@ -206,7 +205,8 @@ static int read_offloaded(void *arg)
     return job->result < 0 ? WEIR_EIO : 0;
 }
 
-/* Whether the file lies in memory, where the kernel knows no reading without waiting but there is nothing to wait for either. */
+/* Whether the file lies in memory, where the kernel knows no reading without waiting but there is nothing to wait for
+ * either. */
 static bool file_wait_free(struct weir_file *f)
 {
     if (!f->wait_known) {

@@ -1,6 +1,7 @@
 /*
- * Normalizing a path. Most paths need nothing and are used where they lie; nearly all of those are told from the others when
- * the target is split (struct target), and do not come here. The look at the rest is exact: "/.well-known" needs nothing either.
+ * Normalizing a path. Most paths need nothing and are used where they lie; nearly all of those are told from the others
+ * when the target is split (struct target), and do not come here. The look at the rest is exact: "/.well-known" needs
+ * nothing either.
  *
  * SPDX-License-Identifier: MIT
  */

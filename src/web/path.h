@@ -33,12 +33,13 @@ struct path {
 
 /*
  * Normalizes raw, the path part of a request target; "" counts as "/". The arena is used only if the path has to
- * change. Returns 0; WEIR_EPROTO (to be answered by 400) if it does not begin with a slash, holds a bad escape, a
- * NUL byte, encoded or not, or a backslash that is not (others take it for a slash); WEIR_ENOMEM. out is set only on success and refers to raw or to the arena.
+ * change. Returns 0; WEIR_EPROTO (to be answered by 400) if it does not begin with a slash, holds a bad escape, a NUL
+ * byte, encoded or not, or a backslash that is not (others take it for a slash); WEIR_ENOMEM. out is set only on
+ * success and refers to raw or to the arena.
  */
 int path_normalize(struct slice raw, struct arena *arena, struct path *out);
 
-/* The same for a path that is known to need no change, see struct target. */
+/* path_normalize() for a path that is known to need no change, see struct target. */
 static inline void path_take(struct slice raw, struct path *out)
 {
     out->route = out->decoded = out->text = raw;

@@ -32,7 +32,7 @@ struct router;
 
 /* An empty router, its memory charged to account. NULL if there is none. Free it with router_free(). */
 struct router *router_new(struct account *account) MUST_CHECK;
-/* The same with the account of another one, whose contexts serve both; free it before that one. */
+/* An empty router with the account of another one, whose contexts serve both; free it before that one. */
 struct router *router_new_beside(struct router *other) MUST_CHECK;
 /* NULL is allowed. Contexts made for it have to be freed before. */
 void router_free(struct router *router);

@@ -1,5 +1,6 @@
 /*
- * The site: everything that is registered before a server starts. Routes, groups, middleware and hooks; read-only while it serves, so that the workers share it without a lock.
+ * The site: everything that is registered before a server starts. Routes, groups, middleware and hooks; read-only while
+ * it serves, so that the workers share it without a lock.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -37,7 +37,8 @@ static char *text_take(struct model *m, size_t len)
 
 /* ---- Heads ---- */
 
-/* The statuses with which a head has to be refused; none if it is right as far as it goes. whole: there will be no more of it. */
+/* The statuses with which a head has to be refused; none if it is right as far as it goes. whole: there will be no more
+ * of it. */
 static void head_statuses(const struct reference_head *h, struct slice text, uint32_t *statuses)
 {
     static const uint32_t known[] = {400, 417, 431, 501, 505};
@@ -161,7 +162,8 @@ static void refuse_body(struct model_reply *r, const struct body *b)
         status_add(r->statuses, 431);
 }
 
-/* A handler that wants `wanted` bytes of the body, or all of it, and replies then. True: it has them, and the reply is to be made. */
+/* A handler that wants `wanted` bytes of the body, or all of it, and replies then. True: it has them, and the reply is
+ * to be made. */
 static bool read_outcome(struct model_reply *r, const struct body *b, size_t wanted, enum model_side side)
 {
     if (b->data.len >= wanted)
@@ -395,8 +397,8 @@ static bool drain(struct model *m, struct model_reply *r, const struct body *b, 
 {
     uint64_t left = b->chunked ? b->data.len : b->announced;
     if (b->exists && use != USE_ALL && r->end != MODEL_CLOSED_TOLD) {
-        /* How much a handler has left depends on how it came; so does whether the end of a chunked body was there when the reply was made, and whether a client has
-         * waited for 100 Continue, in vain. */
+        /* How much a handler has left depends on how it came; so does whether the end of a chunked body was there when
+         * the reply was made, and whether a client has waited for 100 Continue, in vain. */
         bool open = b->chunked && b->state == BODY_MORE;
         if ((use == USE_NONE && waits) || left > SITE_DRAIN || b->chunked)
             r->end = MODEL_EITHER;

@@ -1,6 +1,6 @@
 /*
- * What a correct server answers to the bytes of a connection, said from the specification and the site's handlers alone: which replies, of which status and content, and
- * whether the connection goes on behind each.
+ * What a correct server answers to the bytes of a connection, said from the specification and the site's handlers
+ * alone: which replies, of which status and content, and whether the connection goes on behind each.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -54,16 +54,16 @@ struct model {
     char text[MODEL_TEXT]; /* of bodies */
 };
 
-/* What follows the bytes that were sent: perhaps more; the end of the client's side; or nothing, until every time was over. */
+/* What follows the bytes that were sent: perhaps more; the end of the client's side; or nothing, until every time was
+ * over. */
 enum model_side { SIDE_OPEN, SIDE_HALF_CLOSED, SIDE_SILENT };
 
 /* input: all that was sent. */
 void model_run(struct model *m, struct slice input, enum model_side side);
 
-/*
- * Compares with what was received: output, and whether the end of the stream came behind it. whole: the client has read all that there is, and the server has nothing
- * left to do. Returns how many of the site's handlers may have run, and ends the program if a reply differs.
- */
+/* Compares with what was received: output, and whether the end of the stream came behind it. whole: the client has read
+ * all that there is, and the server has nothing left to do. Returns how many of the site's handlers may have run, and
+ * ends the program if a reply differs. */
 uint64_t model_compare(const struct model *m, struct slice output, bool ended, bool whole, enum model_side side);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The server that the connection target drives, and its handlers: each does one thing with a request's body and a reply's. The model of connection_model.h says what a
- * client has to see of each.
+ * The server that the connection target drives, and its handlers: each does one thing with a request's body and a
+ * reply's. The model of connection_model.h says what a client has to see of each.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -81,7 +81,8 @@ extern struct site_counts site_counts;
 /* A server with one worker, whose worker_start is given. Not started. Aborts when that fails. */
 weir_server *site_new(void *(*worker_start)(void *server_data, int worker));
 
-/* A body as READS_ALL tells of it: how long it is, and a hash to which the trailer's names and values are added. text has room for 64 bytes. */
+/* A body as READS_ALL tells of it: how long it is, and a hash to which the trailer's names and values are added. text
+ * has room for 64 bytes. */
 #define SITE_HASH 2166136261u
 uint32_t site_hash(uint32_t hash, const char *data, size_t len);
 size_t site_digest(char *text, size_t len, uint32_t hash);

@@ -1,6 +1,7 @@
 /*
- * Chunked bodies: what the decoder makes of them is what the reference does, whole and cut at points that the first byte chooses, and a body that is refused is refused
- * as soon as nothing that follows could mend it. Trailer fields are collected over what has been decoded, as a connection does.
+ * Chunked bodies: what the decoder makes of them is what the reference does, whole and cut at points that the first
+ * byte chooses, and a body that is refused is refused as soon as nothing that follows could mend it. Trailer fields are
+ * collected over what has been decoded, as a connection does.
  *
  * SPDX-License-Identifier: MIT
  */

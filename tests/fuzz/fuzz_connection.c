@@ -1,12 +1,14 @@
 /*
  * A whole connection: the server's own worker, loop and sockets, with a model of what it has to answer.
  *
- * The input's first byte sets the scene, the second one where the bytes are cut. What follows is sent, but for 0xff, which begins an instruction: cut, pause, end this
- * side, reset, stop reading, go on, stop the server, cut what runs, or send a field of some length, so that a head that nearly fills the buffer is a short input. After each piece the worker turns until it has nothing to do, and what the client has received by then is compared with the model. At the
+ * The input's first byte sets the scene, the second one where the bytes are cut. What follows is sent, but for 0xff,
+ * which begins an instruction: cut, pause, end this side, reset, stop reading, go on, stop the server, cut what runs,
+ * or send a field of some length, so that a head that nearly fills the buffer is a short input. After each piece the
+ * worker turns until it has nothing to do, and what the client has received by then is compared with the model. At the
  * end every account of the ledger, every fiber and every descriptor has to be back.
  *
- * The worker's thread is the server's; it is stopped before it serves and turns only as this file says, and its monotonic clock stands still but for the pauses. So an
- * input does the same each time.
+ * The worker's thread is the server's; it is stopped before it serves and turns only as this file says, and its
+ * monotonic clock stands still but for the pauses. So an input does the same each time.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -34,7 +36,8 @@
 #define PADDING_UNIT 6   /* bytes of the field's value for each of the argument */
 #define PADDING_MAX  ((size_t)UINT8_MAX * PADDING_UNIT + 16)
 
-/* Random cuts; a small buffer; the client does not read at first; it waits for the server to give it up; it does not read then either. */
+/* Random cuts; a small buffer; the client does not read at first; it waits for the server to give it up; it does not
+ * read then either. */
 enum scene { SCENE_CUTS = 1, SCENE_NARROW = 2, SCENE_STALLED = 4, SCENE_TIME = 8, SCENE_NEVER = 16 };
 
 /* The most bytes that a script of this size sends. */
@@ -243,7 +246,8 @@ static bool client_obey(struct client *c, uint8_t instruction)
     return true;
 }
 
-/* The bytes up to the next instruction but PADDING, whose fields are among them. Returns how many there are; *at is moved behind them. */
+/* The bytes up to the next instruction but PADDING, whose fields are among them. Returns how many there are; *at is
+ * moved behind them. */
 static size_t script_text(const uint8_t *data, size_t size, size_t *at, char *text)
 {
     size_t len = 0;

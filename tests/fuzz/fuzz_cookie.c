@@ -1,6 +1,7 @@
 /*
- * Cookies, both ways. Those of a request are what cutting its Cookie fields at every ";" and the first "=" gives. One that is set is read back from the field as a
- * browser reads it (RFC 6265 section 5.2), and has to be what was asked for: nothing in a name, a value or an attribute can add another attribute or another field.
+ * Cookies, both ways. Those of a request are what cutting its Cookie fields at every ";" and the first "=" gives. One
+ * that is set is read back from the field as a browser reads it (RFC 6265 section 5.2), and has to be what was asked
+ * for: nothing in a name, a value or an attribute can add another attribute or another field.
  *
  * Input: a byte of flags, then texts that end with a NUL: a request's fields, or the parts of the cookie to set.
  *

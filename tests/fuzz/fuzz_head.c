@@ -1,7 +1,8 @@
 /*
- * Request heads. The parser has to say of every input what the reference says: complete, incomplete, or refused, the last as soon as nothing that follows could mend
- * it; and if it is complete, what every field holds and where the body will end. Cut at points that the first byte chooses, it has to say the same. Strings are
- * terminated in place in an order that the first byte chooses too, and none may spoil another.
+ * Request heads. The parser has to say of every input what the reference says: complete, incomplete, or refused, the
+ * last as soon as nothing that follows could mend it; and if it is complete, what every field holds and where the body
+ * will end. Cut at points that the first byte chooses, it has to say the same. Strings are terminated in place in an
+ * order that the first byte chooses too, and none may spoil another.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,6 +1,7 @@
 /*
- * JSON strings: what is written is read back as RFC 8259 section 7 says, and has to be the text's characters, with U+FFFD for each longest wrong beginning of one
- * (Unicode 15, table 3-7 and section 3.9). And the depth of a text, beside a parser that recurses.
+ * JSON strings: what is written is read back as RFC 8259 section 7 says, and has to be the text's characters, with
+ * U+FFFD for each longest wrong beginning of one (Unicode 15, table 3-7 and section 3.9). And the depth of a text,
+ * beside a parser that recurses.
  *
  * SPDX-License-Identifier: MIT
  */

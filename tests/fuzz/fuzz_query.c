@@ -1,5 +1,6 @@
 /*
- * Query strings: pairs, their order and their decoded texts are what cutting the text at every "&" and the first "=" gives.
+ * Query strings: pairs, their order and their decoded texts are what cutting the text at every "&" and the first "="
+ * gives.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,6 +1,7 @@
 /*
- * Paths and the router: input is "METHOD HOST PATH". A path has to become what cutting it into segments, decoding each and dropping dot segments gives; and a lookup has
- * to find the route that comes first when every route of a table is tried by itself, with the values of its parameters, or the methods that the path allows.
+ * Paths and the router: input is "METHOD HOST PATH". A path has to become what cutting it into segments, decoding each
+ * and dropping dot segments gives; and a lookup has to find the route that comes first when every route of a table is
+ * tried by itself, with the values of its parameters, or the methods that the path allows.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -63,10 +64,9 @@ static bool anything(struct slice s)
     return s.len < SIZE_MAX;
 }
 
-/*
- * One segment of a route: its text, or the name of a parameter and whether it takes a value. rank: of two ways to go on at one place the lower goes first (for an
- * expression that is the last of its pattern: rank if one segment is left, rank_rest if there are more).
- */
+/* One segment of a route: its text, or the name of a parameter and whether it takes a value. rank: of two ways to go on
+ * at one place the lower goes first (for an expression that is the last of its pattern: rank if one segment is left,
+ * rank_rest if there are more). */
 enum { RANK_TEXT, RANK_EXPRESSION, RANK_ANY_SEGMENT = 20, RANK_PARAMETER, RANK_REST, RANK_ANY_REST = 40 };
 
 struct part {
@@ -298,7 +298,8 @@ static int method_rank(const struct route_spec *route, struct slice method)
     return slice_equal(method, SLICE("HEAD")) && strcmp(route->method, "GET") == 0 ? 1 : -1;
 }
 
-/* How a route's host is the request's: 0 for the name itself, more the shorter the suffix, and most for any; -1: it is not. */
+/* How a route's host is the request's: 0 for the name itself, more the shorter the suffix, and most for any; -1: it is
+ * not. */
 static int host_rank(const struct route_spec *route, struct slice name)
 {
     if (!route->host)

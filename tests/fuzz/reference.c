@@ -152,7 +152,8 @@ static bool list_member(struct slice list, size_t n, struct slice *member)
     }
 }
 
-/* Codings that weir does not support or that are no tokens are counted as unknown: whether the last one is chunked is told by the whole head. */
+/* Codings that weir does not support or that are no tokens are counted as unknown: whether the last one is chunked is
+ * told by the whole head. */
 static void read_coding(struct reference_head *h, struct slice value, size_t *codings, size_t *unknown)
 {
     struct slice coding;
@@ -197,7 +198,8 @@ static bool is_address(struct slice text)
     return inet_pton(AF_INET6, address, &binary) == 1;
 }
 
-/* uri-host [ ":" port ], with a name of fewer characters than RFC 3986 allows it, a port there can be, and no other literal than IPv6 addresses. */
+/* uri-host [ ":" port ], with a name of fewer characters than RFC 3986 allows it, a port there can be, and no other
+ * literal than IPv6 addresses. */
 static bool is_authority(struct slice text)
 {
     bool literal = text.len > 0 && text.data[0] == '[';
@@ -253,7 +255,8 @@ static void read_meaning(struct reference_head *h)
 
 /* ---- The head, line by line (RFC 9112 sections 2 to 5) ---- */
 
-/* The ends of lines are CRLF, and there are no other control characters but tabs (RFC 9112 section 2.2, RFC 9110 section 5.5). */
+/* The ends of lines are CRLF, and there are no other control characters but tabs (RFC 9112 section 2.2, RFC 9110
+ * section 5.5). */
 static bool bytes_are_legal(struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
@@ -407,7 +410,8 @@ void reference_target_read(struct reference_target *t, const struct reference_he
 
 /* ---- Chunked bodies (RFC 9112 section 7.1) ---- */
 
-/* The next line of text from *at, without its CRLF. BODY_END: *line is one; BODY_MORE: *line is what there is of it; *closed: its CR is there. */
+/* The next line of text from *at, without its CRLF. BODY_END: *line is one; BODY_MORE: *line is what there is of it;
+ * *closed: its CR is there. */
 static enum reference_body take_line(struct slice text, size_t *at, struct slice *line, bool *closed)
 {
     size_t end = *at;
@@ -439,7 +443,8 @@ static size_t quoted_length(struct slice text, size_t at, bool *ended)
     return *ended ? i + 1 - at : text.len - at;
 }
 
-/* chunk-ext = *( ";" token [ "=" ( token / quoted-string ) ] ), or, unless it is closed, the beginning of one. weir allows no whitespace. */
+/* chunk-ext = *( ";" token [ "=" ( token / quoted-string ) ] ), or, unless it is closed, the beginning of one. weir
+ * allows no whitespace. */
 static bool extension_is_good(struct slice text, bool closed)
 {
     for (size_t at = 0; at < text.len;) {

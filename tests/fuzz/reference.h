@@ -1,6 +1,7 @@
 /*
- * What RFC 9110 and RFC 9112 say of a request, written down once more: slowly, line by line over the whole text, without states, so that it can be read beside the
- * grammar. It shares no code with the parsers that it is compared with, and no idea of how they work.
+ * What RFC 9110 and RFC 9112 say of a request, written down once more: slowly, line by line over the whole text,
+ * without states, so that it can be read beside the grammar. It shares no code with the parsers that it is compared
+ * with, and no idea of how they work.
  *
  * Where a head has several faults, any of their statuses is right: they are bits of one word.
  *
@@ -36,8 +37,8 @@ struct reference_field {
 struct reference_head {
     bool complete;   /* the empty line has been found, well-formed or not */
     unsigned faults; /* of what is there, so that nothing that may follow can mend it */
-    bool
-        illegal; /* some byte is one that no head may hold at its place, whatever it means: bare CR or LF, a control character */
+    /* some byte is one that no head may hold at its place, whatever it means: bare CR or LF, a control character */
+    bool illegal;
     size_t start; /* 2 behind an empty line that is ignored, else 0 */
     size_t end;   /* behind the empty line; the text's length while there is none */
     struct slice method, target;
@@ -78,7 +79,8 @@ struct reference_chunked {
     size_t trailer_count;
 };
 
-/* Reads text from the body's first byte; data takes its decoded bytes and has room for text.len. The fields refer to text. */
+/* Reads text from the body's first byte; data takes its decoded bytes and has room for text.len. The fields refer to
+ * text. */
 void reference_chunked_read(struct reference_chunked *out, struct slice text, size_t extension_max, size_t trailer_max,
                             char *data);
 

@@ -1,7 +1,8 @@
 /*
- * A server that says what it has understood of each request and counts how many it has executed, for the tests of what HTTP/1.1 demands. Most
- * of its handlers are naive on purpose: they look at no error and reply 200 whatever happened, so that what a client gets to know is the library's doing.
- * Its arguments are sizes by name: `conform max_body=1000`; with `hook=1` an error hook makes the pages.
+ * A server that says what it has understood of each request and counts how many it has executed, for the tests of what
+ * HTTP/1.1 demands. Most of its handlers are naive on purpose: they look at no error and reply 200 whatever happened,
+ * so that what a client gets to know is the library's doing. Its arguments are sizes by name: `conform max_body=1000`;
+ * with `hook=1` an error hook makes the pages.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,7 +16,8 @@
 
 #define KEPT 200 /* bytes of a body that are told */
 
-/* Requests executed on the connection from each port, since they were last asked for: another connection may come from the same port. */
+/* Requests executed on the connection from each port, since they were last asked for: another connection may come from
+ * the same port. */
 static atomic_int executed[65536];
 
 static void count(weir_ctx *c)

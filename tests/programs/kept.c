@@ -1,6 +1,6 @@
 /*
- * A server whose handlers do what is forbidden: they keep pointers into a request and use them after its end. Builds that
- * poison memory have to catch each at once. One worker, so that the pointer needs no lock.
+ * A server whose handlers do what is forbidden: they keep pointers into a request and use them after its end. Builds
+ * that poison memory have to catch each at once. One worker, so that the pointer needs no lock.
  *
  * SPDX-License-Identifier: MIT
  */

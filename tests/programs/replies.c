@@ -1,7 +1,7 @@
 /*
- * A server for the wire tests of replies that cannot be made as their handler means: a Content-Type from two sides, error
- * pages with fields of their own, strings that are NULL, streams that break off, handlers that are refused while they
- * run. `replies ROOT [NAME=NUMBER ...]` serves with settings by name and logs to standard error.
+ * A server for the wire tests of replies that cannot be made as their handler means: a Content-Type from two sides,
+ * error pages with fields of their own, strings that are NULL, streams that break off, handlers that are refused while
+ * they run. `replies ROOT [NAME=NUMBER ...]` serves with settings by name and logs to standard error.
  *
  * SPDX-License-Identifier: MIT
  */

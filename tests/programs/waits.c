@@ -1,6 +1,7 @@
 /*
  * A server for the wire tests of waiting: handlers that sleep, await a descriptor, hand work to a thread or yield, and
- * replies whose end is told. `waits ROOT [half_close]` serves with one worker; what its handlers note is read at /journal.
+ * replies whose end is told. `waits ROOT [half_close]` serves with one worker; what its handlers note is read at
+ * /journal.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -153,7 +154,8 @@ static void write_until_error(weir_ctx *c)
     note(weir_server_data(c), text);
 }
 
-/* Writes and sleeps as if there were nothing to look at. The journal tells when it begins, so that the client can go meanwhile. */
+/* Writes and sleeps as if there were nothing to look at. The journal tells when it begins, so that the client can go
+ * meanwhile. */
 static void sleep_carelessly(weir_ctx *c)
 {
     char text[64];

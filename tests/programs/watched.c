@@ -1,6 +1,7 @@
 /*
- * A server that is watched: handlers that leave a mark in each figure of the ledger, the ledger's forms, and its page at /_weir. Arguments: workers=N,
- * memory_limit=BYTES, watchdog_ms=N, stack_size=BYTES; authorize=1: the page is for who knows a password; own=1: it has a listener of its own.
+ * A server that is watched: handlers that leave a mark in each figure of the ledger, the ledger's forms, and its page
+ * at /_weir. Arguments: workers=N, memory_limit=BYTES, watchdog_ms=N, stack_size=BYTES; authorize=1: the page is for
+ * who knows a password; own=1: it has a listener of its own.
  *
  * SPDX-License-Identifier: MIT
  */

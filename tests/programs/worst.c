@@ -1,7 +1,8 @@
 /*
  * A server whose requests can be made to hold all that a request can hold, for the plan's test: a long table of fields,
  * both buffers, request memory and a stack. It prints its plan, `plan START CONNECTION REQUEST WORST`. Arguments:
- * CONNECTIONS WORKERS MEMORY_LIMIT (0: none) BOUND (0: none), of a worker's stacks, records and blocks; buffers have twice that.
+ * CONNECTIONS WORKERS MEMORY_LIMIT (0: none) BOUND (0: none), of a worker's stacks, records and blocks; buffers have
+ * twice that.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Takes its memory, begins a reply, which needs the second buffer because the head fills the first, and waits for a body that does not end. */
+/* Takes its memory, begins a reply, which needs the second buffer because the head fills the first, and waits for a
+ * body that does not end. */
 static void hold(weir_ctx *c)
 {
     const void *piece;

@@ -1,6 +1,6 @@
 /*
- * A library to preload (LD_PRELOAD) with which a test makes the clocks of one process jump: clock_gettime() and time() add
- * what the file that the variable WEIR_CLOCK_FILE names says, two numbers of nanoseconds, for CLOCK_REALTIME and
+ * A library to preload (LD_PRELOAD) with which a test makes the clocks of one process jump: clock_gettime() and time()
+ * add what the file that the variable WEIR_CLOCK_FILE names says, two numbers of nanoseconds, for CLOCK_REALTIME and
  * for CLOCK_MONOTONIC:
  *
  *     -3600000000000 0

@@ -1,6 +1,6 @@
 /*
- * A library to preload (LD_PRELOAD) that counts how often a process asks for memory, so that a test can show that serving
- * does not. SIGUSR2 makes it append one line to the file that the variable WEIR_MALLOC_COUNT_FILE names:
+ * A library to preload (LD_PRELOAD) that counts how often a process asks for memory, so that a test can show that
+ * serving does not. SIGUSR2 makes it append one line to the file that the variable WEIR_MALLOC_COUNT_FILE names:
  *
  *     malloc=1 calloc=2 realloc=3 free=4 posix_memalign=5 aligned_alloc=6 mmap=7
  *

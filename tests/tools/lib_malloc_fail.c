@@ -1,17 +1,17 @@
 /*
- * A library to preload (LD_PRELOAD) that refuses one request for memory, so that a test can fail each in turn. The variable
- * WEIR_FAIL_AT says which: 1 is the first of the process, 0 or none refuses nothing; WEIR_FAIL_COUNT, how many in a row (1).
- * What counts as a request is malloc and its like, mmap, and pthread_create, which takes a stack. When the process ends, one line is appended to the file that
- * WEIR_FAIL_FILE names:
+ * A library to preload (LD_PRELOAD) that refuses one request for memory, so that a test can fail each in turn. The
+ * variable WEIR_FAIL_AT says which: 1 is the first of the process, 0 or none refuses nothing; WEIR_FAIL_COUNT, how many
+ * in a row (1). What counts as a request is malloc and its like, mmap, and pthread_create, which takes a stack. When
+ * the process ends, one line is appended to the file that WEIR_FAIL_FILE names:
  *
  *     calls=310 failed=1 live=12 by=0x5555...
  *
- * calls: requests in all; failed: whether one was refused; live: blocks of malloc that the program itself (not
- * the C library) has asked for and has not freed; by: the address
- * that the last refused call would have returned to, less that of the program, for addr2line.
+ * calls: requests in all; failed: whether one was refused; live: blocks of malloc that the program itself (not the C
+ * library) has asked for and has not freed; by: the address that the last refused call would have returned to, less
+ * that of the program, for addr2line.
  *
- * The work is passed on to glibc's own functions by their internal names, since dlsym() itself allocates. The counters are
- * global because the functions they count are.
+ * The work is passed on to glibc's own functions by their internal names, since dlsym() itself allocates. The counters
+ * are global because the functions they count are.
  *
  * SPDX-License-Identifier: MIT
  */

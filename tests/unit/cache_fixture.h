@@ -1,6 +1,6 @@
 /*
- * A cache of 1,000 entries and 1 MiB for tests, in a memory that can be made to refuse, whose end asserts that all of it
- * came back.
+ * A cache of 1,000 entries and 1 MiB for tests, in a memory that can be made to refuse, whose end asserts that all of
+ * it came back.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -167,7 +167,8 @@ static void client_send(int fd, const char *data, size_t len)
     }
 }
 
-/* Reads to the end and closes: how many replies there were, all of them good ones or refusals. Counts what was refused. */
+/* Reads to the end and closes: how many replies there were, all of them good ones or refusals. Counts what was
+ * refused. */
 static int client_read(int fd, int *refused)
 {
     static char reply[REPLY_MAX + 1];

@@ -1,6 +1,6 @@
 /*
- * Accounts of the program: nesting, bounds, names, and use by many threads; by the public interface, on a server that is
- * never started.
+ * Accounts of the program: nesting, bounds, names, and use by many threads; by the public interface, on a server that
+ * is never started.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,5 +1,6 @@
 /*
- * What a server makes before its start and the bounds of its pools: what the plan, the ledger and memory_limit say to them.
+ * What a server makes before its start and the bounds of its pools: what the plan, the ledger and memory_limit say to
+ * them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -182,7 +183,8 @@ static void memory_limit(void **state)
 }
 
 /* Each wrong setting is told of, and memory_limit with them. */
-/* Blocks of a group's size: for a request the dearest, in the worst case all, and one of each where a set is standing. */
+/* Blocks of a group's size: for a request the dearest, in the worst case all, and one of each where a set is
+ * standing. */
 static void memory_of_groups(void **state)
 {
     (void)state;

@@ -225,7 +225,8 @@ static void limits(void **state)
     (void)state;
     assert_int_equal(repeat("0;", "x", CHUNK_EXTENSION_MAX, "\r\n\r\n"), CHUNKED_END);
     assert_int_equal(repeat("0;", "x", CHUNK_EXTENSION_MAX + 1, "\r\n\r\n"), CHUNKED_LONG_EXTENSION);
-    /* The limit is on the extensions of a body, not of a chunk, but for what its data has paid for: a byte for each 16. */
+    /* The limit is on the extensions of a body, not of a chunk, but for what its data has paid for: a byte for each
+     * 16. */
     assert_int_equal(repeat("", "10;a\r\n0123456789abcdef\r\n", 100000, "0\r\n\r\n"), CHUNKED_END);
     assert_int_equal(repeat("", "10;ab\r\n0123456789abcdef\r\n", CHUNK_EXTENSION_MAX - 1, "0\r\n\r\n"), CHUNKED_END);
     assert_int_equal(repeat("", "10;ab\r\n0123456789abcdef\r\n", CHUNK_EXTENSION_MAX + 1, "0\r\n\r\n"),

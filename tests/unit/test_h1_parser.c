@@ -260,7 +260,8 @@ static void parsed_begin(struct parsed *p)
     h1_parse_begin(&p->parser, &p->head);
 }
 
-/* One call with the first len bytes of text, at a place of their own; what the head refers to is not looked at later. */
+/* One call with the first len bytes of text, at a place of their own; what the head refers to is not looked at
+ * later. */
 static void parsed_go_on(struct parsed *p, struct slice text, size_t len)
 {
     char *exact = malloc(len + SCAN_SLACK);

@@ -189,7 +189,8 @@ static size_t resident_pages(const struct pool_slab *s)
     return count;
 }
 
-/* A slab that is kept gives back the pages that it has touched: few of them only when the pool has not been used since the last time. */
+/* A slab that is kept gives back the pages that it has touched: few of them only when the pool has not been used since
+ * the last time. */
 static void cleaning(void **state)
 {
     (void)state;

@@ -353,7 +353,8 @@ static void test_every_allocation_fails(void **state)
     }
 }
 
-/* The same for each text and node: what was registered before moves the places at which a block or the nodes are full. */
+/* The same for each text and node: what was registered before moves the places at which a block or the nodes are
+ * full. */
 static void test_every_store_fails(void **state)
 {
     static const char pattern[] = "/a-segment-of-some-length/{first}/{second:[0-9]+}/{third}";

@@ -1,5 +1,6 @@
 /*
- * Prints the sizes of the structures that there are many of, and holds them to what they are today: a byte more in a\n * record is a decision, not an accident.
+ * Prints the sizes of the structures that there are many of, and holds them to what they are today: a byte more in a\n
+ * * record is a decision, not an accident.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -29,7 +29,8 @@ static void first_is_small(void **state)
     assert_int_equal(socket_lowat_first(512), 512);
 }
 
-/* Whatever the window, the unsent bytes and the overhead of their buffers stay within one and a half times the setting. */
+/* Whatever the window, the unsent bytes and the overhead of their buffers stay within one and a half times the
+ * setting. */
 static void bounds_what_is_held(void **state)
 {
     (void)state;

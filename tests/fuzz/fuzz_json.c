@@ -7,6 +7,7 @@
  */
 #include "fuzz.h"
 #include "web/json.h"
+#include "weir.h"
 
 /* Well-formed sequences: the range of each byte. */
 static const struct {
@@ -143,7 +144,7 @@ static void check_depth(const uint8_t *data, size_t size)
     struct reader r = {.at = data, .end = data + size};
     bool whole = read_value(&r, 0);
     skip_space(&r);
-    size_t depth = json_depth(slice_of((const char *)data, size));
+    size_t depth = weir_json_depth((const char *)data, size);
     FUZZ_CHECK(depth >= r.deepest && depth <= size);
     if (whole && r.at == r.end)
         FUZZ_CHECK(depth == r.deepest);

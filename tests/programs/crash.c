@@ -60,6 +60,14 @@ static void crash_elsewhere(weir_ctx *c)
     weir_offload(c, crash_offloaded, weir_server_data(c));
 }
 
+/* Of a head that is not one: there is no route. */
+static void crash_refusing(weir_ctx *c, int status, const char *message)
+{
+    (void)message;
+    if (status == 400)
+        crash(weir_server_data(c));
+}
+
 static void hello(weir_ctx *c)
 {
     weir_reply_text(c, "hello");
@@ -91,6 +99,7 @@ int main(int argc, char **argv)
     weir_any(s, "/now/{how}", crash_now);
     weir_get(s, "/later", crash_later);
     weir_get(s, "/elsewhere", crash_elsewhere);
+    weir_on_error(s, crash_refusing);
     if (weir_catch_crash() != 0 || weir_catch_stack_overflow() != 0 || weir_catch_crash() != 0)
         fprintf(stderr, "not installed\n");
     if (strcmp(place, "main") == 0)

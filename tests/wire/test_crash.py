@@ -52,6 +52,17 @@ def test_after_a_wait(start):
     assert text == "weir: SIGSEGV at address 0x0 in worker 0, in the handler of /later, method GET\n"
 
 
+def test_while_a_head_is_refused(start):
+    """The route of the request before, on the same fiber, is not the one that is told."""
+    server = start(PROGRAM, "SIGSEGV", before=no_core)
+    with server.connect() as connection:
+        connection.send(request() + b"no request\r\n\r\n", "GET")
+        with pytest.raises((ProtocolError, ConnectionResetError)):
+            connection.reply()
+    assert server.process.wait(20) == -signal.SIGSEGV
+    assert server.error_text() == "weir: SIGSEGV at address 0x0 in worker 0, in a request without a route\n"
+
+
 def test_an_overflow(start):
     """Is told as such, and where it was."""
     lines = crash(start, "overflow").splitlines()

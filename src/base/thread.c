@@ -11,8 +11,8 @@
 #include <link.h>
 #include <signal.h>
 
-#define THREAD_RECORD                                                                                                  \
-    ((size_t)3 * 1024) /* that the C library puts beside the data: its own of a thread, and some to spare */
+/* What the C library puts beside the data: its own of a thread, and some to spare. */
+#define THREAD_RECORD ((size_t)3 * 1024)
 
 /* Measured once: a library that is loaded later has its data elsewhere, and what was charged has to be given back. */
 static pthread_once_t local_once = PTHREAD_ONCE_INIT;

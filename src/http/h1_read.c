@@ -314,9 +314,8 @@ bool h1_body_can_drop(struct h1 *h)
     /* A client that waits for 100 Continue may send the body or not: nobody knows where the next request begins. */
     if (h->continue_due || h->close || h->refused || x->gone)
         return false;
-    if (x->body_length < 0)
-        return x->committed ||
-               body_drop_come(h); /* a head that is out has promised to go on, and the rest is waited for */
+    if (x->body_length < 0) /* a head that is out has promised to go on, and the rest is waited for */
+        return x->committed || body_drop_come(h);
     return h->body_left <= x->http->settings->drain_limit;
 }
 

@@ -22,8 +22,8 @@ static void http_bound_accounts(struct http *h, const struct admission_bounds *b
 {
     h->buffer_account.limit = bound_bytes(&h->buffers, b->buffers);
     h->arena_account.limit = bound_bytes(&h->arenas, b->arenas);
-    for (uint32_t i = 0; b->arenas && i < h->settings->memory_count;
-         i++) /* a set has one of these at most, and then both */
+    /* A set has one of these at most, and then both. */
+    for (uint32_t i = 0; b->arenas && i < h->settings->memory_count; i++)
         h->arena_account.limit += bound_bytes(&h->memories[i], admission_bounds_sets(b));
     h->record_account.limit = bound_bytes(&h->records, b->records);
     if (b->records) /* and tables of fields, of which there is no more than one for each set */

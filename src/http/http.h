@@ -107,10 +107,10 @@ struct http {
     struct pool spills[SPILL_CLASSES];
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     struct http_counters counters;
-    struct route_counters
-        *routes;          /* by a class's number; [-1]: requests without a route. The server's, and outlive this */
-    uint64_t date_due_ns; /* the loop's time at which the second has changed, or the clock may have been set */
-    char ok_head[64];     /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
+    /* By a class's number; [-1]: requests without a route. The server's, and outlive this. */
+    struct route_counters *routes;
+    uint64_t date_due_ns;       /* the loop's time at which the second has changed, or the clock may have been set */
+    char ok_head[64];           /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
     uint64_t warnings_since_ns; /* the loop's time from which warnings about requests are counted, see request_log.h */
     uint32_t warnings;
 };

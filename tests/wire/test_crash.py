@@ -22,12 +22,12 @@ def no_core():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def crash(start, name, method="GET", path="/now/x", ask=lambda connection, data, method: connection.send(data, method)):
+def crash(start, name, method="GET", path="/now/x"):
     """Has a request crash its server: the text on standard error."""
     server = start(PROGRAM, name, before=no_core)
     with server.connect() as connection, server.connect() as other:
         assert other.ask().status == 200
-        ask(connection, request(method, path), method)
+        connection.send(request(method, path), method)
         if path == "/later":
             assert other.ask().status == 200
         with pytest.raises((ProtocolError, ConnectionResetError)):

@@ -9,12 +9,12 @@ import json
 import pathlib
 import re
 import signal
-import time
 
 import pytest
 
 from client import ProtocolError
 from conftest import SANITIZE
+from faults import wait_for
 
 # JSON_TOKENER_DEFAULT_DEPTH, CJSON_NESTING_LIMIT, JSON_PARSER_MAX_DEPTH
 LIMITS = {"jsonc": 32, "cjson": 1000, "jansson": 2048}
@@ -42,13 +42,6 @@ def post(server, path, body):
 
 def accounts(server):
     return {a["name"]: a for a in json.loads(server.ask(path="/ledger").body)["memory"]["accounts"]}
-
-
-def wait_until(condition, what=lambda: "", seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what()
-        time.sleep(0.1)
 
 
 def outside_heaps(server):
@@ -115,7 +108,7 @@ def test_memory_is_back(start, library):
     for path in ("/deep", "/offload"):
         for _ in range(20):
             assert post(server, path, wide) == 200
-    wait_until(lambda: accounts(server)["deep stacks"]["reserved"] == 0, lambda: accounts(server)["deep stacks"])
+    wait_for(lambda: accounts(server)["deep stacks"]["reserved"] == 0, lambda: accounts(server)["deep stacks"])
     offloaded = accounts(server)["offload threads"]
     before = outside_heaps(server)
     for path in ("/deep", "/offload"):
@@ -123,12 +116,12 @@ def test_memory_is_back(start, library):
             assert post(server, path, deep) == 200
     row = accounts(server)["deep stacks"]
     assert row["peak"] == 1 << 20 and row["in_use"] == 0 and row["refused"] == 0
-    wait_until(lambda: accounts(server)["deep stacks"]["reserved"] == 0, lambda: accounts(server)["deep stacks"])
+    wait_for(lambda: accounts(server)["deep stacks"]["reserved"] == 0, lambda: accounts(server)["deep stacks"])
     assert accounts(server)["offload threads"]["reserved"] <= offloaded["reserved"]
     if SANITIZE:
         return  # its own memory grows
     # The thread keeps 64 KiB of its stack.
-    wait_until(lambda: outside_heaps(server) <= before + (80 << 10), lambda: (before, outside_heaps(server)))
+    wait_for(lambda: outside_heaps(server) <= before + (80 << 10), lambda: (before, outside_heaps(server)))
 
 
 def test_stacks_under_a_limit(start):

@@ -12,7 +12,7 @@
 #include "base/arena.h"
 #include "base/memory.h"
 #include "base/pool.h"
-#include "web/router.h"
+#include "web/route/router.h"
 
 #include <stdio.h>
 #include <stdlib.h>

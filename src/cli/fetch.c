@@ -5,7 +5,7 @@
  */
 #include "cli/fetch.h"
 #include "base/clock.h"
-#include "http/h1_chunked.h"
+#include "http/h1/chunked.h"
 
 #include <errno.h>
 #include <netdb.h>

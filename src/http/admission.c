@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/admission.h"
-#include "http/h1.h"
+#include "http/h1/h1.h"
 
 #include <unistd.h>
 

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/clock.h"
-#include "http/h1.h"
+#include "http/h1/h1.h"
 #include "http/request_log.h"
 
 /* ---- Waiting and leaving ---- */

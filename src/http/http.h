@@ -9,7 +9,7 @@
 #include "http/admission.h"
 #include "http/date.h"
 #include "http/exchange.h"
-#include "http/h1_parser.h"
+#include "http/h1/parser.h"
 #include "http/refusal.h"
 #include "io/offload.h"
 

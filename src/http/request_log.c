@@ -5,7 +5,7 @@
  */
 #include "http/request_log.h"
 #include "base/clock.h"
-#include "http/h1.h"
+#include "http/h1/h1.h"
 #include "net/address.h"
 
 #include <stdarg.h>

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "server/route_times.h"
 #include "server/server.h"
-#include "web/cache.h"
+#include "web/cache/cache.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -7,12 +7,12 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "http/h1.h"
+#include "http/h1/h1.h"
 #include "http/scan.h"
 #include "io/overflow.h"
 #include "server/route_times.h"
 #include "server/server.h"
-#include "web/cache.h"
+#include "web/cache/cache.h"
 #include "web/context.h"
 
 #define WAITING_MEMORY                                                                                                 \

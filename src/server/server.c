@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "server/route_times.h"
-#include "web/cache.h"
+#include "web/cache/cache.h"
 
 #include <errno.h>
 #include <stdio.h>

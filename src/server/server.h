@@ -13,7 +13,7 @@
 #include "server/admin.h"
 #include "server/process_memory.h"
 #include "server/settings.h"
-#include "web/cache.h"
+#include "web/cache/cache.h"
 #include "web/context.h"
 
 #define ADDRESSES_MAX ((uint32_t)1 << 16) /* that are told apart at once; of a memory_limit, one for each 512 bytes */

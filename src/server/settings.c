@@ -5,8 +5,8 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/settings.h"
-#include "http/h1_chunked.h"
-#include "web/file_cache.h"
+#include "http/h1/chunked.h"
+#include "web/file/file_cache.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,13 +5,13 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
-#include "http/h1.h"
+#include "http/h1/h1.h"
 #include "http/live.h"
 #include "io/crash.h"
 #include "io/overflow.h"
 #include "server/route_times.h"
 #include "server/server.h"
-#include "web/value.h"
+#include "web/cache/value.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "web/cache.h"
+#include "web/cache/cache.h"
 #include "web/context.h"
 
 /* What a request that computes or waits leaves with itself; one for each such call, in its arena. */

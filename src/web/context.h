@@ -10,7 +10,7 @@
 #include "http/http.h"
 #include "io/offload.h"
 #include "web/cookie.h"
-#include "web/file_cache.h"
+#include "web/file/file_cache.h"
 #include "web/query.h"
 #include "web/site.h"
 

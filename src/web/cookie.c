@@ -8,7 +8,7 @@
 #include "web/cookie.h"
 
 #include "http/date.h"
-#include "web/token.h"
+#include "http/token.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
  */
 #include "web/query.h"
 
-#include "web/percent.h"
+#include "http/percent.h"
 #include "weir.h"
 
 bool query_next(struct slice *rest, struct slice *name, struct slice *value)

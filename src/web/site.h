@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "http/admission.h"
-#include "web/router.h"
+#include "web/route/router.h"
 #include "weir.h"
 
 /* Functions in the order in which they run. */

@@ -7,7 +7,7 @@
 #include "connection_site.h"
 #include "fuzz.h"
 #include "reference.h"
-#include "web/path.h"
+#include "web/route/path.h"
 
 /* A request's body as far as it has been sent. */
 struct body {

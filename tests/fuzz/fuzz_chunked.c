@@ -6,7 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "fuzz.h"
-#include "http/h1_chunked.h"
+#include "http/h1/chunked.h"
 #include "reference.h"
 
 struct decoded {

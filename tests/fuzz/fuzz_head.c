@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "fuzz.h"
-#include "http/h1_parser.h"
+#include "http/h1/parser.h"
 #include "http/scan.h"
 #include "http/target.h"
 #include "reference.h"

@@ -6,8 +6,8 @@
  * SPDX-License-Identifier: MIT
  */
 #include "fuzz.h"
-#include "web/route_host.h"
-#include "web/router.h"
+#include "web/route/host.h"
+#include "web/route/router.h"
 
 #define SEGMENTS_MAX 4 /* of a route of the table */
 

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "web/cache.h"
+#include "web/cache/cache.h"
 
 #define TEST_BYTES ((size_t)1024 * 1024)
 

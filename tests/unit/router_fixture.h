@@ -9,7 +9,7 @@
 
 #include "web_fixture.h"
 
-#include "web/router.h"
+#include "web/route/router.h"
 
 #include <stdio.h>
 

@@ -7,7 +7,7 @@
 #include "web_fixture.h"
 
 #include "io/timer.h"
-#include "web/file_cache.h"
+#include "web/file/file_cache.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "http/h1_chunked.h"
+#include "http/h1/chunked.h"
 #include "http/trailer.h"
 
 struct body_case {

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "base/debug.h"
-#include "http/h1_parser.h"
+#include "http/h1/parser.h"
 #include "http/scan.h"
 
 #define FIELDS_MAX 8

@@ -5,7 +5,7 @@
  */
 #include "web_fixture.h"
 
-#include "web/path.h"
+#include "web/route/path.h"
 
 struct path_case {
     const char *raw;

@@ -6,7 +6,7 @@
 #include "web_fixture.h"
 
 #include "base/siphash.h"
-#include "web/route_tree.h"
+#include "web/route/tree.h"
 
 #define CANDIDATES   300000 /* of which some 10 pairs have the same hash of 32 bits */
 #define TEXT_LEN_MAX 32

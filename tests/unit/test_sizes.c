@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/pool.h"
-#include "http/h1.h"
+#include "http/h1/h1.h"
 #include "io/offload.h"
 #include "web/context.h"
 

@@ -1,0 +1,555 @@
+/*
+ * An HTTP/1 connection as the loop sees it: readiness, timers, draining, lingering, the end. All of that is taken on
+ * the loop's own stack; whatever may run a handler is queued for a fiber and goes on in serve.c.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/log.h"
+#include "http/h1/h1.h"
+#include "http/request_log.h"
+#include "http/scan.h"
+
+#define LINGER_READS   32   /* buffers that are read and dropped in a turn */
+#define LINGER_MS      2000 /* how long this side waits for a client that has been refused to stop sending */
+#define LINGER_STOP_MS 500  /* and when the server stops */
+
+size_t http_record_size(const struct http_host *host)
+{
+    return sizeof(struct h1) + host->context_size;
+}
+
+bool http_connection_idle(const struct connection *c)
+{
+    return c->protocol == PROTOCOL_HTTP1 && c->state == H1_IDLE && !(c->ready & READY_QUEUED);
+}
+
+/* ---- The record of a live connection ---- */
+
+void h1_shed(struct h1 *h)
+{
+    if (h->out.regions > 0 || h->open)
+        return;
+    h->region = NULL;
+    if (h->second) {
+        pool_give(&h->x.http->buffers, h->second);
+        h->second = NULL;
+    }
+    if (h->in && h->in_pos == h->in_len) {
+        pool_give(&h->x.http->buffers, h->in);
+        h->in = NULL;
+        h->in_pos = h->in_len = 0;
+    }
+}
+
+void h1_shrink_fields(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    pool_give(&x->http->fields, x->head.fields);
+    counter_subtract(&x->http->counters.field_tables, 1);
+    x->head.fields = x->fields;
+    x->head.field_max = HEAD_FIELDS_INLINE;
+}
+
+void h1_release(struct h1 *h)
+{
+    struct http *http = h->x.http;
+    if (unlikely(h->x.head.fields != h->x.fields))
+        h1_shrink_fields(h);
+    if (unlikely(h->x.conn->state == H1_DRAINING))
+        counter_subtract(&http->counters.draining, 1);
+    output_discard(&h->out, WEIR_ECLOSED, http->release_value);
+    if (h->second)
+        pool_give(&http->buffers, h->second);
+    if (h->in)
+        pool_give(&http->buffers, h->in);
+    if (unlikely(http->admission.limited))
+        admission_release(h);
+    h->x.conn->active = NULL;
+    pool_give(&http->records, h);
+}
+
+/* Takes a record and a buffer for a connection that has something to say. NULL: no memory. */
+static struct h1 *h1_open(struct http *http, struct connection *c)
+{
+    struct h1 *h = pool_take(&http->records);
+    if (!h)
+        return NULL;
+    h->in = pool_take(&http->buffers);
+    if (!h->in) {
+        pool_give(&http->records, h);
+        return NULL;
+    }
+    h->second = NULL;
+    h->hold = HOLD_STANDING;
+    h->held_buffers = 0;
+    h->delivered = INT64_MIN;
+    h->x.class = NULL;
+    h->x.counted = false;
+    if (unlikely(c->flags & H1_ADMITTED))
+        admission_arrive(h, ((const struct spill *)c->active)->class);
+    h->in_pos = h->in_len = 0;
+    h->x.begin_ns = 0;
+    h->region = h->region_end = h->pos = h->open = NULL;
+    h->close = h->linger = h->reset = h->finishing = h->receiving = h->parsing = false;
+    h->served = 0;
+    output_init(&h->out);
+    struct exchange *x = &h->x;
+    x->ops = &h1_exchange_ops;
+    x->http = http;
+    x->conn = c;
+    x->context = h + 1;
+    x->fiber = NULL;
+    x->waiting = WAIT_NONE;
+    x->gone = x->cut = false;
+    x->deadline = (struct timer){.kind = TIMER_HANDLER};
+    x->head.fields = x->fields;
+    x->head.field_max = HEAD_FIELDS_INLINE;
+    if (c->state == H1_HEAD) {
+        struct spill *s = c->active;
+        memcpy(h->in, s->data, s->len);
+        h->in_len = s->len;
+        h->requests = s->requests;
+        h->x.class = s->class;
+        h->x.counted = s->class != NULL;
+        spill_give(http, s);
+    } else {
+        h->requests = (uint32_t)c->idled;
+    }
+    c->active = h;
+    c->state = H1_ACTIVE;
+    return h;
+}
+
+/* ---- Ending a connection ---- */
+
+void h1_linger(struct net *n, struct connection *c)
+{
+    struct http *http = n->owner;
+    c->state = H1_LINGER;
+    counter_add(&http->counters.lingering, 1);
+    n->transport->shutdown(c);
+    connection_deadline(n, c, n->draining ? LINGER_STOP_MS : LINGER_MS);
+    connection_queue(n, c); /* what has arrived already makes no further event */
+}
+
+static void linger_end(struct net *n, struct connection *c, bool reset)
+{
+    struct http *http = n->owner;
+    counter_subtract(&http->counters.lingering, 1);
+    connection_close(n, c, reset);
+}
+
+void h1_close(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    bool reset = h->reset;
+    /* What has come and is not read would make the close a reset, which may overtake the reply. */
+    bool unread = c->ready & READY_READ, over = (c->ready & READY_HALF_CLOSED) && !unread;
+    bool linger = (h->linger || unread) && !reset && !over && !h->x.gone && !(c->ready & READY_GONE);
+    h1_release(h);
+    if (linger)
+        h1_linger(n, c);
+    else
+        connection_close(n, c, reset);
+}
+
+/* Drops what a refused client still sends, so that closing does not reset the reply away. */
+static void linger_read(struct net *n, struct connection *c)
+{
+    struct http *http = n->owner;
+    char *buf = pool_take(&http->buffers);
+    ssize_t got = WEIR_ENOMEM;
+    for (int i = 0; buf && i < LINGER_READS; i++) {
+        got = connection_read(n, c, buf, http->settings->buffer_size);
+        if (got <= 0)
+            break;
+    }
+    if (buf)
+        pool_give(&http->buffers, buf);
+    if (got == 0 || (got < 0 && got != TRANSPORT_AGAIN))
+        linger_end(n, c, false);
+    else if (got > 0)
+        connection_queue(n, c); /* there is more: others get a turn first */
+}
+
+/* ---- The protocol's table ---- */
+
+/* A connection without a request is closed when the server stops, but not before a look at what may have arrived: that
+ * was sent to a server that accepted it. Half a head has a little time left. */
+static void h1_drain_connection(struct net *n, struct connection *c)
+{
+    int32_t left = ticks_between(loop_now_ms(n->loop), c->deadline);
+    switch ((enum h1_state)c->state) {
+    case H1_IDLE:
+        c->ready |= READY_READ;
+        connection_queue(n, c);
+        break;
+    case H1_HEAD:
+        if (left > (int32_t)H1_STOP_GRACE_MS)
+            connection_deadline(n, c, H1_STOP_GRACE_MS);
+        break;
+    case H1_ACTIVE:
+        exchange_wake_for_news(&((struct h1 *)c->active)->x, NEWS_STOP);
+        break;
+    case H1_FAILED:
+    case H1_DRAINING:
+    case H1_WAITING:
+    case H1_LINGER:
+        break;
+    }
+}
+
+static void h1_opened(struct net *n, struct connection *c)
+{
+    const struct http *http = n->owner;
+    c->state = H1_IDLE;
+    connection_deadline(n, c, http->settings->idle_timeout_ms);
+    connection_queue(n, c); /* what it has to say may be there already, and the poller does not watch it yet */
+}
+
+/* The output has been sent without a fiber; on to what comes next. */
+static void h1_drained(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    struct connection *c = h->x.conn;
+    if (h->close || h->x.gone)
+        h1_close(h);
+    else if (h->in_pos < h->in_len || (c->ready & READY_READ))
+        connection_queue(n, c); /* goes on in h1_run() */
+    else
+        h1_idle(h);
+}
+
+/* What is still to be sent keeps what it needs and no more. */
+static void h1_keep(struct h1 *h)
+{
+    h1_shed(h);
+    if (h->x.http->admission.limited)
+        (void)admission_keep_output(h, (h->in != NULL) + (uint32_t)(h->second != NULL)); /* not more than before */
+}
+
+static void h1_continue_draining(struct h1 *h)
+{
+    struct connection *c = h->x.conn;
+    if (h->x.gone) { /* or it was cut while it was queued */
+        h1_close(h);
+        return;
+    }
+    int sent = h1_send(h);
+    if (sent == OUTPUT_TURN)
+        connection_queue(h1_net(h), c);
+    else if (sent == TRANSPORT_AGAIN)
+        h1_keep(h);
+    else
+        h1_drained(h);
+}
+
+/* A connection that was queued for a fiber is not served: it is cut, the client has gone meanwhile, or there is no
+ * memory. */
+static COLD void h1_close_unopened(struct net *n, struct connection *c)
+{
+    struct http *http = n->owner;
+    if (!n->cutting && !(c->ready & READY_GONE))
+        http_refused_request(http, c, NULL, REFUSAL_MEMORY, "no memory for a request");
+    if (c->flags & H1_ADMITTED)
+        admission_forget(http, ((const struct spill *)c->active)->class);
+    if (c->state == H1_HEAD)
+        spill_give(http, c->active);
+    connection_close(n, c, false);
+}
+
+static void h1_run(struct net *n, struct connection *c)
+{
+    struct http *http = n->owner;
+    struct h1 *h = c->active;
+    switch ((enum h1_state)c->state) {
+    case H1_IDLE:
+    case H1_HEAD:
+        if (n->cutting || (c->ready & READY_GONE) || !(h = h1_open(http, c))) {
+            /* A new connection need not have asked for anything: there is no memory for it when it does. */
+            if (n->cutting || n->draining || (c->ready & (READY_GONE | READY_WATCHED)))
+                h1_close_unopened(n, c);
+            return;
+        }
+        if (h->in_len == 0 && !h1_receive(h))
+            return;
+        break;
+    case H1_FAILED:
+        c->state = H1_ACTIVE; /* from here on it may wait again */
+        if (!h->x.gone)
+            h->x.cut = false; /* it is over its time: there may be a page */
+        h->x.http->host->resume(&h->x);
+        h1_finish_exchange(h);
+        break;
+    case H1_DRAINING:
+        if (!output_empty(&h->out) || h->close || h->x.gone) {
+            h1_continue_draining(h);
+            return;
+        }
+        if (!h->in && !(h->in = pool_take(&http->buffers))) {
+            h->x.gone = true;
+            h1_close(h);
+            return;
+        }
+        c->state = H1_ACTIVE;
+        counter_subtract(&http->counters.draining, 1);
+        break;
+    case H1_WAITING: /* is not queued while it waits */
+        return;
+    case H1_LINGER:
+        if (n->cutting || ticks_between(loop_now_ms(n->loop), c->deadline) <= 0)
+            linger_end(n, c, n->cutting);
+        else
+            linger_read(n, c);
+        return;
+    case H1_ACTIVE:
+        return;
+    }
+    h1_serve(h);
+}
+
+/* Reads into a half-received head's own block; what completes or outgrows it goes to a fiber. */
+static void head_ready(struct net *n, struct connection *c)
+{
+    struct spill *s = c->active;
+    if (c->ready & READY_QUEUED)
+        return;
+    if ((c->ready & READY_READ) && s->len < s->capacity) {
+        size_t before = s->len;
+        ssize_t got = connection_read(n, c, s->data + s->len, (size_t)(s->capacity - s->len));
+        if (got == TRANSPORT_AGAIN)
+            return;
+        if (got <= 0) {
+            spill_give(n->owner, s);
+            connection_close(n, c, false);
+            return;
+        }
+        s->len = (uint16_t)(s->len + got);
+        if (spill_ripe(s, before) || (c->ready & READY_READ))
+            connection_queue(n, c);
+    }
+}
+
+/* Sets the timer for the present wait for a body. */
+static void input_deadline(struct h1 *h)
+{
+    struct net *n = h1_net(h);
+    int32_t left = ticks_between(loop_now_ms(n->loop), h->input_deadline);
+    connection_deadline(n, h->x.conn, left > 0 ? (uint32_t)left : 0);
+}
+
+/* News of a connection that a fiber serves: wakes it if it waits for that, and sends what waits to be sent. */
+static void active_ready(struct connection *c)
+{
+    struct h1 *h = c->active;
+    struct exchange *x = &h->x;
+    if (c->ready & READY_GONE) {
+        bool news = !x->gone;
+        x->gone = true;
+        if (news && x->fiber)
+            fiber_wake(x->fiber, WEIR_ECLOSED);
+        return;
+    }
+    if ((c->ready & READY_WRITE) && h->out.blocked) {
+        bool waited_for = x->fiber && x->waiting == WAIT_OUTPUT;
+        int sent = h1_send(h);
+        /* Nobody else goes on with it, and no event would tell: all that the kernel takes, without a look at the
+         * disk. */
+        while (sent == OUTPUT_TURN && !waited_for) {
+            h->out.warm = true;
+            sent = h1_send(h);
+        }
+        if (x->fiber && sent != TRANSPORT_AGAIN && (waited_for || x->gone))
+            fiber_wake(x->fiber, x->gone ? WEIR_ECLOSED : 0);
+        if (sent == 0 && x->waiting == WAIT_INPUT) /* the output's deadline was set over it */
+            input_deadline(h);
+    }
+    if (x->fiber && (c->ready & READY_READ) && x->waiting == WAIT_INPUT)
+        fiber_wake(x->fiber, 0);
+    if (c->ready & READY_HALF_CLOSED)
+        exchange_wake_for_news(x, NEWS_HALF_CLOSED);
+}
+
+static void h1_ready(struct net *n, struct connection *c, uint32_t events)
+{
+    struct h1 *h = c->active;
+    switch ((enum h1_state)c->state) {
+    case H1_IDLE:
+        if (c->ready & READY_QUEUED)
+            break;
+        if (c->ready & READY_GONE)
+            connection_close(n, c, false);
+        else if (events & (POLLER_READ | POLLER_HALF_CLOSED))
+            connection_queue(n, c);
+        break;
+    case H1_HEAD:
+        head_ready(n, c);
+        break;
+    case H1_WAITING:
+        if (c->ready & READY_GONE) {
+            spill_give(n->owner, admission_unwait(n->owner, c));
+            connection_close(n, c, false);
+        }
+        break;
+    case H1_ACTIVE:
+        active_ready(c);
+        break;
+    case H1_FAILED:
+        if (c->ready & READY_GONE)
+            h->x.gone = true;
+        break;
+    case H1_DRAINING:
+        if (c->ready & READY_GONE)
+            h->x.gone = true;
+        if (!(c->ready & READY_QUEUED) && (c->ready & (READY_WRITE | READY_GONE)))
+            h1_continue_draining(h);
+        break;
+    case H1_LINGER:
+        if (!(c->ready & READY_QUEUED) && (c->ready & READY_READ))
+            linger_read(n, c);
+        break;
+    }
+}
+
+/*
+ * A time is over. Timers come before events, and a process that stood still finds both at once: what came meanwhile is
+ * looked for, once. True: there is something, for which a fiber is queued.
+ */
+static bool late_input(struct net *n, struct connection *c)
+{
+    if ((c->flags & H1_LOOKED) || !poller_look(c->fd, POLLER_READ))
+        return false;
+    c->flags |= H1_LOOKED;
+    c->ready |= READY_READ;
+    connection_queue(n, c);
+    return true;
+}
+
+/* A head that did not come in time. */
+static void head_expired(struct net *n, struct connection *c)
+{
+    struct http *http = n->owner;
+    if (late_input(n, c))
+        return;
+    spill_give(http, c->active);
+    c->active = NULL;
+    http_refuse_connection(http, c, REFUSAL_HEADER_TIMEOUT); /* a client too slow to ask may well not read either */
+    h1_linger(n, c);
+}
+
+/* What a live request waits for has not come in time, or the timer has no meaning now. */
+static void active_expired(struct net *n, struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (h->out.blocked && !output_empty(&h->out)) {
+        enum refusal cause;
+        uint32_t next = h1_output_check(h, &cause);
+        if (next > 0) {
+            connection_deadline(n, x->conn, next);
+            return;
+        }
+        h1_cut_stalled(h, cause);
+        return;
+    }
+    if (x->waiting != WAIT_INPUT || !x->fiber) {
+        connection_deadline(n, x->conn, x->http->settings->idle_timeout_ms);
+    } else if (ticks_between(loop_now_ms(n->loop), h->input_deadline) > 0) {
+        input_deadline(h);
+    } else {
+        bool come = poller_look(x->conn->fd, POLLER_READ); /* while the process stood still, see late_input() */
+        x->conn->ready |= come ? READY_READ : 0;
+        fiber_wake(x->fiber, come ? 0 : WEIR_ETIMEDOUT);
+    }
+}
+
+/* There was no memory for too long. */
+static void waiting_expired(struct net *n, struct connection *c)
+{
+    spill_give(n->owner, admission_unwait(n->owner, c));
+    http_refuse_connection(n->owner, c, REFUSAL_MEMORY);
+    h1_linger(n, c);
+}
+
+static void h1_expired(struct net *n, struct connection *c)
+{
+    const struct http *http = n->owner;
+    struct h1 *h = c->active;
+    if (c->ready & READY_QUEUED) {
+        if (c->state != H1_LINGER && c->state != H1_HEAD) /* h1_run() finds out about these */
+            connection_deadline(n, c, http->settings->idle_timeout_ms);
+        return;
+    }
+    switch ((enum h1_state)c->state) {
+    case H1_IDLE:
+        if (late_input(n, c))
+            break;
+        if (!n->draining)
+            http_refused_request(n->owner, c, NULL, REFUSAL_IDLE_TIMEOUT, NULL);
+        connection_close(n, c, false);
+        break;
+    case H1_LINGER:
+        linger_end(n, c, false);
+        break;
+    case H1_HEAD:
+        head_expired(n, c);
+        break;
+    case H1_WAITING:
+        waiting_expired(n, c);
+        break;
+    case H1_ACTIVE:
+    case H1_FAILED:
+        active_expired(n, h);
+        break;
+    case H1_DRAINING:
+        active_expired(n, h);
+        if (h->x.gone)
+            h1_close(h);
+        break;
+    }
+}
+
+static void h1_cut(struct net *n, struct connection *c)
+{
+    struct h1 *h = c->active;
+    switch ((enum h1_state)c->state) {
+    case H1_HEAD:
+    case H1_IDLE:
+        if (c->ready & READY_QUEUED)
+            break; /* h1_run() closes it */
+        if (c->state == H1_HEAD)
+            spill_give(n->owner, c->active);
+        connection_close(n, c, true);
+        break;
+    case H1_WAITING:
+        spill_give(n->owner, admission_unwait(n->owner, c));
+        connection_close(n, c, true);
+        break;
+    case H1_LINGER:
+        if (!(c->ready & READY_QUEUED))
+            linger_end(n, c, true);
+        break;
+    case H1_DRAINING:
+    case H1_ACTIVE:
+    case H1_FAILED:
+        if (!h->x.cut && !h->x.gone)
+            http_log_failure(&h->x, "cut: the server stops, and stop_timeout_ms are over");
+        h->x.gone = h->x.cut = h->reset = true;
+        if (h->x.fiber)
+            fiber_wake(h->x.fiber, WEIR_ECANCELED);
+        else if (c->state == H1_DRAINING && !(c->ready & READY_QUEUED))
+            h1_close(h);
+        break;
+    }
+}
+
+const struct protocol http_protocol_h1 = {
+    .opened = h1_opened,
+    .ready = h1_ready,
+    .expired = h1_expired,
+    .run = h1_run,
+    .drain = h1_drain_connection,
+    .cut = h1_cut,
+    .stalled = h1_stalled,
+    .give_up = h1_give_up,
+};

@@ -1,0 +1,232 @@
+/*
+ * An HTTP/1 connection while a request on it is alive: the buffers, the output, and the exchange. Private to
+ * this folder.
+ *
+ * One buffer serves both ways where it can: the head of the request stays at its place, and the free part behind the
+ * input is the output region. A second buffer is taken when a body has to be received and output made at the same time,
+ * or when the head leaves less than a quarter free. There are never more than two.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_HTTP_H1_H1_H
+#define WEIR_HTTP_H1_H1_H
+
+#include "http/h1/chunked.h"
+#include "http/http.h"
+
+/* connection.state */
+enum h1_state {
+    H1_IDLE,     /* between requests; active is NULL */
+    H1_HEAD,     /* half a head; active is a struct spill */
+    H1_ACTIVE,   /* a fiber serves it; active is a struct h1 */
+    H1_FAILED,   /* its handler was ended; queued to be finished */
+    H1_DRAINING, /* no fiber; the output is being sent */
+    H1_WAITING,  /* a request that cannot be admitted yet; active is a struct waiting */
+    H1_LINGER,   /* the reply is out and this side is shut; what still comes is dropped */
+};
+
+/* connection.flags */
+enum h1_flags {
+    H1_HEAD_TIMED = 1, /* the head's time runs */
+    H1_ADMITTED = 2,   /* it has been promised a set, and waits for a fiber */
+    H1_SERVED = 4,     /* it has had a request */
+    H1_LOOKED = 8,     /* its time is over, and what came meanwhile has been looked for */
+};
+
+#define H1_STOP_GRACE_MS 1000u /* what half a head, or a first request, has to come in once the server stops */
+
+struct h1 {
+    struct exchange x; /* first: an exchange of this version is a struct h1 */
+    struct h1_parser parser;
+    struct h1_chunked chunks;
+    char *in;                /* the first buffer */
+    char *second;            /* the second, or NULL */
+    uint32_t in_pos, in_len; /* unparsed input is in[in_pos..in_len) */
+    char *window;            /* where the body is received: in, or in the second buffer */
+    uint32_t window_pos, window_len, window_size;
+    uint32_t head_end;      /* offset in `in` behind the present request's head */
+    uint32_t served;        /* requests since the fiber began */
+    uint32_t requests;      /* requests of this connection */
+    int64_t body_left;      /* of a body with a length */
+    int64_t announced_left; /* of the reply's announced length, once committed */
+    bool parsing;           /* the head at in_pos has been begun */
+    bool receiving;         /* more of the body than came with the head has been received */
+    bool continue_due;      /* the client waits for 100 Continue */
+    bool refused;           /* what came is not a body */
+    bool close;             /* the connection ends after this reply */
+    bool linger;            /* and the client may still be sending */
+    bool reset;             /* and it ends by a reset: the reply is broken */
+    bool finishing;         /* the handler has ended */
+    uint8_t hold;           /* enum hold */
+    uint8_t held_buffers;   /* where that is HOLD_OUTPUT */
+    uint8_t held_memory;    /* where that is HOLD_SET: the set's size of request memory, see struct admission_class */
+    struct output out;
+    char *region, *region_end; /* where output is composed; NULL: none chosen */
+    char *pos;                 /* the next free byte of the region */
+    char *open;                /* body bytes not yet in the queue begin here; NULL: none */
+    uint32_t progress;         /* tick at which the client was last seen to take something */
+    uint32_t window_start;     /* tick at which the present measurement of its rate began */
+    int64_t delivered;         /* bytes that it had taken at the last look */
+    int64_t window_delivered;  /* and when the measurement began; RATE_UNKNOWN: it begins at the next look */
+    uint64_t body_received;    /* bytes of the request's body, framing included */
+    uint64_t body_waited_ms;   /* how long they were waited for */
+    uint32_t input_deadline;   /* tick until which the present wait for them lasts */
+};
+
+#define RATE_UNKNOWN INT64_MIN
+
+_Static_assert(sizeof(struct h1) <= 1792, "a stalled reader of a file costs this and the web floor's context");
+
+static inline struct h1 *h1_of(struct exchange *x)
+{
+    return (struct h1 *)(void *)x;
+}
+
+static inline struct net *h1_net(const struct h1 *h)
+{
+    return h->x.http->net;
+}
+
+/* What the end of the region keeps free: CRLF behind a chunk, and the last chunk. */
+#define H1_TAIL_ROOM 8
+/* Segments that are left free for one step: a head, the three parts of a chunk, a call. */
+#define H1_SEGMENTS_SPARE 5
+/* What lies before a chunk's data: up to 5 digits of size and CRLF. */
+#define H1_CHUNK_ROOM 7
+
+/* ---- h1.c: the record and its end ---- */
+
+/* Gives back the buffers that hold nothing any more: while only a file or static bytes are left, a stalled client costs
+ * its records. */
+void h1_shed(struct h1 *h);
+/* Gives back a longer table of fields. */
+COLD void h1_shrink_fields(struct h1 *h);
+/* Gives back everything that a live request had. */
+void h1_release(struct h1 *h);
+/* The last reply is out, or there will be none: ends the connection. */
+void h1_close(struct h1 *h);
+
+/* This side is shut; what still comes is dropped for a while, so that the reply can be read. */
+void h1_linger(struct net *n, struct connection *c);
+
+/* ---- serve.c: from head to head ---- */
+
+/* Serves what has arrived until nothing more is there, the output blocks, or the connection ends. */
+void h1_serve(struct h1 *h);
+/* Receives more input behind what is there. True: there is some, or the request has been refused; false: the connection
+ * has been left. */
+bool h1_receive(struct h1 *h);
+/* Nothing is alive any more: gives back everything and waits for the next request. */
+void h1_idle(struct h1 *h);
+/* The handler has ended, in one way or another: completes the exchange. */
+void h1_finish_exchange(struct h1 *h);
+
+/* ---- stalled.c: clients that take nothing ---- */
+
+/* Resets the connection because of cause when its handler has ended, which is told if it waits. Without a handler the
+ * caller closes it. */
+void h1_cut_stalled(struct h1 *h, enum refusal cause);
+/* struct protocol's stalled and give_up */
+uint32_t h1_stalled(struct net *n, struct connection *c);
+void h1_give_up(struct net *n, struct connection *c);
+
+/* ---- reply.c: composing heads ---- */
+
+/* A length that the head has at most, whatever the body. */
+size_t h1_head_room(const struct h1 *h);
+/* The head's exact length, for a body of length (REPLY_LENGTH_UNKNOWN: streamed), and its bytes written to `to`.
+ * Returns behind it. */
+size_t h1_head_size(const struct h1 *h, int64_t length);
+char *h1_head_compose(const struct h1 *h, int64_t length, char *to);
+
+/* Copies a text that is mostly short, for which a call would cost more than the copy; returns behind it. */
+static inline WRAPS char *h1_put_text(char *to, const char *text, size_t len)
+{
+    if (likely(len - 8 <= 8)) {
+        uint64_t first, last;
+        memcpy(&first, text, 8);
+        memcpy(&last, text + len - 8, 8);
+        memcpy(to, &first, 8);
+        memcpy(to + len - 8, &last, 8);
+    } else {
+        memcpy(to, text, len);
+    }
+    return to + len;
+}
+
+/* Writes n in decimal or hexadecimal; returns behind it. */
+char *h1_put_decimal(char *to, uint64_t n);
+char *h1_put_hex(char *to, uint64_t n);
+unsigned h1_hex_digits(uint64_t n);
+
+/* ---- output.c: the region and the queue ---- */
+
+/* What an unsent output's timer has to say: how long until the next look, in ms, or 0 when the client takes it too
+ * slowly and *cause says which limit is met. */
+uint32_t h1_output_check(struct h1 *h, enum refusal *cause);
+/* Asks the kernel what the client has taken, and keeps when it last took something. */
+void h1_output_progress(struct h1 *h);
+
+/* Chooses a region where none is. False: no memory. */
+bool h1_choose_region(struct h1 *h);
+/* The client has gone or is cut: lets go of everything unsent. */
+void h1_drop_output(struct h1 *h, int error);
+/* Sends what can be sent: 0 when all is, TRANSPORT_AGAIN, OUTPUT_TURN, or an error, after which x.gone is set. Suspends
+ * only where it is called on a fiber, while a file's next part is fetched into memory; on the loop's own stack that is
+ * OUTPUT_TURN. */
+int h1_send(struct h1 *h);
+/* Waits until the queue is empty. 0 or an error. */
+int h1_drain(struct h1 *h);
+/* h1_drain() where the handler is writing on: what has left the queue may wait in the kernel for more, until h1_send()
+ * or a wait. */
+int h1_drain_on(struct h1 *h);
+/* Makes sure that a segment and about `room` bytes of the region can be added. 0 or an error. May suspend. */
+int h1_make_room(struct h1 *h, size_t room);
+/* Whether nothing has to be sent or chosen before a segment and room bytes of the region can be added. */
+static inline bool h1_room_is_there(const struct h1 *h, size_t room)
+{
+    return h->region && (size_t)(h->region_end - h->pos) >= room + H1_TAIL_ROOM &&
+           h->out.count <= OUTPUT_SEGMENTS - H1_SEGMENTS_SPARE;
+}
+/* Moves the region out of the first buffer, which the body needs. 0 or WEIR_ENOMEM. */
+int h1_move_region(struct h1 *h);
+
+/* ---- write.c: the reply ---- */
+
+extern const struct exchange_ops h1_exchange_ops;
+
+/* Queues whatever is open; commits the head if needed. */
+int h1_close_open(struct h1 *h);
+/* A final reply goes into the queue before its handler has ended: its room is needed. 0 or an error. May suspend. */
+int h1_commit_final(struct h1 *h);
+/* The handler has ended: the rest of the reply goes into the queue. */
+int h1_finish_reply(struct h1 *h);
+
+/* ---- read.c: the request's body ---- */
+
+/* Sets up the body of the request whose head has been parsed. One of body_length 0 needs neither h1_body_drop() nor
+ * h1_body_end(). */
+void h1_body_announced(struct h1 *h);
+static inline void h1_body_begin(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    h->window = h->in;
+    h->receiving = h->continue_due = h->refused = false;
+    x->rest.len = 0;
+    x->body_length = 0;
+    x->body_read = true;
+    if (unlikely(x->head.flags & (HEAD_CHUNKED | HEAD_HAS_LENGTH)))
+        h1_body_announced(h);
+}
+ssize_t h1_body_read(struct exchange *x, const char **data);
+bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, const char **value);
+/* Whether the rest of the body can be dropped, so that the connection goes on behind it. Of a body whose length nobody
+ * knows, all has to be there: it is dropped here, as the reply's head is to say `close` if not. Does not wait. */
+bool h1_body_can_drop(struct h1 *h);
+/* Reads and drops the rest of the body, of which no more than drain_limit is left. False: the connection cannot be
+ * kept. May suspend. */
+bool h1_body_drop(struct h1 *h);
+/* What lies behind the body is the next request's. */
+void h1_body_end(struct h1 *h);
+
+#endif

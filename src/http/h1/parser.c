@@ -1,0 +1,511 @@
+/*
+ * The request head, token by token. Each phase scans over bytes of one class; where the scan stops at the end of the
+ * input, the phase is left as it is and goes on from there at the next call.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "http/h1/parser.h"
+#include "base/debug.h"
+#include "http/authority.h"
+#include "http/scan.h"
+
+enum phase {
+    PHASE_START,
+    PHASE_METHOD,
+    PHASE_TARGET,
+    PHASE_VERSION,
+    PHASE_LINE,
+    PHASE_NAME,
+    PHASE_SPACE,
+    PHASE_VALUE,
+    PHASE_LINE_END
+};
+
+#define VERSION_LEN     10 /* "HTTP/1.1\r\n" */
+#define EMPTY_LINES_MAX 8  /* before a request (RFC 9112 section 2.2) */
+
+int h1_too_long(const struct h1_parser *p)
+{
+    return p->phase <= PHASE_METHOD ? 501 : p->phase <= PHASE_VERSION ? 414 : 431;
+}
+
+static COLD int refuse(struct h1_parser *p, int status, const char *reason)
+{
+    p->reason = reason;
+    return status;
+}
+
+/* ---- Fields that the framing depends on ---- */
+
+static inline uint64_t load_8(const char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+static inline uint16_t load_2(const char *p)
+{
+    uint16_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+static inline uint32_t load_4(const char *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/*
+ * Whether len (a constant of at least 4) bytes are `lower` but for case, by words that overlap. No byte but a letter's
+ * upper case, and CR for "-", becomes a byte of a name that way, and neither tokens nor values hold a CR.
+ */
+static inline __attribute__((always_inline)) bool text_is(const char *text, const char *lower, size_t len)
+{
+    const uint64_t fold = 0x2020202020202020u;
+    if (len < 8)
+        return (load_4(text) | (uint32_t)fold) == load_4(lower) &&
+               (load_4(text + len - 4) | (uint32_t)fold) == load_4(lower + len - 4);
+    for (size_t at = 0; at + 8 <= len; at += 8)
+        if ((load_8(text + at) | fold) != load_8(lower + at))
+            return false;
+    return (load_8(text + len - 8) | fold) == load_8(lower + len - 8);
+}
+
+/* Takes the next member of a comma-separated list, trimmed; false at its end. Empty members are skipped (RFC 9110
+ * section 5.6.1). */
+static bool list_next(struct slice *list, struct slice *member)
+{
+    while (list->len > 0) {
+        const char *comma = memchr(list->data, ',', list->len);
+        size_t len = comma ? (size_t)(comma - list->data) : list->len;
+        *member = slice_of(list->data, len);
+        size_t skip = comma ? len + 1 : len;
+        list->data += skip;
+        list->len -= skip;
+        while (member->len > 0 && (member->data[0] == ' ' || member->data[0] == '\t')) {
+            member->data++;
+            member->len--;
+        }
+        while (member->len > 0 && (member->data[member->len - 1] == ' ' || member->data[member->len - 1] == '\t'))
+            member->len--;
+        if (member->len > 0)
+            return true;
+    }
+    return false;
+}
+
+static COLD int field_content_length(struct h1_parser *p, struct http_head *head, struct slice value)
+{
+    if (head->flags & HEAD_HAS_LENGTH)
+        return refuse(p, 400, "repeated Content-Length");
+    if (value.len == 0)
+        return refuse(p, 400, "malformed Content-Length");
+    int64_t length = 0;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.data[i] < '0' || value.data[i] > '9' || __builtin_mul_overflow(length, 10, &length) ||
+            __builtin_add_overflow(length, value.data[i] - '0', &length))
+            return refuse(p, 400, "malformed Content-Length");
+    }
+    head->content_length = length;
+    head->flags |= HEAD_HAS_LENGTH;
+    return 0;
+}
+
+static COLD int field_transfer_encoding(struct h1_parser *p, struct http_head *head, struct slice value)
+{
+    struct slice coding;
+    size_t left = 1; /* members, were none empty */
+    for (size_t i = 0; i < value.len; i++)
+        left += value.data[i] == ',';
+    while (list_next(&value, &coding)) {
+        if (head->flags & HEAD_CHUNKED)
+            return refuse(p, 400, "a transfer coding after chunked");
+        if (p->codings == UINT8_MAX)
+            return refuse(p, 400, "too many transfer codings");
+        p->codings++;
+        left--;
+        if (slice_equal_nocase(coding, SLICE("chunked")))
+            head->flags |= HEAD_CHUNKED;
+    }
+    return left > 0 ? refuse(p, 400, "an empty transfer coding") : 0;
+}
+
+/* A plain name and perhaps a port, which nearly every Host is. False: it takes a closer look. */
+static inline __attribute__((always_inline)) bool host_is_usual(struct slice value)
+{
+    const char *end = value.data + value.len, *colon = scan_host(value.data);
+    if (colon == value.data)
+        return false;
+    return colon == end || (*colon == ':' && authority_port_is_valid(colon + 1, (size_t)(end - colon - 1)));
+}
+
+static COLD int host_check(struct h1_parser *p, const struct http_head *head, struct slice value)
+{
+    if (head->flags & HEAD_HAS_HOST)
+        return refuse(p, 400, "repeated Host");
+    return authority_is_valid(value) ? 0 : refuse(p, 400, "malformed Host");
+}
+
+static inline __attribute__((always_inline)) int field_host(struct h1_parser *p, struct http_head *head,
+                                                            struct slice value)
+{
+    if (unlikely((head->flags & HEAD_HAS_HOST) || !host_is_usual(value))) {
+        int status = host_check(p, head, value);
+        if (status != 0)
+            return status;
+    }
+    head->host = (uint16_t)(value.data - head->base);
+    head->host_len = (uint16_t)value.len;
+    head->flags |= HEAD_HAS_HOST;
+    return 0;
+}
+
+static int field_connection(struct h1_parser *p, struct http_head *head, struct slice value)
+{
+    (void)p;
+    if (likely(value.len == 10 && text_is(value.data, "keep-alive", 10))) {
+        head->flags |= HEAD_KEEP_ALIVE;
+        return 0;
+    }
+    struct slice option;
+    while (list_next(&value, &option)) {
+        if (slice_equal_nocase(option, SLICE("close")))
+            head->flags |= HEAD_CLOSE;
+        else if (slice_equal_nocase(option, SLICE("keep-alive")))
+            head->flags |= HEAD_KEEP_ALIVE;
+        else if (slice_equal_nocase(option, SLICE("upgrade")))
+            head->flags |= HEAD_UPGRADE;
+    }
+    return 0;
+}
+
+static COLD int field_expect(struct h1_parser *p, struct http_head *head, struct slice value)
+{
+    struct slice expectation;
+    while (list_next(&value, &expectation)) { /* an empty list expects nothing */
+        if (!slice_equal_nocase(expectation, SLICE("100-continue")))
+            return refuse(p, 417, "unknown expectation");
+        head->flags |= HEAD_EXPECT_CONTINUE;
+    }
+    return 0;
+}
+
+/* The lengths of the names below as bits. */
+#define FRAMING_LENGTHS (1u << 6 | 1u << 10 | 1u << 14 | 1u << 17)
+
+/* Acts on the fields that framing depends on, other than Host, told by their length first. Returns 0 or a status. */
+static __attribute__((noinline)) int field_framing(struct h1_parser *p, struct http_head *head, struct slice name,
+                                                   struct slice value)
+{
+    switch (name.len) {
+    case 6:
+        return text_is(name.data, "expect", 6) ? field_expect(p, head, value) : 0;
+    case 10:
+        return text_is(name.data, "connection", 10) ? field_connection(p, head, value) : 0;
+    case 14:
+        return text_is(name.data, "content-length", 14) ? field_content_length(p, head, value) : 0;
+    case 17:
+        return text_is(name.data, "transfer-encoding", 17) ? field_transfer_encoding(p, head, value) : 0;
+    default:
+        return 0;
+    }
+}
+
+/* Whether a name is worth a closer look: a length and a beginning that other names rarely have both. */
+static inline bool framing_likely(struct slice name)
+{
+    if (!(FRAMING_LENGTHS >> (name.len & 31) & 1))
+        return false;
+    uint32_t begins = load_4(name.data) | 0x20202020u;
+    return begins == load_4("conn") || begins == load_4("cont") || begins == load_4("tran") || begins == load_4("expe");
+}
+
+_Static_assert(sizeof(struct http_field) == 8 && offsetof(struct http_field, value_len) == 6, "stored as one word");
+
+static inline void field_store(struct http_head *head, size_t name, size_t name_len, size_t value, size_t value_len)
+{
+    if (head->fields) {
+        /* One store: gcc would make a vector of the four parts, which takes longer. None is more than HEAD_SIZE_MAX. */
+        uint64_t field = (uint64_t)name | (uint64_t)name_len << 16 | (uint64_t)value << 32 | (uint64_t)value_len << 48;
+        memcpy(&head->fields[head->field_count], &field, sizeof field);
+    }
+    head->field_count++;
+}
+
+/* A field's line has been read: the value, leading space skipped, ends at end, where its CRLF begins. */
+static inline __attribute__((always_inline)) int field_complete(struct h1_parser *p, struct http_head *head,
+                                                                struct slice name, const char *value, const char *end)
+{
+    while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    if (head->field_count == head->field_max)
+        return refuse(p, 431, "too many fields");
+    size_t len = (size_t)(end - value);
+    field_store(head, (size_t)(name.data - head->base), name.len, (size_t)(value - head->base), len);
+    if (name.len == 4)
+        return text_is(name.data, "host", 4) ? field_host(p, head, slice_of(value, len)) : 0;
+    return framing_likely(name) ? field_framing(p, head, name, slice_of(value, len)) : 0;
+}
+
+/* ---- The head as a whole ---- */
+
+/* "HTTP/1.x" CRLF: as much of it as is there has to be right. Returns 0 when more is needed, a status, or 1. */
+static int version_parse(struct h1_parser *p, struct http_head *head, const char *at, size_t len)
+{
+    static const char form[] = "HTTP/d.d\r\n";
+    for (size_t i = 0; i < VERSION_LEN; i++) {
+        if (i == len)
+            return 0;
+        bool right = form[i] == 'd' ? at[i] >= '0' && at[i] <= '9' : at[i] == form[i];
+        if (!right)
+            return refuse(p, 400, "malformed request line");
+    }
+    if (at[5] != '1')
+        return refuse(p, 505, "HTTP version not supported");
+    head->minor = at[7] == '0' ? 0 : 1;
+    return 1;
+}
+
+/* What can be judged only when all fields are known (RFC 9112 section 6). */
+static inline int head_complete(struct h1_parser *p, struct http_head *head)
+{
+    if (likely((head->flags & HEAD_HAS_HOST) && p->codings == 0 && head->method_len != 7))
+        return H1_COMPLETE;
+    if (head->minor >= 1 && !(head->flags & HEAD_HAS_HOST))
+        return refuse(p, 400, "no Host");
+    if (p->codings > 0) {
+        if (head->minor == 0)
+            return refuse(p, 400, "Transfer-Encoding in HTTP/1.0");
+        if (head->flags & HEAD_HAS_LENGTH)
+            return refuse(p, 400, "Content-Length and Transfer-Encoding");
+        if (!(head->flags & HEAD_CHUNKED))
+            return refuse(p, 400, "the last transfer coding is not chunked");
+        if (p->codings > 1)
+            return refuse(p, 501, "transfer coding not supported");
+    }
+    if (head->method_len == 7 && memcmp(head->base, "CONNECT", 7) == 0)
+        return refuse(p, 501, "CONNECT is not supported");
+    return H1_COMPLETE;
+}
+
+#define AT_END(q) ((q) == end)
+
+/* A whole line of the most common version at once. False: it is for the phases to say what it is. */
+static inline bool request_line_quick(struct h1_parser *p, struct http_head *head, const char *base)
+{
+    const char *method_end = load_4(base) == load_4("GET ") ? base + 3 : scan_token(base);
+    const char *target = method_end + 1;
+    const char *end = *method_end == ' ' ? scan_target(target) : target;
+    if (method_end == base || end == target || load_8(end) != load_8(" HTTP/1.") || load_4(end + 7) != load_4(".1\r\n"))
+        return false;
+    head->method_len = (uint16_t)(method_end - base);
+    head->target = (uint16_t)(target - base);
+    head->target_len = (uint16_t)(end - target);
+    head->minor = 1;
+    p->pos = (uint16_t)(end + 11 - base);
+    p->phase = PHASE_LINE;
+    return true;
+}
+
+static int parse_request_line(struct h1_parser *p, struct http_head *head, const char *base, const char *end)
+{
+    const char *q;
+    switch ((enum phase)p->phase) {
+    case PHASE_METHOD:
+        q = scan_token(base + p->pos);
+        p->pos = (uint16_t)(q - base);
+        if (AT_END(q))
+            return H1_INCOMPLETE;
+        if (*q != ' ' || p->pos == 0)
+            return refuse(p, 400, "malformed method");
+        head->method_len = p->pos;
+        p->token = ++p->pos;
+        p->phase = PHASE_TARGET;
+        FALLTHROUGH;
+    case PHASE_TARGET:
+        q = scan_target(base + p->pos);
+        p->pos = (uint16_t)(q - base);
+        if (AT_END(q))
+            return H1_INCOMPLETE;
+        if (*q != ' ' || p->pos == p->token)
+            return refuse(p, 400, "malformed request target");
+        head->target = p->token;
+        head->target_len = (uint16_t)(p->pos - p->token);
+        p->pos++;
+        p->phase = PHASE_VERSION;
+        FALLTHROUGH;
+    default:
+        break;
+    }
+    q = base + p->pos;
+    int known = version_parse(p, head, q, (size_t)(end - q));
+    if (known != 1)
+        return known;
+    p->pos = (uint16_t)(p->pos + VERSION_LEN);
+    p->phase = PHASE_LINE;
+    return H1_COMPLETE;
+}
+
+/* Host comes first from most clients (RFC 9112 section 3.2), as a plain name and perhaps a port: its line is read in
+ * one go. Returns behind it, or line where it is anything else. */
+static inline __attribute__((always_inline)) const char *host_line_quick(struct http_head *head, const char *line)
+{
+    if ((load_4(line) | 0x20202020u) != load_4("host") || load_2(line + 4) != load_2(": "))
+        return line;
+    const char *value = line + 6, *end = scan_host(value);
+    if (end == value)
+        return line;
+    if (*end == ':') {
+        size_t digits = authority_digits_count(end + 1);
+        if (digits >= 5)
+            return line;
+        end += 1 + digits;
+    }
+    if (load_2(end) != load_2("\r\n") || (head->flags & HEAD_HAS_HOST) || head->field_count == head->field_max)
+        return line;
+    size_t name = (size_t)(line - head->base), len = (size_t)(end - value);
+    field_store(head, name, 4, name + 6, len);
+    head->host = (uint16_t)(name + 6);
+    head->host_len = (uint16_t)len;
+    head->flags |= HEAD_HAS_HOST;
+    return end + 2;
+}
+
+/*
+ * Whole lines, and the empty one, are read at once. What is left, H1_INCOMPLETE, is a line that is not all there or not
+ * right: for the phases to say.
+ */
+static inline int parse_lines(struct h1_parser *p, struct http_head *head, const char *base)
+{
+    const char *line = host_line_quick(head, base + p->pos);
+    while (*line != '\r') {
+        const char *colon = scan_token(line);
+        if (*colon != ':' || colon == line)
+            break;
+        const char *value = colon + 1;
+        if (likely(*value == ' '))
+            value++; /* nearly always one space, and no more */
+        while (unlikely(*value == ' ' || *value == '\t'))
+            value++;
+        const char *end = scan_value(value);
+        if (load_2(end) != load_2("\r\n"))
+            break;
+        int status = field_complete(p, head, slice_of(line, (size_t)(colon - line)), value, end);
+        if (unlikely(status != 0))
+            return status;
+        line = end + 2;
+    }
+    bool empty = load_2(line) == load_2("\r\n");
+    p->pos = (uint16_t)(line - base + (empty ? 2 : 0));
+    return empty ? H1_COMPLETE : H1_INCOMPLETE;
+}
+
+static int parse_fields(struct h1_parser *p, struct http_head *head, const char *base, const char *end)
+{
+    for (;;) {
+        int status;
+        if (p->phase == PHASE_LINE) {
+            status = parse_lines(p, head, base);
+            if (status != H1_INCOMPLETE)
+                return status;
+        }
+        const char *q = base + p->pos;
+        switch ((enum phase)p->phase) {
+        case PHASE_LINE:
+            if (AT_END(q))
+                return H1_INCOMPLETE;
+            if (*q == '\r')
+                return AT_END(q + 1) ? H1_INCOMPLETE : refuse(p, 400, "bare CR");
+            p->name = p->pos;
+            p->phase = PHASE_NAME;
+            FALLTHROUGH;
+        case PHASE_NAME:
+            q = scan_token(q);
+            p->pos = (uint16_t)(q - base);
+            if (AT_END(q))
+                return H1_INCOMPLETE;
+            if (*q != ':' || p->pos == p->name)
+                return refuse(p, 400, "malformed field name");
+            p->name_len = (uint16_t)(p->pos - p->name);
+            p->pos++;
+            q++;
+            p->phase = PHASE_SPACE;
+            FALLTHROUGH;
+        case PHASE_SPACE:
+            while (*q == ' ' || *q == '\t')
+                q++;
+            p->pos = p->token = (uint16_t)(q - base);
+            if (AT_END(q))
+                return H1_INCOMPLETE;
+            p->phase = PHASE_VALUE;
+            FALLTHROUGH;
+        case PHASE_VALUE:
+            q = scan_value(q);
+            p->pos = (uint16_t)(q - base);
+            if (AT_END(q))
+                return H1_INCOMPLETE;
+            if (*q != '\r')
+                return refuse(p, 400, "control character in a field");
+            p->phase = PHASE_LINE_END;
+            FALLTHROUGH;
+        default:
+            if (AT_END(q + 1))
+                return H1_INCOMPLETE;
+            if (q[1] != '\n')
+                return refuse(p, 400, "bare CR");
+            status = field_complete(p, head, slice_of(base + p->name, p->name_len), base + p->token, q);
+            if (unlikely(status != 0))
+                return status;
+            p->pos = (uint16_t)(p->pos + 2);
+            p->phase = PHASE_LINE;
+        }
+    }
+}
+
+/* Skips empty lines before the request. H1_COMPLETE: something else is there. */
+static COLD int skip_empty_lines(struct h1_parser *p, const char *data, size_t len)
+{
+    for (;;) {
+        size_t at = (size_t)p->empty_lines * 2;
+        if (at == len)
+            return H1_INCOMPLETE;
+        if (data[at] != '\r')
+            return H1_COMPLETE;
+        if (at + 1 == len)
+            return H1_INCOMPLETE;
+        if (data[at + 1] != '\n')
+            return refuse(p, 400, "bare CR");
+        if (p->empty_lines == EMPTY_LINES_MAX)
+            return refuse(p, 400, "too many empty lines before a request");
+        p->empty_lines++;
+    }
+}
+
+int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len)
+{
+    if (len == 0)
+        return H1_INCOMPLETE;
+    if (p->phase == PHASE_START && (data[0] == '\r' || p->empty_lines > 0)) {
+        int status = skip_empty_lines(p, data, len);
+        if (status != H1_COMPLETE)
+            return status;
+    }
+    char *base = data + (size_t)p->empty_lines * 2;
+    const char *end = data + len;
+    head->base = base;
+    if (p->phase == PHASE_START && !request_line_quick(p, head, base))
+        p->phase = PHASE_METHOD;
+    if (unlikely(p->phase <= PHASE_VERSION)) {
+        int status = parse_request_line(p, head, base, end);
+        if (status != H1_COMPLETE)
+            return status;
+    }
+    int status = parse_fields(p, head, base, end);
+    if (status != H1_COMPLETE)
+        return status;
+    head->size = p->pos;
+    return head_complete(p, head);
+}

@@ -1,0 +1,525 @@
+/*
+ * The reply of an HTTP/1 exchange: collecting what the handler writes, framing it, and handing it to the queue.
+ *
+ * Body bytes are collected in the region (they are "open") until there is a reason to send them. If the handler ends
+ * before that, the length is known and the head goes before them with Content-Length; else the head says chunked, and
+ * what is open becomes a chunk.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "http/h1/h1.h"
+#include "http/request_log.h"
+#include "http/status.h"
+
+#include <unistd.h>
+
+#define DIRECT_MIN      2048 /* a write of at least this is sent from where it lies */
+#define STATIC_JOIN_MAX 512  /* a static body up to this is copied, see join_static() */
+#define REGION_MIN      256  /* a region with less room is drained first */
+
+/* ---- The head ---- */
+
+/* Settles how the reply is framed; returns the length that its head is to tell. */
+static int64_t reply_decide(struct h1 *h, int64_t length)
+{
+    struct exchange *x = &h->x;
+    if (status_bodyless(x->reply.status)) {
+        x->bodyless = true;
+        if (x->reply.status == 205)
+            length = 0; /* has no body, and has to say so (RFC 9110 section 15.3.6) */
+    }
+    x->chunked = length < 0 && x->head.minor >= 1;
+    bool until_close = length < 0 && x->head.minor == 0 && !x->bodyless;
+    if (until_close || h1_net(h)->draining)
+        h->close = true;
+    if (unlikely(x->reply.close))
+        h->close = h->linger = true; /* it is not the client's wish: it may have sent more */
+    x->reply.length = length;
+    return length;
+}
+
+/* A body that will not be sent, of a HEAD reply or to a client that has gone, is let go of. */
+static void drop_body(struct h1 *h)
+{
+    struct segment *body = &h->x.reply.body;
+    if (likely(body->kind == SEGMENT_STATIC)) {
+        body->len = 0;
+        return;
+    }
+    if (body->kind == SEGMENT_FILE || body->kind == SEGMENT_SHARED) {
+        struct output alone;
+        output_init(&alone);
+        output_push(&alone, *body);
+        output_discard(&alone, 0, h->x.http->release_value);
+    }
+    *body = (struct segment){.kind = SEGMENT_STATIC};
+}
+
+/* There is no room for the head that was made: a bare 500 goes out in its place, and nothing more can be written. */
+static COLD int commit_failure(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    drop_body(h);
+    if (h->open)
+        h->pos = h->open;
+    h->open = NULL;
+    x->reply.fields = NULL;
+    x->reply.type = slice_of(NULL, 0);
+    x->reply.status = 500;
+    x->reply.length = h->announced_left = 0;
+    x->bodyless = true;
+    x->chunked = false;
+    h->close = true;
+    int error = h1_make_room(h, h1_head_size(h, 0));
+    if (error)
+        return error;
+    char *end = h1_head_compose(h, 0, h->pos);
+    output_push_region(&h->out, h->pos, (size_t)(end - h->pos));
+    h->pos = end;
+    return 0;
+}
+
+/* The head does not fit before what is open: it is composed in the request's memory and sent from there. */
+static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size_t body)
+{
+    char *head = arena_alloc(&h->x.arena, size + H1_CHUNK_ROOM);
+    if (!head) {
+        log_error(h1_net(h)->loop->log, "a reply's head of %zu bytes fits neither the buffer nor request_memory", size);
+        return commit_failure(h);
+    }
+    char *end = h1_head_compose(h, length, head);
+    if (h->x.chunked && body) {
+        end = h1_put_hex(end, body);
+        *end++ = '\r';
+        *end++ = '\n';
+    }
+    if (output_full(&h->out) || h->out.count > OUTPUT_SEGMENTS - H1_SEGMENTS_SPARE) {
+        int error = h1_drain(h);
+        if (error)
+            return error;
+    }
+    output_push(&h->out,
+                (struct segment){.kind = SEGMENT_STATIC, .len = (size_t)(end - head) & SEGMENT_LEN_MASK, .data = head});
+    if (body) {
+        if (h->x.chunked) {
+            *h->pos++ = '\r';
+            *h->pos++ = '\n';
+        }
+        output_push_region(&h->out, h->open, (size_t)(h->pos - h->open));
+    }
+    h->open = NULL;
+    return h1_drain(h); /* the request's memory must not be needed later */
+}
+
+/* A small static body is copied behind its head: a part of its own would cost more. Returns behind it. */
+static inline char *join_static(struct h1 *h, char *end)
+{
+    struct segment *body = &h->x.reply.body;
+    if (unlikely(body->kind != SEGMENT_STATIC || h->x.bodyless))
+        return end;
+    size_t len = body->len;
+    if (len == 0 || len > STATIC_JOIN_MAX || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
+        return end;
+    body->len = 0;
+    h->x.body_sent += len;
+    h->announced_left -= (int64_t)len;
+    return h1_put_text(end, body->data, len);
+}
+
+/* Commits the head for a body of length (REPLY_LENGTH_UNKNOWN: a stream), and queues what is open behind it. */
+static int head_commit(struct h1 *h, int64_t length)
+{
+    struct exchange *x = &h->x;
+    length = reply_decide(h, length);
+    x->committed = true;
+    h->announced_left = length - (int64_t)x->body_sent;
+    if (h->open && x->bodyless) {
+        h->pos = h->open;
+        h->open = NULL;
+    }
+    size_t body = h->open ? (size_t)(h->pos - h->open) : 0;
+    bool chunk = x->chunked && body > 0;
+    size_t prefix = chunk ? h1_hex_digits(body) + 2 : 0;
+    if (!h->open) {
+        if (!h->region)
+            (void)h1_choose_region(h); /* h1_make_room() says what is amiss */
+        int error = likely(h1_room_is_there(h, h1_head_room(h))) ? 0 : h1_make_room(h, h1_head_size(h, length));
+        if (unlikely(error == WEIR_ETOOBIG))
+            return commit_elsewhere(h, length, h1_head_size(h, length), 0);
+        if (error)
+            return error;
+        char *end = h1_head_compose(h, length, h->pos);
+        debug_assert((size_t)(end - h->pos) == h1_head_size(h, length));
+        end = join_static(h, end);
+        output_push_region(&h->out, h->pos, (size_t)(end - h->pos));
+        h->pos = end;
+        return 0;
+    }
+    size_t size = h1_head_size(h, length);
+    if (h->pos + size + prefix + H1_TAIL_ROOM > h->region_end || h->out.count > OUTPUT_SEGMENTS - H1_SEGMENTS_SPARE)
+        return commit_elsewhere(h, length, size, body);
+    memmove(h->open + size + prefix, h->open, body);
+    char *end = h1_head_compose(h, length, h->open);
+    debug_assert(end == h->open + size);
+    if (chunk) {
+        end = h1_put_hex(end, body);
+        *end++ = '\r';
+        *end++ = '\n';
+    }
+    end += body;
+    if (chunk) {
+        *end++ = '\r';
+        *end++ = '\n';
+    }
+    output_push_region(&h->out, h->open, (size_t)(end - h->open));
+    h->pos = end;
+    h->open = NULL;
+    return 0;
+}
+
+int h1_close_open(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (!x->committed) {
+        x->sealing = true;
+        x->http->host->before_head(x);
+        x->sealing = false;
+        if (!x->committed)
+            return head_commit(h, x->reply.length);
+    }
+    if (!h->open)
+        return 0;
+    size_t body = (size_t)(h->pos - h->open);
+    char *start = h->open;
+    h->open = NULL;
+    if (body == 0) {
+        h->pos = start;
+        return 0;
+    }
+    if (x->chunked) {
+        start -= h1_hex_digits(body) + 2;
+        char *end = h1_put_hex(start, body);
+        end[0] = '\r';
+        end[1] = '\n';
+        *h->pos++ = '\r';
+        *h->pos++ = '\n';
+    }
+    output_push_region(&h->out, start, (size_t)(h->pos - start));
+    return 0;
+}
+
+/* ---- The exchange's calls ---- */
+
+/* Whether the body can be written to; an error if not. */
+static int write_check(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    if (unlikely(x->gone))
+        return exchange_dead_end(x, WEIR_ECLOSED);
+    if (unlikely(x->reply.ended || x->sealing))
+        return WEIR_EDONE;
+    if (unlikely(x->committed && x->bodyless))
+        return exchange_dead_end(x, WEIR_EDONE);
+    return 0;
+}
+
+/* Counts len bytes of body against an announced length. */
+static int write_count(struct h1 *h, size_t len)
+{
+    struct exchange *x = &h->x;
+    if (x->reply.length >= 0) {
+        int64_t left = x->committed ? h->announced_left : x->reply.length - (int64_t)x->body_sent;
+        if ((uint64_t)len > (uint64_t)left)
+            return WEIR_ETOOBIG;
+        if (x->committed)
+            h->announced_left -= (int64_t)len;
+    }
+    x->body_sent += len;
+    return 0;
+}
+
+/* How many body bytes the region takes; while the head is not committed, room for it is left. */
+static size_t open_room(const struct h1 *h)
+{
+    size_t room = (size_t)(h->region_end - h->pos);
+    size_t reserve = H1_TAIL_ROOM + (h->x.committed ? 0 : h1_head_size(h, REPLY_LENGTH_UNKNOWN) + 64);
+    return room > reserve ? room - reserve : 0;
+}
+
+/* Opens the region for body bytes, with room for at least min. */
+static int open_begin(struct h1 *h, size_t min)
+{
+    for (;;) {
+        if (!h->open) {
+            size_t before = h->x.committed && h->x.chunked ? H1_CHUNK_ROOM : 0;
+            int error = h1_make_room(h, before + (min > REGION_MIN ? min : REGION_MIN));
+            if (error)
+                return error;
+            h->open = h->pos += before;
+        }
+        if (open_room(h) >= min)
+            return 0;
+        if (h->pos == h->open && output_empty(&h->out) && h->x.committed)
+            return WEIR_ETOOBIG;
+        int error = h1_close_open(h);
+        if (!error)
+            error = h1_drain_on(h);
+        if (!error && h->x.bodyless)
+            error = WEIR_EDONE;
+        if (error)
+            return error;
+    }
+}
+
+static char *h1_reserve(struct exchange *x, size_t min, size_t *room, int *error)
+{
+    struct h1 *h = h1_of(x);
+    *error = write_check(h);
+    if (!*error && (!h->open || open_room(h) < min))
+        *error = open_begin(h, min);
+    if (*error)
+        return NULL;
+    *room = open_room(h);
+    return h->pos;
+}
+
+static int h1_commit(struct exchange *x, size_t len)
+{
+    struct h1 *h = h1_of(x);
+    int error = write_count(h, len);
+    if (error)
+        return error;
+    h->pos += len;
+    exchange_charge(x, len);
+    return 0;
+}
+
+/* Sends data from where it lies, behind what is open, as a chunk of its own. */
+static int write_direct(struct h1 *h, const char *data, size_t len)
+{
+    struct exchange *x = &h->x;
+    int error = h1_close_open(h);
+    if (!error && x->bodyless)
+        return 0;
+    if (!error)
+        error = h1_make_room(h, 32);
+    if (error)
+        return error;
+    if (x->chunked) {
+        char *end = h1_put_hex(h->pos, len);
+        *end++ = '\r';
+        *end++ = '\n';
+        output_push_region(&h->out, h->pos, (size_t)(end - h->pos));
+        h->pos = end;
+    }
+    output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = len & SEGMENT_LEN_MASK, .data = data});
+    if (x->chunked)
+        output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = 2, .data = "\r\n"});
+    return x->reply.length >= 0 && h->announced_left == 0 ? h1_drain(h) : h1_drain_on(h);
+}
+
+/* A reply that is one call and fits the region is put there, however long, so that its handler need not wait. */
+static bool whole_fits(struct h1 *h, size_t len)
+{
+    if (h->x.committed || (!h->region && !h1_choose_region(h)) || open_room(h) < len)
+        return false;
+    if (!h->open)
+        h->open = h->pos;
+    return true;
+}
+
+static char *h1_place(struct exchange *x, size_t len)
+{
+    struct h1 *h = h1_of(x);
+    return whole_fits(h, len) ? h->pos : NULL;
+}
+
+static int h1_write(struct exchange *x, const char *data, size_t len)
+{
+    struct h1 *h = h1_of(x);
+    int error = write_check(h);
+    if (!error)
+        error = len <= INT64_MAX ? write_count(h, len) : WEIR_ETOOBIG;
+    if (error || len == 0)
+        return error;
+    size_t all = len;
+    bool fits = h->open ? open_room(h) >= len : x->reply.length == (int64_t)len && whole_fits(h, len);
+    if (!fits && len >= DIRECT_MIN) {
+        error = write_direct(h, data, len);
+    } else {
+        if (!fits)
+            error = open_begin(h, len);
+        if (!error) {
+            memcpy(h->pos, data, len);
+            h->pos += len;
+        } else if (error == WEIR_ETOOBIG) {
+            error = write_direct(h, data, len);
+        }
+    }
+    if (error && x->gone)
+        return exchange_dead_end(x, error);
+    exchange_charge(x, all);
+    return error;
+}
+
+static int h1_flush(struct exchange *x)
+{
+    struct h1 *h = h1_of(x);
+    if (x->gone)
+        return exchange_dead_end(x, WEIR_ECLOSED);
+    if (x->reply.ended || x->sealing)
+        return WEIR_EDONE;
+    int error = h1_close_open(h);
+    return error ? error : h1_drain(h);
+}
+
+/* Whether the handler has written body bytes that a push is to send; a region that was opened for nothing commits no
+ * head. */
+static bool is_written(const struct h1 *h)
+{
+    return h->open && (h->pos > h->open || h->x.committed) && !h->x.reply.ended && !h->x.sealing;
+}
+
+static void h1_abort(struct exchange *x)
+{
+    x->gone = true;
+    h1_of(x)->reset = true;
+}
+
+static int h1_push(struct exchange *x)
+{
+    struct h1 *h = h1_of(x);
+    if (x->gone)
+        return WEIR_ECLOSED;
+    int error = is_written(h) ? h1_close_open(h) : 0;
+    if (unlikely(error) && !x->gone) { /* what was open is lost, and nobody looks at what is returned */
+        http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
+        h1_abort(x);
+    }
+    if (!error)
+        error = h1_send(h);
+    while (error == OUTPUT_TURN && !x->gone) { /* no event would tell that there is room */
+        exchange_yield(x);
+        error = h1_send(h);
+    }
+    return error == TRANSPORT_AGAIN || error == OUTPUT_TURN ? 0 : error;
+}
+
+static void h1_discard(struct exchange *x)
+{
+    struct h1 *h = h1_of(x);
+    drop_body(h);
+    if (x->committed)
+        return;
+    if (h->open)
+        h->pos = h->open;
+    h->open = NULL;
+    x->body_sent = 0;
+}
+
+const struct exchange_ops h1_exchange_ops = {
+    .read = h1_body_read,
+    .trailer = h1_body_trailer,
+    .reserve = h1_reserve,
+    .commit = h1_commit,
+    .place = h1_place,
+    .write = h1_write,
+    .flush = h1_flush,
+    .push = h1_push,
+    .discard = h1_discard,
+    .abort = h1_abort,
+};
+
+/* ---- The end of a reply ---- */
+
+static void queue_body(struct h1 *h)
+{
+    struct segment *body = &h->x.reply.body;
+    size_t len = body->len;
+    h->x.body_sent += len;
+    h->announced_left -= (int64_t)len;
+    output_push(&h->out, *body);
+    *body = (struct segment){.kind = SEGMENT_STATIC};
+}
+
+/* The reply cannot be made whole. What is queued still goes out, whole replies to earlier requests among it; then the
+ * connection is reset. */
+static COLD int break_off(struct h1 *h)
+{
+    http_refused(h->x.http, REFUSAL_BROKEN_REPLY, "a handler wrote another length than it announced");
+    (void)h1_drain(h);
+    h->reset = h->x.gone = true;
+    return WEIR_EPROTO;
+}
+
+static int finish_stream(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    int error = h1_close_open(h);
+    if (error || x->bodyless)
+        return error;
+    if (x->reply.length >= 0 && h->announced_left > 0) {
+        http_log_failure(x, "its handler wrote %lld bytes less than it announced", (long long)h->announced_left);
+        return break_off(h);
+    }
+    if (!x->chunked)
+        return 0;
+    error = h1_make_room(h, 0);
+    if (error)
+        return error;
+    memcpy(h->pos, "0\r\n\r\n", 5);
+    output_push_region(&h->out, h->pos, 5);
+    h->pos += 5;
+    return 0;
+}
+
+static int finish_uncommitted(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    x->http->host->before_head(x); /* may make the reply if there is none yet */
+    if (x->committed)
+        return finish_stream(h);
+    int64_t written = h->open ? h->pos - h->open : 0;
+    int64_t actual = written + (int64_t)x->reply.body.len;
+    bool announced = x->reply.length >= 0 && !x->reply.body.len;
+    if (announced && x->reply.length != actual && !x->bodyless && !status_bodyless(x->reply.status)) {
+        http_log_failure(x, "its handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
+                         (long long)actual);
+        return break_off(h);
+    }
+    int error = head_commit(h, announced ? x->reply.length : actual);
+    if (!error && x->reply.body.len && !x->bodyless)
+        queue_body(h);
+    return error;
+}
+
+int h1_commit_final(struct h1 *h)
+{
+    debug_assert(h->x.reply.ended);
+    return h->x.committed ? 0 : finish_uncommitted(h);
+}
+
+int h1_finish_reply(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    int error = x->gone ? WEIR_ECLOSED : x->committed ? finish_stream(h) : finish_uncommitted(h);
+    if (error) {
+        if (!x->gone)
+            http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
+        h1_drop_output(h, error);
+        h->open = NULL;
+    }
+    if (unlikely(x->reply.body.kind != SEGMENT_STATIC))
+        drop_body(h);
+    void (*on_sent)(void *, int, uint64_t) = x->reply.on_sent;
+    x->reply.on_sent = NULL; /* once, whatever still happens to the request */
+    uint64_t sent = x->bodyless ? 0 : x->body_sent;
+    if (on_sent && (error || output_full(&h->out)))
+        on_sent(x->reply.on_sent_arg, error, sent);
+    else if (on_sent)
+        output_push(&h->out, (struct segment){.kind = SEGMENT_CALL,
+                                              .len = sent & SEGMENT_LEN_MASK,
+                                              .call = on_sent,
+                                              .arg = x->reply.on_sent_arg});
+    return error;
+}

@@ -1,0 +1,122 @@
+/*
+ * openat2() does it in the kernel, where nobody can rename in between. Where it is missing or forbidden (old container
+ * filters), the path is walked one name at a time, and links are not followed at all.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "web/file/beneath.h"
+#include "base/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20 /* Linux 5.12 */
+#endif
+
+#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+#define OPEN_TRIES 8 /* a rename elsewhere makes openat2() give up with EAGAIN */
+
+static int open_resolved(int folder, const char *path, int flags, unsigned long long resolve)
+{
+    struct open_how how = {.flags = (unsigned)flags, .resolve = resolve};
+    return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+}
+
+/* One name at a time; ".." and links are refused. Returns a descriptor or -1 with errno. */
+static int open_walk(int root, const char *path)
+{
+    char name[NAME_MAX + 1];
+    int folder = root, fd = -1;
+    if (path[0] == '/') {
+        errno = EXDEV;
+        return -1;
+    }
+    for (;;) {
+        size_t len = strcspn(path, "/");
+        bool last = path[len] == '\0';
+        if (len > NAME_MAX || (len == 2 && memcmp(path, "..", 2) == 0)) {
+            errno = len > NAME_MAX ? ENAMETOOLONG : EXDEV;
+            fd = -1;
+        } else {
+            memcpy(name, len ? path : ".", len ? len : 1);
+            name[len ? len : 1] = '\0';
+            fd = openat(folder, name, last ? OPEN_FLAGS | O_NOFOLLOW : O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+        }
+        int number = errno;
+        if (folder != root)
+            close(folder);
+        errno = number;
+        if (fd < 0 || last)
+            return fd;
+        folder = fd;
+        path += len + 1;
+    }
+}
+
+/* The folder's own way may lead to a disk, or to a server that does not answer, as well as what lies beneath it. */
+static int open_root(const struct beneath *b)
+{
+    int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+    int root = b->cached_only ? open_resolved(AT_FDCWD, b->root, flags, RESOLVE_CACHED) : -1;
+    if (root >= 0 || (b->cached_only && errno == EAGAIN))
+        return root;
+    return open(b->root, flags); /* or an older kernel, or a filter: see open_in() */
+}
+
+static int open_in(int root, const struct beneath *b)
+{
+    unsigned long long resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    int fd = -1;
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        fd = open_resolved(root, b->path, OPEN_FLAGS, resolve | (b->cached_only ? RESOLVE_CACHED : 0));
+        if (fd < 0 && errno == EINVAL && b->cached_only)
+            fd = open_resolved(root, b->path, OPEN_FLAGS, resolve); /* an older kernel */
+        if (fd >= 0 || errno != EAGAIN || b->cached_only)
+            break;
+    }
+    if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == E2BIG))
+        fd = open_walk(root, b->path);
+    return fd;
+}
+
+static int beneath_error(int number)
+{
+    switch (number) {
+    case EAGAIN:
+        return WEIR_EBUSY;
+    case ENAMETOOLONG:
+    case ENXIO: /* a socket, or a device without a driver */
+    case ENODEV:
+        return WEIR_ENOENT;
+    default:
+        return error_from_errno(number);
+    }
+}
+
+int beneath_open(struct beneath *b)
+{
+    b->fd = -1;
+    const char *path = b->path;
+    if (path[0] == '\0')
+        return WEIR_ENOENT;
+    int root = open_root(b);
+    if (root < 0)
+        return beneath_error(errno);
+    int fd = open_in(root, b);
+    int number = errno;
+    close(root);
+    if (fd < 0)
+        return beneath_error(number);
+    if (fstat(fd, &b->status) != 0 || !S_ISREG(b->status.st_mode)) {
+        close(fd);
+        return WEIR_ENOENT;
+    }
+    b->fd = fd;
+    return 0;
+}

@@ -1,0 +1,479 @@
+/*
+ * The reply's head and the replies that are one call.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/log.h"
+#include "http/scan.h"
+#include "http/status.h"
+#include "web/cache/value.h"
+#include "web/context.h"
+
+#include <stdio.h>
+
+int weir_set_status(weir_ctx *c, int status)
+{
+    CONTEXT_CHECK(c);
+    if (c->x->committed)
+        return WEIR_ECOMMITTED;
+    if (status < 200 || status > 599)
+        return WEIR_EINVAL;
+    c->x->reply.status = status;
+    return 0;
+}
+
+int weir_status(weir_ctx *c)
+{
+    CONTEXT_CHECK(c);
+    return c->x->reply.status;
+}
+
+/* ---- Fields ---- */
+
+static struct slice field_name(const struct reply_field *f)
+{
+    return slice_of(f->line, f->name_len);
+}
+
+static void reply_remove(struct reply *r, struct slice name)
+{
+    for (struct reply_field **at = &r->fields; *at;) {
+        if (slice_equal_nocase(field_name(*at), name))
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+    }
+    r->last = &r->fields;
+    while (*r->last)
+        r->last = &(*r->last)->next;
+}
+
+/*
+ * What belongs to an error and not to the reply that its handler was about to make (RFC 9110 sections 10 and 11,
+ * 15.5.16, 15.5.17 and 15.5.22). The page of an error keeps it.
+ */
+static bool field_survives(struct slice name, int status, bool chosen)
+{
+    static const struct {
+        const char *name;
+        int status; /* of the only error that it belongs to; 0: any */
+    } known[] = {{"WWW-Authenticate", 0}, {"Proxy-Authenticate", 0}, {"Allow", 0},    {"Location", 0},
+                 {"Content-Range", 416},  {"Upgrade", 426},          {"Accept", 415}, {"Accept-Encoding", 415},
+                 {"Accept-Patch", 415},   {"Accept-Post", 415}};
+    if (slice_equal_nocase(name, SLICE("Retry-After")))
+        return true;
+    for (size_t i = 0; chosen && i < sizeof known / sizeof *known; i++)
+        if (slice_equal_nocase(name, slice_from(known[i].name)))
+            return known[i].status == 0 || known[i].status == status;
+    return false;
+}
+
+void reply_reset(weir_ctx *c, int status, bool chosen)
+{
+    struct exchange *x = c->x;
+    struct reply *r = &x->reply;
+    x->ops->discard(x);
+    r->last = &r->fields;
+    for (struct reply_field *f = r->fields; f; f = f->next) {
+        if (!field_survives(field_name(f), status, chosen))
+            continue;
+        *r->last = f;
+        r->last = &f->next;
+    }
+    *r->last = NULL;
+    r->type = slice_of(NULL, 0);
+    r->length = REPLY_LENGTH_UNKNOWN;
+    r->ended = false;
+}
+
+static bool all_of(struct slice text, enum scan_class class)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!scan_is(text.data[i], class))
+            return false;
+    return true;
+}
+
+/* What says where a message ends is the framework's alone. */
+static bool field_reserved(struct slice name, struct slice value)
+{
+    switch (name.len) {
+    case 4:
+        return slice_equal_nocase(name, SLICE("Date"));
+    case 7:
+        return slice_equal_nocase(name, SLICE("Trailer"));
+    case 10:
+        return slice_equal_nocase(name, SLICE("Connection")) && !slice_equal_nocase(value, SLICE("close"));
+    case 14:
+        return slice_equal_nocase(name, SLICE("Content-Length"));
+    case 17:
+        return slice_equal_nocase(name, SLICE("Transfer-Encoding"));
+    default:
+        return false;
+    }
+}
+
+int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool replace)
+{
+    struct exchange *x = c->x;
+    if (x->committed)
+        return WEIR_ECOMMITTED;
+    if (name.len == 0 || name.len > 1024 || value.len > 32768 || !all_of(name, SCAN_TOKEN) ||
+        !all_of(value, SCAN_VALUE) || field_reserved(name, value)) {
+        log_error(c->web->loop->log, "a reply's field was refused: \"%.*s\"", (int)(name.len < 64 ? name.len : 64),
+                  name.data);
+        return WEIR_EINVAL;
+    }
+    if (name.len == 10 && slice_equal_nocase(name, SLICE("Connection"))) {
+        x->reply.close = true;
+        return 0;
+    }
+    size_t len = name.len + value.len + 4;
+    struct reply_field *f = arena_alloc(&x->arena, sizeof *f + len);
+    if (!f)
+        return WEIR_ENOMEM;
+    if (name.len == 12 && slice_equal_nocase(name, SLICE("Content-Type"))) {
+        x->reply.type = slice_of(NULL, 0);
+        replace = true; /* there is one (RFC 9110 section 8.3): a second line would be read in two ways */
+    }
+    if (replace && x->reply.fields)
+        reply_remove(&x->reply, name);
+    char *line = (char *)(f + 1);
+    memcpy(line, name.data, name.len);
+    memcpy(line + name.len, ": ", 2);
+    if (value.len)
+        memcpy(line + name.len + 2, value.data, value.len);
+    memcpy(line + name.len + 2 + value.len, "\r\n", 2);
+    *f = (struct reply_field){.name_len = (uint16_t)name.len, .line_len = (uint16_t)len, .line = line};
+    *x->reply.last = f;
+    x->reply.last = &f->next;
+    return 0;
+}
+
+int weir_set_header(weir_ctx *c, const char *name, const char *value)
+{
+    CONTEXT_CHECK(c);
+    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), true) : context_null_error(c);
+}
+
+int weir_add_header(weir_ctx *c, const char *name, const char *value)
+{
+    CONTEXT_CHECK(c);
+    return name && value ? reply_add_field(c, slice_from(name), slice_from(value), false) : context_null_error(c);
+}
+
+int weir_remove_header(weir_ctx *c, const char *name)
+{
+    CONTEXT_CHECK(c);
+    if (c->x->committed)
+        return WEIR_ECOMMITTED;
+    if (!name)
+        return context_null_error(c);
+    reply_remove(&c->x->reply, slice_from(name));
+    if (strcasecmp(name, "Content-Type") == 0)
+        c->x->reply.type = slice_of(NULL, 0);
+    return 0;
+}
+
+bool reply_has_type(const weir_ctx *c)
+{
+    if (c->x->reply.type.len)
+        return true;
+    for (const struct reply_field *f = c->x->reply.fields; f; f = f->next)
+        if (slice_equal_nocase(field_name(f), SLICE("Content-Type")))
+            return true;
+    return false;
+}
+
+const char *weir_response_header(weir_ctx *c, const char *name)
+{
+    CONTEXT_CHECK(c);
+    struct slice wanted = slice_from(name);
+    if (c->x->reply.type.len && slice_equal_nocase(wanted, SLICE("Content-Type")))
+        return arena_copy(&c->x->arena, c->x->reply.type);
+    for (const struct reply_field *f = c->x->reply.fields; f; f = f->next)
+        if (slice_equal_nocase(field_name(f), wanted))
+            return arena_copy(&c->x->arena, slice_of(f->line + f->name_len + 2, f->line_len - f->name_len - 4u));
+    return NULL;
+}
+
+int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
+{
+    CONTEXT_CHECK(c);
+    if (!cookie)
+        return WEIR_EINVAL;
+    if (c->x->committed)
+        return WEIR_ECOMMITTED;
+    size_t size = COOKIE_PAIR_MAX + 3 * COOKIE_ATTRIBUTE_MAX;
+    if (size > arena_room(&c->x->arena))
+        size = arena_room(&c->x->arena);
+    /* Composed at the end of what is free, and kept only as the field. */
+    char text[1024];
+    ssize_t len = cookie_compose(cookie, text, sizeof text);
+    if (len >= 0)
+        return reply_add_field(c, SLICE("Set-Cookie"), slice_of(text, (size_t)len), false);
+    if (len != WEIR_ETOOBIG)
+        return (int)len;
+    char *longer = arena_alloc(&c->x->arena, size);
+    if (!longer)
+        return WEIR_ENOMEM;
+    len = cookie_compose(cookie, longer, size);
+    return len < 0 ? (int)len : reply_add_field(c, SLICE("Set-Cookie"), slice_of(longer, (size_t)len), false);
+}
+
+/* ---- One-call replies ---- */
+
+/* Whether a final reply may be made. */
+static inline int reply_allowed(const struct exchange *x)
+{
+    if (unlikely(x->reply.ended || x->sealing || x->body_sent > 0))
+        return WEIR_EDONE;
+    if (unlikely(x->committed))
+        return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
+    return 0;
+}
+
+/* There is no reply yet: if the handler makes no other, the client gets the error's page. */
+static COLD int reply_failed(weir_ctx *c, int error)
+{
+    c->reply_error = error;
+    return error;
+}
+
+/* A reply was to be made of a string or a value that is NULL. */
+static COLD int reply_null(weir_ctx *c)
+{
+    int error = reply_allowed(c->x);
+    if (error)
+        return error;
+    error = context_null_error(c);
+    log_warn(c->web->loop->log, "%s: a reply was given NULL (%s)", weir_route_pattern(c), weir_strerror(error));
+    return reply_failed(c, error);
+}
+
+/* Whether a final reply may be made; sets its type. */
+static int reply_begin(weir_ctx *c, const char *type)
+{
+    struct exchange *x = c->x;
+    int error = reply_allowed(x);
+    if (error || !type)
+        return error;
+    struct slice text = slice_from(type);
+    if (!all_of(text, SCAN_VALUE))
+        return reply_failed(c, WEIR_EINVAL);
+    if (x->reply.fields)
+        reply_remove(&x->reply, SLICE("Content-Type"));
+    x->reply.type.data = arena_copy(&x->arena, text);
+    if (!x->reply.type.data)
+        return reply_failed(c, WEIR_ENOMEM);
+    x->reply.type.len = text.len;
+    return 0;
+}
+
+static COLD int known_type_make(weir_ctx *c, struct known_type *known, const char *type)
+{
+    struct slice text = slice_from(type);
+    if (!all_of(text, SCAN_VALUE))
+        return reply_failed(c, WEIR_EINVAL);
+    *known = (struct known_type){.text = type, .len = text.len};
+    return 0;
+}
+
+/* As reply_begin(), for a type that never changes: it is looked at once, and not copied. */
+static inline int reply_begin_static(weir_ctx *c, const char *type)
+{
+    struct exchange *x = c->x;
+    int error = reply_allowed(x);
+    if (unlikely(error || !type))
+        return error;
+    uintptr_t place = (uintptr_t)type >> 3 ^ (uintptr_t)type;
+    struct known_type *known = &c->web->types[place & (KNOWN_TYPES - 1)];
+    if (unlikely(known->text != type) && known_type_make(c, known, type) != 0)
+        return WEIR_EINVAL;
+    if (unlikely(x->reply.fields))
+        reply_remove(&x->reply, SLICE("Content-Type"));
+    x->reply.type = slice_of(type, known->len);
+    return 0;
+}
+
+void reply_break(weir_ctx *c, const char *why)
+{
+    log_warn(c->web->loop->log, "%s: a reply was broken off (%s)", weir_route_pattern(c), why);
+    http_refused(c->x->http, REFUSAL_BROKEN_REPLY, why);
+    c->x->ops->abort(c->x);
+}
+
+/* The reply is final; or, if it could not be made and nothing has been sent, there is none yet. */
+static int reply_end(weir_ctx *c, int error)
+{
+    struct reply *r = &c->x->reply;
+    r->ended = !error || c->x->committed;
+    if (error && c->x->committed && !c->x->gone && error != WEIR_EDONE)
+        reply_break(c, weir_strerror(error)); /* a part of it may be out */
+    if (!r->ended) {
+        c->x->ops->discard(c->x);
+        r->length = REPLY_LENGTH_UNKNOWN;
+        c->reply_error = error;
+    }
+    return error;
+}
+
+static int reply_copy(weir_ctx *c, const void *data, size_t len)
+{
+    if (len > INT64_MAX)
+        return WEIR_EINVAL;
+    struct exchange *x = c->x;
+    x->reply.length = (int64_t)len;
+    return reply_end(c, len ? x->ops->write(x, data, len) : 0);
+}
+
+int weir_reply(weir_ctx *c, const char *type, const void *data, size_t len)
+{
+    CONTEXT_CHECK(c);
+    if (unlikely(!data) && len > 0)
+        return reply_null(c);
+    int error = reply_begin(c, type);
+    return error ? error : reply_copy(c, data, len);
+}
+
+int weir_reply_text(weir_ctx *c, const char *text)
+{
+    CONTEXT_CHECK(c);
+    if (unlikely(!text))
+        return reply_null(c);
+    int error = reply_begin_static(c, "text/plain; charset=utf-8");
+    return error ? error : reply_copy(c, text, strlen(text));
+}
+
+int weir_reply_json(weir_ctx *c, const char *json)
+{
+    CONTEXT_CHECK(c);
+    if (unlikely(!json))
+        return reply_null(c);
+    int error = reply_begin_static(c, "application/json");
+    return error ? error : reply_copy(c, json, strlen(json));
+}
+
+/* Copies a message for people as one line: a control character in it is a space. Returns behind it. */
+static char *put_message(char *to, const char *message)
+{
+    size_t len = strnlen(message, PAGE_MESSAGE_MAX + 1);
+    if (len > PAGE_MESSAGE_MAX) {
+        len = PAGE_MESSAGE_MAX;
+        while (len > 0 && ((unsigned char)message[len] & 0xc0) == 0x80)
+            len--; /* not within a character */
+    }
+    for (size_t i = 0; i < len; i++)
+        *to++ = (unsigned char)message[i] < 0x20 || message[i] == 0x7f ? ' ' : message[i];
+    return to;
+}
+
+/* Takes none of the request's memory, which may be what has run out. */
+void reply_error_page(weir_ctx *c, int status, const char *message)
+{
+    struct slice reason = status_reason(status);
+    char page[PAGE_MESSAGE_MAX + 64];
+    if (reply_begin_static(c, "text/plain; charset=utf-8") != 0)
+        return;
+    char *end =
+        page + snprintf(page, sizeof page - PAGE_MESSAGE_MAX - 1, "%d %.*s\n", status, (int)reason.len, reason.data);
+    if (*message) {
+        end = put_message(end, message);
+        *end++ = '\n';
+    }
+    (void)reply_copy(c, page, (size_t)(end - page));
+}
+
+int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len)
+{
+    CONTEXT_CHECK(c);
+    if (unlikely(!data) && len > 0)
+        return reply_null(c);
+    int error = reply_begin_static(c, type);
+    if (error)
+        return error;
+    struct reply *r = &c->x->reply;
+    r->length = (int64_t)(len & SEGMENT_LEN_MASK);
+    r->body = (struct segment){.kind = SEGMENT_STATIC, .len = len & SEGMENT_LEN_MASK, .data = data};
+    r->ended = true;
+    return 0;
+}
+
+int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
+{
+    CONTEXT_CHECK(c);
+    int error = value ? reply_begin(c, type) : reply_null(c);
+    if (error)
+        return error;
+    struct weir_value *shared = (struct weir_value *)(uintptr_t)value;
+    struct reply *r = &c->x->reply;
+    size_t len = value_size(value);
+    r->length = (int64_t)len;
+    if (len > 0) {
+        value_ref(shared);
+        r->body = (struct segment){
+            .kind = SEGMENT_SHARED, .len = len & SEGMENT_LEN_MASK, .data = value_data(value), .value = shared};
+    }
+    r->ended = true;
+    return 0;
+}
+
+int weir_reply_printf(weir_ctx *c, const char *type, const char *fmt, ...)
+{
+    CONTEXT_CHECK(c);
+    int error = fmt ? reply_begin(c, type) : reply_null(c);
+    if (error)
+        return error;
+    va_list args;
+    va_start(args, fmt);
+    error = context_vprintf(c, true, fmt, args);
+    va_end(args);
+    return reply_end(c, error);
+}
+
+int weir_redirect(weir_ctx *c, int status, const char *location)
+{
+    CONTEXT_CHECK(c);
+    int error = location ? reply_begin(c, NULL) : reply_null(c);
+    if (error)
+        return error;
+    if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
+        return reply_failed(c, WEIR_EINVAL);
+    error = weir_set_header(c, "Location", location);
+    if (error)
+        return reply_failed(c, error);
+    c->x->reply.status = status;
+    c->x->reply.length = 0;
+    c->x->reply.ended = true;
+    return 0;
+}
+
+int weir_set_length(weir_ctx *c, int64_t length)
+{
+    CONTEXT_CHECK(c);
+    struct exchange *x = c->x;
+    if (x->committed)
+        return WEIR_ECOMMITTED;
+    if (x->reply.ended || x->body_sent > 0)
+        return WEIR_EDONE;
+    if (length < 0)
+        return WEIR_EINVAL;
+    x->reply.length = length;
+    return 0;
+}
+
+void weir_close_after(weir_ctx *c)
+{
+    CONTEXT_CHECK(c);
+    c->x->reply.close = true;
+}
+
+int weir_on_sent(weir_ctx *c, void (*fn)(void *arg, int error, uint64_t bytes), void *arg)
+{
+    CONTEXT_CHECK(c);
+    if (c->x->reply.on_sent)
+        return WEIR_EBUSY;
+    c->x->reply.on_sent = fn;
+    c->x->reply.on_sent_arg = arg;
+    return 0;
+}

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/admission.h"
-#include "http/h1/h1.h"
+#include "http/http.h"
 
 #include <unistd.h>
 
@@ -126,14 +126,14 @@ static void promise_remove(struct promise *p, uint8_t memory)
 }
 
 /* Takes out what the request holds. */
-static void promise_remove_held(struct promise *p, const struct h1 *h)
+static void promise_remove_held(struct promise *p, const struct hold *hold)
 {
-    if (h->hold == HOLD_SET)
-        promise_remove(p, h->held_memory);
-    if (h->hold != HOLD_OUTPUT)
+    if (hold->kind == HOLD_SET)
+        promise_remove(p, hold->memory);
+    if (hold->kind != HOLD_OUTPUT)
         return;
     p->records--;
-    p->buffers -= h->held_buffers;
+    p->buffers -= hold->buffers;
 }
 
 /* One of the class's requests has a set. */
@@ -151,18 +151,18 @@ static void class_remove(struct admission *a, struct admission_class *class)
         a->class_sets[class->number]--;
 }
 
-static void class_leave(struct h1 *h)
+static void class_leave(struct exchange *x)
 {
-    if (h->x.counted)
-        class_remove(&h->x.http->admission, h->x.class);
-    h->x.counted = false;
+    if (x->hold.counted)
+        class_remove(&x->http->admission, x->class);
+    x->hold.counted = false;
 }
 
-static void class_join(struct h1 *h)
+static void class_join(struct exchange *x)
 {
-    if (h->x.class && !h->x.counted) {
-        class_add(&h->x.http->admission, h->x.class);
-        h->x.counted = true;
+    if (x->class && !x->hold.counted) {
+        class_add(&x->http->admission, x->class);
+        x->hold.counted = true;
     }
 }
 
@@ -189,100 +189,117 @@ static bool class_has_room(const struct http *h, const struct admission_class *c
 }
 
 /* Gives the request a set, as its class needs it, in place of what it holds, which may be one for another class. */
-static bool hold_set(struct h1 *h)
+static bool hold_set(struct exchange *x)
 {
-    struct http *http = h->x.http;
-    struct promise p = http->admission.promised;
-    uint8_t memory = h->x.class ? h->x.class->memory : 0;
-    if (h->hold == HOLD_SET && h->held_memory == memory)
+    struct hold *hold = &x->hold;
+    struct promise p = x->http->admission.promised;
+    uint8_t memory = x->class ? x->class->memory : 0;
+    if (hold->kind == HOLD_SET && hold->memory == memory)
         return true;
-    promise_remove_held(&p, h);
+    promise_remove_held(&p, hold);
     promise_add(&p, memory);
-    if (!promise_change(http, &p))
+    if (!promise_change(x->http, &p))
         return false;
-    h->hold = HOLD_SET;
-    h->held_buffers = 0;
-    h->held_memory = memory;
+    hold->kind = HOLD_SET;
+    hold->buffers = 0;
+    hold->memory = memory;
     return true;
+}
+
+/* Makes the class the request's. True: it is counted there already, as one that was admitted while it waited. */
+static bool class_change(struct exchange *x, struct admission_class *class)
+{
+    bool same = x->hold.counted && x->class == class;
+    class_leave(x);
+    x->class = class;
+    return same;
+}
+
+/* Whether the set that the request holds already, from the one before or from its wait, serves it here. */
+static bool set_serves(struct exchange *x, bool same)
+{
+    return x->hold.kind == HOLD_SET && (same || class_has_room(x->http, x->class)) && hold_set(x);
+}
+
+/* Whether the class's handlers are not known to wait: they need no set. */
+static bool class_does_without(const struct admission_class *class)
+{
+    return atomic_load_explicit(&class->waits, memory_order_relaxed) == 0;
+}
+
+/* Takes a set for a request that holds none, unless others of its class have been waiting: they come first. */
+static bool set_take(struct exchange *x)
+{
+    return x->hold.kind != HOLD_SET && atomic_load_explicit(&x->class->waiting, memory_order_relaxed) == 0 &&
+           class_has_room(x->http, x->class) && hold_set(x);
 }
 
 bool admission_enter(struct exchange *x, struct admission_class *class)
 {
-    struct h1 *h = h1_of(x);
     if (!x->http->admission.limited) {
         x->class = class;
         return true;
     }
-    bool same = x->counted && x->class == class; /* also when it was admitted while it waited */
-    class_leave(h);
-    x->class = class;
+    bool same = class_change(x, class);
     if (!class)
         return true;
-    if (h->hold == HOLD_SET && (same || class_has_room(x->http, class)) && hold_set(h)) {
-        class_join(h);
+    bool has_set = set_serves(x, same);
+    if (!has_set && class_does_without(class))
         return true;
-    }
-    if (atomic_load_explicit(&class->waits, memory_order_relaxed) == 0)
-        return true;
-    /* Whoever has been waiting comes first. */
-    if (h->hold == HOLD_SET || atomic_load_explicit(&class->waiting, memory_order_relaxed) > 0 ||
-        !class_has_room(x->http, class) || !hold_set(h))
+    if (!has_set && !set_take(x))
         return false;
-    class_join(h);
+    class_join(x);
     return true;
 }
 
 bool admission_hold(struct exchange *x, bool waits)
 {
-    struct h1 *h = h1_of(x);
-    x->suspended |= waits;
-    if (waits && x->class && !h->finishing)
+    x->hold.suspended |= waits;
+    if (waits && x->class && x->handler != HANDLER_ENDED)
         atomic_store_explicit(&x->class->waits, ADMISSION_WAITS, memory_order_relaxed);
-    bool had_set = h->hold == HOLD_SET;
-    if (!hold_set(h))
+    bool had_set = x->hold.kind == HOLD_SET;
+    if (!hold_set(x))
         return false;
     if (!had_set)
-        class_join(h);
+        class_join(x);
     return true;
 }
 
 void admission_learn(struct exchange *x)
 {
-    if (!x->class || x->suspended)
+    if (!x->class || x->hold.suspended)
         return;
     uint8_t waits = atomic_load_explicit(&x->class->waits, memory_order_relaxed);
     if (waits > 0)
         atomic_store_explicit(&x->class->waits, (uint8_t)(waits - 1), memory_order_relaxed);
 }
 
-bool admission_keep_output(struct h1 *h, uint32_t buffers)
+bool admission_keep_output(struct exchange *x, uint32_t buffers)
 {
-    struct http *http = h->x.http;
-    if (h->hold == HOLD_OUTPUT && buffers == h->held_buffers)
+    struct hold *hold = &x->hold;
+    if (hold->kind == HOLD_OUTPUT && buffers == hold->buffers)
         return true;
-    struct promise p = http->admission.promised;
-    promise_remove_held(&p, h);
+    struct promise p = x->http->admission.promised;
+    promise_remove_held(&p, hold);
     p.records++;
     p.buffers += buffers;
-    if (!promise_change(http, &p)) /* from a set it is never more than was promised before */
+    if (!promise_change(x->http, &p)) /* from a set it is never more than was promised before */
         return false;
-    class_leave(h);
-    h->hold = HOLD_OUTPUT;
-    h->held_buffers = (uint8_t)buffers;
+    class_leave(x);
+    hold->kind = HOLD_OUTPUT;
+    hold->buffers = (uint8_t)buffers;
     return true;
 }
 
-void admission_release(struct h1 *h)
+void admission_release(struct exchange *x)
 {
-    struct http *http = h->x.http;
-    class_leave(h);
-    if (h->hold != HOLD_STANDING) {
-        struct promise p = http->admission.promised;
-        promise_remove_held(&p, h);
-        (void)promise_change(http, &p);
+    class_leave(x);
+    if (x->hold.kind != HOLD_STANDING) {
+        struct promise p = x->http->admission.promised;
+        promise_remove_held(&p, &x->hold);
+        (void)promise_change(x->http, &p);
     }
-    h->hold = HOLD_STANDING;
-    h->held_buffers = 0;
+    x->hold = (struct hold){.kind = HOLD_STANDING};
 }
 
 bool admission_make_room(struct http *h, uint64_t bytes)
@@ -296,41 +313,28 @@ bool admission_make_room(struct http *h, uint64_t bytes)
 
 /* ---- Waiting ---- */
 
-bool admission_wait(struct http *h, struct connection *c, struct spill *head, struct admission_class *class)
+void admission_wait(struct http *h, struct waiter *w, struct admission_class *class)
 {
     struct admission *a = &h->admission;
-    struct waiting *w = http_take(h, &a->pool);
-    if (!w)
-        return false;
-    *w = (struct waiting){.conn = c, .head = head, .class = class};
+    w->class = class;
     list_push_back(&a->waiting, &w->link);
     a->count++;
     atomic_fetch_add_explicit(&class->waiting, 1, memory_order_relaxed);
-    c->active = w;
-    c->state = H1_WAITING;
     if (!timer_armed(&a->retry))
         timer_arm(&h->net->loop->wheel, &a->retry, loop_delay(RETRY_MS));
-    return true;
 }
 
-struct spill *admission_unwait(struct http *h, struct connection *c)
+void admission_unwait(struct http *h, struct waiter *w)
 {
-    struct admission *a = &h->admission;
-    struct waiting *w = c->active;
-    struct spill *head = w->head;
     list_remove(&w->link);
-    a->count--;
+    h->admission.count--;
     atomic_fetch_sub_explicit(&w->class->waiting, 1, memory_order_relaxed);
-    pool_give(&a->pool, w);
-    c->active = head;
-    c->state = H1_HEAD;
-    return head;
 }
 
-void admission_arrive(struct h1 *h, const struct admission_class *class)
+void admission_arrive(struct exchange *x, struct admission_class *class)
 {
-    h->hold = HOLD_SET;
-    h->held_memory = class->memory;
+    x->class = class;
+    x->hold = (struct hold){.kind = HOLD_SET, .memory = class->memory, .counted = true};
 }
 
 void admission_forget(struct http *h, struct admission_class *class)
@@ -343,19 +347,16 @@ void admission_forget(struct http *h, struct admission_class *class)
 }
 
 /* Lets one that waits go on. False: there is no memory. */
-static bool admission_admit(struct http *h, struct waiting *w)
+static bool admission_admit(struct http *h, struct waiter *w)
 {
     struct admission *a = &h->admission;
-    struct connection *c = w->conn;
-    struct admission_class *class = w->class;
     struct promise p = a->promised;
-    promise_add(&p, class->memory);
+    promise_add(&p, w->class->memory);
     if (!promise_change(h, &p))
         return false;
-    class_add(a, class);
-    admission_unwait(h, c)->class = class;
-    c->flags |= H1_ADMITTED;
-    connection_queue(h->net, c);
+    class_add(a, w->class);
+    admission_unwait(h, w);
+    w->admitted(h, w);
     return true;
 }
 
@@ -368,7 +369,7 @@ void admission_turn(struct http *h)
     struct list *l = list_empty(&a->mark) ? a->waiting.next : a->mark.next;
     list_remove(&a->mark);
     for (int left = SCAN_MAX; l != &a->waiting; left--) {
-        struct waiting *w = container_of(l, struct waiting, link);
+        struct waiter *w = container_of(l, struct waiter, link);
         if (left == 0) {
             list_insert_after(l->prev, &a->mark);
             return;
@@ -427,7 +428,6 @@ int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_se
     a->retry.kind = TIMER_ADMISSION;
     h->net->loop->wheel.handlers[TIMER_ADMISSION] = admission_retry;
     account_open(&a->account, m, "waiting requests");
-    pool_init(&a->pool, &a->account, sizeof(struct waiting), 8, 0);
     return bounds_init(h) && promise_cover(h, &a->promised) ? 0 : WEIR_ENOMEM;
 }
 
@@ -436,7 +436,6 @@ void admission_done(struct http *h)
     struct admission *a = &h->admission;
     if (!a->limited)
         return;
-    pool_done(&a->pool);
     if (a->class_sets)
         memory_unmap(&a->account, a->class_sets, admission_class_sets_size(h->settings->classes));
     account_close(&a->account);

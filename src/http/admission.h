@@ -10,9 +10,10 @@
  * that holds a promise waits for no memory.
  *
  * A route whose handlers wait is known as such from its first wait on (struct admission_class), and its requests are
- * admitted before their handlers start. If no set can be had, the connection waits in order of arrival, with its head
- * in a block of its size and everything behind it unread, for a settable time; then it is told 503. No route holds more
- * than a settable share of the sets that there can be, so that endless streams leave room for others.
+ * admitted before their handlers start. If no set can be had, the request waits in order of arrival, in a form that the
+ * version of HTTP chooses (struct waiter), for a settable time; then it is told 503. Several requests of one connection
+ * can wait at once. No route holds more than a settable share of the sets that there can be, so that endless streams
+ * leave room for others.
  *
  * A reply that is being sent without a fiber keeps only its record and the buffers that hold unsent bytes; that is
  * promised as well.
@@ -27,13 +28,11 @@
 
 #include "base/list.h"
 #include "base/pool.h"
-#include "net/connection.h"
+#include "io/timer.h"
 
 #include <stdatomic.h>
 
 struct http;
-struct h1;
-struct spill;
 struct exchange;
 
 /* The most that a worker's pools may hold; 0: any number. */
@@ -66,19 +65,27 @@ struct admission_class {
 #define ADMISSION_WAITS                                                                                                \
     64 /* after a wait: so many in a row have to do without until the class is taken for one that does not wait */
 
-/* What a live request holds. */
-enum hold {
+enum hold_kind {
     HOLD_STANDING, /* nothing of its own: it runs on the worker's set */
     HOLD_SET,      /* a set */
     HOLD_OUTPUT,   /* its record, and buffers that are being sent */
 };
 
-/* A request that waits for a set. */
-struct waiting {
+/* What a live request holds, where memory is bounded. */
+struct hold {
+    uint8_t kind;    /* enum hold_kind */
+    uint8_t buffers; /* of HOLD_OUTPUT */
+    uint8_t memory;  /* of HOLD_SET: the set's size of request memory, see struct admission_class */
+    bool counted;    /* the request is among its class's sets */
+    bool suspended;  /* its fiber has been suspended, for something and not only for its turn */
+};
+
+/* A request that waits for a set. Whoever lets it wait embeds one, and keeps what there is of the request. */
+struct waiter {
     struct list link;
-    struct connection *conn;
-    struct spill *head; /* what has been received of it */
     struct admission_class *class;
+    /* There is a set for it, promised and counted: it is off the list, and goes on as soon as a fiber serves it. */
+    void (*admitted)(struct http *h, struct waiter *w);
 };
 
 /* What the pools of a worker have to be able to give, beside the standing set. */
@@ -92,13 +99,12 @@ struct admission {
     bool limited;  /* there is a bound, on memory or on pools: nothing else here has a meaning without */
     uint8_t share; /* percent of the sets that one class may hold */
     struct promise promised;
-    uint32_t count;    /* of waiting */
+    uint32_t count;    /* of those that wait */
     size_t set_size;   /* bytes of a set, but for a block of another size */
     uint64_t headroom; /* of the bound, that no set takes: for connections, half-received heads, and those that wait */
     struct list mark;  /* among those that wait: the next one to be looked at is behind it */
     struct list waiting;
-    struct pool pool; /* struct waiting */
-    struct account account;
+    struct account account; /* of those that wait, and of the counts by class */
     struct timer retry;
     bool freed;                    /* a promise was given back since the last look at who waits */
     uint32_t sets_most;            /* that the bounds on pools allow beside the standing one */
@@ -111,8 +117,8 @@ struct admission {
 int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_sets) MUST_CHECK;
 void admission_done(struct http *h);
 
-/* Whether the request's handler may start now; true also where it is not known to wait. False: the connection has to
- * wait, or is one too many. */
+/* Whether the request's handler may start now; true also where it is not known to wait. False: the request has to wait,
+ * or is one too many. */
 bool admission_enter(struct exchange *x, struct admission_class *class);
 
 /* Before the request's fiber is suspended: gives it a set of its own if it has none. waits: for something, and not only
@@ -123,18 +129,18 @@ bool admission_hold(struct exchange *x, bool waits);
 void admission_learn(struct exchange *x);
 
 /* The request goes on without a fiber, with so many buffers. False: there is no memory for that. */
-bool admission_keep_output(struct h1 *h, uint32_t buffers);
+bool admission_keep_output(struct exchange *x, uint32_t buffers);
 
 /* The request holds nothing of its own any more. */
-void admission_release(struct h1 *h);
+void admission_release(struct exchange *x);
 
-/* Lets the connection wait with its unparsed input. False: there is no memory for that. */
-bool admission_wait(struct http *h, struct connection *c, struct spill *head, struct admission_class *class);
-/* Takes it off the list; its head. */
-struct spill *admission_unwait(struct http *h, struct connection *c);
-/* A connection that was admitted while it waited has got its record. */
-void admission_arrive(struct h1 *h, const struct admission_class *class);
-/* A connection that was admitted while it waited ends before it gets a record. */
+/* Lets a request of that class wait; w is the caller's, and on the list until it is admitted or taken off. */
+void admission_wait(struct http *h, struct waiter *w, struct admission_class *class);
+/* Takes it off the list. */
+void admission_unwait(struct http *h, struct waiter *w);
+/* A request that was admitted while it waited has got its record, which holds the set from here on. */
+void admission_arrive(struct exchange *x, struct admission_class *class);
+/* A request that was admitted while it waited ends before it gets a record. */
 void admission_forget(struct http *h, struct admission_class *class);
 
 /* Whether so much may be taken beside what is promised, which leaves the headroom; where not, some is sought. */

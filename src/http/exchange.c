@@ -4,25 +4,19 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/clock.h"
-#include "http/h1/h1.h"
+#include "http/http.h"
 #include "http/request_log.h"
 
 /* ---- Waiting and leaving ---- */
 
-/* Whether the handler has ended, and its reply is being completed. */
-static bool is_finishing(const struct exchange *x)
-{
-    return ((const struct h1 *)(const void *)x)->finishing;
-}
-
 bool exchange_is_cut(const struct exchange *x)
 {
-    return x->cut && !is_finishing(x);
+    return x->cut && x->handler != HANDLER_ENDED;
 }
 
 void exchange_forget_class(struct exchange *x)
 {
-    if (!x->counted)
+    if (!x->hold.counted)
         x->class = NULL;
 }
 
@@ -33,7 +27,7 @@ bool exchange_admit_slowly(struct exchange *x, struct admission_class *class)
 
 static inline bool exchange_may_suspend(struct exchange *x, bool waits)
 {
-    return connection_watch(x->http->net, x->conn) && (likely(!x->http->admission.limited) || admission_hold(x, waits));
+    return x->ops->watch(x) && (likely(!x->http->admission.limited) || admission_hold(x, waits));
 }
 
 void exchange_before_wait(struct exchange *x)
@@ -55,7 +49,7 @@ void exchange_yield(struct exchange *x)
 int exchange_park(struct exchange *x, enum exchange_wait why)
 {
     struct fibers *f = &x->http->net->loop->fibers;
-    if (!is_finishing(x))
+    if (x->handler != HANDLER_ENDED)
         exchange_before_wait(x);
     else if (!exchange_may_suspend(x, true)) {
         http_refused_request(x->http, x->conn, x, REFUSAL_MEMORY, "no memory to wait for the end of a reply or a body");
@@ -74,7 +68,7 @@ int exchange_news(struct exchange *x, unsigned which)
     unsigned news = 0;
     if (x->gone)
         news = NEWS_GONE | NEWS_HALF_CLOSED;
-    else if (x->conn->ready & READY_HALF_CLOSED)
+    else if (x->ops->peer(x, false) != PEER_OPEN)
         news = NEWS_HALF_CLOSED;
     if (x->http->net->draining)
         news |= NEWS_STOP;
@@ -104,6 +98,47 @@ void exchange_wake_for_news(struct exchange *x, enum exchange_news news)
         return;
     if (x->waiting == WAIT_OTHER || (news == NEWS_STOP && x->waiting == WAIT_INPUT))
         fiber_wake(x->fiber, news == NEWS_STOP ? WEIR_ECANCELED : WEIR_ECLOSED);
+}
+
+/* How long the body may be waited for now, in ms, and which limit that is. */
+static uint32_t body_patience(struct exchange *x, enum refusal *cause)
+{
+    const struct http_settings *settings = x->http->settings;
+    struct body_clock *clock = &x->body_clock;
+    uint32_t wait = settings->body_timeout_ms;
+    *cause = REFUSAL_BODY_TIMEOUT;
+    if (settings->body_min_rate == 0)
+        return wait;
+    /* How long what has come may have taken. */
+    uint64_t due = settings->body_grace_ms + clock->received * 1000 / settings->body_min_rate;
+    uint64_t left = due > clock->waited_ms ? due - clock->waited_ms : 1;
+    uint64_t most = (uint64_t)settings->body_grace_ms + settings->body_timeout_ms;
+    if (left > most) /* what came quickly is no credit for ever */
+        clock->waited_ms = due - most;
+    if (left >= wait)
+        return wait;
+    *cause = REFUSAL_BODY_RATE;
+    return (uint32_t)left;
+}
+
+int exchange_wait_for_body(struct exchange *x)
+{
+    const struct loop *l = x->http->net->loop;
+    enum refusal cause;
+    uint32_t wait = body_patience(x, &cause);
+    int error = exchange_news(x, NEWS_STOP);
+    if (error)
+        return error;
+    uint32_t since = loop_now_ms(l);
+    x->body_clock.deadline = tick_after(since, loop_delay(wait));
+    x->ops->arm_body_deadline(x);
+    error = exchange_park(x, WAIT_INPUT);
+    x->body_clock.waited_ms += (uint32_t)ticks_between(since, loop_now_ms(l));
+    if (error == WEIR_ETIMEDOUT)
+        exchange_refuse(x, cause, NULL);
+    if (error == WEIR_ECANCELED && !x->cut)
+        (void)exchange_news(x, NEWS_STOP);
+    return error < 0 ? error : 0;
 }
 
 void exchange_refuse(struct exchange *x, enum refusal cause, const char *why)
@@ -146,17 +181,16 @@ void exchange_abandon(struct exchange *x)
 {
     struct net *n = x->http->net;
     x->http->host->ended(x);
-    x->failed = true;
-    x->sealing = false;
-    x->conn->state = H1_FAILED;
-    connection_queue_first(n, x->conn); /* it may run on the worker's own set: before anybody else does */
+    x->handler = HANDLER_ABANDONED;
+    if (x->reply.phase == REPLY_SEALING)
+        x->reply.phase = REPLY_OPEN;
+    x->ops->fail(x);
     fiber_abandon(&n->loop->fibers);
 }
 
 /* ---- Sharing the worker ---- */
 
 #define EXCHANGE_SHARE     (64 * 1024) /* bytes that a fiber may move in a turn */
-#define EXCHANGE_STEP      (8 * 1024)  /* how often the clock is looked at */
 #define EXCHANGE_CALL_COST 32          /* what a call costs at least, so that many small writes count too */
 #define EXCHANGE_SLICE_NS  1000000     /* what a turn may have taken */
 #define EXCHANGE_DEAD_ENDS 64
@@ -187,7 +221,7 @@ void exchange_charge(struct exchange *x, size_t n)
 
 int exchange_dead_end(struct exchange *x, int error)
 {
-    if ((++x->dead_ends > EXCHANGE_DEAD_ENDS && !is_finishing(x)) || exchange_is_cut(x))
+    if ((++x->dead_ends > EXCHANGE_DEAD_ENDS && x->handler != HANDLER_ENDED) || exchange_is_cut(x))
         exchange_abandon(x);
     exchange_yield(x);
     return error;

@@ -12,6 +12,7 @@
 #define WEIR_HTTP_EXCHANGE_H
 
 #include "base/arena.h"
+#include "http/admission.h"
 #include "http/head.h"
 #include "http/output.h"
 #include "http/refusal.h"
@@ -20,6 +21,8 @@
 
 struct exchange;
 struct http;
+struct address;
+struct http_live;
 
 /* One line of a reply's head, "Name: value\r\n", in the request's memory or static. */
 struct reply_field {
@@ -31,11 +34,28 @@ struct reply_field {
 
 enum { REPLY_LENGTH_UNKNOWN = -1 };
 
+/* How far a reply has come. The order counts: from REPLY_STREAMING on the head is in the output. */
+enum reply_phase {
+    REPLY_OPEN,      /* head and body can be changed; what has been written of the body can be discarded */
+    REPLY_SEALING,   /* a stream's head is being committed: response middleware may change it, and nothing be written */
+    REPLY_FINAL,     /* the reply is complete, and its head is not in the output */
+    REPLY_STREAMING, /* the head is in the output, more of the body may follow */
+    REPLY_ENDED,     /* the head is in the output, and the body is complete */
+};
+
+/* How the reply's body goes out. */
+enum reply_form {
+    REPLY_PLAIN,    /* as it is: its length was told, or the connection's end ends it */
+    REPLY_CHUNKED,  /* as a stream of unknown length */
+    REPLY_BODYLESS, /* not at all: to HEAD, or with 204, 304 */
+};
+
 /* The reply's head as the web floor made it. */
 struct reply {
     int status;
     bool close;           /* close the connection after it */
-    bool ended;           /* the body is complete as it is: a final reply was made */
+    uint8_t phase;        /* enum reply_phase */
+    uint8_t form;         /* enum reply_form */
     uint16_t status_then; /* when the request was refused */
     int64_t length;       /* announced by the handler, or REPLY_LENGTH_UNKNOWN */
     struct slice type;    /* Content-Type of a one-call reply; empty: none */
@@ -44,6 +64,58 @@ struct reply {
     void (*on_sent)(void *arg, int error, uint64_t bytes);
     void *on_sent_arg;
     struct segment body; /* a final body that is not in the region; len 0 and kind STATIC: none */
+};
+
+static inline bool reply_is_committed(const struct reply *r)
+{
+    return r->phase >= REPLY_STREAMING;
+}
+
+static inline bool reply_is_complete(const struct reply *r)
+{
+    return r->phase == REPLY_FINAL || r->phase == REPLY_ENDED;
+}
+
+static inline bool reply_is_bodyless(const struct reply *r)
+{
+    return r->form == REPLY_BODYLESS;
+}
+
+/* The head goes into the output. */
+static inline void reply_set_committed(struct reply *r)
+{
+    r->phase = r->phase == REPLY_FINAL ? REPLY_ENDED : REPLY_STREAMING;
+}
+
+/* Nothing more is written to the body. */
+static inline void reply_set_complete(struct reply *r)
+{
+    r->phase = reply_is_committed(r) ? REPLY_ENDED : REPLY_FINAL;
+}
+
+/* What a handler may want to do with its reply. */
+enum reply_act {
+    REPLY_CHANGE_HEAD,
+    REPLY_MAKE,  /* the whole of it, in one call */
+    REPLY_WRITE, /* to its body */
+};
+
+/* How far the handler of an exchange has come. */
+enum exchange_handler {
+    HANDLER_RUNS,      /* or a page is made in its place, at its own word */
+    HANDLER_ABANDONED, /* was ended by exchange_abandon(), and no page has been made for that */
+    HANDLER_ENDED,     /* the reply is being completed: from here on a cut lets waits fail, and ends nothing */
+};
+
+/* What is known of the client's side without reading. */
+enum exchange_peer { PEER_OPEN, PEER_HALF_CLOSED, PEER_GONE };
+
+/* How a connection ends behind a reply. The order counts: what is worse stays. */
+enum ending {
+    ENDING_KEEP,
+    ENDING_CLOSE,
+    ENDING_LINGER, /* and the client may still be sending: it must be able to read the reply */
+    ENDING_RESET,  /* the reply is broken, and must not look whole */
 };
 
 enum exchange_wait { WAIT_NONE, WAIT_OUTPUT, WAIT_INPUT, WAIT_OTHER };
@@ -80,17 +152,37 @@ struct exchange_ops {
     int (*push)(struct exchange *x);
     /* Forgets body bytes that were written before the head was committed. */
     void (*discard)(struct exchange *x);
-    /* The connection is to be reset when the handler has ended: the reply is broken. */
-    void (*abort)(struct exchange *x);
+    /* What carries the exchange ends behind it in that way, at least. */
+    void (*end)(struct exchange *x, enum ending how);
+    /* The handler has been ended: http_host.resume is to be called on another fiber, before anybody else is served. */
+    void (*fail)(struct exchange *x);
+    /* From here on the loop has to tell what happens to the client. False: the system has no memory for that. */
+    bool (*watch)(struct exchange *x);
+    /* Has the present wait for the request's body end at its deadline, by WEIR_ETIMEDOUT. */
+    void (*arm_body_deadline)(struct exchange *x);
+    /* The client's side, as far as the loop has told. look: and as the kernel says, where the loop is not told yet. */
+    enum exchange_peer (*peer)(struct exchange *x, bool look);
+    /* The client's address, or the server's own end of the connection. */
+    void (*address)(const struct exchange *x, bool own, struct address *a);
+    /* The number of the listener by which it has come. */
+    uint8_t (*listener)(const struct exchange *x);
+    /* What the ledger's page shows of it. */
+    void (*live)(const struct exchange *x, struct http_live *live);
 };
 
 /* The timer kind's handler for exchange.deadline. */
 void exchange_overdue(void *owner, struct timer *t);
 
 #define EXCHANGE_RESERVE_MAX   512
+#define EXCHANGE_STEP          (8 * 1024) /* bytes that are moved between two looks at the clock */
 #define EXCHANGE_INLINE_MEMORY 512
 
-struct admission_class;
+/* What a client's body is measured by. What the handler does meanwhile is not counted against the client. */
+struct body_clock {
+    uint64_t received;  /* bytes of the body, framing included */
+    uint64_t waited_ms; /* how long they were waited for */
+    uint32_t deadline;  /* tick until which the present wait for more lasts */
+};
 
 struct exchange {
     const struct exchange_ops *ops;
@@ -112,21 +204,16 @@ struct exchange {
     int32_t moved;       /* bytes that the fiber has moved in this turn, but for the budget */
     uint16_t dead_ends;  /* calls for which there was nothing left, see exchange_dead_end() */
     bool gone;           /* the client has gone, or the connection was cut */
-    bool cut;            /* the server's stop has cut it: the next wait ends the handler */
+    bool cut;            /* the next wait ends the handler: it is over its time, or the server's stop has cut it */
     bool body_read;      /* the request's body has been read to its end */
-    bool counted;        /* it is among its class's sets */
+    bool special;        /* limits beyond the usual apply to it, or it has been refused */
+    uint8_t handler;     /* enum exchange_handler */
     uint8_t untold;      /* enum exchange_news: what the handler wants to know and no wait has told it yet */
     uint8_t waiting;     /* enum exchange_wait */
-    /* What a request begins without, in one word. */
-    bool sealing;          /* a stream's head is being committed: nothing can be written meanwhile */
-    bool committed;        /* the head is in the output */
-    bool bodyless;         /* the reply's body is not sent: HEAD, 204, 304 */
-    bool chunked;          /* the reply is */
-    bool failed;           /* the handler was ended by exchange_abandon(), and no page was made for that */
-    bool suspended;        /* its fiber has been suspended, where memory is limited */
-    bool special;          /* limits beyond the usual apply to it, or it has been refused */
-    uint8_t refusal;       /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */
-    struct timer deadline; /* of the handler; armed only where there is such a limit */
+    uint8_t refusal;     /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */
+    struct hold hold;    /* of memory, where that is bounded */
+    struct body_clock body_clock; /* of a request with a body */
+    struct timer deadline;        /* of the handler; armed only where there is such a limit */
     struct http_field fields[HEAD_FIELDS_INLINE];
     char inline_memory[EXCHANGE_INLINE_MEMORY] __attribute__((aligned(16)));
 };
@@ -206,6 +293,30 @@ int exchange_wait_result(struct exchange *x, int result);
 /* The connection, or the server, has news: ends the wait that it concerns. */
 void exchange_wake_for_news(struct exchange *x, enum exchange_news news);
 
+/* Waits for more of the request's body, as long as its settings allow: 0 or an error, after which the connection does not
+ * go on. */
+int exchange_wait_for_body(struct exchange *x);
+
+/* Whether the handler may do that with its reply: 0, WEIR_ECLOSED, WEIR_ECOMMITTED or WEIR_EDONE. */
+static inline int exchange_may(const struct exchange *x, enum reply_act act)
+{
+    const struct reply *r = &x->reply;
+    if (likely(r->phase == REPLY_OPEN)) {
+        if (act == REPLY_WRITE)
+            return unlikely(x->gone) ? WEIR_ECLOSED : 0;
+        return unlikely(act == REPLY_MAKE && x->body_sent > 0) ? WEIR_EDONE : 0;
+    }
+    if (act == REPLY_WRITE) {
+        bool more = r->phase == REPLY_STREAMING && r->form != REPLY_BODYLESS;
+        return x->gone ? WEIR_ECLOSED : more ? 0 : WEIR_EDONE;
+    }
+    if (!reply_is_committed(r))
+        return act == REPLY_CHANGE_HEAD ? 0 : WEIR_EDONE;
+    if (act == REPLY_CHANGE_HEAD)
+        return WEIR_ECOMMITTED;
+    return r->phase == REPLY_ENDED ? WEIR_EDONE : x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
+}
+
 /* Whether the server's stop has cut the exchange while its handler runs: the handler is to be ended. */
 bool exchange_is_cut(const struct exchange *x);
 
@@ -218,6 +329,13 @@ void exchange_abandon(struct exchange *x) __attribute__((noreturn));
 
 /* Called after each body write: charges n bytes to the fiber's share of this turn and yields when it is used up. */
 void exchange_charge(struct exchange *x, size_t n);
+
+/* The reply has begun and cannot be made whole: the client must see that, by a reset where nothing else tells it. */
+static inline void exchange_break(struct exchange *x)
+{
+    x->gone = true;
+    x->ops->end(x, ENDING_RESET);
+}
 
 /* A call for which there is nothing left, as a write to a client that has gone or a read behind the end: yields, and
  * after too many of them ends the handler, whose loop would keep the worker. Returns error. */

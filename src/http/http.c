@@ -58,11 +58,16 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
         pool_init(&h->memories[i], &h->arena_account, http_block_size(settings->memories[i]), 64, 0);
     http_bound_accounts(h, &settings->bounds);
     http_tick(h);
-    return admission_init(h, m, shared_sets);
+    int error = admission_init(h, m, shared_sets);
+    if (!error && h->admission.limited)
+        pool_init(&h->waiting, &h->admission.account, http_waiting_size(), 8, 0);
+    return error;
 }
 
 void http_done(struct http *h)
 {
+    if (h->admission.limited)
+        pool_done(&h->waiting);
     admission_done(h);
     pool_done(&h->records);
     pool_done(&h->buffers);

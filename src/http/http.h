@@ -9,7 +9,6 @@
 #include "http/admission.h"
 #include "http/date.h"
 #include "http/exchange.h"
-#include "http/h1/parser.h"
 #include "http/refusal.h"
 #include "io/offload.h"
 
@@ -104,6 +103,7 @@ struct http {
     struct pool fields;                       /* tables of settings->max_headers fields, for heads with many */
     struct pool arenas;                       /* blocks of settings->request_memory */
     struct pool memories[ADMISSION_MEMORIES]; /* blocks of settings->memories, in the same account */
+    struct pool waiting;                      /* struct h1_waiting; where memory is bounded, in admission's account */
     struct pool spills[SPILL_CLASSES];
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     struct http_counters counters;
@@ -159,5 +159,6 @@ bool http_connection_idle(const struct connection *c);
 
 extern const struct protocol http_protocol_h1;
 size_t http_record_size(const struct http_host *host);
+size_t http_waiting_size(void);
 
 #endif

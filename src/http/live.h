@@ -9,8 +9,17 @@
 
 #include "http/http.h"
 
+enum http_live_state {
+    LIVE_RUNNING,
+    LIVE_FAILED, /* its handler was ended, and its page is about to be made */
+    LIVE_WAITING,
+    LIVE_RECEIVING,
+    LIVE_SENDING,  /* its handler waits until output has been taken */
+    LIVE_DRAINING, /* no handler; the output is being taken */
+};
+
 struct http_live {
-    const char *state;   /* "running", "waiting", "receiving", "sending", "draining"; static */
+    enum http_live_state state;
     struct slice method; /* empty once the handler has ended: the head may be gone */
     uint64_t sent;       /* bytes of body that the kernel has taken */
     uint64_t memory;     /* in the accounts: records, buffers, block of request memory, stack */
@@ -20,5 +29,8 @@ struct http_live {
 void http_each_live(struct http *h, void (*each)(void *arg, struct exchange *x), void *arg);
 
 void http_live_read(const struct exchange *x, struct http_live *live);
+
+/* A state's word on the page; static. */
+const char *http_live_text(enum http_live_state state);
 
 #endif

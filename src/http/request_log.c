@@ -5,7 +5,7 @@
  */
 #include "http/request_log.h"
 #include "base/clock.h"
-#include "http/h1/h1.h"
+#include "http/http.h"
 #include "net/address.h"
 
 #include <stdarg.h>
@@ -146,6 +146,7 @@ void http_log_request(const struct exchange *x)
         return;
     uint64_t took_ns = clock_monotonic_ns() - (x->begin_ns & ~TURN_OVERDUE);
     log_debug(l, "%s, from %s: %d, %llu bytes, %llu ms", request_text(x, true, request), peer_text(x->conn, peer),
-              x->committed ? x->reply.status : 0, (unsigned long long)(x->bodyless ? 0 : x->body_sent),
+              reply_is_committed(&x->reply) ? x->reply.status : 0,
+              (unsigned long long)(reply_is_bodyless(&x->reply) ? 0 : x->body_sent),
               (unsigned long long)(took_ns / 1000000));
 }

@@ -19,7 +19,7 @@ static void admin_guard(weir_ctx *c)
 {
     const weir_server *s = weir_ctx_server(c);
     const struct admin *a = &s->admin;
-    if (a->own_listener && !s->settings.listeners[c->x->conn->timer.owner_bits].admin) {
+    if (a->own_listener && !s->settings.listeners[c->x->ops->listener(c->x)].admin) {
         (void)weir_reply_error(c, 404, "no such page");
         return;
     }

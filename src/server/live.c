@@ -40,10 +40,11 @@ static void row_fill(struct live_row *row, const struct exchange *x)
     struct http_live live;
     struct address peer;
     http_live_read(x, &live);
-    *row = (struct live_row){.begin_ns = x->begin_ns, .sent = live.sent, .memory = live.memory, .state = live.state};
+    *row = (struct live_row){
+        .begin_ns = x->begin_ns, .sent = live.sent, .memory = live.memory, .state = http_live_text(live.state)};
     row->pattern = c->match.pattern ? c->match.pattern : "";
     snprintf(row->method, sizeof row->method, "%.*s", (int)live.method.len, live.method.len ? live.method.data : "");
-    address_peer(x->conn->fd, &peer);
+    x->ops->address(x, false, &peer);
     address_format(&peer, row->peer, sizeof row->peer);
 }
 

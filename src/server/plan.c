@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "http/h1/h1.h"
+#include "http/http.h"
 #include "http/scan.h"
 #include "io/overflow.h"
 #include "server/route_times.h"
@@ -47,7 +47,7 @@ static void plan_pools(const struct settings *s, struct planned pools[PLANNED_CO
     const struct planned all[PLANNED_COUNT] = {
         [PLANNED_CONNECTION] = {transport_plain.connection_size, 8, 1, (uint64_t)c->connection_records, 0},
         [PLANNED_HEAD] = {head, 8, 1, 0, 0},
-        [PLANNED_WAITING] = {sizeof(struct waiting), 8, limited, 0, 0},
+        [PLANNED_WAITING] = {http_waiting_size(), 8, limited, 0, 0},
         [PLANNED_REQUEST] = {http_record_size(&web_host), 64, 1, (uint64_t)c->request_records, b->records},
         {s->http.buffer_size + 2 * SCAN_SLACK, 64, 2, buffers > 2 * limited ? buffers : 2 * limited, b->buffers},
         {s->http.max_headers * sizeof(struct http_field), 16, 1, limited, sets},

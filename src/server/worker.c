@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
-#include "http/h1/h1.h"
 #include "http/live.h"
 #include "io/crash.h"
 #include "io/overflow.h"
@@ -373,9 +372,11 @@ static void running_add(void *arg, struct exchange *x)
     struct running *r = arg;
     struct http_live live;
     const char *pattern = web_host.pattern(x);
-    if (x->fiber || x->conn->state != H1_ACTIVE || pattern != r->pattern)
+    if (pattern != r->pattern)
         return;
     http_live_read(x, &live);
+    if (live.state != LIVE_RUNNING)
+        return;
     r->several |= r->method.len > 0 && !slice_equal(r->method, live.method);
     r->method = live.method;
 }

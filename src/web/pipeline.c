@@ -19,17 +19,16 @@ void context_error_page(weir_ctx *c, int status, const char *message)
         c->in_error = true;
         hook(c, status, message);
     }
-    if (!x->reply.ended && x->body_sent == 0 && !x->committed)
+    if (!reply_is_complete(&x->reply) && x->body_sent == 0 && !reply_is_committed(&x->reply))
         reply_error_page(c, x->reply.status, message);
 }
 
 int weir_reply_error(weir_ctx *c, int status, const char *message)
 {
     CONTEXT_CHECK(c);
-    if (c->x->committed)
-        return WEIR_ECOMMITTED;
-    if (c->x->reply.ended || c->x->body_sent > 0)
-        return WEIR_EDONE;
+    int error = exchange_may(c->x, REPLY_MAKE);
+    if (error)
+        return error;
     if (status < 400 || status > 599) {
         c->reply_error = WEIR_EINVAL;
         return WEIR_EINVAL;
@@ -77,7 +76,7 @@ static void handle_no_memory(weir_ctx *c)
 
 static bool chain_over(const weir_ctx *c)
 {
-    return c->ended || c->x->reply.ended;
+    return c->ended || reply_is_complete(&c->x->reply);
 }
 
 void weir_next(weir_ctx *c)
@@ -121,7 +120,7 @@ void weir_end(weir_ctx *c)
 static COLD void answer_error(weir_ctx *c)
 {
     const struct exchange *x = c->x;
-    if (x->committed || (!c->reply_broken && (x->reply.ended || x->body_sent > 0)))
+    if (reply_is_committed(&x->reply) || (!c->reply_broken && (reply_is_complete(&x->reply) || x->body_sent > 0)))
         return;
     int status = c->reply_error == WEIR_ENOENT   ? 404
                  : c->reply_error == WEIR_EACCES ? 403
@@ -324,18 +323,18 @@ static void web_resume(struct exchange *x)
 {
     weir_ctx *c = x->context;
     CONTEXT_ENTER(c);
-    if (x->committed && x->bodyless && !x->gone && c->fail_status == 0)
+    if (reply_is_committed(&x->reply) && reply_is_bodyless(&x->reply) && !x->gone && c->fail_status == 0)
         return; /* a HEAD whose handler went on writing: the reply is complete */
-    if (c->fail_status == 0 && x->refusal != REFUSAL_NONE && !x->committed && !x->gone)
+    if (c->fail_status == 0 && x->refusal != REFUSAL_NONE && !reply_is_committed(&x->reply) && !x->gone)
         return; /* web_replace() follows */
-    if (c->fail_status == 0 || x->committed || x->gone) {
+    if (c->fail_status == 0 || reply_is_committed(&x->reply) || x->gone) {
         if (c->fail_status == 0 || x->gone)
-            x->ops->abort(x);
+            exchange_break(x);
         else
             reply_break(c, c->fail_message);
         return;
     }
-    x->failed = false; /* what follows is the handler's answer, also to a refusal */
+    x->handler = HANDLER_RUNS; /* what follows is the handler's answer, also to a refusal */
     reply_reset(c, c->fail_status, true);
     context_error_page(c, c->fail_status, c->fail_message);
 }
@@ -360,7 +359,7 @@ static void web_before_head(struct exchange *x)
     const struct handler_list *response = &c->chain->response;
     for (size_t i = 0; i < response->count; i++)
         response->items[i](c);
-    if (unlikely(c->reply_error) && !x->sealing)
+    if (unlikely(c->reply_error) && x->reply.phase != REPLY_SEALING)
         answer_error(c); /* of a reply that was to be made by one of them */
 }
 

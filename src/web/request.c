@@ -68,24 +68,24 @@ int weir_http_version(weir_ctx *c)
     return 10 + c->x->head.minor;
 }
 
-static const char *address_text(weir_ctx *c, void (*ask)(int fd, struct address *a))
+static const char *address_text(weir_ctx *c, bool own)
 {
     struct address address;
     char text[ADDRESS_TEXT_MAX];
-    ask(c->x->conn->fd, &address);
+    c->x->ops->address(c->x, own, &address);
     return copy_text(c, slice_from(address_format(&address, text, sizeof text)));
 }
 
 const char *weir_peer(weir_ctx *c)
 {
     CONTEXT_CHECK(c);
-    return address_text(c, address_peer);
+    return address_text(c, false);
 }
 
 const char *weir_local(weir_ctx *c)
 {
     CONTEXT_CHECK(c);
-    return address_text(c, address_local);
+    return address_text(c, true);
 }
 
 const char *weir_route_pattern(weir_ctx *c)

@@ -31,6 +31,13 @@ static void begin(struct parsed *p, uint16_t field_max)
     h1_parse_begin(&p->parser, &p->head);
 }
 
+/* Its result, or the status of a head that is refused. */
+static int parse(struct parsed *p, char *data, size_t len)
+{
+    enum h1_parse_result result = h1_parse(&p->parser, &p->head, data, len);
+    return result == H1_REFUSED ? p->parser.status : (int)result;
+}
+
 /* ---- Against the reference ---- */
 
 static void check_verdict(const struct parsed *p, const struct reference_head *r)
@@ -152,7 +159,7 @@ static void check_cuts(const struct parsed *whole, const uint8_t *data, size_t s
         free(copy);
         len += fuzz_cut(&seed, size - len);
         copy = fuzz_copy(data, len, SCAN_SLACK);
-        cut.result = h1_parse(&cut.parser, &cut.head, copy, len);
+        cut.result = parse(&cut, copy, len);
     }
     check_same(whole, &cut);
     free(copy);
@@ -164,7 +171,7 @@ static void check_fieldless(const struct parsed *whole, char *copy, size_t size)
     struct parsed p;
     begin(&p, whole->head.field_max);
     p.head.fields = NULL;
-    p.result = h1_parse(&p.parser, &p.head, copy, size);
+    p.result = parse(&p, copy, size);
     FUZZ_CHECK(p.result == whole->result);
     FUZZ_CHECK(p.result != H1_COMPLETE || p.head.flags == whole->head.flags);
 }
@@ -181,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct parsed whole;
     begin(&whole, field_max);
     char *copy = fuzz_copy(data, size, SCAN_SLACK);
-    whole.result = h1_parse(&whole.parser, &whole.head, copy, size);
+    whole.result = parse(&whole, copy, size);
     reference_head_read(&reference, slice_of((const char *)data, size), field_max);
     check_verdict(&whole, &reference);
     if (whole.result == H1_COMPLETE)

@@ -42,7 +42,7 @@ static void sizes(void **state)
     const struct row rows[] = {
         ROW(struct connection, 56), ROW(struct timer, 24),
         ROW(struct fiber, 88),      ROW(struct wait_timer, 32),
-        ROW(struct exchange, 1136), ROW(struct h1, 1760),
+        ROW(struct exchange, 1168), ROW(struct h1, 1760),
         ROW(struct h1_parser, 24),  ROW(struct h1_chunked, 24),
         ROW(struct http_head, 48),  ROW(struct http_field, 8),
         ROW(struct segment, 24),    ROW(struct output, 408),

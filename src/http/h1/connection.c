@@ -18,6 +18,11 @@ size_t http_record_size(const struct http_host *host)
     return sizeof(struct h1) + host->context_size;
 }
 
+size_t http_waiting_size(void)
+{
+    return sizeof(struct h1_waiting);
+}
+
 bool http_connection_idle(const struct connection *c)
 {
     return c->protocol == PROTOCOL_HTTP1 && c->state == H1_IDLE && !(c->ready & READY_QUEUED);
@@ -41,20 +46,11 @@ void h1_shed(struct h1 *h)
     }
 }
 
-void h1_shrink_fields(struct h1 *h)
-{
-    struct exchange *x = &h->x;
-    pool_give(&x->http->fields, x->head.fields);
-    counter_subtract(&x->http->counters.field_tables, 1);
-    x->head.fields = x->fields;
-    x->head.field_max = HEAD_FIELDS_INLINE;
-}
-
 void h1_release(struct h1 *h)
 {
     struct http *http = h->x.http;
     if (unlikely(h->x.head.fields != h->x.fields))
-        h1_shrink_fields(h);
+        exchange_shrink_fields(&h->x);
     if (unlikely(h->x.conn->state == H1_DRAINING))
         counter_subtract(&http->counters.draining, 1);
     output_discard(&h->out, WEIR_ECLOSED, http->release_value);
@@ -63,7 +59,7 @@ void h1_release(struct h1 *h)
     if (h->in)
         pool_give(&http->buffers, h->in);
     if (unlikely(http->admission.limited))
-        admission_release(h);
+        admission_release(&h->x);
     h->x.conn->active = NULL;
     pool_give(&http->records, h);
 }
@@ -80,37 +76,21 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
         return NULL;
     }
     h->second = NULL;
-    h->hold = HOLD_STANDING;
-    h->held_buffers = 0;
     h->delivered = INT64_MIN;
-    h->x.class = NULL;
-    h->x.counted = false;
-    if (unlikely(c->flags & H1_ADMITTED))
-        admission_arrive(h, ((const struct spill *)c->active)->class);
     h->in_pos = h->in_len = 0;
-    h->x.begin_ns = 0;
     h->region = h->region_end = h->pos = h->open = NULL;
-    h->close = h->linger = h->reset = h->finishing = h->receiving = h->parsing = false;
+    h->receiving = h->parsing = false;
+    h->ending = ENDING_KEEP;
     h->served = 0;
     output_init(&h->out);
-    struct exchange *x = &h->x;
-    x->ops = &h1_exchange_ops;
-    x->http = http;
-    x->conn = c;
-    x->context = h + 1;
-    x->fiber = NULL;
-    x->waiting = WAIT_NONE;
-    x->gone = x->cut = false;
-    x->deadline = (struct timer){.kind = TIMER_HANDLER};
-    x->head.fields = x->fields;
-    x->head.field_max = HEAD_FIELDS_INLINE;
+    exchange_init(&h->x, &h1_exchange_ops, http, c, h + 1);
     if (c->state == H1_HEAD) {
         struct spill *s = c->active;
         memcpy(h->in, s->data, s->len);
         h->in_len = s->len;
         h->requests = s->requests;
-        h->x.class = s->class;
-        h->x.counted = s->class != NULL;
+        if (unlikely(c->flags & H1_ADMITTED))
+            admission_arrive(&h->x, s->class);
         spill_give(http, s);
     } else {
         h->requests = (uint32_t)c->idled;
@@ -143,10 +123,10 @@ void h1_close(struct h1 *h)
 {
     struct net *n = h1_net(h);
     struct connection *c = h->x.conn;
-    bool reset = h->reset;
+    bool reset = h->ending == ENDING_RESET;
     /* What has come and is not read would make the close a reset, which may overtake the reply. */
     bool unread = c->ready & READY_READ, over = (c->ready & READY_HALF_CLOSED) && !unread;
-    bool linger = (h->linger || unread) && !reset && !over && !h->x.gone && !(c->ready & READY_GONE);
+    bool linger = (h->ending == ENDING_LINGER || unread) && !reset && !over && !h->x.gone && !(c->ready & READY_GONE);
     h1_release(h);
     if (linger)
         h1_linger(n, c);
@@ -213,7 +193,7 @@ static void h1_drained(struct h1 *h)
 {
     struct net *n = h1_net(h);
     struct connection *c = h->x.conn;
-    if (h->close || h->x.gone)
+    if (h->ending != ENDING_KEEP || h->x.gone)
         h1_close(h);
     else if (h->in_pos < h->in_len || (c->ready & READY_READ))
         connection_queue(n, c); /* goes on in h1_run() */
@@ -226,7 +206,7 @@ static void h1_keep(struct h1 *h)
 {
     h1_shed(h);
     if (h->x.http->admission.limited)
-        (void)admission_keep_output(h, (h->in != NULL) + (uint32_t)(h->second != NULL)); /* not more than before */
+        (void)admission_keep_output(&h->x, (h->in != NULL) + (uint32_t)(h->second != NULL)); /* not more than before */
 }
 
 static void h1_continue_draining(struct h1 *h)
@@ -283,7 +263,7 @@ static void h1_run(struct net *n, struct connection *c)
         h1_finish_exchange(h);
         break;
     case H1_DRAINING:
-        if (!output_empty(&h->out) || h->close || h->x.gone) {
+        if (!output_empty(&h->out) || h->ending != ENDING_KEEP || h->x.gone) {
             h1_continue_draining(h);
             return;
         }
@@ -331,14 +311,6 @@ static void head_ready(struct net *n, struct connection *c)
     }
 }
 
-/* Sets the timer for the present wait for a body. */
-static void input_deadline(struct h1 *h)
-{
-    struct net *n = h1_net(h);
-    int32_t left = ticks_between(loop_now_ms(n->loop), h->input_deadline);
-    connection_deadline(n, h->x.conn, left > 0 ? (uint32_t)left : 0);
-}
-
 /* News of a connection that a fiber serves: wakes it if it waits for that, and sends what waits to be sent. */
 static void active_ready(struct connection *c)
 {
@@ -363,7 +335,7 @@ static void active_ready(struct connection *c)
         if (x->fiber && sent != TRANSPORT_AGAIN && (waited_for || x->gone))
             fiber_wake(x->fiber, x->gone ? WEIR_ECLOSED : 0);
         if (sent == 0 && x->waiting == WAIT_INPUT) /* the output's deadline was set over it */
-            input_deadline(h);
+            h1_arm_body_deadline(x);
     }
     if (x->fiber && (c->ready & READY_READ) && x->waiting == WAIT_INPUT)
         fiber_wake(x->fiber, 0);
@@ -388,7 +360,8 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
         break;
     case H1_WAITING:
         if (c->ready & READY_GONE) {
-            spill_give(n->owner, admission_unwait(n->owner, c));
+            h1_unwait(n->owner, c);
+            spill_give(n->owner, c->active);
             connection_close(n, c, false);
         }
         break;
@@ -454,8 +427,8 @@ static void active_expired(struct net *n, struct h1 *h)
     }
     if (x->waiting != WAIT_INPUT || !x->fiber) {
         connection_deadline(n, x->conn, x->http->settings->idle_timeout_ms);
-    } else if (ticks_between(loop_now_ms(n->loop), h->input_deadline) > 0) {
-        input_deadline(h);
+    } else if (ticks_between(loop_now_ms(n->loop), x->body_clock.deadline) > 0) {
+        h1_arm_body_deadline(x);
     } else {
         bool come = poller_look(x->conn->fd, POLLER_READ); /* while the process stood still, see late_input() */
         x->conn->ready |= come ? READY_READ : 0;
@@ -466,7 +439,8 @@ static void active_expired(struct net *n, struct h1 *h)
 /* There was no memory for too long. */
 static void waiting_expired(struct net *n, struct connection *c)
 {
-    spill_give(n->owner, admission_unwait(n->owner, c));
+    h1_unwait(n->owner, c);
+    spill_give(n->owner, c->active);
     http_refuse_connection(n->owner, c, REFUSAL_MEMORY);
     h1_linger(n, c);
 }
@@ -522,7 +496,8 @@ static void h1_cut(struct net *n, struct connection *c)
         connection_close(n, c, true);
         break;
     case H1_WAITING:
-        spill_give(n->owner, admission_unwait(n->owner, c));
+        h1_unwait(n->owner, c);
+        spill_give(n->owner, c->active);
         connection_close(n, c, true);
         break;
     case H1_LINGER:
@@ -534,7 +509,8 @@ static void h1_cut(struct net *n, struct connection *c)
     case H1_FAILED:
         if (!h->x.cut && !h->x.gone)
             http_log_failure(&h->x, "cut: the server stops, and stop_timeout_ms are over");
-        h->x.gone = h->x.cut = h->reset = true;
+        h->x.gone = h->x.cut = true;
+        h1_end(h, ENDING_RESET);
         if (h->x.fiber)
             fiber_wake(h->x.fiber, WEIR_ECANCELED);
         else if (c->state == H1_DRAINING && !(c->ready & READY_QUEUED))

@@ -11,8 +11,9 @@
 #ifndef WEIR_HTTP_H1_H1_H
 #define WEIR_HTTP_H1_H1_H
 
+#include "http/exchange_life.h"
 #include "http/h1/chunked.h"
-#include "http/http.h"
+#include "http/h1/parser.h"
 
 /* connection.state */
 enum h1_state {
@@ -21,7 +22,7 @@ enum h1_state {
     H1_ACTIVE,   /* a fiber serves it; active is a struct h1 */
     H1_FAILED,   /* its handler was ended; queued to be finished */
     H1_DRAINING, /* no fiber; the output is being sent */
-    H1_WAITING,  /* a request that cannot be admitted yet; active is a struct waiting */
+    H1_WAITING,  /* a request that cannot be admitted yet; active is a struct h1_waiting */
     H1_LINGER,   /* the reply is out and this side is shut; what still comes is dropped */
 };
 
@@ -53,13 +54,7 @@ struct h1 {
     bool receiving;         /* more of the body than came with the head has been received */
     bool continue_due;      /* the client waits for 100 Continue */
     bool refused;           /* what came is not a body */
-    bool close;             /* the connection ends after this reply */
-    bool linger;            /* and the client may still be sending */
-    bool reset;             /* and it ends by a reset: the reply is broken */
-    bool finishing;         /* the handler has ended */
-    uint8_t hold;           /* enum hold */
-    uint8_t held_buffers;   /* where that is HOLD_OUTPUT */
-    uint8_t held_memory;    /* where that is HOLD_SET: the set's size of request memory, see struct admission_class */
+    uint8_t ending;         /* enum ending: of the connection, after this reply */
     struct output out;
     char *region, *region_end; /* where output is composed; NULL: none chosen */
     char *pos;                 /* the next free byte of the region */
@@ -68,9 +63,6 @@ struct h1 {
     uint32_t window_start;     /* tick at which the present measurement of its rate began */
     int64_t delivered;         /* bytes that it had taken at the last look */
     int64_t window_delivered;  /* and when the measurement began; RATE_UNKNOWN: it begins at the next look */
-    uint64_t body_received;    /* bytes of the request's body, framing included */
-    uint64_t body_waited_ms;   /* how long they were waited for */
-    uint32_t input_deadline;   /* tick until which the present wait for them lasts */
 };
 
 #define RATE_UNKNOWN INT64_MIN
@@ -80,6 +72,25 @@ _Static_assert(sizeof(struct h1) <= 1792, "a stalled reader of a file costs this
 static inline struct h1 *h1_of(struct exchange *x)
 {
     return (struct h1 *)(void *)x;
+}
+
+/* A request that cannot be admitted yet. */
+struct h1_waiting {
+    struct waiter waiter;
+    struct connection *conn;
+    struct spill *head; /* what has been received of it */
+};
+
+/* The connection ends in that way after the present reply, or in a worse one. */
+static inline void h1_end(struct h1 *h, enum ending how)
+{
+    if (how > h->ending)
+        h->ending = (uint8_t)how;
+}
+
+static inline const struct h1 *h1_of_const(const struct exchange *x)
+{
+    return (const struct h1 *)(const void *)x;
 }
 
 static inline struct net *h1_net(const struct h1 *h)
@@ -99,8 +110,6 @@ static inline struct net *h1_net(const struct h1 *h)
 /* Gives back the buffers that hold nothing any more: while only a file or static bytes are left, a stalled client costs
  * its records. */
 void h1_shed(struct h1 *h);
-/* Gives back a longer table of fields. */
-COLD void h1_shrink_fields(struct h1 *h);
 /* Gives back everything that a live request had. */
 void h1_release(struct h1 *h);
 /* The last reply is out, or there will be none: ends the connection. */
@@ -108,6 +117,14 @@ void h1_close(struct h1 *h);
 
 /* This side is shut; what still comes is dropped for a while, so that the reply can be read. */
 void h1_linger(struct net *n, struct connection *c);
+
+/* ---- waiting.c: requests that wait for memory ---- */
+
+/* Lets the connection wait until the request at in_pos can be admitted, or refuses it if there is no memory even for
+ * that. */
+COLD void h1_wait(struct h1 *h);
+/* Takes the request of a connection in H1_WAITING off the list: the connection is at H1_HEAD again. */
+void h1_unwait(struct http *http, struct connection *c);
 
 /* ---- serve.c: from head to head ---- */
 
@@ -191,9 +208,21 @@ static inline bool h1_room_is_there(const struct h1 *h, size_t room)
 /* Moves the region out of the first buffer, which the body needs. 0 or WEIR_ENOMEM. */
 int h1_move_region(struct h1 *h);
 
-/* ---- write.c: the reply ---- */
+/* ---- exchange.c: what the exchange asks of this version ---- */
 
 extern const struct exchange_ops h1_exchange_ops;
+/* Sets the connection's timer for the present wait for a body. */
+void h1_arm_body_deadline(struct exchange *x);
+
+/* ---- write.c: the reply; struct exchange_ops says what the first seven do ---- */
+
+char *h1_reply_reserve(struct exchange *x, size_t min, size_t *room, int *error);
+int h1_reply_commit(struct exchange *x, size_t len);
+char *h1_reply_place(struct exchange *x, size_t len);
+int h1_reply_write(struct exchange *x, const char *data, size_t len);
+int h1_reply_flush(struct exchange *x);
+int h1_reply_push(struct exchange *x);
+void h1_reply_discard(struct exchange *x);
 
 /* Queues whatever is open; commits the head if needed. */
 int h1_close_open(struct h1 *h);
@@ -201,6 +230,10 @@ int h1_close_open(struct h1 *h);
 int h1_commit_final(struct h1 *h);
 /* The handler has ended: the rest of the reply goes into the queue. */
 int h1_finish_reply(struct h1 *h);
+
+/* ---- live.c: what the ledger's page shows ---- */
+
+void h1_live(const struct exchange *x, struct http_live *live);
 
 /* ---- read.c: the request's body ---- */
 

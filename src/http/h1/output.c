@@ -110,7 +110,8 @@ void h1_drop_output(struct h1 *h, int error)
 {
     uint64_t unsent = output_unsent(&h->out);
     h->x.body_sent -= unsent < h->x.body_sent ? unsent : h->x.body_sent;
-    h->x.gone = h->reset = true;
+    h->x.gone = true;
+    h1_end(h, ENDING_RESET);
     output_discard(&h->out, error, h->x.http->release_value);
 }
 

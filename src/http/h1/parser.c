@@ -29,10 +29,11 @@ int h1_too_long(const struct h1_parser *p)
     return p->phase <= PHASE_METHOD ? 501 : p->phase <= PHASE_VERSION ? 414 : 431;
 }
 
-static COLD int refuse(struct h1_parser *p, int status, const char *reason)
+static COLD enum h1_parse_result refuse(struct h1_parser *p, int status, const char *reason)
 {
+    p->status = (uint16_t)status;
     p->reason = reason;
-    return status;
+    return H1_REFUSED;
 }
 
 /* ---- Fields that the framing depends on ---- */
@@ -196,7 +197,7 @@ static COLD int field_expect(struct h1_parser *p, struct http_head *head, struct
 /* The lengths of the names below as bits. */
 #define FRAMING_LENGTHS (1u << 6 | 1u << 10 | 1u << 14 | 1u << 17)
 
-/* Acts on the fields that framing depends on, other than Host, told by their length first. Returns 0 or a status. */
+/* Acts on the fields that framing depends on, other than Host, told by their length first. Returns 0 or H1_REFUSED. */
 static __attribute__((noinline)) int field_framing(struct h1_parser *p, struct http_head *head, struct slice name,
                                                    struct slice value)
 {
@@ -252,13 +253,13 @@ static inline __attribute__((always_inline)) int field_complete(struct h1_parser
 
 /* ---- The head as a whole ---- */
 
-/* "HTTP/1.x" CRLF: as much of it as is there has to be right. Returns 0 when more is needed, a status, or 1. */
-static int version_parse(struct h1_parser *p, struct http_head *head, const char *at, size_t len)
+/* "HTTP/1.x" CRLF: as much of it as is there has to be right. */
+static enum h1_parse_result version_parse(struct h1_parser *p, struct http_head *head, const char *at, size_t len)
 {
     static const char form[] = "HTTP/d.d\r\n";
     for (size_t i = 0; i < VERSION_LEN; i++) {
         if (i == len)
-            return 0;
+            return H1_INCOMPLETE;
         bool right = form[i] == 'd' ? at[i] >= '0' && at[i] <= '9' : at[i] == form[i];
         if (!right)
             return refuse(p, 400, "malformed request line");
@@ -266,11 +267,11 @@ static int version_parse(struct h1_parser *p, struct http_head *head, const char
     if (at[5] != '1')
         return refuse(p, 505, "HTTP version not supported");
     head->minor = at[7] == '0' ? 0 : 1;
-    return 1;
+    return H1_COMPLETE;
 }
 
 /* What can be judged only when all fields are known (RFC 9112 section 6). */
-static inline int head_complete(struct h1_parser *p, struct http_head *head)
+static inline enum h1_parse_result head_complete(struct h1_parser *p, struct http_head *head)
 {
     if (likely((head->flags & HEAD_HAS_HOST) && p->codings == 0 && head->method_len != 7))
         return H1_COMPLETE;
@@ -310,7 +311,8 @@ static inline bool request_line_quick(struct h1_parser *p, struct http_head *hea
     return true;
 }
 
-static int parse_request_line(struct h1_parser *p, struct http_head *head, const char *base, const char *end)
+static enum h1_parse_result parse_request_line(struct h1_parser *p, struct http_head *head, const char *base,
+                                               const char *end)
 {
     const char *q;
     switch ((enum phase)p->phase) {
@@ -341,9 +343,9 @@ static int parse_request_line(struct h1_parser *p, struct http_head *head, const
         break;
     }
     q = base + p->pos;
-    int known = version_parse(p, head, q, (size_t)(end - q));
-    if (known != 1)
-        return known;
+    enum h1_parse_result version = version_parse(p, head, q, (size_t)(end - q));
+    if (version != H1_COMPLETE)
+        return version;
     p->pos = (uint16_t)(p->pos + VERSION_LEN);
     p->phase = PHASE_LINE;
     return H1_COMPLETE;
@@ -378,7 +380,7 @@ static inline __attribute__((always_inline)) const char *host_line_quick(struct 
  * Whole lines, and the empty one, are read at once. What is left, H1_INCOMPLETE, is a line that is not all there or not
  * right: for the phases to say.
  */
-static inline int parse_lines(struct h1_parser *p, struct http_head *head, const char *base)
+static inline enum h1_parse_result parse_lines(struct h1_parser *p, struct http_head *head, const char *base)
 {
     const char *line = host_line_quick(head, base + p->pos);
     while (*line != '\r') {
@@ -393,9 +395,8 @@ static inline int parse_lines(struct h1_parser *p, struct http_head *head, const
         const char *end = scan_value(value);
         if (load_2(end) != load_2("\r\n"))
             break;
-        int status = field_complete(p, head, slice_of(line, (size_t)(colon - line)), value, end);
-        if (unlikely(status != 0))
-            return status;
+        if (unlikely(field_complete(p, head, slice_of(line, (size_t)(colon - line)), value, end) != 0))
+            return H1_REFUSED;
         line = end + 2;
     }
     bool empty = load_2(line) == load_2("\r\n");
@@ -403,14 +404,13 @@ static inline int parse_lines(struct h1_parser *p, struct http_head *head, const
     return empty ? H1_COMPLETE : H1_INCOMPLETE;
 }
 
-static int parse_fields(struct h1_parser *p, struct http_head *head, const char *base, const char *end)
+static enum h1_parse_result parse_fields(struct h1_parser *p, struct http_head *head, const char *base, const char *end)
 {
     for (;;) {
-        int status;
         if (p->phase == PHASE_LINE) {
-            status = parse_lines(p, head, base);
-            if (status != H1_INCOMPLETE)
-                return status;
+            enum h1_parse_result lines = parse_lines(p, head, base);
+            if (lines != H1_INCOMPLETE)
+                return lines;
         }
         const char *q = base + p->pos;
         switch ((enum phase)p->phase) {
@@ -456,9 +456,8 @@ static int parse_fields(struct h1_parser *p, struct http_head *head, const char 
                 return H1_INCOMPLETE;
             if (q[1] != '\n')
                 return refuse(p, 400, "bare CR");
-            status = field_complete(p, head, slice_of(base + p->name, p->name_len), base + p->token, q);
-            if (unlikely(status != 0))
-                return status;
+            if (unlikely(field_complete(p, head, slice_of(base + p->name, p->name_len), base + p->token, q) != 0))
+                return H1_REFUSED;
             p->pos = (uint16_t)(p->pos + 2);
             p->phase = PHASE_LINE;
         }
@@ -466,7 +465,7 @@ static int parse_fields(struct h1_parser *p, struct http_head *head, const char 
 }
 
 /* Skips empty lines before the request. H1_COMPLETE: something else is there. */
-static COLD int skip_empty_lines(struct h1_parser *p, const char *data, size_t len)
+static COLD enum h1_parse_result skip_empty_lines(struct h1_parser *p, const char *data, size_t len)
 {
     for (;;) {
         size_t at = (size_t)p->empty_lines * 2;
@@ -484,14 +483,14 @@ static COLD int skip_empty_lines(struct h1_parser *p, const char *data, size_t l
     }
 }
 
-int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len)
+enum h1_parse_result h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len)
 {
     if (len == 0)
         return H1_INCOMPLETE;
     if (p->phase == PHASE_START && (data[0] == '\r' || p->empty_lines > 0)) {
-        int status = skip_empty_lines(p, data, len);
-        if (status != H1_COMPLETE)
-            return status;
+        enum h1_parse_result skipped = skip_empty_lines(p, data, len);
+        if (skipped != H1_COMPLETE)
+            return skipped;
     }
     char *base = data + (size_t)p->empty_lines * 2;
     const char *end = data + len;
@@ -499,13 +498,13 @@ int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len
     if (p->phase == PHASE_START && !request_line_quick(p, head, base))
         p->phase = PHASE_METHOD;
     if (unlikely(p->phase <= PHASE_VERSION)) {
-        int status = parse_request_line(p, head, base, end);
-        if (status != H1_COMPLETE)
-            return status;
+        enum h1_parse_result line = parse_request_line(p, head, base, end);
+        if (line != H1_COMPLETE)
+            return line;
     }
-    int status = parse_fields(p, head, base, end);
-    if (status != H1_COMPLETE)
-        return status;
+    enum h1_parse_result fields = parse_fields(p, head, base, end);
+    if (fields != H1_COMPLETE)
+        return fields;
     head->size = p->pos;
     return head_complete(p, head);
 }

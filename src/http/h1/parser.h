@@ -20,11 +20,15 @@ struct h1_parser {
     uint8_t phase;
     uint8_t empty_lines; /* before the request, which have been ignored */
     uint8_t codings;     /* transfer codings seen */
+    uint16_t status;     /* of a refused head: to refuse it with */
     const char *reason;  /* why the head was refused; static */
 };
 
-/* What h1_parse() returns besides a status to refuse with. */
-enum { H1_INCOMPLETE = 0, H1_COMPLETE = 1 };
+enum h1_parse_result {
+    H1_INCOMPLETE, /* more is needed */
+    H1_COMPLETE,
+    H1_REFUSED, /* the parser's status and reason say with what and why */
+};
 
 /* Begins with a new head. head->fields and head->field_max are the caller's to set first. */
 static inline void h1_parse_begin(struct h1_parser *p, struct http_head *head)
@@ -39,10 +43,10 @@ static inline void h1_parse_begin(struct h1_parser *p, struct http_head *head)
 /*
  * Looks at data[0..len), which begins with the head's first byte, and whose first p->pos bytes have been looked at; len
  * <= HEAD_SIZE_MAX; data[len] is zero and SCAN_SLACK bytes are readable from there. Returns H1_INCOMPLETE, H1_COMPLETE
- * (head is filled; head->base is data, behind ignored empty lines), or the status to refuse with: 400, 414, 417, 431,
- * 501, 505 (p->reason says why).
+ * (head is filled; head->base is data, behind ignored empty lines), or H1_REFUSED, with p->status 400, 414, 417, 431,
+ * 501 or 505.
  */
-int h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len);
+enum h1_parse_result h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len);
 
 /* The status that fits a head that is too long: 501 while in the method, 414 while in the request line, else 431. */
 int h1_too_long(const struct h1_parser *p);

@@ -20,8 +20,7 @@ void h1_body_announced(struct h1 *h)
     }
     x->body_read = x->body_length == 0;
     x->body_limit = x->http->settings->max_body;
-    h->body_received = h->window_len - h->window_pos;
-    h->body_waited_ms = 0;
+    x->body_clock = (struct body_clock){.received = h->window_len - h->window_pos};
     /* A client that has begun to send does not wait any more (RFC 9110 section 10.1.1). */
     h->continue_due =
         (x->head.flags & HEAD_EXPECT_CONTINUE) && x->head.minor >= 1 && !x->body_read && h->window_pos == h->window_len;
@@ -47,7 +46,7 @@ static COLD int body_refuse(struct h1 *h, enum refusal cause, const char *reason
 {
     exchange_refuse(&h->x, cause, reason);
     h->refused = true;
-    h->close = h->linger = true;
+    h1_end(h, ENDING_LINGER);
     return WEIR_EPROTO;
 }
 
@@ -73,9 +72,9 @@ static int second_clear(struct h1 *h)
 {
     struct exchange *x = &h->x;
     int error = 0;
-    if (h->open && x->reply.ended && !x->committed)
+    if (h->open && reply_is_complete(&x->reply) && !reply_is_committed(&x->reply))
         error = h1_commit_final(h);
-    if (!error && h->open && (h->pos > h->open || x->committed))
+    if (!error && h->open && (h->pos > h->open || reply_is_committed(&x->reply)))
         error = h1_close_open(h);
     if (!error && !output_empty(&h->out))
         error = h1_drain(h);
@@ -112,43 +111,13 @@ static int window_prepare(struct h1 *h)
     return body_refuse(h, REFUSAL_TRAILER, "a trailer section that does not fit the buffer");
 }
 
-/* Waits for more of the body: 0 or an error. What the handler does meanwhile is not counted against the client. */
+/* Waits for more of the body: 0 or an error. */
 static int body_wait(struct h1 *h)
 {
-    struct exchange *x = &h->x;
-    struct loop *l = h1_net(h)->loop;
-    const struct http_settings *settings = x->http->settings;
-    uint32_t wait = settings->body_timeout_ms;
-    enum refusal cause = REFUSAL_BODY_TIMEOUT;
-    if (settings->body_min_rate > 0) {
-        /* How long what has come may have taken. */
-        uint64_t due = settings->body_grace_ms + h->body_received * 1000 / settings->body_min_rate;
-        uint64_t left = due > h->body_waited_ms ? due - h->body_waited_ms : 1;
-        uint64_t most = (uint64_t)settings->body_grace_ms + settings->body_timeout_ms;
-        if (left > most) /* what came quickly is no credit for ever */
-            h->body_waited_ms = due - most;
-        if (left < wait) {
-            wait = (uint32_t)left;
-            cause = REFUSAL_BODY_RATE;
-        }
-    }
-    int error = exchange_news(x, NEWS_STOP);
-    if (error) {
-        h->close = true;
-        return error;
-    }
-    uint32_t since = loop_now_ms(l);
-    h->input_deadline = tick_after(since, loop_delay(wait));
-    connection_deadline(h1_net(h), x->conn, wait);
-    error = exchange_park(x, WAIT_INPUT);
-    h->body_waited_ms += (uint32_t)ticks_between(since, loop_now_ms(l));
-    if (error == WEIR_ETIMEDOUT)
-        exchange_refuse(x, cause, NULL);
-    if (error == WEIR_ECANCELED && !x->cut)
-        (void)exchange_news(x, NEWS_STOP);
-    if (error < 0)
-        h->close = true;
-    return error < 0 ? error : 0;
+    int error = exchange_wait_for_body(&h->x);
+    if (error)
+        h1_end(h, ENDING_CLOSE);
+    return error;
 }
 
 /* Receives more of the body. 0 or an error. */
@@ -156,9 +125,9 @@ static int body_receive(struct h1 *h)
 {
     struct exchange *x = &h->x;
     struct net *n = h1_net(h);
-    if (h->continue_due && x->reply.ended)
+    if (h->continue_due && reply_is_complete(&x->reply))
         return exchange_dead_end(x, WEIR_EDONE); /* answered: the client is not asked for what it has held back */
-    if (h->continue_due && !x->committed) {
+    if (h->continue_due && !reply_is_committed(&x->reply)) {
         static const char proceed[] = "HTTP/1.1 100 Continue\r\n\r\n";
         int error = output_full(&h->out) ? h1_drain(h) : 0;
         if (error)
@@ -180,12 +149,12 @@ static int body_receive(struct h1 *h)
             got = connection_read(n, x->conn, h->window + h->window_len, h->window_size - h->window_len);
         if (got > 0) {
             h->window_len += (uint32_t)got;
-            h->body_received += (uint64_t)got;
+            x->body_clock.received += (uint64_t)got;
             return 0;
         }
         if (got != TRANSPORT_AGAIN) {
             x->gone = got < 0;
-            h->close = true;
+            h1_end(h, ENDING_CLOSE);
             return exchange_dead_end(x, got == 0 ? WEIR_ECLOSED : (int)got);
         }
         error = body_wait(h);
@@ -239,7 +208,7 @@ static COLD int body_too_long(struct h1 *h)
 {
     exchange_refuse(&h->x, REFUSAL_BODY, NULL);
     h->x.body_limit = 0;
-    h->close = h->linger = true;
+    h1_end(h, ENDING_LINGER);
     return exchange_dead_end(&h->x, WEIR_ETOOBIG);
 }
 
@@ -272,7 +241,7 @@ ssize_t h1_body_read(struct exchange *x, const char **data)
 
 bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, const char **value)
 {
-    const struct h1 *h = (const struct h1 *)(const void *)x;
+    const struct h1 *h = h1_of_const(x);
     return x->body_length < 0 && x->body_read && h1_chunked_trailer(&h->chunks, window_begin(h), i, name, value);
 }
 
@@ -312,10 +281,10 @@ bool h1_body_can_drop(struct h1 *h)
     if (x->body_read)
         return true;
     /* A client that waits for 100 Continue may send the body or not: nobody knows where the next request begins. */
-    if (h->continue_due || h->close || h->refused || x->gone)
+    if (h->continue_due || h->ending != ENDING_KEEP || h->refused || x->gone)
         return false;
     if (x->body_length < 0) /* a head that is out has promised to go on, and the rest is waited for */
-        return x->committed || body_drop_come(h);
+        return reply_is_committed(&x->reply) || body_drop_come(h);
     return h->body_left <= x->http->settings->drain_limit;
 }
 

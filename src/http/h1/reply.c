@@ -57,13 +57,13 @@ static enum framing reply_framing(const struct h1 *h, int64_t length)
         return FRAMING_NONE;
     if (length >= 0)
         return FRAMING_LENGTH;
-    return h->x.chunked ? FRAMING_CHUNKED : FRAMING_NONE;
+    return h->x.head.minor >= 1 ? FRAMING_CHUNKED : FRAMING_NONE;
 }
 
 /* Whether a Connection field is needed, and which. */
 static inline const char *reply_connection(const struct h1 *h, size_t *len)
 {
-    if (h->close) {
+    if (h->ending != ENDING_KEEP) {
         *len = LEN("Connection: close\r\n");
         return "Connection: close\r\n";
     }

@@ -11,8 +11,6 @@
 #include "http/request_log.h"
 #include "http/scan.h"
 
-#define H1_POSTPONED 2 /* a status of parsing beside H1_INCOMPLETE and H1_COMPLETE */
-
 /* ---- From one request to the next ---- */
 
 /* The server stops: idle connections are closed, but who has connected just before has to have the time to say what
@@ -69,215 +67,116 @@ static void h1_spill(struct h1 *h)
     }
 }
 
-static void exchange_begin(struct h1 *h)
-{
-    struct exchange *x = &h->x;
-    arena_init(&x->arena, &x->http->arenas, x->inline_memory, sizeof x->inline_memory);
-    struct reply *r = &x->reply; /* what is not set here has no meaning yet */
-    r->status = 200;
-    r->close = r->ended = false;
-    r->length = REPLY_LENGTH_UNKNOWN;
-    r->type = slice_of(NULL, 0);
-    r->fields = NULL;
-    r->last = &r->fields;
-    r->on_sent = NULL;
-    r->body = (struct segment){.kind = SEGMENT_STATIC};
-    x->begin_ns = counter_read(&x->http->counters.turn_ns);
-    x->body_sent = 0;
-    x->budget = 8 * 1024;
-    x->moved = 0;
-    x->dead_ends = 0;
-    x->sealing = x->committed = x->bodyless = x->chunked = x->failed = x->suspended = x->special = false;
-    x->refusal = REFUSAL_NONE;
-    x->untold = x->http->settings->news;
-    h->finishing = false;
-}
-
-static void exchange_count_class(struct exchange *x)
-{
-    unsigned class = x->committed ? (unsigned)x->reply.status / 100 : 0;
-    counter_add(&x->http->counters.replies[class], 1);
-}
-
-static inline void exchange_count(struct exchange *x)
-{
-    struct route_counters *route = &x->http->routes[likely(x->class) ? (ptrdiff_t)x->class->number : -1];
-    counter_add(&route->counts[0], 1);
-    if (unlikely(x->reply.status != 200 || !x->committed))
-        exchange_count_class(x);
-    if (unlikely(counter_read(&x->http->counters.turn_ns) != x->begin_ns))
-        http_count_time(x->http, route, x->begin_ns);
-}
-
-/*
- * Whether the handler has said something of its own to a refusal: it made an error's reply, or wrote one, or has set
- * such a status since. A status that it had set before, and then waited with, says nothing.
- */
-static COLD bool refusal_answered(const struct exchange *x)
-{
-    if (x->committed)
-        return true;
-    if (x->reply.status < 400)
-        return false;
-    return x->reply.ended || (!x->failed && (x->body_sent > 0 || x->reply.status != x->reply.status_then));
-}
-
-/* The request was refused while its handler ran, or is over its time: the client is told so if it still can be,
- * whatever the handler made of it. */
-static COLD void exchange_settle(struct h1 *h)
-{
-    struct exchange *x = &h->x;
-    timer_cancel(&h1_net(h)->loop->wheel, &x->deadline);
-    uint32_t most = x->http->settings->max_requests;
-    if (most > 0 && h->requests == most) /* here, because one that has to wait for memory begins twice */
-        http_refused_request(x->http, x->conn, x, REFUSAL_CONNECTION_REQUESTS, NULL);
-    if (x->http->admission.limited)
-        admission_learn(x);
-    if (x->refusal == REFUSAL_NONE)
-        return;
-    h->close = h->linger = true;
-    if (x->gone)
-        return;
-    x->cut = false; /* the page has to get out */
-    if (!refusal_answered(x))
-        x->http->host->replace(x);
-}
-
 /* Whether the connection goes on behind the request's body. Response middleware may read that, so it runs before what
  * is there is dropped. */
 static COLD bool body_is_over(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    if (!x->body_read && !x->committed && !x->gone)
+    if (!x->body_read && !reply_is_committed(&x->reply) && !x->gone)
         x->http->host->before_head(x);
     return h1_body_can_drop(h);
 }
 
-/* special: as x->special, a constant here so that the usual request asks once. */
-static inline __attribute__((always_inline)) void exchange_finish(struct h1 *h, bool special)
+/* What is left of the body has been promised to be read, by a head that is out; the next request lies behind it. */
+static COLD void body_finish(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    if (special)
-        exchange_settle(h);
+    if (!x->gone && !h1_body_drop(h))
+        h1_end(h, ENDING_LINGER);
+    h1_body_end(h);
+    x->http->host->body_over(x);
+}
+
+/* special: as x->special, a constant here so that the usual request asks once. */
+static inline __attribute__((always_inline)) void finish(struct h1 *h, bool special)
+{
+    struct exchange *x = &h->x;
+    exchange_end_handler(x, special);
     bool body = x->body_length != 0;
     if (unlikely(body) && !body_is_over(h))
-        h->close = h->linger = true; /* the reply's head says so, if it is not out */
-    (void)h1_finish_reply(h);        /* its failure is x->gone */
-    x->http->host->ended(x);
+        h1_end(h, ENDING_LINGER); /* the reply's head says so, if it is not out */
+    (void)h1_finish_reply(h);     /* its failure is x->gone */
+    exchange_let_go(x);
     if (special)
         http_log_request(x);
-    if (unlikely(body)) {
-        if (!x->gone && !h1_body_drop(h))
-            h->close = h->linger = true;
-        h1_body_end(h);
-        x->http->host->body_over(x);
-    }
-    arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
-    if (unlikely(x->head.fields != x->fields))
-        h1_shrink_fields(h);
-    x->head.method_len = 0; /* the head is there no more */
+    if (unlikely(body))
+        body_finish(h);
+    exchange_over(x);
     if (h->in)
         memory_forget(h->in, h->in_pos); /* nor what was read of the body in the same buffer */
-    exchange_count(x);
     h->served++;
     x->conn->state = H1_ACTIVE;
     x->conn->flags = H1_SERVED;
     if (x->gone)
-        h->close = true;
-    if (h->close && h->in_pos < h->in_len)
-        h->linger = true;
+        h1_end(h, ENDING_CLOSE);
+    if (h->ending == ENDING_CLOSE && h->in_pos < h->in_len)
+        h1_end(h, ENDING_LINGER);
 }
 
-static COLD void exchange_finish_special(struct h1 *h)
+static COLD void finish_special(struct h1 *h)
 {
-    exchange_finish(h, true);
+    struct exchange *x = &h->x;
+    uint32_t most = x->http->settings->max_requests;
+    if (most > 0 && h->requests == most) /* here, because one that has to wait for memory begins twice */
+        http_refused_request(x->http, x->conn, x, REFUSAL_CONNECTION_REQUESTS, NULL);
+    finish(h, true);
 }
 
 void h1_finish_exchange(struct h1 *h)
 {
-    h->finishing = true; /* from here on a cut lets the waits fail, and ends nothing */
     if (unlikely(h->x.special))
-        exchange_finish_special(h);
+        finish_special(h);
     else
-        exchange_finish(h, false);
+        finish(h, false);
 }
 
 /* The limits of a request that few servers set. */
 static COLD void request_special(struct h1 *h)
 {
-    struct exchange *x = &h->x;
-    const struct http_settings *settings = x->http->settings;
-    if (++h->requests == settings->max_requests)
-        h->close = h->linger = true; /* the client may have sent more */
-    x->special = true;
-    if (settings->handler_timeout_ms > 0)
-        timer_arm(&h1_net(h)->loop->wheel, &x->deadline, loop_delay(settings->handler_timeout_ms));
+    if (++h->requests == h->x.http->settings->max_requests)
+        h1_end(h, ENDING_LINGER); /* the client may have sent more */
+    exchange_begin_special(&h->x);
 }
 
 /* The request cannot be admitted now: its head is unparsed input again. */
 static COLD void request_undo(struct h1 *h, uint32_t start)
 {
-    struct exchange *x = &h->x;
+    exchange_undo(&h->x);
     h->requests--;
-    timer_cancel(&h1_net(h)->loop->wheel, &x->deadline);
-    arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
-    if (x->head.fields != x->fields)
-        h1_shrink_fields(h);
     h->in_pos = start;
-    h->close = h->linger = false;
+    h->ending = ENDING_KEEP;
 }
 
-/* Lets the connection wait until the request at in_pos can be admitted, or refuses it if there is no memory even for
- * that. */
-static COLD void h1_wait(struct h1 *h)
-{
-    struct http *http = h->x.http;
-    struct net *n = http->net;
-    struct connection *c = h->x.conn;
-    struct admission_class *class = h->x.class;
-    uint32_t requests = h->requests;
-    struct spill *s = spill_take(http, h->in + h->in_pos, h->in_len - h->in_pos);
-    h1_release(h);
-    c->flags &= H1_SERVED;
-    if (s && admission_wait(http, c, s, class)) {
-        s->requests = requests;
-        connection_deadline(n, c, http->settings->memory_wait_ms);
-        return;
-    }
-    if (s)
-        spill_give(http, s);
-    http_refuse_connection(http, c, REFUSAL_MEMORY);
-    h1_linger(n, c);
-}
-
-/* Handles the request whose head has been parsed. H1_COMPLETE, or H1_POSTPONED: it cannot be admitted now. */
-static int h1_request(struct h1 *h)
+/* Handles the request whose head has been parsed. False: it cannot be admitted now. */
+static bool h1_request(struct h1 *h)
 {
     struct exchange *x = &h->x;
     uint32_t start = h->in_pos;
     h->in_pos = (uint32_t)(x->head.base - h->in) + x->head.size; /* the base is behind empty lines, if some came */
     h->head_end = h->in_pos;
-    exchange_begin(h);
+    exchange_begin(x);
     h1_body_begin(h);
     uint16_t flags = x->head.flags;
-    h->close = (flags & HEAD_CLOSE) || (x->head.minor == 0 && !(flags & HEAD_KEEP_ALIVE));
+    bool close = (flags & HEAD_CLOSE) || (x->head.minor == 0 && !(flags & HEAD_KEEP_ALIVE));
+    h->ending = close ? ENDING_CLOSE : ENDING_KEEP;
     if (unlikely(x->http->special))
         request_special(h);
-    x->bodyless = x->head.method_len == 4 && memcmp(x->head.base, "HEAD", 4) == 0;
+    if (x->head.method_len == 4 && memcmp(x->head.base, "HEAD", 4) == 0)
+        x->reply.form = REPLY_BODYLESS;
     const char *reason;
     int status = target_split(&x->head, &x->target, &reason);
     if (likely(status == 0)) {
         if (unlikely(!x->http->host->handle(x))) {
             request_undo(h, start);
-            return H1_POSTPONED;
+            return false;
         }
     } else {
-        h->close = h->linger = true;
+        h1_end(h, ENDING_LINGER);
         exchange_forget_class(x);
         x->http->host->refuse(x, status, reason);
     }
     h1_finish_exchange(h);
-    return H1_COMPLETE;
+    return true;
 }
 
 /* The cause that fits the status with which a head is refused. */
@@ -311,10 +210,19 @@ static COLD bool is_to_head(const struct h1 *h)
     return end - at >= 5 && memcmp(at, "HEAD ", 5) == 0;
 }
 
+/* The head cannot be served, because of status. */
+static enum h1_parse_result head_refuse(struct h1 *h, int status)
+{
+    h->parser.status = (uint16_t)status;
+    h->parser.reason = NULL;
+    return H1_REFUSED;
+}
+
 /* A head that is not one: replies and closes. Nothing behind it is looked at. */
-static COLD void h1_refuse(struct h1 *h, int status)
+static COLD void h1_refuse(struct h1 *h)
 {
     struct exchange *x = &h->x;
+    int status = h->parser.status;
     bool to_head = is_to_head(h);
     enum refusal cause = head_refusal(h, status);
     const char *reason = h->parser.reason ? h->parser.reason : refusal_infos[cause].text;
@@ -322,20 +230,20 @@ static COLD void h1_refuse(struct h1 *h, int status)
     h->in_pos = h->in_len;
     h->head_end = h->in_len;
     h->parsing = false;
-    exchange_begin(h);
+    exchange_begin(x);
     exchange_forget_class(x);
     x->head = (struct http_head){.base = h->in, .minor = 1, .fields = x->head.fields, .field_max = x->head.field_max};
     x->target = (struct target){.plain = false};
-    x->bodyless = to_head;
+    x->reply.form = to_head ? REPLY_BODYLESS : REPLY_PLAIN;
     h1_body_begin(h);
-    h->close = h->linger = true;
+    h1_end(h, ENDING_LINGER);
     x->http->host->refuse(x, status, reason);
     h1_finish_exchange(h);
-    h->close = h->linger = true;
+    h1_end(h, ENDING_LINGER);
 }
 
 /* Parses the head at in_pos, from its beginning. */
-static int parse_anew(struct h1 *h)
+static enum h1_parse_result parse_anew(struct h1 *h)
 {
     h->parsing = true;
     h1_parse_begin(&h->parser, &h->x.head);
@@ -343,14 +251,14 @@ static int parse_anew(struct h1 *h)
 }
 
 /* More fields than the record holds: once more, with a table as long as the settings allow. */
-static COLD int parse_long(struct h1 *h)
+static COLD enum h1_parse_result parse_long(struct h1 *h)
 {
     struct exchange *x = &h->x;
     if (x->head.fields != x->fields || x->http->settings->max_headers <= HEAD_FIELDS_INLINE)
-        return 431;
+        return H1_REFUSED;
     struct http_field *fields = pool_take(&x->http->fields);
     if (!fields)
-        return 503;
+        return head_refuse(h, 503);
     counter_add(&x->http->counters.field_tables, 1);
     x->head.fields = fields;
     x->head.field_max = x->http->settings->max_headers;
@@ -359,36 +267,37 @@ static COLD int parse_long(struct h1 *h)
 
 /* Whether what has been parsed, the whole head or its beginning, keeps to the limits that may be lower than the
  * buffer's size. */
-static COLD int head_limits(struct h1 *h, int status)
+static COLD enum h1_parse_result head_limits(struct h1 *h, enum h1_parse_result parsed)
 {
     const struct http_settings *settings = h->x.http->settings;
     const struct http_head *head = &h->x.head;
     uint32_t seen = h->in_len - h->in_pos - 2u * h->parser.empty_lines, line;
-    if (status == H1_COMPLETE)
+    if (parsed == H1_COMPLETE)
         seen = head->size;
     line = seen;
-    int place = status == H1_COMPLETE ? 431 : h1_too_long(&h->parser);
+    int place = parsed == H1_COMPLETE ? 431 : h1_too_long(&h->parser);
     if (place == 431)
         line = head->target + head->target_len + (uint32_t)sizeof " HTTP/1.1\r\n" - 1;
     if (line > settings->max_request_line)
-        return place == 431 ? 414 : place;
-    return seen > line && seen - line > settings->max_header_block ? 431 : status;
+        return head_refuse(h, place == 431 ? 414 : place);
+    return seen > line && seen - line > settings->max_header_block ? head_refuse(h, 431) : parsed;
 }
 
-static int parse_input(struct h1 *h)
+static enum h1_parse_result parse_input(struct h1 *h)
 {
     struct exchange *x = &h->x;
     if (h->in_pos == h->in_len)
         return H1_INCOMPLETE;
     memset(h->in + h->in_len, 0, SCAN_SLACK);
-    int status = h->parsing ? h1_parse(&h->parser, &x->head, h->in + h->in_pos, h->in_len - h->in_pos) : parse_anew(h);
-    if (unlikely(status == 431 && x->head.field_count == x->head.field_max))
-        status = parse_long(h);
-    if (unlikely(h->in_len - h->in_pos > x->http->head_check) && (status == H1_COMPLETE || status == H1_INCOMPLETE))
-        status = head_limits(h, status);
-    if (status != H1_INCOMPLETE)
+    enum h1_parse_result parsed =
+        h->parsing ? h1_parse(&h->parser, &x->head, h->in + h->in_pos, h->in_len - h->in_pos) : parse_anew(h);
+    if (unlikely(parsed == H1_REFUSED && h->parser.status == 431 && x->head.field_count == x->head.field_max))
+        parsed = parse_long(h);
+    if (unlikely(h->in_len - h->in_pos > x->http->head_check) && parsed != H1_REFUSED)
+        parsed = head_limits(h, parsed);
+    if (parsed != H1_INCOMPLETE)
         h->parsing = false;
-    return status;
+    return parsed;
 }
 
 /* ---- Serving ---- */
@@ -401,9 +310,11 @@ static void h1_leave(struct h1 *h, int result)
     c->state = H1_DRAINING;
     counter_add(&h->x.http->counters.draining, 1);
     h1_shed(h);
-    if (h->x.http->admission.limited && !admission_keep_output(h, (h->in != NULL) + (uint32_t)(h->second != NULL))) {
+    if (h->x.http->admission.limited &&
+        !admission_keep_output(&h->x, (h->in != NULL) + (uint32_t)(h->second != NULL))) {
         http_refused_request(h->x.http, c, &h->x, REFUSAL_MEMORY, "no memory to keep a reply that is not taken");
-        h->reset = h->x.gone = true;
+        h->x.gone = true;
+        h1_end(h, ENDING_RESET);
         h1_close(h);
         return;
     }
@@ -426,8 +337,8 @@ bool h1_receive(struct h1 *h)
         h->in_pos = 0;
     }
     if (h->in_len - h->in_pos == most) {
-        h->parser.reason = NULL;
-        h1_refuse(h, h1_too_long(&h->parser));
+        (void)head_refuse(h, h1_too_long(&h->parser));
+        h1_refuse(h);
         return true;
     }
     ssize_t got = TRANSPORT_AGAIN;
@@ -456,37 +367,44 @@ static bool h1_output_high(const struct h1 *h)
     return h->out.files > 0 || h->out.count > OUTPUT_SEGMENTS / 2 || (h->region && h->region_end - h->pos < 1024);
 }
 
+/* Serves the request whose head has been parsed. False: it cannot be admitted now. */
+static inline bool serve_request(struct h1 *h)
+{
+    if (unlikely(!h1_request(h)))
+        return false;
+    if (unlikely(h->served >= h->x.http->settings->pipeline_depth)) {
+        h->served = 0;
+        exchange_yield(&h->x);
+    }
+    return true;
+}
+
 void h1_serve(struct h1 *h)
 {
     for (;;) {
-        int status = h->close || h->x.gone ? H1_INCOMPLETE : parse_input(h);
-        if (status == H1_COMPLETE && (status = h1_request(h)) == H1_COMPLETE) {
-            if (unlikely(h->served >= h->x.http->settings->pipeline_depth)) {
-                h->served = 0;
-                exchange_yield(&h->x);
-            }
-            if (likely(!h1_output_high(h)))
-                continue;
-        } else if (status == H1_POSTPONED) {
-            /* waits once the replies before it are out */
-        } else if (status != H1_INCOMPLETE) {
-            h1_refuse(h, status);
+        bool over = h->ending != ENDING_KEEP || h->x.gone;
+        enum h1_parse_result parsed = over ? H1_INCOMPLETE : parse_input(h);
+        if (unlikely(parsed == H1_REFUSED)) {
+            h1_refuse(h);
             continue;
         }
+        bool postponed = parsed == H1_COMPLETE && !serve_request(h); /* waits once the replies before it are out */
+        if (parsed == H1_COMPLETE && !postponed && likely(!h1_output_high(h)))
+            continue;
         int sent = h1_send(h);
         if (sent == TRANSPORT_AGAIN || sent == OUTPUT_TURN) {
             h1_leave(h, sent);
             return;
         }
-        if (h->close || h->x.gone) {
+        if (h->ending != ENDING_KEEP || h->x.gone) {
             h1_close(h);
             return;
         }
-        if (unlikely(status == H1_POSTPONED)) {
+        if (unlikely(postponed)) {
             h1_wait(h);
             return;
         }
-        if (status != H1_INCOMPLETE)
+        if (parsed == H1_COMPLETE)
             continue;
         if (h->in_pos == h->in_len && !(h->x.conn->ready & READY_READ)) {
             h1_idle(h); /* as h1_receive() would find out */

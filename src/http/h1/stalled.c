@@ -10,7 +10,8 @@ void h1_cut_stalled(struct h1 *h, enum refusal cause)
 {
     struct exchange *x = &h->x;
     http_refused_request(x->http, x->conn, x, cause, NULL);
-    x->gone = h->reset = true;
+    x->gone = true;
+    h1_end(h, ENDING_RESET);
     output_discard(&h->out, WEIR_ETIMEDOUT, x->http->release_value);
     if (x->fiber)
         fiber_wake(x->fiber, WEIR_ETIMEDOUT);

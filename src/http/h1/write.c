@@ -15,6 +15,7 @@
 
 #define DIRECT_MIN      2048 /* a write of at least this is sent from where it lies */
 #define STATIC_JOIN_MAX 512  /* a static body up to this is copied, see join_static() */
+#define HEAD_GROWTH     36   /* what a head may still need beside its fields: Connection, for instance */
 #define REGION_MIN      256  /* a region with less room is drained first */
 
 /* ---- The head ---- */
@@ -24,16 +25,17 @@ static int64_t reply_decide(struct h1 *h, int64_t length)
 {
     struct exchange *x = &h->x;
     if (status_bodyless(x->reply.status)) {
-        x->bodyless = true;
+        x->reply.form = REPLY_BODYLESS;
         if (x->reply.status == 205)
             length = 0; /* has no body, and has to say so (RFC 9110 section 15.3.6) */
     }
-    x->chunked = length < 0 && x->head.minor >= 1;
-    bool until_close = length < 0 && x->head.minor == 0 && !x->bodyless;
+    if (length < 0 && x->head.minor >= 1 && !reply_is_bodyless(&x->reply))
+        x->reply.form = REPLY_CHUNKED;
+    bool until_close = length < 0 && x->head.minor == 0 && !reply_is_bodyless(&x->reply);
     if (until_close || h1_net(h)->draining)
-        h->close = true;
+        h1_end(h, ENDING_CLOSE);
     if (unlikely(x->reply.close))
-        h->close = h->linger = true; /* it is not the client's wish: it may have sent more */
+        h1_end(h, ENDING_LINGER); /* it is not the client's wish: it may have sent more */
     x->reply.length = length;
     return length;
 }
@@ -67,9 +69,8 @@ static COLD int commit_failure(struct h1 *h)
     x->reply.type = slice_of(NULL, 0);
     x->reply.status = 500;
     x->reply.length = h->announced_left = 0;
-    x->bodyless = true;
-    x->chunked = false;
-    h->close = true;
+    x->reply.form = REPLY_BODYLESS;
+    h1_end(h, ENDING_CLOSE);
     int error = h1_make_room(h, h1_head_size(h, 0));
     if (error)
         return error;
@@ -88,7 +89,7 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
         return commit_failure(h);
     }
     char *end = h1_head_compose(h, length, head);
-    if (h->x.chunked && body) {
+    if (h->x.reply.form == REPLY_CHUNKED && body) {
         end = h1_put_hex(end, body);
         *end++ = '\r';
         *end++ = '\n';
@@ -101,7 +102,7 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
     output_push(&h->out,
                 (struct segment){.kind = SEGMENT_STATIC, .len = (size_t)(end - head) & SEGMENT_LEN_MASK, .data = head});
     if (body) {
-        if (h->x.chunked) {
+        if (h->x.reply.form == REPLY_CHUNKED) {
             *h->pos++ = '\r';
             *h->pos++ = '\n';
         }
@@ -115,7 +116,7 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
 static inline char *join_static(struct h1 *h, char *end)
 {
     struct segment *body = &h->x.reply.body;
-    if (unlikely(body->kind != SEGMENT_STATIC || h->x.bodyless))
+    if (unlikely(body->kind != SEGMENT_STATIC || reply_is_bodyless(&h->x.reply)))
         return end;
     size_t len = body->len;
     if (len == 0 || len > STATIC_JOIN_MAX || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
@@ -131,14 +132,14 @@ static int head_commit(struct h1 *h, int64_t length)
 {
     struct exchange *x = &h->x;
     length = reply_decide(h, length);
-    x->committed = true;
+    reply_set_committed(&x->reply);
     h->announced_left = length - (int64_t)x->body_sent;
-    if (h->open && x->bodyless) {
+    if (h->open && reply_is_bodyless(&x->reply)) {
         h->pos = h->open;
         h->open = NULL;
     }
     size_t body = h->open ? (size_t)(h->pos - h->open) : 0;
-    bool chunk = x->chunked && body > 0;
+    bool chunk = x->reply.form == REPLY_CHUNKED && body > 0;
     size_t prefix = chunk ? h1_hex_digits(body) + 2 : 0;
     if (!h->open) {
         if (!h->region)
@@ -180,11 +181,10 @@ static int head_commit(struct h1 *h, int64_t length)
 int h1_close_open(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    if (!x->committed) {
-        x->sealing = true;
+    if (!reply_is_committed(&x->reply)) {
+        x->reply.phase = REPLY_SEALING;
         x->http->host->before_head(x);
-        x->sealing = false;
-        if (!x->committed)
+        if (!reply_is_committed(&x->reply))
             return head_commit(h, x->reply.length);
     }
     if (!h->open)
@@ -196,7 +196,7 @@ int h1_close_open(struct h1 *h)
         h->pos = start;
         return 0;
     }
-    if (x->chunked) {
+    if (x->reply.form == REPLY_CHUNKED) {
         start -= h1_hex_digits(body) + 2;
         char *end = h1_put_hex(start, body);
         end[0] = '\r';
@@ -214,13 +214,12 @@ int h1_close_open(struct h1 *h)
 static int write_check(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    if (unlikely(x->gone))
-        return exchange_dead_end(x, WEIR_ECLOSED);
-    if (unlikely(x->reply.ended || x->sealing))
-        return WEIR_EDONE;
-    if (unlikely(x->committed && x->bodyless))
-        return exchange_dead_end(x, WEIR_EDONE);
-    return 0;
+    int error = exchange_may(x, REPLY_WRITE);
+    if (likely(!error))
+        return 0;
+    /* A handler that goes on writing what nobody gets must not keep the worker. */
+    bool dead_end = error == WEIR_ECLOSED || (reply_is_bodyless(&x->reply) && x->reply.phase == REPLY_STREAMING);
+    return dead_end ? exchange_dead_end(x, error) : error;
 }
 
 /* Counts len bytes of body against an announced length. */
@@ -228,10 +227,10 @@ static int write_count(struct h1 *h, size_t len)
 {
     struct exchange *x = &h->x;
     if (x->reply.length >= 0) {
-        int64_t left = x->committed ? h->announced_left : x->reply.length - (int64_t)x->body_sent;
+        int64_t left = reply_is_committed(&x->reply) ? h->announced_left : x->reply.length - (int64_t)x->body_sent;
         if ((uint64_t)len > (uint64_t)left)
             return WEIR_ETOOBIG;
-        if (x->committed)
+        if (reply_is_committed(&x->reply))
             h->announced_left -= (int64_t)len;
     }
     x->body_sent += len;
@@ -242,7 +241,8 @@ static int write_count(struct h1 *h, size_t len)
 static size_t open_room(const struct h1 *h)
 {
     size_t room = (size_t)(h->region_end - h->pos);
-    size_t reserve = H1_TAIL_ROOM + (h->x.committed ? 0 : h1_head_size(h, REPLY_LENGTH_UNKNOWN) + 64);
+    size_t reserve =
+        H1_TAIL_ROOM + (reply_is_committed(&h->x.reply) ? 0 : h1_head_size(h, REPLY_LENGTH_UNKNOWN) + HEAD_GROWTH);
     return room > reserve ? room - reserve : 0;
 }
 
@@ -251,7 +251,7 @@ static int open_begin(struct h1 *h, size_t min)
 {
     for (;;) {
         if (!h->open) {
-            size_t before = h->x.committed && h->x.chunked ? H1_CHUNK_ROOM : 0;
+            size_t before = reply_is_committed(&h->x.reply) && h->x.reply.form == REPLY_CHUNKED ? H1_CHUNK_ROOM : 0;
             int error = h1_make_room(h, before + (min > REGION_MIN ? min : REGION_MIN));
             if (error)
                 return error;
@@ -259,19 +259,19 @@ static int open_begin(struct h1 *h, size_t min)
         }
         if (open_room(h) >= min)
             return 0;
-        if (h->pos == h->open && output_empty(&h->out) && h->x.committed)
+        if (h->pos == h->open && output_empty(&h->out) && reply_is_committed(&h->x.reply))
             return WEIR_ETOOBIG;
         int error = h1_close_open(h);
         if (!error)
             error = h1_drain_on(h);
-        if (!error && h->x.bodyless)
+        if (!error && reply_is_bodyless(&h->x.reply))
             error = WEIR_EDONE;
         if (error)
             return error;
     }
 }
 
-static char *h1_reserve(struct exchange *x, size_t min, size_t *room, int *error)
+char *h1_reply_reserve(struct exchange *x, size_t min, size_t *room, int *error)
 {
     struct h1 *h = h1_of(x);
     *error = write_check(h);
@@ -283,7 +283,7 @@ static char *h1_reserve(struct exchange *x, size_t min, size_t *room, int *error
     return h->pos;
 }
 
-static int h1_commit(struct exchange *x, size_t len)
+int h1_reply_commit(struct exchange *x, size_t len)
 {
     struct h1 *h = h1_of(x);
     int error = write_count(h, len);
@@ -299,13 +299,13 @@ static int write_direct(struct h1 *h, const char *data, size_t len)
 {
     struct exchange *x = &h->x;
     int error = h1_close_open(h);
-    if (!error && x->bodyless)
+    if (!error && reply_is_bodyless(&x->reply))
         return 0;
     if (!error)
         error = h1_make_room(h, 32);
     if (error)
         return error;
-    if (x->chunked) {
+    if (x->reply.form == REPLY_CHUNKED) {
         char *end = h1_put_hex(h->pos, len);
         *end++ = '\r';
         *end++ = '\n';
@@ -313,7 +313,7 @@ static int write_direct(struct h1 *h, const char *data, size_t len)
         h->pos = end;
     }
     output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = len & SEGMENT_LEN_MASK, .data = data});
-    if (x->chunked)
+    if (x->reply.form == REPLY_CHUNKED)
         output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = 2, .data = "\r\n"});
     return x->reply.length >= 0 && h->announced_left == 0 ? h1_drain(h) : h1_drain_on(h);
 }
@@ -321,20 +321,20 @@ static int write_direct(struct h1 *h, const char *data, size_t len)
 /* A reply that is one call and fits the region is put there, however long, so that its handler need not wait. */
 static bool whole_fits(struct h1 *h, size_t len)
 {
-    if (h->x.committed || (!h->region && !h1_choose_region(h)) || open_room(h) < len)
+    if (reply_is_committed(&h->x.reply) || (!h->region && !h1_choose_region(h)) || open_room(h) < len)
         return false;
     if (!h->open)
         h->open = h->pos;
     return true;
 }
 
-static char *h1_place(struct exchange *x, size_t len)
+char *h1_reply_place(struct exchange *x, size_t len)
 {
     struct h1 *h = h1_of(x);
     return whole_fits(h, len) ? h->pos : NULL;
 }
 
-static int h1_write(struct exchange *x, const char *data, size_t len)
+int h1_reply_write(struct exchange *x, const char *data, size_t len)
 {
     struct h1 *h = h1_of(x);
     int error = write_check(h);
@@ -362,12 +362,12 @@ static int h1_write(struct exchange *x, const char *data, size_t len)
     return error;
 }
 
-static int h1_flush(struct exchange *x)
+int h1_reply_flush(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
     if (x->gone)
         return exchange_dead_end(x, WEIR_ECLOSED);
-    if (x->reply.ended || x->sealing)
+    if (reply_is_complete(&x->reply) || x->reply.phase == REPLY_SEALING)
         return WEIR_EDONE;
     int error = h1_close_open(h);
     return error ? error : h1_drain(h);
@@ -377,16 +377,11 @@ static int h1_flush(struct exchange *x)
  * head. */
 static bool is_written(const struct h1 *h)
 {
-    return h->open && (h->pos > h->open || h->x.committed) && !h->x.reply.ended && !h->x.sealing;
+    return h->open && (h->pos > h->open || reply_is_committed(&h->x.reply)) && !reply_is_complete(&h->x.reply) &&
+           h->x.reply.phase != REPLY_SEALING;
 }
 
-static void h1_abort(struct exchange *x)
-{
-    x->gone = true;
-    h1_of(x)->reset = true;
-}
-
-static int h1_push(struct exchange *x)
+int h1_reply_push(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
     if (x->gone)
@@ -394,7 +389,8 @@ static int h1_push(struct exchange *x)
     int error = is_written(h) ? h1_close_open(h) : 0;
     if (unlikely(error) && !x->gone) { /* what was open is lost, and nobody looks at what is returned */
         http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
-        h1_abort(x);
+        x->gone = true;
+        h1_end(h, ENDING_RESET);
     }
     if (!error)
         error = h1_send(h);
@@ -405,30 +401,17 @@ static int h1_push(struct exchange *x)
     return error == TRANSPORT_AGAIN || error == OUTPUT_TURN ? 0 : error;
 }
 
-static void h1_discard(struct exchange *x)
+void h1_reply_discard(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
     drop_body(h);
-    if (x->committed)
+    if (reply_is_committed(&x->reply))
         return;
     if (h->open)
         h->pos = h->open;
     h->open = NULL;
     x->body_sent = 0;
 }
-
-const struct exchange_ops h1_exchange_ops = {
-    .read = h1_body_read,
-    .trailer = h1_body_trailer,
-    .reserve = h1_reserve,
-    .commit = h1_commit,
-    .place = h1_place,
-    .write = h1_write,
-    .flush = h1_flush,
-    .push = h1_push,
-    .discard = h1_discard,
-    .abort = h1_abort,
-};
 
 /* ---- The end of a reply ---- */
 
@@ -448,7 +431,8 @@ static COLD int break_off(struct h1 *h)
 {
     http_refused(h->x.http, REFUSAL_BROKEN_REPLY, "a handler wrote another length than it announced");
     (void)h1_drain(h);
-    h->reset = h->x.gone = true;
+    h->x.gone = true;
+    h1_end(h, ENDING_RESET);
     return WEIR_EPROTO;
 }
 
@@ -456,13 +440,13 @@ static int finish_stream(struct h1 *h)
 {
     struct exchange *x = &h->x;
     int error = h1_close_open(h);
-    if (error || x->bodyless)
+    if (error || reply_is_bodyless(&x->reply))
         return error;
     if (x->reply.length >= 0 && h->announced_left > 0) {
         http_log_failure(x, "its handler wrote %lld bytes less than it announced", (long long)h->announced_left);
         return break_off(h);
     }
-    if (!x->chunked)
+    if (x->reply.form != REPLY_CHUNKED)
         return 0;
     error = h1_make_room(h, 0);
     if (error)
@@ -477,32 +461,32 @@ static int finish_uncommitted(struct h1 *h)
 {
     struct exchange *x = &h->x;
     x->http->host->before_head(x); /* may make the reply if there is none yet */
-    if (x->committed)
+    if (reply_is_committed(&x->reply))
         return finish_stream(h);
     int64_t written = h->open ? h->pos - h->open : 0;
     int64_t actual = written + (int64_t)x->reply.body.len;
     bool announced = x->reply.length >= 0 && !x->reply.body.len;
-    if (announced && x->reply.length != actual && !x->bodyless && !status_bodyless(x->reply.status)) {
+    if (announced && x->reply.length != actual && !reply_is_bodyless(&x->reply) && !status_bodyless(x->reply.status)) {
         http_log_failure(x, "its handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
                          (long long)actual);
         return break_off(h);
     }
     int error = head_commit(h, announced ? x->reply.length : actual);
-    if (!error && x->reply.body.len && !x->bodyless)
+    if (!error && x->reply.body.len && !reply_is_bodyless(&x->reply))
         queue_body(h);
     return error;
 }
 
 int h1_commit_final(struct h1 *h)
 {
-    debug_assert(h->x.reply.ended);
-    return h->x.committed ? 0 : finish_uncommitted(h);
+    debug_assert(reply_is_complete(&h->x.reply));
+    return reply_is_committed(&h->x.reply) ? 0 : finish_uncommitted(h);
 }
 
 int h1_finish_reply(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    int error = x->gone ? WEIR_ECLOSED : x->committed ? finish_stream(h) : finish_uncommitted(h);
+    int error = x->gone ? WEIR_ECLOSED : reply_is_committed(&x->reply) ? finish_stream(h) : finish_uncommitted(h);
     if (error) {
         if (!x->gone)
             http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
@@ -513,7 +497,7 @@ int h1_finish_reply(struct h1 *h)
         drop_body(h);
     void (*on_sent)(void *, int, uint64_t) = x->reply.on_sent;
     x->reply.on_sent = NULL; /* once, whatever still happens to the request */
-    uint64_t sent = x->bodyless ? 0 : x->body_sent;
+    uint64_t sent = reply_is_bodyless(&x->reply) ? 0 : x->body_sent;
     if (on_sent && (error || output_full(&h->out)))
         on_sent(x->reply.on_sent_arg, error, sent);
     else if (on_sent)

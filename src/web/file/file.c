@@ -72,7 +72,7 @@ static bool read_small(struct exchange *x, int fd, size_t size)
 /* The reply is made, of bytes that have been placed. May suspend. */
 static int end_small(struct exchange *x, size_t placed)
 {
-    x->reply.ended = true;
+    reply_set_complete(&x->reply);
     return placed > 0 ? x->ops->commit(x, placed) : 0;
 }
 
@@ -87,10 +87,10 @@ static int send_kept(weir_ctx *c, const char *root, const char *path)
     int error = describe_file(c, k->date);
     if (error)
         return error;
-    if (!x->bodyless && !read_small(x, k->fd, size))
+    if (!reply_is_bodyless(&x->reply) && !read_small(x, k->fd, size))
         return 1;
     x->reply.length = k->size;
-    return end_small(x, x->bodyless ? 0 : size);
+    return end_small(x, reply_is_bodyless(&x->reply) ? 0 : size);
 }
 
 static int send_opened(weir_ctx *c, const struct beneath *b)
@@ -98,12 +98,12 @@ static int send_opened(weir_ctx *c, const struct beneath *b)
     struct exchange *x = c->x;
     uint64_t size = (uint64_t)b->status.st_size & SEGMENT_LEN_MASK;
     x->reply.length = (int64_t)size;
-    if (size > 0 && size <= SMALL_FILE && !x->bodyless && read_small(x, b->fd, size)) {
+    if (size > 0 && size <= SMALL_FILE && !reply_is_bodyless(&x->reply) && read_small(x, b->fd, size)) {
         if (!file_cache_keep(&c->web->files, b, loop_now_ms(c->web->loop)))
             close(b->fd);
         return end_small(x, size);
     }
-    x->reply.ended = true;
+    reply_set_complete(&x->reply);
     if (size == 0)
         close(b->fd);
     else
@@ -115,13 +115,12 @@ static int send_opened(weir_ctx *c, const struct beneath *b)
 static int send_file_now(weir_ctx *c, const char *root, const char *path)
 {
     struct exchange *x = c->x;
-    if (x->committed)
-        return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
-    if (x->reply.ended || x->sealing || x->body_sent > 0)
-        return WEIR_EDONE;
+    int error = exchange_may(x, REPLY_MAKE);
+    if (error)
+        return error;
     if (!root || !path)
         return context_null_error(c);
-    int error = send_kept(c, root, path);
+    error = send_kept(c, root, path);
     if (error <= 0)
         return error;
     struct beneath b;

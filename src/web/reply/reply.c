@@ -14,7 +14,7 @@
 int weir_set_status(weir_ctx *c, int status)
 {
     CONTEXT_CHECK(c);
-    if (c->x->committed)
+    if (reply_is_committed(&c->x->reply))
         return WEIR_ECOMMITTED;
     if (status < 200 || status > 599)
         return WEIR_EINVAL;
@@ -83,7 +83,7 @@ void reply_reset(weir_ctx *c, int status, bool chosen)
     *r->last = NULL;
     r->type = slice_of(NULL, 0);
     r->length = REPLY_LENGTH_UNKNOWN;
-    r->ended = false;
+    r->phase = REPLY_OPEN;
 }
 
 static bool all_of(struct slice text, enum scan_class class)
@@ -116,7 +116,7 @@ static bool field_reserved(struct slice name, struct slice value)
 int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool replace)
 {
     struct exchange *x = c->x;
-    if (x->committed)
+    if (reply_is_committed(&x->reply))
         return WEIR_ECOMMITTED;
     if (name.len == 0 || name.len > 1024 || value.len > 32768 || !all_of(name, SCAN_TOKEN) ||
         !all_of(value, SCAN_VALUE) || field_reserved(name, value)) {
@@ -165,7 +165,7 @@ int weir_add_header(weir_ctx *c, const char *name, const char *value)
 int weir_remove_header(weir_ctx *c, const char *name)
 {
     CONTEXT_CHECK(c);
-    if (c->x->committed)
+    if (reply_is_committed(&c->x->reply))
         return WEIR_ECOMMITTED;
     if (!name)
         return context_null_error(c);
@@ -202,7 +202,7 @@ int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
     CONTEXT_CHECK(c);
     if (!cookie)
         return WEIR_EINVAL;
-    if (c->x->committed)
+    if (reply_is_committed(&c->x->reply))
         return WEIR_ECOMMITTED;
     size_t size = COOKIE_PAIR_MAX + 3 * COOKIE_ATTRIBUTE_MAX;
     if (size > arena_room(&c->x->arena))
@@ -223,16 +223,6 @@ int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
 
 /* ---- One-call replies ---- */
 
-/* Whether a final reply may be made. */
-static inline int reply_allowed(const struct exchange *x)
-{
-    if (unlikely(x->reply.ended || x->sealing || x->body_sent > 0))
-        return WEIR_EDONE;
-    if (unlikely(x->committed))
-        return x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
-    return 0;
-}
-
 /* There is no reply yet: if the handler makes no other, the client gets the error's page. */
 static COLD int reply_failed(weir_ctx *c, int error)
 {
@@ -243,7 +233,7 @@ static COLD int reply_failed(weir_ctx *c, int error)
 /* A reply was to be made of a string or a value that is NULL. */
 static COLD int reply_null(weir_ctx *c)
 {
-    int error = reply_allowed(c->x);
+    int error = exchange_may(c->x, REPLY_MAKE);
     if (error)
         return error;
     error = context_null_error(c);
@@ -255,7 +245,7 @@ static COLD int reply_null(weir_ctx *c)
 static int reply_begin(weir_ctx *c, const char *type)
 {
     struct exchange *x = c->x;
-    int error = reply_allowed(x);
+    int error = exchange_may(x, REPLY_MAKE);
     if (error || !type)
         return error;
     struct slice text = slice_from(type);
@@ -283,7 +273,7 @@ static COLD int known_type_make(weir_ctx *c, struct known_type *known, const cha
 static inline int reply_begin_static(weir_ctx *c, const char *type)
 {
     struct exchange *x = c->x;
-    int error = reply_allowed(x);
+    int error = exchange_may(x, REPLY_MAKE);
     if (unlikely(error || !type))
         return error;
     uintptr_t place = (uintptr_t)type >> 3 ^ (uintptr_t)type;
@@ -300,17 +290,18 @@ void reply_break(weir_ctx *c, const char *why)
 {
     log_warn(c->web->loop->log, "%s: a reply was broken off (%s)", weir_route_pattern(c), why);
     http_refused(c->x->http, REFUSAL_BROKEN_REPLY, why);
-    c->x->ops->abort(c->x);
+    exchange_break(c->x);
 }
 
 /* The reply is final; or, if it could not be made and nothing has been sent, there is none yet. */
 static int reply_end(weir_ctx *c, int error)
 {
     struct reply *r = &c->x->reply;
-    r->ended = !error || c->x->committed;
-    if (error && c->x->committed && !c->x->gone && error != WEIR_EDONE)
+    if (error && reply_is_committed(r) && !c->x->gone && error != WEIR_EDONE)
         reply_break(c, weir_strerror(error)); /* a part of it may be out */
-    if (!r->ended) {
+    if (!error || reply_is_committed(r)) {
+        reply_set_complete(r);
+    } else {
         c->x->ops->discard(c->x);
         r->length = REPLY_LENGTH_UNKNOWN;
         c->reply_error = error;
@@ -395,7 +386,7 @@ int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t le
     struct reply *r = &c->x->reply;
     r->length = (int64_t)(len & SEGMENT_LEN_MASK);
     r->body = (struct segment){.kind = SEGMENT_STATIC, .len = len & SEGMENT_LEN_MASK, .data = data};
-    r->ended = true;
+    reply_set_complete(r);
     return 0;
 }
 
@@ -414,7 +405,7 @@ int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
         r->body = (struct segment){
             .kind = SEGMENT_SHARED, .len = len & SEGMENT_LEN_MASK, .data = value_data(value), .value = shared};
     }
-    r->ended = true;
+    reply_set_complete(r);
     return 0;
 }
 
@@ -444,7 +435,7 @@ int weir_redirect(weir_ctx *c, int status, const char *location)
         return reply_failed(c, error);
     c->x->reply.status = status;
     c->x->reply.length = 0;
-    c->x->reply.ended = true;
+    reply_set_complete(&c->x->reply);
     return 0;
 }
 
@@ -452,9 +443,9 @@ int weir_set_length(weir_ctx *c, int64_t length)
 {
     CONTEXT_CHECK(c);
     struct exchange *x = c->x;
-    if (x->committed)
+    if (reply_is_committed(&x->reply))
         return WEIR_ECOMMITTED;
-    if (x->reply.ended || x->body_sent > 0)
+    if (reply_is_complete(&x->reply) || x->body_sent > 0)
         return WEIR_EDONE;
     if (length < 0)
         return WEIR_EINVAL;

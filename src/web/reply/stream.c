@@ -67,17 +67,19 @@ static COLD int stream_failed(weir_ctx *c, int error)
     struct exchange *x = c->x;
     if (x->gone || error == WEIR_EDONE)
         return error;
-    if (x->reply.ended || x->sealing || (x->committed && x->bodyless))
+    if (reply_is_complete(&x->reply) || x->reply.phase == REPLY_SEALING ||
+        (reply_is_committed(&x->reply) && reply_is_bodyless(&x->reply)))
         return WEIR_EDONE;
     if (error == WEIR_ETOOBIG && x->reply.length >= 0)
         return error; /* more than was announced: what was may be whole, and is counted at the end */
-    if (x->committed) {
+    if (reply_is_committed(&x->reply)) {
         reply_break(c, weir_strerror(error));
         return error;
     }
     log_warn(c->web->loop->log, "%s: a reply could not be written (%s)", weir_route_pattern(c), weir_strerror(error));
     x->ops->discard(x);
-    x->reply.ended = c->reply_broken = true;
+    reply_set_complete(&x->reply);
+    c->reply_broken = true;
     c->reply_error = error;
     return error;
 }
@@ -165,8 +167,13 @@ int weir_printf(weir_ctx *c, const char *fmt, ...)
 enum weir_closed_state weir_closed(weir_ctx *c)
 {
     CONTEXT_CHECK(c);
-    connection_look(c->x->conn);
-    if (c->x->gone || (c->x->conn->ready & READY_GONE))
+    switch (c->x->ops->peer(c->x, true)) {
+    case PEER_HALF_CLOSED:
+        return WEIR_HALF_CLOSED;
+    case PEER_GONE:
         return WEIR_GONE;
-    return c->x->conn->ready & READY_HALF_CLOSED ? WEIR_HALF_CLOSED : WEIR_OPEN;
+    case PEER_OPEN:
+        break;
+    }
+    return WEIR_OPEN;
 }

@@ -206,6 +206,7 @@ struct exchange {
     bool gone;           /* the client has gone, or the connection was cut */
     bool cut;            /* the next wait ends the handler: it is over its time, or the server's stop has cut it */
     bool body_read;      /* the request's body has been read to its end */
+    bool told;           /* those who listen have been told, or will be, that it is over: once, see over.h */
     bool special;        /* limits beyond the usual apply to it, or it has been refused */
     uint8_t handler;     /* enum exchange_handler */
     uint8_t untold;      /* enum exchange_news: what the handler wants to know and no wait has told it yet */
@@ -293,8 +294,8 @@ int exchange_wait_result(struct exchange *x, int result);
 /* The connection, or the server, has news: ends the wait that it concerns. */
 void exchange_wake_for_news(struct exchange *x, enum exchange_news news);
 
-/* Waits for more of the request's body, as long as its settings allow: 0 or an error, after which the connection does not
- * go on. */
+/* Waits for more of the request's body, as long as its settings allow: 0 or an error, after which the connection does
+ * not go on. */
 int exchange_wait_for_body(struct exchange *x);
 
 /* Whether the handler may do that with its reply: 0, WEIR_ECLOSED, WEIR_ECOMMITTED or WEIR_EDONE. */

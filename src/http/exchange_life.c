@@ -54,7 +54,7 @@ void exchange_settle(struct exchange *x, bool abandoned)
 void exchange_shrink_fields(struct exchange *x)
 {
     pool_give(&x->http->fields, x->head.fields);
-    counter_subtract(&x->http->counters.field_tables, 1);
+    counter_subtract(&x->http->counters.unlike_requests, 1);
     x->head.fields = x->fields;
     x->head.field_max = HEAD_FIELDS_INLINE;
 }

@@ -6,7 +6,7 @@
  *   exchange_begin       a head is complete; the version fills target, body and form, and calls http_host.handle
  *   exchange_end_handler the handler has ended; the version completes the reply, if need be with exchange_let_go()
  *   exchange_let_go      the reply is in the output; the version drops what is left of the request's body
- *   exchange_over        nothing of the request is left
+ *   exchange_clear       nothing of the request is left
  *
  * SPDX-License-Identifier: MIT
  */
@@ -55,7 +55,7 @@ static inline void exchange_begin(struct exchange *x)
     x->budget = EXCHANGE_STEP;
     x->moved = 0;
     x->dead_ends = 0;
-    x->special = false;
+    x->special = x->told = false;
     x->handler = HANDLER_RUNS;
     x->untold = x->http->settings->news;
     x->refusal = REFUSAL_NONE;
@@ -99,6 +99,12 @@ static inline void exchange_count(struct exchange *x)
         http_count_time(http, route, x->begin_ns);
 }
 
+/* Whether somebody wants to know when the reply has been sent, by exchange_over_call(). */
+static inline bool exchange_is_listened_to(const struct exchange *x)
+{
+    return x->reply.on_sent || x->http->listener;
+}
+
 /* The reply is in the output, or has failed: deferred calls run. */
 static inline void exchange_let_go(struct exchange *x)
 {
@@ -106,7 +112,7 @@ static inline void exchange_let_go(struct exchange *x)
 }
 
 /* Nothing of the request is left: its memory goes back, and its head is there no more. */
-static inline void exchange_over(struct exchange *x)
+static inline void exchange_clear(struct exchange *x)
 {
     arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
     if (unlikely(x->head.fields != x->fields))

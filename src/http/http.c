@@ -40,8 +40,7 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
                        .host = host,
                        .settings = settings,
                        .head_check = line < block ? line : block,
-                       .special = log_wants(n->loop->log, WEIR_LOG_DEBUG) || settings->max_requests > 0 ||
-                                  settings->handler_timeout_ms > 0 || m->limit > 0 ||
+                       .special = settings->max_requests > 0 || settings->handler_timeout_ms > 0 || m->limit > 0 ||
                                   admission_bounds_any(&settings->bounds)};
     account_open(&h->record_account, m, "requests");
     account_open(&h->buffer_account, m, "http buffers");
@@ -57,6 +56,10 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     for (uint32_t i = 0; i < settings->memory_count; i++)
         pool_init(&h->memories[i], &h->arena_account, http_block_size(settings->memories[i]), 64, 0);
     http_bound_accounts(h, &settings->bounds);
+    if (log_wants(n->loop->log, WEIR_LOG_DEBUG)) {
+        h->log.over = http_log_over;
+        http_listen(h, &h->log);
+    }
     http_tick(h);
     int error = admission_init(h, m, shared_sets);
     if (!error && h->admission.limited)
@@ -73,6 +76,8 @@ void http_done(struct http *h)
     pool_done(&h->buffers);
     pool_done(&h->arenas);
     pool_done(&h->fields);
+    if (h->listener)
+        pool_done(&h->overs);
     for (uint32_t i = 0; i < ADMISSION_MEMORIES; i++)
         pool_done(&h->memories[i]);
     for (size_t i = 0; i < SPILL_CLASSES; i++)
@@ -99,6 +104,8 @@ void http_trim(struct http *h, bool all)
     pool_trim(&h->buffers, all);
     pool_trim(&h->arenas, all);
     pool_trim(&h->fields, all);
+    if (h->listener)
+        pool_trim(&h->overs, all);
     for (uint32_t i = 0; i < h->settings->memory_count; i++)
         pool_trim(&h->memories[i], all);
     for (size_t i = 0; i < SPILL_CLASSES; i++)

@@ -9,6 +9,7 @@
 #include "http/admission.h"
 #include "http/date.h"
 #include "http/exchange.h"
+#include "http/over.h"
 #include "http/refusal.h"
 #include "io/offload.h"
 
@@ -60,7 +61,7 @@ struct http_counters {
     _Atomic uint64_t replies[6];
     _Atomic uint64_t measured_ns;         /* of handlers that did not end in the turn in which they began */
     _Atomic uint64_t draining, lingering; /* connections in these states */
-    _Atomic uint64_t field_tables;        /* in use: objects of the account of requests that are none */
+    _Atomic uint64_t unlike_requests;     /* in use: objects of the account of requests that are none */
     _Atomic uint64_t turn_ns;             /* the loop's time of this turn, and TURN_OVERDUE */
 };
 
@@ -86,9 +87,9 @@ struct http {
     const struct http_host *host;
     const struct http_settings *settings;
     uint32_t head_check; /* a head of up to this many bytes is neither too long in its request line nor in its fields */
-    /* Each request is told to the log, or settings that a request has to look at are set: max_requests,
-     * handler_timeout_ms, a bound on memory or pools. */
+    /* Settings that a request has to look at are set: max_requests, handler_timeout_ms, a bound on memory or pools. */
     bool special;
+    struct over_listener *listener; /* NULL: nobody wants to know when exchanges are over */
     struct offload *offload;
     void *owner; /* the worker */
     output_release_fn release_value;
@@ -104,6 +105,7 @@ struct http {
     struct pool arenas;                       /* blocks of settings->request_memory */
     struct pool memories[ADMISSION_MEMORIES]; /* blocks of settings->memories, in the same account */
     struct pool waiting;                      /* struct h1_waiting; where memory is bounded, in admission's account */
+    struct pool overs;                        /* struct exchange_over; where somebody listens */
     struct pool spills[SPILL_CLASSES];
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     struct http_counters counters;
@@ -111,6 +113,7 @@ struct http {
     struct route_counters *routes;
     uint64_t date_due_ns;       /* the loop's time at which the second has changed, or the clock may have been set */
     char ok_head[64];           /* "HTTP/1.1 200 OK\r\nDate: ...\r\n" of this second */
+    struct over_listener log;   /* tells each request, where that is wanted */
     uint64_t warnings_since_ns; /* the loop's time from which warnings about requests are counted, see request_log.h */
     uint32_t warnings;
 };

@@ -52,20 +52,21 @@ static bool head_is_there(const struct exchange *x)
     return x->begin_ns != 0 && x->head.method_len > 0;
 }
 
-/* Its method and, if asked for or there is no route, its target; else the route. */
-static const char *request_text(const struct exchange *x, bool target, char text[REQUEST_MAX])
+/* The request's method, and its route if it has one, else its target. */
+static const char *request_text(const struct exchange *x, char text[REQUEST_MAX])
 {
     char *to = text;
     const char *pattern = x->begin_ns != 0 ? x->http->host->pattern(x) : NULL;
     bool head = head_is_there(x);
     if (head)
         to = put_escaped(to, slice_of(x->head.base, x->head.method_len), METHOD_MAX);
-    if (head && (target || !pattern)) {
-        *to++ = ' ';
-        to = put_escaped(to, slice_of(x->head.base + x->head.target, x->head.target_len), TARGET_MAX);
-    } else if (pattern) {
+    if (pattern) {
         snprintf(to, TARGET_MAX, "%s%s", head ? " " : "", pattern);
         return text;
+    }
+    if (head) {
+        *to++ = ' ';
+        to = put_escaped(to, slice_of(x->head.base + x->head.target, x->head.target_len), TARGET_MAX);
     }
     *to = '\0';
     return *text ? text : "a request";
@@ -102,8 +103,7 @@ void http_log_failure(const struct exchange *x, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
-    log_warn(x->http->net->loop->log, "%s, from %s: %s", request_text(x, false, request), peer_text(x->conn, peer),
-             why);
+    log_warn(x->http->net->loop->log, "%s, from %s: %s", request_text(x, request), peer_text(x->conn, peer), why);
 }
 
 void http_log_denial(const struct exchange *x, int status, const char *why)
@@ -111,8 +111,8 @@ void http_log_denial(const struct exchange *x, int status, const char *why)
     const struct log *l = x->http->net->loop->log;
     char request[REQUEST_MAX], peer[ADDRESS_TEXT_MAX];
     if (log_wants(l, WEIR_LOG_INFO))
-        log_info(l, "%s, from %s: its handler failed with %d: %s", request_text(x, false, request),
-                 peer_text(x->conn, peer), status, why);
+        log_info(l, "%s, from %s: its handler failed with %d: %s", request_text(x, request), peer_text(x->conn, peer),
+                 status, why);
 }
 
 /* Ends a request that a handler serves, or whose reply was begun, instead of answering it. */
@@ -135,18 +135,21 @@ void http_refused_request(struct http *h, const struct connection *c, const stru
     if (cut ? !may_warn(h) : !log_wants(l, WEIR_LOG_INFO))
         return;
     log_write(l, cut ? WEIR_LOG_WARN : WEIR_LOG_INFO, "refused (%s, %u): %s%s%s%s%s", info->name, info->status, why,
-              x ? ": " : "", x ? request_text(x, false, request) : "", c ? ", from " : "", c ? peer_text(c, peer) : "");
+              x ? ": " : "", x ? request_text(x, request) : "", c ? ", from " : "", c ? peer_text(c, peer) : "");
 }
 
-void http_log_request(const struct exchange *x)
+void http_log_over(struct over_listener *l, const struct exchange_over *e)
 {
-    const struct log *l = x->http->net->loop->log;
-    char request[REQUEST_MAX], peer[ADDRESS_TEXT_MAX];
-    if (!log_wants(l, WEIR_LOG_DEBUG))
-        return;
-    uint64_t took_ns = clock_monotonic_ns() - (x->begin_ns & ~TURN_OVERDUE);
-    log_debug(l, "%s, from %s: %d, %llu bytes, %llu ms", request_text(x, true, request), peer_text(x->conn, peer),
-              reply_is_committed(&x->reply) ? x->reply.status : 0,
-              (unsigned long long)(reply_is_bodyless(&x->reply) ? 0 : x->body_sent),
-              (unsigned long long)(took_ns / 1000000));
+    (void)l;
+    char request[REQUEST_MAX], *to = request, text[ADDRESS_TEXT_MAX];
+    if (e->method.len > 0) {
+        to = put_escaped(to, e->method, METHOD_MAX);
+        *to++ = ' ';
+        to = put_escaped(to, e->target, TARGET_MAX);
+    }
+    *to = '\0';
+    log_debug(e->http->net->loop->log, "%s, from %s: %d, %llu bytes, %llu ms%s%s",
+              *request ? request : "a refused head", address_format(&e->peer, text, sizeof text), e->status,
+              (unsigned long long)e->sent, (unsigned long long)((e->end_ns - e->begin_ns) / 1000000),
+              e->error ? ": " : "", e->error ? weir_strerror(e->error) : "");
 }

@@ -23,7 +23,7 @@ COLD void http_log_failure(const struct exchange *x, const char *fmt, ...) WEIR_
 /* A handler has refused a request, by a status below 500: a line at the level INFO, with the request. */
 COLD void http_log_denial(const struct exchange *x, int status, const char *why);
 
-/* A request has ended: its line at the level DEBUG, if that is wanted. */
-COLD void http_log_request(const struct exchange *x);
+/* The listener that writes each request's line at the level DEBUG. */
+COLD void http_log_over(struct over_listener *l, const struct exchange_over *e);
 
 #endif

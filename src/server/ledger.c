@@ -105,7 +105,8 @@ static void read_connections(const struct worker *w, weir_ledger *ledger)
     uint64_t waiting = counter_read(&w->http.admission.account.objects);
     uint64_t heads = ledger_less(counter_read(&w->http.spill_account.objects), waiting);
     uint64_t draining = counter_read(&counters->draining), lingering = counter_read(&counters->lingering);
-    uint64_t live = ledger_less(counter_read(&w->http.record_account.objects), counter_read(&counters->field_tables));
+    uint64_t live =
+        ledger_less(counter_read(&w->http.record_account.objects), counter_read(&counters->unlike_requests));
     ledger->accepted += counter_read(&w->net.accepted);
     ledger->connections += open;
     ledger->connections_head += heads;

@@ -5,6 +5,8 @@ SPDX-License-Identifier: MIT
 
 import re
 import signal
+import socket
+import struct
 import time
 
 import pytest
@@ -40,6 +42,29 @@ def test_each_request(start_probe):
     wait_for(server, rf"debug: POST /echo, {PEER}: 200, 1000 bytes, \d+ ms")
     wait_for(server, r"debug: connection \d+ opened: 127\.0\.0\.1:\d+")
     wait_for(server, r"debug: connection \d+ closed: 127\.0\.0\.1:\d+")
+
+
+def test_a_request_whose_client_goes_is_told_with_what_it_took(start_probe):
+    """The line comes when the sending has ended, not when the handler has."""
+    server = start_probe("log_level=4", "workers=1", "write_timeout_ms=60000")
+    with server.connect(receive_buffer=4096) as one:
+        one.send(request(path="/large-static"), "GET")
+        one.socket.recv(1000)
+        assert "/large" not in server.error_text()
+        one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line, = wait_for(server, rf"debug: GET /large-static, {PEER}: 200, \d+ bytes, \d+ ms: .+")
+    assert 1000 <= int(re.search(r"(\d+) bytes", line).group(1)) < 8 * 1024 * 1024
+
+
+def test_each_request_of_a_pipeline_and_a_refused_head(start_probe):
+    server = start_probe("log_level=4", "workers=1")
+    with server.connect() as one:
+        one.send(b"GET /?n=1 HTTP/1.1\r\nHost: a\r\n\r\nGET /?n=2 HTTP/1.1\r\nHost: a\r\n\r\nGET", "GET", "GET", "GET")
+        one.send(b" / HTTP/1.1\r\nHost : a\r\n\r\n")
+        assert [one.reply().status for _ in range(3)] == [200, 200, 400]
+    wait_for(server, rf"debug: GET /\?n=1, {PEER}: 200, 13 bytes, \d+ ms")
+    wait_for(server, rf"debug: GET /\?n=2, {PEER}: 200, 13 bytes, \d+ ms")
+    wait_for(server, rf"debug: a refused head, {PEER}: 400, \d+ bytes, \d+ ms")
 
 
 def test_nothing_of_them_by_default(start_probe):

@@ -97,11 +97,9 @@ static inline __attribute__((always_inline)) void finish(struct h1 *h, bool spec
         h1_end(h, ENDING_LINGER); /* the reply's head says so, if it is not out */
     (void)h1_finish_reply(h);     /* its failure is x->gone */
     exchange_let_go(x);
-    if (special)
-        http_log_request(x);
     if (unlikely(body))
         body_finish(h);
-    exchange_over(x);
+    exchange_clear(x);
     if (h->in)
         memory_forget(h->in, h->in_pos); /* nor what was read of the body in the same buffer */
     h->served++;
@@ -259,7 +257,7 @@ static COLD enum h1_parse_result parse_long(struct h1 *h)
     struct http_field *fields = pool_take(&x->http->fields);
     if (!fields)
         return head_refuse(h, 503);
-    counter_add(&x->http->counters.field_tables, 1);
+    counter_add(&x->http->counters.unlike_requests, 1);
     x->head.fields = fields;
     x->head.field_max = x->http->settings->max_headers;
     return parse_anew(h);

@@ -495,15 +495,12 @@ int h1_finish_reply(struct h1 *h)
     }
     if (unlikely(x->reply.body.kind != SEGMENT_STATIC))
         drop_body(h);
-    void (*on_sent)(void *, int, uint64_t) = x->reply.on_sent;
-    x->reply.on_sent = NULL; /* once, whatever still happens to the request */
-    uint64_t sent = reply_is_bodyless(&x->reply) ? 0 : x->body_sent;
-    if (on_sent && (error || output_full(&h->out)))
-        on_sent(x->reply.on_sent_arg, error, sent);
-    else if (on_sent)
-        output_push(&h->out, (struct segment){.kind = SEGMENT_CALL,
-                                              .len = sent & SEGMENT_LEN_MASK,
-                                              .call = on_sent,
-                                              .arg = x->reply.on_sent_arg});
+    struct segment call;
+    if (unlikely(exchange_is_listened_to(x)) && exchange_over_call(x, error, &call)) {
+        if (error || output_full(&h->out))
+            call.call(call.arg, error, call.len);
+        else
+            output_push(&h->out, call);
+    }
     return error;
 }

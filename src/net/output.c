@@ -76,22 +76,24 @@ static inline struct iovec segment_part(const struct segment *s, size_t most)
 }
 
 /*
- * The parts of a queue that is one small piece or two, neither of which has to be let go of: a head and its body, which
- * is what most replies are. Returns their number, or 0 where the queue is anything else.
+ * The parts of a queue that is one small piece of memory or two: a head and its body, which is what most replies are.
+ * Returns their number, or 0 where the queue is anything else. *owned: one of them has to be let go of.
  */
-static inline int short_parts(const struct output *o, struct iovec parts[2], size_t *len)
+static inline int short_parts(const struct output *o, struct iovec parts[2], size_t *len, bool *owned)
 {
     const struct segment *s = &o->segments[o->first];
-    if (o->count > 2 || s->kind > SEGMENT_STATIC)
+    if (o->count - 1u > 1 || s->kind > SEGMENT_SHARED)
         return 0;
     parts[0] = segment_part(s, SIZE_MAX);
     *len = s->len;
+    *owned = s->kind == SEGMENT_SHARED;
     if (o->count == 2) {
         s = &o->segments[(o->first + 1) % OUTPUT_SEGMENTS];
-        if (s->kind > SEGMENT_STATIC)
+        if (s->kind > SEGMENT_SHARED)
             return 0;
         parts[1] = segment_part(s, SIZE_MAX);
         *len += s->len;
+        *owned |= s->kind == SEGMENT_SHARED;
     }
     return *len < SHORT_BYTES ? o->count : 0;
 }
@@ -117,7 +119,7 @@ static ssize_t send_memory(struct output *o, const struct transport *t, struct c
         part++;
     }
     *gave = len;
-    return len > 0 ? t->write(c, &o->flow, parts, (int)(part - parts), more ? WRITE_MORE : 0) : 0;
+    return len > 0 ? t->write(c, &o->flow, parts, (int)(part - parts), more) : 0;
 }
 
 static inline void output_count(struct output *o, struct net *n, size_t sent)
@@ -154,39 +156,45 @@ static COLD int output_flush(struct output *o, struct net *n, struct connection 
     return result;
 }
 
-int output_send(struct output *o, struct net *n, struct connection *c, bool more)
+static inline int output_sent_all(struct output *o, struct net *n, struct connection *c, bool more)
 {
-    const struct transport *t = connection_transport(n, c);
+    if (unlikely(o->flow.held && !more))
+        return output_flush(o, n, c);
+    o->blocked = false;
+    return 0;
+}
+
+/* Of what was given, the transport has taken less: `sent` bytes, or none and why. As output_block(), or 1. */
+static int output_refused(struct output *o, struct net *n, struct connection *c, ssize_t sent)
+{
+    if (sent < 0 && !transport_wants(sent))
+        return (int)sent;
+    if (o->flow.held)
+        (void)connection_transport(n, c)->flush(c, &o->flow); /* what is behind it will not come soon */
+    return output_block(o, n, c, sent < 0 ? (int)sent : TRANSPORT_WANT_WRITE);
+}
+
+/* Any queue, segment by segment. */
+static __attribute__((noinline)) int output_send_long(struct output *o, struct net *n, struct connection *c, bool more)
+{
     size_t turn = OUTPUT_TURN_BYTES;
     while (o->count > 0) {
-        struct iovec parts[2];
-        size_t gave;
+        bool unread = segment_is_unread(output_at(o, 0));
+        size_t gave = 0;
         ssize_t sent;
-        int count = short_parts(o, parts, &gave);
-        bool unread = false;
-        if (likely(count > 0)) {
-            sent = t->write(c, &o->flow, parts, count, more ? WRITE_MORE : 0);
-            if (likely(sent == (ssize_t)gave))
-                o->first = o->count = o->regions = 0;
-            else if (sent > 0)
-                output_advance(o, (size_t)sent);
-        } else if ((unread = segment_is_unread(output_at(o, 0)))) {
+        if (unread) {
             sent = output_send_unread(o, n, c, turn);
             if (sent >= 0 && output_at(o, 0)->len == 0)
                 output_pop(o, 0);
         } else {
-            sent = send_memory(o, t, c, more, &gave);
+            sent = send_memory(o, connection_transport(n, c), c, more, &gave);
             if (sent >= 0)
                 output_advance(o, (size_t)sent);
         }
-        if (unlikely(sent < 0 && !transport_wants(sent)))
-            return (int)sent;
         if (sent > 0)
             output_count(o, n, (size_t)sent);
-        if (unlikely(sent < 0 || (!unread && (size_t)sent < gave))) {
-            if (o->flow.held)
-                (void)t->flush(c, &o->flow);
-            int again = output_block(o, n, c, sent < 0 ? (int)sent : TRANSPORT_WANT_WRITE);
+        if (sent < 0 || (!unread && (size_t)sent < gave)) {
+            int again = output_refused(o, n, c, sent);
             if (again <= 0)
                 return again;
             continue;
@@ -197,10 +205,32 @@ int output_send(struct output *o, struct net *n, struct connection *c, bool more
             return OUTPUT_TURN;
         }
     }
-    if (unlikely(o->flow.held && !more))
-        return output_flush(o, n, c);
-    o->blocked = false;
-    return 0;
+    return output_sent_all(o, n, c, more);
+}
+
+int output_send(struct output *o, struct net *n, struct connection *c, bool more)
+{
+    struct iovec parts[2];
+    size_t gave;
+    bool owned;
+    int count = short_parts(o, parts, &gave, &owned);
+    if (unlikely(count == 0))
+        return output_send_long(o, n, c, more);
+    ssize_t sent = connection_transport(n, c)->write(c, &o->flow, parts, count, more);
+    if (likely(sent == (ssize_t)gave)) {
+        if (owned)
+            output_advance(o, gave);
+        else
+            o->first = o->count = o->regions = 0;
+        output_count(o, n, gave);
+        return output_sent_all(o, n, c, more);
+    }
+    if (sent > 0) {
+        output_advance(o, (size_t)sent);
+        output_count(o, n, (size_t)sent);
+    }
+    int again = output_refused(o, n, c, sent);
+    return again > 0 ? output_send_long(o, n, c, more) : again;
 }
 
 void output_discard(struct output *o, int error)

@@ -65,7 +65,7 @@ static size_t plain_room(const struct connection *c)
 }
 
 /* What the kernel's packet buffer is to gather before it is sealed, of which the kernel is asked once for each. */
-static size_t plain_gather(const struct connection *c, struct flow *f)
+static COLD size_t plain_gather(const struct connection *c, struct flow *f)
 {
     if (f->gather == 0) {
         size_t room = plain_room(c);
@@ -74,37 +74,34 @@ static size_t plain_gather(const struct connection *c, struct flow *f)
     return f->gather;
 }
 
-/* The flags of a write that fills the packet buffer or leaves it to what follows. */
-static int plain_flags(const struct connection *c, struct flow *f, size_t len, unsigned how)
+/* The flags of a write of len bytes. */
+static inline int plain_flags(const struct connection *c, struct flow *f, size_t len, bool more)
 {
-    bool full = f->unsealed + len >= SEAL;
-    if (how & WRITE_MORE)
-        return full && f->unsealed + len >= plain_gather(c, f) ? MSG_EOR : MSG_MORE;
-    return full ? MSG_EOR : 0;
+    size_t filled = f->unsealed + len;
+    if (more)
+        return filled < SEAL || filled < plain_gather(c, f) ? MSG_MORE : MSG_EOR;
+    return filled < SEAL ? 0 : MSG_EOR;
 }
 
-static ssize_t plain_write(struct connection *c, struct flow *f, const struct iovec *parts, int count, unsigned how)
+static ssize_t plain_write(struct connection *c, struct flow *f, const struct iovec *parts, int count, bool more)
 {
     size_t len = parts[0].iov_len;
     for (int i = 1; i < count; i++)
         len += parts[i].iov_len;
-    int flags = likely(f->unsealed + len < SEAL && how == 0) ? 0 : plain_flags(c, f, len, how);
+    int flags = plain_flags(c, f, len, more), always = MSG_DONTWAIT | MSG_NOSIGNAL;
     ssize_t sent;
     if (count == 1) { /* cheaper: no vector to import */
-        sent = system_send(c->fd, parts[0].iov_base, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = system_send(c->fd, parts[0].iov_base, len, flags | always);
     } else {
         struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
-        sent = system_sendmsg(c->fd, &message, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = system_sendmsg(c->fd, &message, flags | always);
     }
     if (unlikely(sent <= 0))
         return plain_result(sent, TRANSPORT_WANT_WRITE);
     f->held = flags == MSG_MORE;
-    if (flags == MSG_EOR) {
-        f->unsealed = 0;
-        f->gather = 0;
-    } else {
-        f->unsealed += (uint32_t)sent;
-    }
+    f->unsealed += (uint32_t)sent;
+    if (unlikely(flags == MSG_EOR))
+        f->unsealed = f->gather = 0;
     return sent;
 }
 

@@ -21,11 +21,6 @@ enum {
     TRANSPORT_SPLICE = 2,   /* bodies come in without passing through user space */
 };
 
-/* How bytes are written. */
-enum transport_write {
-    WRITE_MORE = 1, /* further bytes follow at once: what these do not fill may be held back until flush() */
-};
-
 /* What the calls return besides counts: nothing can be done until the socket can be read from, or written to. Other
  * failures are WEIR_E... values. */
 #define TRANSPORT_WANT_READ  (-100)
@@ -52,9 +47,10 @@ struct transport {
     int (*handshake)(struct connection *c);
     /* Bytes read (at least 1), 0 at the peer's end of stream, TRANSPORT_WANT_... or an error. */
     ssize_t (*read)(struct connection *c, void *buf, size_t len);
-    /* Bytes taken, TRANSPORT_WANT_... or an error; fewer than given: no more is taken now. how: enum transport_write.
-     * Bytes that were not taken are given again, at another place perhaps, and in other pieces. */
-    ssize_t (*write)(struct connection *c, struct flow *f, const struct iovec *parts, int count, unsigned how);
+    /* Bytes taken, TRANSPORT_WANT_... or an error; fewer than given: no more is taken now. more: further bytes follow
+     * at once, and what these do not fill may be held back until flush(). Bytes that were not taken are given again, at
+     * another place perhaps, and in other pieces. */
+    ssize_t (*write)(struct connection *c, struct flow *f, const struct iovec *parts, int count, bool more);
     /* As write, from a file at *offset, which is advanced; 0: the file ended before len. Fewer than len says nothing.
      * NULL without TRANSPORT_SENDFILE. */
     ssize_t (*send_file)(struct connection *c, struct flow *f, int fd, int64_t *offset, size_t len);

@@ -34,7 +34,7 @@ static bool watch_is_slow(struct output_watch *w, uint32_t now, const struct out
     uint32_t elapsed = (uint32_t)ticks_between(w->window_start, now);
     if (w->window_delivered != RATE_UNKNOWN && elapsed < limits->window_ms)
         return false;
-    bool slow = w->window_delivered != RATE_UNKNOWN && limits->min_rate > 0 &&
+    bool slow = w->window_delivered != RATE_UNKNOWN &&
                 (uint64_t)(w->delivered - w->window_delivered) * 1000 < (uint64_t)limits->min_rate * elapsed;
     w->window_start = now;
     w->window_delivered = w->delivered;

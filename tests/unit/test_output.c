@@ -33,8 +33,8 @@ static void tell(void *arg, int error, uint64_t bytes)
 static void push_call(struct fixture *f, struct told *told, uint64_t bytes)
 {
     *told = (struct told){.fixture = f};
-    output_push(
-        &f->out, (struct segment){.kind = SEGMENT_CALL, .len = bytes & SEGMENT_LEN_MASK, .call = tell, .arg = told});
+    output_push(&f->out,
+                (struct segment){.kind = SEGMENT_CALL, .len = bytes & SEGMENT_LEN_MASK, .call = tell, .arg = told});
 }
 
 struct held {
@@ -87,7 +87,8 @@ static ssize_t text_read(struct output_source *source, char *to, size_t len)
     return n;
 }
 
-static ssize_t text_send(struct output_source *source, struct output *o, struct net *n, struct connection *c, size_t len)
+static ssize_t text_send(struct output_source *source, struct output *o, struct net *n, struct connection *c,
+                         size_t len)
 {
     struct text_source *s = container_of(source, struct text_source, source);
     ssize_t most = text_next(s, len);
@@ -114,8 +115,7 @@ static void push_source(struct fixture *f, struct text_source *s, const struct o
 {
     size_t len = strlen(text);
     *s = (struct text_source){.source.ops = ops, .text = text, .step = step, .end = len};
-    output_push(
-        &f->out, (struct segment){.kind = SEGMENT_SOURCE, .len = len & SEGMENT_LEN_MASK, .source = &s->source});
+    output_push(&f->out, (struct segment){.kind = SEGMENT_SOURCE, .len = len & SEGMENT_LEN_MASK, .source = &s->source});
 }
 
 /* Files come from a pool, to which they go back. */
@@ -286,8 +286,7 @@ static void pieces(void **state)
         }
     }
     fixture_begin(f);
-    push_static(&f->out, large, 2 * PIECE);
-    push_text(&f->out, "last");
+    push_static(&f->out, large, PIECE + 1);
     fixture_step(f, PIECE);
     fixture_step(f, WEIR_ETIMEDOUT);
     assert_int_equal(fixture_send(f, false), WEIR_ETIMEDOUT);
@@ -575,6 +574,9 @@ static void cold_files(void **state)
     assert_int_equal(piece.offset, 10);
     assert_int_equal(piece.len, sizeof text - 11);
     assert_int_equal(output_piece_fetch(&piece), 0);
+    struct file unreadable = {.fd = open("/dev/null", O_WRONLY)};
+    assert_int_equal(output_piece_fetch(&(struct output_piece){.file = &unreadable, .len = 1}), WEIR_EIO);
+    close(unreadable.fd);
     file_unref(piece.file);
     assert_int_equal(fixture_send(f, false), 0);
     fixture_expect(f, text + 10);
@@ -738,14 +740,22 @@ static void dropped_at_any_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_order),      cmocka_unit_test(joins),
-        cmocka_unit_test(pieces),        cmocka_unit_test(short_and_partial),
-        cmocka_unit_test(turns),         cmocka_unit_test(refused),
-        cmocka_unit_test(widened),       cmocka_unit_test(held_bytes),
-        cmocka_unit_test(calls),         cmocka_unit_test(calls_add),
-        cmocka_unit_test(counted_files), cmocka_unit_test(ends_early),
-        cmocka_unit_test(cold_files),    cmocka_unit_test(places),
-        cmocka_unit_test(taken_in_any_way), cmocka_unit_test(dropped_at_any_byte),
+        cmocka_unit_test(in_order),
+        cmocka_unit_test(joins),
+        cmocka_unit_test(pieces),
+        cmocka_unit_test(short_and_partial),
+        cmocka_unit_test(turns),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(widened),
+        cmocka_unit_test(held_bytes),
+        cmocka_unit_test(calls),
+        cmocka_unit_test(calls_add),
+        cmocka_unit_test(counted_files),
+        cmocka_unit_test(ends_early),
+        cmocka_unit_test(cold_files),
+        cmocka_unit_test(places),
+        cmocka_unit_test(taken_in_any_way),
+        cmocka_unit_test(dropped_at_any_byte),
     };
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

@@ -14,10 +14,10 @@
 #include "base/arena.h"
 #include "http/admission.h"
 #include "http/head.h"
-#include "http/output.h"
 #include "http/refusal.h"
 #include "http/target.h"
 #include "io/wait.h"
+#include "net/output.h"
 
 struct exchange;
 struct http;

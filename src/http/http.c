@@ -139,7 +139,7 @@ void http_refuse_connection(struct http *h, struct connection *c, enum refusal c
     http_refused_request(h, c, NULL, cause, NULL);
     counter_add(&h->routes[-1].counts[0], 1);
     counter_add(&h->counters.replies[info->status / 100], 1);
-    (void)h->net->transport->write(c, &part, 1, 0);
+    (void)connection_transport(h->net, c)->write(c, &(struct flow){0}, &part, 1, false);
 }
 
 void http_tick(struct http *h)

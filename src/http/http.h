@@ -92,7 +92,6 @@ struct http {
     struct over_listener *listener; /* NULL: nobody wants to know when exchanges are over */
     struct offload *offload;
     void *owner; /* the worker */
-    output_release_fn release_value;
     /* Memory was asked for and so many bytes of it are missing: caches give some back at once, others perhaps
      * later. */
     void (*starved)(struct http *h, uint64_t bytes);

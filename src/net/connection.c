@@ -5,13 +5,9 @@
  */
 #include "net/connection.h"
 #include "net/address.h"
-#include "net/listener.h"
-#include "net/socket_memory.h"
 #include "weir.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -211,27 +207,15 @@ ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t l
         return got;
     }
     c->ready &= (uint8_t)~READY_READ;
-    if (got != TRANSPORT_AGAIN)
+    if (got != TRANSPORT_WANT_READ)
         c->ready |= got == 0 ? READY_HALF_CLOSED : READY_GONE;
     return got;
 }
 
-/* Lets the kernel hold as much as this connection's packet buffers allow. True: that is more than before. */
-static bool connection_widen(const struct net *n, struct connection *c)
-{
-    c->ready |= READY_LOWAT;
-    int setting = n->listeners[c->timer.owner_bits].notsent_lowat, segment = 0;
-    socklen_t len = sizeof segment;
-    if (setting <= 0 || getsockopt(c->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &len) != 0)
-        return false; /* not bounded, or no TCP */
-    int lowat = socket_lowat_final(setting, segment);
-    return lowat > socket_lowat_first(setting) &&
-           setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat) == 0;
-}
-
 int connection_blocked(struct net *n, struct connection *c)
 {
-    if (!(c->ready & READY_LOWAT) && connection_widen(n, c))
+    const struct transport *t = n->transport;
+    if (t->widen && t->widen(n, c))
         return 1;
     c->ready &= (uint8_t)~READY_WRITE;
     if (c->ready & READY_WATCH_WRITE)

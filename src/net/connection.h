@@ -29,7 +29,7 @@ enum connection_ready {
     READY_GONE = 8,         /* reset, hung up, or failed */
     READY_WATCH_WRITE = 16, /* the poller watches for writing as well */
     READY_QUEUED = 32,      /* in the loop's queue for a fiber; must not be closed */
-    READY_LOWAT = 64,       /* its TCP_NOTSENT_LOWAT is the final one, see socket_memory.h */
+    READY_LOWAT = 64,       /* the plain transport's: its TCP_NOTSENT_LOWAT is the final one, see socket_memory.h */
     READY_WATCHED = 128,    /* the poller watches it */
 };
 
@@ -102,6 +102,13 @@ void net_drop(struct net *n, int fd, uint32_t address_slot);
 void net_drain(struct net *n);
 void net_cut(struct net *n);
 
+/* What bytes cross c by. */
+static inline const struct transport *connection_transport(const struct net *n, const struct connection *c)
+{
+    (void)c;
+    return n->transport;
+}
+
 /* Closes the socket and frees the record; the protocol has freed what hangs from it. reset: the peer gets a reset
  * instead of an orderly end. */
 void connection_close(struct net *n, struct connection *c, bool reset);
@@ -146,7 +153,7 @@ void connection_look(struct connection *c);
 /* As the transport's read, kept in step with c->ready: a short read means drained. */
 ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len);
 
-/* Writing gave TRANSPORT_AGAIN: watches for writing from now on. Returns 0; 1: the kernel takes more after all, write
+/* No more could be written: watches for writing from now on. Returns 0; 1: the transport takes more after all, write
  * again; or WEIR_ECLOSED: the system has no memory to watch it, so that no event would ever tell. */
 int connection_blocked(struct net *n, struct connection *c) MUST_CHECK;
 

@@ -1,11 +1,14 @@
 /*
- * The plain transport: the socket itself.
+ * The plain transport: the socket itself, and what TCP has to be told so that much is sent in few packets, and little
+ * lies in the kernel for a client that takes nothing.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "base/error.h"
 #include "base/system.h"
 #include "net/connection.h"
+#include "net/listener.h"
+#include "net/socket_memory.h"
 
 #include <errno.h>
 #include <linux/sockios.h>
@@ -16,47 +19,35 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
-static ssize_t plain_result(ssize_t n)
+/*
+ * How many bytes may go into one of the kernel's packet buffers before it is sealed, and what one call is given. The
+ * kernel looks at TCP_NOTSENT_LOWAT only when it begins a new buffer, and fills one up to 64 KiB: a stalled reader
+ * would cost nearly twice the setting. Sealing after each small write would cost more than it saves, for every buffer
+ * has an overhead of about 1 KiB.
+ *
+ * Where more is to come, a buffer gathers as much as could leave at once, up to GATHER_MOST: that costs half of what a
+ * packet for each write does. Nothing of it stays with the kernel, since the client's window has room for it; when it
+ * has not, nothing is gathered.
+ */
+#define SEAL        ((uint32_t)4 * 1024)
+#define PIECE       ((size_t)16 * 1024)
+#define GATHER_MOST UINT16_MAX
+
+static ssize_t plain_result(ssize_t n, ssize_t again)
 {
     if (n >= 0)
         return n;
     if (errno == EAGAIN || errno == EINTR)
-        return TRANSPORT_AGAIN;
+        return again;
     return error_from_errno(errno);
 }
 
 static ssize_t plain_read(struct connection *c, void *buf, size_t len)
 {
-    return plain_result(system_recv(c->fd, buf, len, MSG_DONTWAIT));
+    return plain_result(system_recv(c->fd, buf, len, MSG_DONTWAIT), TRANSPORT_WANT_READ);
 }
 
-static ssize_t plain_write(struct connection *c, const struct iovec *parts, int count, unsigned how)
-{
-    int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    if (how & WRITE_MORE)
-        flags |= MSG_MORE;
-    else if (how & WRITE_SEAL)
-        flags |= MSG_EOR;
-    if (count == 1) /* cheaper: no vector to import */
-        return plain_result(system_send(c->fd, parts[0].iov_base, parts[0].iov_len, flags));
-    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
-    return plain_result(system_sendmsg(c->fd, &message, flags));
-}
-
-static ssize_t plain_send_file(struct connection *c, int fd, int64_t *offset, size_t len)
-{
-    off_t at = (off_t)*offset;
-    ssize_t n = sendfile(c->fd, fd, &at, len);
-    *offset = at;
-    return plain_result(n);
-}
-
-/* Not by TCP_NODELAY, which does it as well: whether that is on is for the settings to say. */
-static void plain_push(struct connection *c)
-{
-    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &(int){0}, sizeof(int));
-}
-
+/* How many bytes more could leave at once, by the peer's window and the network's; 0 if unknown. */
 static size_t plain_room(const struct connection *c)
 {
     struct tcp_info info;
@@ -71,6 +62,81 @@ static size_t plain_room(const struct connection *c)
     uint64_t network = packets * info.tcpi_snd_mss;
     uint64_t room = window < network ? window : network;
     return room > info.tcpi_notsent_bytes ? room - info.tcpi_notsent_bytes : 0;
+}
+
+/* What the kernel's packet buffer is to gather before it is sealed, of which the kernel is asked once for each. */
+static COLD size_t plain_gather(const struct connection *c, struct flow *f)
+{
+    if (f->gather == 0) {
+        size_t room = plain_room(c);
+        f->gather = (uint16_t)(room > GATHER_MOST ? GATHER_MOST : room > 0 ? room : 1);
+    }
+    return f->gather;
+}
+
+/* The flags of a write of len bytes. */
+static inline int plain_flags(const struct connection *c, struct flow *f, size_t len, bool more)
+{
+    size_t filled = f->unsealed + len;
+    if (more)
+        return filled < SEAL || filled < plain_gather(c, f) ? MSG_MORE : MSG_EOR;
+    return filled < SEAL ? 0 : MSG_EOR;
+}
+
+static ssize_t plain_write(struct connection *c, struct flow *f, const struct iovec *parts, int count, bool more)
+{
+    size_t len = parts[0].iov_len;
+    for (int i = 1; i < count; i++)
+        len += parts[i].iov_len;
+    int flags = plain_flags(c, f, len, more), always = MSG_DONTWAIT | MSG_NOSIGNAL;
+    ssize_t sent;
+    if (count == 1) { /* cheaper: no vector to import */
+        sent = system_send(c->fd, parts[0].iov_base, len, flags | always);
+    } else {
+        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts, .msg_iovlen = (size_t)count};
+        sent = system_sendmsg(c->fd, &message, flags | always);
+    }
+    if (unlikely(sent <= 0))
+        return plain_result(sent, TRANSPORT_WANT_WRITE);
+    f->held = flags == MSG_MORE;
+    f->unsealed += (uint32_t)sent;
+    if (unlikely(flags == MSG_EOR))
+        f->unsealed = f->gather = 0;
+    return sent;
+}
+
+static ssize_t plain_send_file(struct connection *c, struct flow *f, int fd, int64_t *offset, size_t len)
+{
+    off_t at = (off_t)*offset;
+    ssize_t sent = plain_result(sendfile(c->fd, fd, &at, len), TRANSPORT_WANT_WRITE);
+    *offset = at;
+    if (sent > 0)
+        f->held = false; /* the file's bytes went out behind what was held */
+    return sent;
+}
+
+/* By TCP_CORK and not TCP_NODELAY, which does it as well: whether that is on is for the settings to say. */
+static int plain_flush(struct connection *c, struct flow *f)
+{
+    if (f->held)
+        (void)setsockopt(c->fd, IPPROTO_TCP, TCP_CORK, &(int){0}, sizeof(int));
+    f->held = false;
+    return 0;
+}
+
+/* Lets the kernel hold as much as this connection's packet buffers allow, once. True: that is more than before. */
+static bool plain_widen(struct net *n, struct connection *c)
+{
+    if (c->ready & READY_LOWAT)
+        return false;
+    c->ready |= READY_LOWAT;
+    int setting = n->listeners[c->timer.owner_bits].notsent_lowat, segment = 0;
+    socklen_t len = sizeof segment;
+    if (setting <= 0 || getsockopt(c->fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &len) != 0)
+        return false; /* not bounded, or no TCP */
+    int lowat = socket_lowat_final(setting, segment);
+    return lowat > socket_lowat_first(setting) &&
+           setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat) == 0;
 }
 
 static size_t plain_pending(const struct connection *c)
@@ -93,11 +159,12 @@ static void plain_shutdown(struct connection *c)
 const struct transport transport_plain = {
     .capabilities = TRANSPORT_SENDFILE | TRANSPORT_SPLICE,
     .connection_size = sizeof(struct connection),
+    .piece = PIECE,
     .read = plain_read,
     .write = plain_write,
     .send_file = plain_send_file,
-    .push = plain_push,
-    .room = plain_room,
+    .flush = plain_flush,
+    .widen = plain_widen,
     .pending = plain_pending,
     .unacknowledged = plain_unacknowledged,
     .shutdown = plain_shutdown,

@@ -38,7 +38,7 @@ uint64_t socket_memory_of(int fd, uint64_t *output)
 
 #define LOWAT_FIRST   1024
 #define SEGMENT_COST  1024        /* of a packet buffer, besides its bytes */
-#define SEGMENT_LARGE 4096        /* from here on buffers are sealed by us before they are full, see output.h */
+#define SEGMENT_LARGE 4096        /* from here on buffers are sealed by us before they are full, see plain.c */
 #define OVERSHOOT     (12 * 1024) /* what a sealed buffer may hold: it is begun below the mark, and then filled */
 
 int socket_lowat_first(int setting)

@@ -14,37 +14,52 @@
 #include <sys/uio.h>
 
 struct connection;
+struct net;
 
 enum {
     TRANSPORT_SENDFILE = 1, /* files go out without passing through user space */
     TRANSPORT_SPLICE = 2,   /* bodies come in without passing through user space */
 };
 
-enum transport_write {
-    /* further bytes follow at once: the kernel may hold back a packet that is not full, until push() or 200 ms later */
-    WRITE_MORE = 1,
-    WRITE_SEAL = 2, /* the kernel begins a new packet buffer behind these bytes, see output.h */
-};
+/* What the calls return besides counts: nothing can be done until the socket can be read from, or written to. Other
+ * failures are WEIR_E... values. */
+#define TRANSPORT_WANT_READ  (-100)
+#define TRANSPORT_WANT_WRITE (-101)
 
-/* What read and write return besides counts: nothing can be done now. Other failures are WEIR_E... values. */
-#define TRANSPORT_AGAIN (-100)
+static inline bool transport_wants(ssize_t result)
+{
+    return result == TRANSPORT_WANT_READ || result == TRANSPORT_WANT_WRITE;
+}
+
+/* What a transport remembers of the output that is alive on a connection, zero at first. Lies in struct output, for
+ * which only `held` has a meaning. */
+struct flow {
+    uint32_t unsealed; /* the plain transport's, see plain.c */
+    uint16_t gather;   /* the plain transport's */
+    bool held;         /* of what was taken, something may wait until flush() is called */
+};
 
 struct transport {
     unsigned capabilities;
     size_t connection_size; /* of a connection's record, the transport's own state included */
-    /* Continues a handshake: 0 when done, TRANSPORT_AGAIN, or an error. NULL: there is none. */
+    size_t piece;           /* bytes that write() is given at most */
+    /* Continues a handshake: 0 when done, TRANSPORT_WANT_..., or an error. NULL: there is none. */
     int (*handshake)(struct connection *c);
-    /* Bytes read (at least 1), 0 at the peer's end of stream, TRANSPORT_AGAIN or an error. */
+    /* Bytes read (at least 1), 0 at the peer's end of stream, TRANSPORT_WANT_... or an error. */
     ssize_t (*read)(struct connection *c, void *buf, size_t len);
-    /* Bytes taken (possibly fewer than given), TRANSPORT_AGAIN or an error. how: enum transport_write. After
-     * TRANSPORT_AGAIN the same bytes have to be given again, and stay where they are. */
-    ssize_t (*write)(struct connection *c, const struct iovec *parts, int count, unsigned how);
-    /* As write, from a file at *offset, which is advanced; 0: the file ended before len. */
-    ssize_t (*send_file)(struct connection *c, int fd, int64_t *offset, size_t len);
-    /* Sends what WRITE_MORE has held back. */
-    void (*push)(struct connection *c);
-    /* How many bytes more could leave at once, by the peer's window and the network's; 0 if unknown. */
-    size_t (*room)(const struct connection *c);
+    /* Bytes taken, TRANSPORT_WANT_... or an error; fewer than given: no more is taken now. more: further bytes follow
+     * at once, and what these do not fill may be held back until flush(). Bytes that were not taken are given again, at
+     * another place perhaps, and in other pieces. */
+    ssize_t (*write)(struct connection *c, struct flow *f, const struct iovec *parts, int count, bool more);
+    /* As write, from a file at *offset, which is advanced; 0: the file ended before len. Fewer than len says nothing.
+     * NULL without TRANSPORT_SENDFILE. */
+    ssize_t (*send_file)(struct connection *c, struct flow *f, int fd, int64_t *offset, size_t len);
+    /* Sends what is held back. 0: all that was taken is with the kernel, and f->held is false; TRANSPORT_WANT_... or an
+     * error. */
+    int (*flush)(struct connection *c, struct flow *f);
+    /* write() or send_file() took no more, which the transport can change: true, and writing again is worth it. NULL:
+     * it cannot. */
+    bool (*widen)(struct net *n, struct connection *c);
     /* Received bytes that read() gives without the poller's word. */
     size_t (*pending)(const struct connection *c);
     /* Bytes that were taken by write and send_file and that the peer has not acknowledged; 0 if unknown. */

@@ -106,11 +106,15 @@ static void plan_caches(const weir_server *s, weir_memory_plan *plan)
     }
 }
 
-/* Files that are kept open: nothing before the first is sent. */
+/* Files that are kept open, and one for each connection: nothing before the first is sent. */
 static void plan_add_files(const weir_config *c, weir_memory_plan *plan)
 {
-    if (c->open_files > 0)
-        plan->worst += (uint64_t)c->workers * FILE_CACHE_SLAB;
+    uint64_t workers = (uint64_t)c->workers, kept = c->open_files > 0 ? workers * (uint64_t)c->open_files : 0;
+    struct pool handles;
+    pool_init(&handles, NULL, sizeof(struct file), 8, FILE_HANDLE_SLAB);
+    plan->worst += pool_slab_bytes(&handles, (uint64_t)c->max_connections + kept) + workers * FILE_HANDLE_SLAB;
+    if (kept > 0)
+        plan->worst += workers * FILE_CACHE_SLAB;
 }
 
 static uint64_t least_of(uint64_t a, uint64_t b)

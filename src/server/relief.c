@@ -13,7 +13,7 @@ void worker_give_back(struct worker *w)
 {
     w->give_back_due = false;
     file_cache_clear(&w->web.files);
-    pool_trim(&w->web.files.files, true);
+    file_cache_trim(&w->web.files, true);
     http_trim(&w->http, true);
     pool_trim(&w->net.connections, true);
     pool_trim(&w->messages, true);

@@ -123,7 +123,7 @@ static COLD void worker_trim(struct worker *w)
 {
     w->trim_due = false;
     file_cache_close_old(&w->web.files, loop_now_ms(&w->loop));
-    pool_trim(&w->web.files.files, false);
+    file_cache_trim(&w->web.files, false);
     http_trim(&w->http, false);
     pool_trim(&w->net.connections, false);
     pool_trim(&w->messages, false);
@@ -309,7 +309,6 @@ static int worker_set_up(struct worker *w)
     w->http.offload = &s->offload;
     w->http.starved = worker_starved;
     w->http.spare = worker_spare;
-    w->http.release_value = value_unref;
     w->web = (struct web){.site = &s->site,
                           .regex = router_context_new(s->site.router, &w->regex_account),
                           .offload = &s->offload,

@@ -23,9 +23,9 @@ static void test_siphash(void **state)
 
 static int released;
 
-static void count_release(struct weir_value *v)
+static void count_release(struct shared *s)
 {
-    (void)v;
+    (void)s;
     released++;
 }
 

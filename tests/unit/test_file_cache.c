@@ -93,7 +93,7 @@ static bool find_number(struct folder *f, int number, uint32_t now)
     const struct kept_file *k = file_cache_find(&f->files, f->root, name, now);
     if (k) {
         assert_int_equal(k->size, strlen(name));
-        assert_int_equal(pread(k->fd, text, sizeof text, 0), k->size);
+        assert_int_equal(pread(k->file->fd, text, sizeof text, 0), k->size);
         assert_string_equal(text, name);
     }
     return k != NULL;

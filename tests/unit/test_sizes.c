@@ -45,7 +45,7 @@ static void sizes(void **state)
         ROW(struct exchange, 1168), ROW(struct h1, 1760),
         ROW(struct h1_parser, 24),  ROW(struct h1_chunked, 24),
         ROW(struct http_head, 48),  ROW(struct http_field, 8),
-        ROW(struct segment, 24),    ROW(struct output, 408),
+        ROW(struct segment, 24),    ROW(struct output, 432),
         ROW(struct spill, 16),      ROW(struct arena, 32),
         ROW(struct pool_slab, 40),  ROW(struct weir_ctx, 256 + MARKS),
     };

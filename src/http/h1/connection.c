@@ -32,7 +32,7 @@ bool http_connection_idle(const struct connection *c)
 
 void h1_shed(struct h1 *h)
 {
-    if (h->out.regions > 0 || h->open)
+    if (h->out.regions > 0 || h->open || output_needs_block(&h->out, h1_net(h), h->x.conn))
         return;
     h->region = NULL;
     if (h->second) {
@@ -53,7 +53,7 @@ void h1_release(struct h1 *h)
         exchange_shrink_fields(&h->x);
     if (unlikely(h->x.conn->state == H1_DRAINING))
         counter_subtract(&http->counters.draining, 1);
-    output_discard(&h->out, WEIR_ECLOSED, http->release_value);
+    output_discard(&h->out, WEIR_ECLOSED);
     if (h->second)
         pool_give(&http->buffers, h->second);
     if (h->in)
@@ -76,7 +76,6 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
         return NULL;
     }
     h->second = NULL;
-    h->delivered = INT64_MIN;
     h->in_pos = h->in_len = 0;
     h->region = h->region_end = h->pos = h->open = NULL;
     h->receiving = h->parsing = false;
@@ -147,7 +146,7 @@ static void linger_read(struct net *n, struct connection *c)
     }
     if (buf)
         pool_give(&http->buffers, buf);
-    if (got == 0 || (got < 0 && got != TRANSPORT_AGAIN))
+    if (got == 0 || (got < 0 && got != TRANSPORT_WANT_READ))
         linger_end(n, c, false);
     else if (got > 0)
         connection_queue(n, c); /* there is more: others get a turn first */
@@ -219,7 +218,7 @@ static void h1_continue_draining(struct h1 *h)
     int sent = h1_send(h);
     if (sent == OUTPUT_TURN)
         connection_queue(h1_net(h), c);
-    else if (sent == TRANSPORT_AGAIN)
+    else if (transport_wants(sent))
         h1_keep(h);
     else
         h1_drained(h);
@@ -298,7 +297,7 @@ static void head_ready(struct net *n, struct connection *c)
     if ((c->ready & READY_READ) && s->len < s->capacity) {
         size_t before = s->len;
         ssize_t got = connection_read(n, c, s->data + s->len, (size_t)(s->capacity - s->len));
-        if (got == TRANSPORT_AGAIN)
+        if (got == TRANSPORT_WANT_READ)
             return;
         if (got <= 0) {
             spill_give(n->owner, s);
@@ -332,7 +331,7 @@ static void active_ready(struct connection *c)
             h->out.warm = true;
             sent = h1_send(h);
         }
-        if (x->fiber && sent != TRANSPORT_AGAIN && (waited_for || x->gone))
+        if (x->fiber && !transport_wants(sent) && (waited_for || x->gone))
             fiber_wake(x->fiber, x->gone ? WEIR_ECLOSED : 0);
         if (sent == 0 && x->waiting == WAIT_INPUT) /* the output's deadline was set over it */
             h1_arm_body_deadline(x);
@@ -415,7 +414,7 @@ static void head_expired(struct net *n, struct connection *c)
 static void active_expired(struct net *n, struct h1 *h)
 {
     struct exchange *x = &h->x;
-    if (h->out.blocked && !output_empty(&h->out)) {
+    if (h->out.blocked) {
         enum refusal cause;
         uint32_t next = h1_output_check(h, &cause);
         if (next > 0) {

@@ -59,13 +59,7 @@ struct h1 {
     char *region, *region_end; /* where output is composed; NULL: none chosen */
     char *pos;                 /* the next free byte of the region */
     char *open;                /* body bytes not yet in the queue begin here; NULL: none */
-    uint32_t progress;         /* tick at which the client was last seen to take something */
-    uint32_t window_start;     /* tick at which the present measurement of its rate began */
-    int64_t delivered;         /* bytes that it had taken at the last look */
-    int64_t window_delivered;  /* and when the measurement began; RATE_UNKNOWN: it begins at the next look */
 };
-
-#define RATE_UNKNOWN INT64_MIN
 
 _Static_assert(sizeof(struct h1) <= 1792, "a stalled reader of a file costs this and the web floor's context");
 
@@ -181,14 +175,12 @@ unsigned h1_hex_digits(uint64_t n);
 /* What an unsent output's timer has to say: how long until the next look, in ms, or 0 when the client takes it too
  * slowly and *cause says which limit is met. */
 uint32_t h1_output_check(struct h1 *h, enum refusal *cause);
-/* Asks the kernel what the client has taken, and keeps when it last took something. */
-void h1_output_progress(struct h1 *h);
 
 /* Chooses a region where none is. False: no memory. */
 bool h1_choose_region(struct h1 *h);
 /* The client has gone or is cut: lets go of everything unsent. */
 void h1_drop_output(struct h1 *h, int error);
-/* Sends what can be sent: 0 when all is, TRANSPORT_AGAIN, OUTPUT_TURN, or an error, after which x.gone is set. Suspends
+/* Sends what can be sent: 0 when all is, TRANSPORT_WANT_..., OUTPUT_TURN, or an error, after which x.gone is set. Suspends
  * only where it is called on a fiber, while a file's next part is fetched into memory; on the loop's own stack that is
  * OUTPUT_TURN. */
 int h1_send(struct h1 *h);
@@ -203,7 +195,7 @@ int h1_make_room(struct h1 *h, size_t room);
 static inline bool h1_room_is_there(const struct h1 *h, size_t room)
 {
     return h->region && (size_t)(h->region_end - h->pos) >= room + H1_TAIL_ROOM &&
-           h->out.count <= OUTPUT_SEGMENTS - H1_SEGMENTS_SPARE;
+           output_has_room(&h->out, H1_SEGMENTS_SPARE);
 }
 /* Moves the region out of the first buffer, which the body needs. 0 or WEIR_ENOMEM. */
 int h1_move_region(struct h1 *h);

@@ -4,10 +4,8 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/h1/h1.h"
+#include "http/request_log.h"
 #include "http/scan.h"
-
-#include <fcntl.h>
-#include <unistd.h>
 
 #define REGION_LEAST ((uint32_t)1024) /* what the first buffer has to have free to serve as the region */
 
@@ -43,11 +41,7 @@ int h1_move_region(struct h1 *h)
         return WEIR_ENOMEM;
     ptrdiff_t shift = h->second - h->region;
     memcpy(h->second, h->region, (size_t)(h->pos - h->region));
-    for (unsigned i = 0; i < h->out.count; i++) {
-        struct segment *s = &h->out.segments[(h->out.first + i) % OUTPUT_SEGMENTS];
-        if (s->kind == SEGMENT_REGION)
-            s->data += shift;
-    }
+    output_shift_region(&h->out, shift);
     h->pos += shift;
     if (h->open)
         h->open += shift;
@@ -58,50 +52,64 @@ int h1_move_region(struct h1 *h)
 
 /* ---- Sending ---- */
 
-struct warming {
-    int fd;
-    int64_t offset;
-    size_t len;
-};
-
-static int warm_file(void *arg)
-{
-    const struct warming *w = arg;
-    char byte;
-    (void)readahead(w->fd, w->offset, w->len);
-    return pread(w->fd, &byte, 1, w->offset + (int64_t)w->len - 1) < 0 ? WEIR_EIO : 0;
-}
-
 /* Fetches the next part of the file at the front into memory, on another thread. Meanwhile nothing else touches the
  * output. */
 static void h1_warm(struct h1 *h)
 {
-    h->out.warm = true; /* if it cannot be fetched, it is sent all the same */
+    struct output *o = &h->out;
+    o->warm = true; /* if it cannot be fetched, it is sent all the same */
     if (h->x.http->admission.limited && !admission_hold(&h->x, true))
         return;
-    const struct segment *s = &h->out.segments[h->out.first];
-    struct warming w = {
-        .fd = s->fd, .offset = s->offset, .len = s->len < OUTPUT_TURN_BYTES ? (size_t)s->len : OUTPUT_TURN_BYTES};
+    struct output_piece piece = output_cold_piece(o);
     uint8_t state = h->x.conn->state;
+    bool blocked = o->blocked;
     h->x.conn->state = H1_ACTIVE;
-    h->out.blocked = false;
-    (void)offload_run(h->x.http->offload, h1_net(h)->loop, warm_file, &w);
+    o->blocked = false;
+    (void)offload_run(h->x.http->offload, h1_net(h)->loop, output_piece_fetch, &piece);
+    o->blocked = blocked;
+    o->watch.progress = loop_now_ms(h1_net(h)->loop); /* the client did not keep this side waiting */
     h->x.conn->state = state;
+    file_unref(piece.file);
 }
 
-/* output_send(), with cold files fetched. */
-static int output_send_warm(struct h1 *h, bool more)
+/* Reads what comes next, which the transport cannot send itself, into the region. Its bytes or an error. */
+static ssize_t h1_fill(struct h1 *h)
+{
+    if (h->out.regions == 0 && !h->open)
+        h->region = NULL; /* nothing in it is needed */
+    if (!h->region && !h1_choose_region(h))
+        return WEIR_ENOMEM;
+    ptrdiff_t room = h->region_end - h->pos;
+    if (room <= H1_TAIL_ROOM)
+        return WEIR_ENOMEM;
+    ssize_t got = output_fill(&h->out, h->pos, (size_t)room - H1_TAIL_ROOM);
+    h->pos += got > 0 ? got : 0;
+    return got;
+}
+
+/* output_send(), with cold files fetched, and read where they have to be. */
+static int output_send_filled(struct h1 *h, bool more)
 {
     struct net *n = h1_net(h);
-    int result;
-    while ((result = output_send(&h->out, n, h->x.conn, h->x.http->release_value, more)) == OUTPUT_COLD) {
-        if (!n->loop->fibers.current)
-            return OUTPUT_TURN; /* goes on on a fiber */
-        h1_warm(h);
-        if (h->x.gone)
-            return WEIR_ECLOSED;
+    ssize_t result, filled = 0;
+    for (;;) {
+        result = output_send(&h->out, n, h->x.conn, more);
+        if (likely(result != OUTPUT_COLD && result != OUTPUT_FILL))
+            return (int)result;
+        if (result == OUTPUT_FILL && filled < (ssize_t)OUTPUT_TURN_BYTES) {
+            result = h1_fill(h);
+            if (result < 0)
+                return (int)result;
+            filled += result;
+        } else if (result == OUTPUT_FILL || !n->loop->fibers.current) {
+            h->out.blocked = false;
+            return OUTPUT_TURN; /* goes on after others, or on a fiber */
+        } else {
+            h1_warm(h);
+            if (h->x.gone)
+                return WEIR_ECLOSED;
+        }
     }
-    return result;
 }
 
 /* The client has gone or is cut: nothing that waits will be sent. It may lie in the handler's own memory, which it must
@@ -112,82 +120,59 @@ void h1_drop_output(struct h1 *h, int error)
     h->x.body_sent -= unsent < h->x.body_sent ? unsent : h->x.body_sent;
     h->x.gone = true;
     h1_end(h, ENDING_RESET);
-    output_discard(&h->out, error, h->x.http->release_value);
+    output_discard(&h->out, error);
 }
 
-/* A look at what the client takes is had several times in the longest time that it may take nothing. */
-static uint32_t output_interval(const struct http_settings *settings)
+/* The output is broken at what is at its front. Returns the error that the handler is told. */
+static COLD int h1_break_output(struct h1 *h, int result)
 {
-    uint32_t least =
-        settings->write_timeout_ms < settings->write_window_ms ? settings->write_timeout_ms : settings->write_window_ms;
-    return least > 4 ? least / 4 : 1;
+    int error = result == OUTPUT_SHORT ? WEIR_EIO : result;
+    bool unread = h->out.count > 0 && segment_is_unread(output_at(&h->out, 0));
+    if (unread && error != WEIR_ECLOSED && error != WEIR_ETIMEDOUT)
+        http_log_failure(&h->x, "a file could not be sent to its end: %s", weir_strerror(error));
+    h1_drop_output(h, error);
+    return error;
 }
 
-/* Whether the client took less than the least rate since the measurement began; begins the next one when it is over. */
-static bool output_slow(struct h1 *h, uint32_t now)
+static struct output_limits output_limits(const struct h1 *h)
 {
     const struct http_settings *settings = h->x.http->settings;
-    uint32_t elapsed = (uint32_t)ticks_between(h->window_start, now);
-    if (h->window_delivered != RATE_UNKNOWN && elapsed < settings->write_window_ms)
-        return false;
-    bool slow = h->window_delivered != RATE_UNKNOWN && settings->write_min_rate > 0 &&
-                (uint64_t)(h->delivered - h->window_delivered) * 1000 < (uint64_t)settings->write_min_rate * elapsed;
-    h->window_start = now;
-    h->window_delivered = h->delivered;
-    return slow;
-}
-
-void h1_output_progress(struct h1 *h)
-{
-    const struct net *n = h1_net(h);
-    /* Negative while what an earlier record sent is not acknowledged: differences count. */
-    int64_t delivered = (int64_t)h->out.sent - (int64_t)n->transport->unacknowledged(h->x.conn);
-    if (delivered > h->delivered) {
-        h->delivered = delivered;
-        h->progress = loop_now_ms(n->loop);
-    }
+    return (struct output_limits){.stall_ms = settings->write_timeout_ms,
+                                  .window_ms = settings->write_window_ms,
+                                  .min_rate = settings->write_min_rate};
 }
 
 uint32_t h1_output_check(struct h1 *h, enum refusal *cause)
 {
-    const struct http_settings *settings = h->x.http->settings;
-    uint32_t now = loop_now_ms(h1_net(h)->loop);
-    h1_output_progress(h);
-    *cause = REFUSAL_WRITE_TIMEOUT;
-    if ((uint32_t)ticks_between(h->progress, now) >= settings->write_timeout_ms)
-        return 0;
-    *cause = REFUSAL_WRITE_RATE;
-    return output_slow(h, now) ? 0 : output_interval(settings);
+    struct output_limits limits = output_limits(h);
+    enum output_pace pace = output_check(&h->out, h1_net(h), h->x.conn, &limits);
+    *cause = pace == OUTPUT_SLOW ? REFUSAL_WRITE_RATE : REFUSAL_WRITE_TIMEOUT;
+    return pace == OUTPUT_KEEPS_UP ? output_interval(&limits) : 0;
+}
+
+/* The output has just blocked: from here on the timer looks again and again. */
+static void watch_output(struct h1 *h)
+{
+    struct output_limits limits = output_limits(h);
+    connection_deadline(h1_net(h), h->x.conn, output_interval(&limits));
 }
 
 static int send_queued(struct h1 *h, bool more)
 {
-    struct net *n = h1_net(h);
-    if (!output_empty(&h->out)) {
-        bool was_blocked = h->out.blocked;
-        uint64_t before = h->out.sent;
-        int result = output_send_warm(h, more);
-        if (result == TRANSPORT_AGAIN) {
-            if (!was_blocked || h->out.sent != before)
-                h->progress = loop_now_ms(n->loop);
-            if (!was_blocked) { /* from here on the timer looks again and again */
-                h->window_delivered = RATE_UNKNOWN;
-                connection_deadline(n, h->x.conn, output_interval(h->x.http->settings));
-            }
-            return result;
-        }
-        if (result == OUTPUT_TURN)
-            return result;
-        if (result < 0) {
-            h1_drop_output(h, result);
-            return result;
-        }
+    bool was_blocked = h->out.blocked;
+    int result = output_send_filled(h, more);
+    if (likely(result == 0)) {
+        if (!h->open)
+            h->region = NULL;
+        return 0;
     }
-    if (unlikely(h->out.held && !more))
-        output_push_held(&h->out, n, h->x.conn);
-    if (!h->open)
-        h->region = NULL;
-    return 0;
+    if (result == OUTPUT_TURN)
+        return result;
+    if (!transport_wants(result))
+        return h1_break_output(h, result);
+    if (!was_blocked)
+        watch_output(h);
+    return result;
 }
 
 int h1_send(struct h1 *h)
@@ -201,7 +186,7 @@ static int drain(struct h1 *h, bool more)
         int result = send_queued(h, more);
         if (result == OUTPUT_TURN) {
             exchange_yield(&h->x);
-        } else if (result == TRANSPORT_AGAIN) {
+        } else if (transport_wants(result)) {
             int woken = exchange_park(&h->x, WAIT_OUTPUT);
             if (woken < 0) {
                 h1_drop_output(h, woken);

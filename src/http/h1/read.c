@@ -129,7 +129,7 @@ static int body_receive(struct h1 *h)
         return exchange_dead_end(x, WEIR_EDONE); /* answered: the client is not asked for what it has held back */
     if (h->continue_due && !reply_is_committed(&x->reply)) {
         static const char proceed[] = "HTTP/1.1 100 Continue\r\n\r\n";
-        int error = output_full(&h->out) ? h1_drain(h) : 0;
+        int error = output_has_room(&h->out, 1) ? 0 : h1_drain(h);
         if (error)
             return error;
         output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = sizeof proceed - 1, .data = proceed});
@@ -144,7 +144,7 @@ static int body_receive(struct h1 *h)
     for (;;) {
         /* The end that has been read once is no news: a handler that asks again hears the same, and does not wait for
          * more. */
-        ssize_t got = x->conn->ready & READY_HALF_CLOSED ? 0 : TRANSPORT_AGAIN;
+        ssize_t got = x->conn->ready & READY_HALF_CLOSED ? 0 : TRANSPORT_WANT_READ;
         if (x->conn->ready & READY_READ)
             got = connection_read(n, x->conn, h->window + h->window_len, h->window_size - h->window_len);
         if (got > 0) {
@@ -152,7 +152,7 @@ static int body_receive(struct h1 *h)
             x->body_clock.received += (uint64_t)got;
             return 0;
         }
-        if (got != TRANSPORT_AGAIN) {
+        if (got != TRANSPORT_WANT_READ) {
             x->gone = got < 0;
             h1_end(h, ENDING_CLOSE);
             return exchange_dead_end(x, got == 0 ? WEIR_ECLOSED : (int)got);

@@ -339,14 +339,14 @@ bool h1_receive(struct h1 *h)
         h1_refuse(h);
         return true;
     }
-    ssize_t got = TRANSPORT_AGAIN;
+    ssize_t got = TRANSPORT_WANT_READ;
     if (c->ready & READY_READ)
         got = connection_read(n, c, h->in + h->in_len, most - h->in_len);
     if (got > 0) {
         h->in_len += (uint32_t)got;
         return true;
     }
-    if (got == TRANSPORT_AGAIN) {
+    if (got == TRANSPORT_WANT_READ) {
         if (h->in_pos == h->in_len)
             h1_idle(h);
         else
@@ -362,7 +362,7 @@ bool h1_receive(struct h1 *h)
  * has one open. */
 static bool h1_output_high(const struct h1 *h)
 {
-    return h->out.files > 0 || h->out.count > OUTPUT_SEGMENTS / 2 || (h->region && h->region_end - h->pos < 1024);
+    return h->out.unread > 0 || h->out.count > OUTPUT_SEGMENTS / 2 || (h->region && h->region_end - h->pos < 1024);
 }
 
 /* Serves the request whose head has been parsed. False: it cannot be admitted now. */
@@ -390,7 +390,7 @@ void h1_serve(struct h1 *h)
         if (parsed == H1_COMPLETE && !postponed && likely(!h1_output_high(h)))
             continue;
         int sent = h1_send(h);
-        if (sent == TRANSPORT_AGAIN || sent == OUTPUT_TURN) {
+        if (transport_wants(sent) || sent == OUTPUT_TURN) {
             h1_leave(h, sent);
             return;
         }

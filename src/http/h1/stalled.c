@@ -12,7 +12,7 @@ void h1_cut_stalled(struct h1 *h, enum refusal cause)
     http_refused_request(x->http, x->conn, x, cause, NULL);
     x->gone = true;
     h1_end(h, ENDING_RESET);
-    output_discard(&h->out, WEIR_ETIMEDOUT, x->http->release_value);
+    output_discard(&h->out, WEIR_ETIMEDOUT);
     if (x->fiber)
         fiber_wake(x->fiber, WEIR_ETIMEDOUT);
 }
@@ -30,10 +30,10 @@ WRAPS uint32_t h1_stalled(struct net *n, struct connection *c)
         break;
     case H1_ACTIVE:
     case H1_DRAINING:
-        if (!h->out.blocked || output_empty(&h->out) || h->x.gone)
+        if (!h->out.blocked || h->x.gone)
             return 0;
-        h1_output_progress(h);
-        since = h->progress;
+        output_look(&h->out, n, c);
+        since = h->out.watch.progress;
         break;
     default:
         return 0;

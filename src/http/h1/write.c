@@ -48,13 +48,9 @@ static void drop_body(struct h1 *h)
         body->len = 0;
         return;
     }
-    if (body->kind == SEGMENT_FILE || body->kind == SEGMENT_SHARED) {
-        struct output alone;
-        output_init(&alone);
-        output_push(&alone, *body);
-        output_discard(&alone, 0, h->x.http->release_value);
-    }
+    struct segment unsent = *body;
     *body = (struct segment){.kind = SEGMENT_STATIC};
+    segment_release(&unsent, 0);
 }
 
 /* There is no room for the head that was made: a bare 500 goes out in its place, and nothing more can be written. */
@@ -94,7 +90,7 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
         *end++ = '\r';
         *end++ = '\n';
     }
-    if (output_full(&h->out) || h->out.count > OUTPUT_SEGMENTS - H1_SEGMENTS_SPARE) {
+    if (!output_has_room(&h->out, H1_SEGMENTS_SPARE)) {
         int error = h1_drain(h);
         if (error)
             return error;
@@ -157,7 +153,7 @@ static int head_commit(struct h1 *h, int64_t length)
         return 0;
     }
     size_t size = h1_head_size(h, length);
-    if (h->pos + size + prefix + H1_TAIL_ROOM > h->region_end || h->out.count > OUTPUT_SEGMENTS - H1_SEGMENTS_SPARE)
+    if (h->pos + size + prefix + H1_TAIL_ROOM > h->region_end || !output_has_room(&h->out, H1_SEGMENTS_SPARE))
         return commit_elsewhere(h, length, size, body);
     memmove(h->open + size + prefix, h->open, body);
     char *end = h1_head_compose(h, length, h->open);
@@ -398,7 +394,7 @@ int h1_reply_push(struct exchange *x)
         exchange_yield(x);
         error = h1_send(h);
     }
-    return error == TRANSPORT_AGAIN || error == OUTPUT_TURN ? 0 : error;
+    return transport_wants(error) || error == OUTPUT_TURN ? 0 : error;
 }
 
 void h1_reply_discard(struct exchange *x)
@@ -497,7 +493,7 @@ int h1_finish_reply(struct h1 *h)
         drop_body(h);
     struct segment call;
     if (unlikely(exchange_is_listened_to(x)) && exchange_over_call(x, error, &call)) {
-        if (error || output_full(&h->out))
+        if (error || !output_has_room(&h->out, 1))
             call.call(call.arg, error, call.len);
         else
             output_push(&h->out, call);

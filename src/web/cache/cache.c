@@ -97,9 +97,9 @@ struct weir_cache *cache_new(struct memory *m, struct cache_waits *w, const weir
 
 /* ---- Entries ---- */
 
-static struct cache_entry *entry_of_value(const struct weir_value *v)
+static struct cache_entry *entry_of_shared(const struct shared *s)
 {
-    return container_of(v, struct cache_entry, value);
+    return container_of(s, struct cache_entry, value.shared);
 }
 
 static struct cache_entry *entry_of_node(const struct sieve_node *node)
@@ -108,9 +108,9 @@ static struct cache_entry *entry_of_node(const struct sieve_node *node)
 }
 
 /* The last holder of a value has gone, some time after its entry left the table. */
-static void entry_release(struct weir_value *v)
+static void entry_release(struct shared *s)
 {
-    struct cache_entry *e = entry_of_value(v);
+    struct cache_entry *e = entry_of_shared(s);
     struct weir_cache *c = e->cache;
     cache_lock_acquire(&c->lock);
     cache_heap_give(&c->heap, e);
@@ -183,7 +183,7 @@ uint64_t cache_reserved(const struct weir_cache *c)
 /* Evicting a value that is being sent would give no memory now. */
 static bool entry_pinned(const struct sieve_node *node)
 {
-    return atomic_load_explicit(&entry_of_node(node)->value.references, memory_order_relaxed) > 1;
+    return atomic_load_explicit(&entry_of_node(node)->value.shared.references, memory_order_relaxed) > 1;
 }
 
 /* Evicts one entry; false if there is none to evict. */

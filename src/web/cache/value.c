@@ -5,18 +5,17 @@
  */
 #include "web/cache/value.h"
 
-void value_init(struct weir_value *v, const void *data, size_t size, void (*release)(struct weir_value *v))
+void value_init(struct weir_value *v, const void *data, size_t size, void (*release)(struct shared *s))
 {
-    atomic_init(&v->references, 1);
+    shared_init(&v->shared, release);
     v->size = size;
     v->data = data;
-    v->release = release;
 }
 
 void value_unref(struct weir_value *v)
 {
-    if (v && value_drop(v))
-        v->release(v);
+    if (v)
+        shared_unref(&v->shared);
 }
 
 const void *weir_value_data(const weir_value *v)

@@ -7,33 +7,30 @@
 #ifndef WEIR_WEB_CACHE_VALUE_H
 #define WEIR_WEB_CACHE_VALUE_H
 
+#include "base/shared.h"
 #include "weir.h"
 
-#include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct weir_value {
-    _Atomic uint32_t references;
+    struct shared shared;
     size_t size;
-    const void *data;                      /* NULL only if size is 0 */
-    void (*release)(struct weir_value *v); /* gives the memory back; called on the thread of the last holder */
+    const void *data; /* NULL only if size is 0 */
 };
 
-/* Makes v a value with one reference, the caller's. data lives until release is called. */
-void value_init(struct weir_value *v, const void *data, size_t size, void (*release)(struct weir_value *v));
+/* Makes v a value with one reference, the caller's. data lives until release is called with &v->shared. */
+void value_init(struct weir_value *v, const void *data, size_t size, void (*release)(struct shared *s));
 
 /* One more holder. The caller holds a reference, or a lock under which one is held. Any thread. */
 static inline void value_ref(struct weir_value *v)
 {
-    atomic_fetch_add_explicit(&v->references, 1, memory_order_relaxed);
+    shared_ref(&v->shared);
 }
 
 /* Gives a reference up without releasing; true if it was the last one: the caller then has to see to the memory. */
 static inline bool value_drop(struct weir_value *v)
 {
-    return atomic_fetch_sub_explicit(&v->references, 1, memory_order_acq_rel) == 1;
+    return shared_drop(&v->shared);
 }
 
 /* Gives a reference up, and with the last one the memory. v may be NULL. Any thread; takes its maker's lock. */

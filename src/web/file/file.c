@@ -69,14 +69,23 @@ static bool read_small(struct exchange *x, int fd, size_t size)
     return false;
 }
 
-/* The reply is made, of bytes that have been placed. May suspend. */
-static int end_small(struct exchange *x, size_t placed)
+/* The reply is made: a head for size bytes, which have been placed or are not sent. May suspend. */
+static int end_small(struct exchange *x, size_t size, bool placed)
 {
+    x->reply.length = (int64_t)size;
     reply_set_complete(&x->reply);
-    return placed > 0 ? x->ops->commit(x, placed) : 0;
+    return placed ? x->ops->commit(x, size) : 0;
 }
 
-/* Replies with a file that is open already, if it can be read at once. 1: it cannot; else the result. */
+/* The reply is made, of a file with a reference, which is given up when it is sent. */
+static void send_segment(struct exchange *x, struct file *file, uint64_t size)
+{
+    x->reply.length = (int64_t)size;
+    reply_set_complete(&x->reply);
+    x->reply.body = (struct segment){.kind = SEGMENT_FILE, .len = size & SEGMENT_LEN_MASK, .file = file, .offset = 0};
+}
+
+/* Replies with a file that is open already. 1: there is none; else the result. */
 static int send_kept(weir_ctx *c, const char *root, const char *path)
 {
     struct exchange *x = c->x;
@@ -87,29 +96,35 @@ static int send_kept(weir_ctx *c, const char *root, const char *path)
     int error = describe_file(c, k->date);
     if (error)
         return error;
-    if (!reply_is_bodyless(&x->reply) && !read_small(x, k->fd, size))
-        return 1;
-    x->reply.length = k->size;
-    return end_small(x, reply_is_bodyless(&x->reply) ? 0 : size);
+    bool bodyless = reply_is_bodyless(&x->reply);
+    if (bodyless || read_small(x, k->file->fd, size))
+        return end_small(x, size, !bodyless);
+    struct stat is;
+    if (fstat(k->file->fd, &is) != 0 || is.st_size != k->size)
+        return 1; /* it has changed since it was looked at */
+    send_segment(x, file_ref(k->file), size);
+    return 0;
 }
 
 static int send_opened(weir_ctx *c, const struct beneath *b)
 {
     struct exchange *x = c->x;
     uint64_t size = (uint64_t)b->status.st_size & SEGMENT_LEN_MASK;
-    x->reply.length = (int64_t)size;
-    if (size > 0 && size <= SMALL_FILE && !reply_is_bodyless(&x->reply) && read_small(x, b->fd, size)) {
+    bool bodyless = reply_is_bodyless(&x->reply);
+    if (size > 0 && size <= SMALL_FILE && !bodyless && read_small(x, b->fd, size)) {
         if (!file_cache_keep(&c->web->files, b, loop_now_ms(c->web->loop)))
             close(b->fd);
-        return end_small(x, size);
+        return end_small(x, size, true);
     }
-    reply_set_complete(&x->reply);
-    if (size == 0)
-        close(b->fd);
-    else
-        x->reply.body =
-            (struct segment){.kind = SEGMENT_FILE, .len = size & SEGMENT_LEN_MASK, .fd = b->fd, .offset = 0};
-    return 0;
+    struct pool *handles = &c->web->files.handles;
+    struct file *file = size > 0 && !bodyless ? http_take(x->http, handles) : NULL;
+    if (file) {
+        file_init(file, handles, b->fd);
+        send_segment(x, file, size);
+        return 0;
+    }
+    close(b->fd);
+    return size > 0 && !bodyless ? WEIR_ENOMEM : end_small(x, size, false);
 }
 
 static int send_file_now(weir_ctx *c, const char *root, const char *path)

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 _Static_assert(FILE_CACHE_MAX * sizeof(struct kept_file) + 256 <= FILE_CACHE_SLAB, "one slab holds all");
 
@@ -23,6 +22,8 @@ void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most, uint
                              .valid_ms = valid_ms};
     account_open(&f->account, m, "open files");
     pool_init(&f->files, &f->account, sizeof(struct kept_file), 8, FILE_CACHE_SLAB);
+    account_open(&f->handle_account, m, "file handles");
+    pool_init(&f->handles, &f->handle_account, sizeof(struct file), 8, FILE_HANDLE_SLAB);
 }
 
 static void place_clear(struct file_cache *f, uint32_t place)
@@ -30,7 +31,7 @@ static void place_clear(struct file_cache *f, uint32_t place)
     struct kept_file *k = f->places[place];
     f->places[place] = NULL;
     f->hashes[place] = 0;
-    close(k->fd);
+    file_unref(k->file);
     pool_give(&f->files, k);
 }
 
@@ -48,6 +49,14 @@ void file_cache_done(struct file_cache *f)
     file_cache_clear(f);
     pool_done(&f->files);
     account_close(&f->account);
+    pool_done(&f->handles);
+    account_close(&f->handle_account);
+}
+
+void file_cache_trim(struct file_cache *f, bool all)
+{
+    pool_trim(&f->files, all);
+    pool_trim(&f->handles, all);
 }
 
 /* Clients can choose names that collide, but only of files that exist, and gain no more than that these are opened each
@@ -137,10 +146,11 @@ bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now
     uint32_t hash = path_hash(b->path, len), place = choose_place(f, first_place(f, hash), now);
     if (f->places[place])
         place_clear(f, place);
-    struct kept_file *k = pool_take(&f->files);
-    if (!k)
+    if (!pool_ready(&f->files) || !pool_ready(&f->handles))
         return false;
-    k->fd = b->fd;
+    struct kept_file *k = pool_take(&f->files);
+    k->file = pool_take(&f->handles);
+    file_init(k->file, &f->handles, b->fd);
     k->opened = k->used = k->looked = now;
     k->root_len = (uint16_t)root_len;
     k->len = (uint16_t)(root_len + 1 + len);

@@ -22,6 +22,7 @@
 
 #include "base/pool.h"
 #include "http/date.h"
+#include "net/file.h"
 #include "web/file/beneath.h"
 
 #define FILE_CACHE_MAX     64  /* files */
@@ -29,12 +30,13 @@
 #define FILE_CACHE_PATH    256 /* bytes of root/path and its NUL; files with longer ones are not kept */
 #define FILE_CACHE_KEEP_MS 2000
 #define FILE_CACHE_SLAB    ((size_t)32 * 1024) /* holds all of them */
+#define FILE_HANDLE_SLAB   ((size_t)4 * 1024)
 
 struct kept_file {
-    int fd;
-    uint32_t opened; /* tick */
-    uint32_t used;   /* tick at which it was asked for last */
-    uint32_t looked; /* tick at which it was found unchanged */
+    struct file *file; /* with a reference */
+    uint32_t opened;   /* tick */
+    uint32_t used;     /* tick at which it was asked for last */
+    uint32_t looked;   /* tick at which it was found unchanged */
     uint16_t root_len, len;
     char date[DATE_LEN]; /* of its last modification */
     dev_t device;
@@ -45,10 +47,11 @@ struct kept_file {
 };
 
 struct file_cache {
-    struct account account;
+    struct account account, handle_account;
     struct pool files;
-    uint32_t sets;     /* of FILE_CACHE_WAYS places each; 0: nothing is kept */
-    uint32_t valid_ms; /* how long a look holds; 0: each request looks */
+    struct pool handles; /* struct file, of all files that the worker sends or keeps */
+    uint32_t sets;       /* of FILE_CACHE_WAYS places each; 0: nothing is kept */
+    uint32_t valid_ms;   /* how long a look holds; 0: each request looks */
     uint32_t hashes[FILE_CACHE_MAX];
     struct kept_file *places[FILE_CACHE_MAX]; /* NULL: free */
 };
@@ -57,15 +60,18 @@ struct file_cache {
 void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most, uint32_t valid_ms);
 void file_cache_done(struct file_cache *f);
 
-/* The file if it is kept and a look, now or less than valid_ms ago, has found it unchanged; or NULL. It may be closed
- * as soon as the caller waits. now: tick. */
+/* The file if it is kept and a look, now or less than valid_ms ago, has found it unchanged; or NULL. It may be let go of
+ * as soon as the caller waits: whoever needs it for longer takes a reference to its `file`. now: tick. */
 const struct kept_file *file_cache_find(struct file_cache *f, const char *root, const char *path, uint32_t now);
 
-/* Takes over an open file, of which all has just been read without waiting. False: it is still the caller's. */
+/* Takes over an open file's descriptor, all of which has just been read without waiting. False: it is still the
+ * caller's. */
 bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now);
 
-/* Closes what has been open for FILE_CACHE_KEEP_MS, or all. */
+/* Lets go of what has been open for FILE_CACHE_KEEP_MS, or of all; what is being sent stays open for that. */
 void file_cache_close_old(struct file_cache *f, uint32_t now);
 void file_cache_clear(struct file_cache *f);
+/* Gives back memory that is not needed, or all that is not in use. */
+void file_cache_trim(struct file_cache *f, bool all);
 
 #endif

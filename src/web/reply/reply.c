@@ -402,8 +402,10 @@ int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)
     r->length = (int64_t)len;
     if (len > 0) {
         value_ref(shared);
-        r->body = (struct segment){
-            .kind = SEGMENT_SHARED, .len = len & SEGMENT_LEN_MASK, .data = value_data(value), .value = shared};
+        r->body = (struct segment){.kind = SEGMENT_SHARED,
+                                   .len = len & SEGMENT_LEN_MASK,
+                                   .data = value_data(value),
+                                   .shared = &shared->shared};
     }
     reply_set_complete(r);
     return 0;

@@ -180,9 +180,9 @@ uint32_t h1_output_check(struct h1 *h, enum refusal *cause);
 bool h1_choose_region(struct h1 *h);
 /* The client has gone or is cut: lets go of everything unsent. */
 void h1_drop_output(struct h1 *h, int error);
-/* Sends what can be sent: 0 when all is, TRANSPORT_WANT_..., OUTPUT_TURN, or an error, after which x.gone is set. Suspends
- * only where it is called on a fiber, while a file's next part is fetched into memory; on the loop's own stack that is
- * OUTPUT_TURN. */
+/* Sends what can be sent: 0 when all is, TRANSPORT_WANT_..., OUTPUT_TURN, or an error, after which x.gone is set.
+ * Suspends only where it is called on a fiber, while a file's next part is fetched into memory; on the loop's own stack
+ * that is OUTPUT_TURN. */
 int h1_send(struct h1 *h);
 /* Waits until the queue is empty. 0 or an error. */
 int h1_drain(struct h1 *h);

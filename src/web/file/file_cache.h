@@ -60,8 +60,8 @@ struct file_cache {
 void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most, uint32_t valid_ms);
 void file_cache_done(struct file_cache *f);
 
-/* The file if it is kept and a look, now or less than valid_ms ago, has found it unchanged; or NULL. It may be let go of
- * as soon as the caller waits: whoever needs it for longer takes a reference to its `file`. now: tick. */
+/* The file if it is kept and a look, now or less than valid_ms ago, has found it unchanged; or NULL. It may be let go
+ * of as soon as the caller waits: whoever needs it for longer takes a reference to its `file`. now: tick. */
 const struct kept_file *file_cache_find(struct file_cache *f, const char *root, const char *path, uint32_t now);
 
 /* Takes over an open file's descriptor, all of which has just been read without waiting. False: it is still the

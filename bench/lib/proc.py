@@ -30,6 +30,12 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / _TICK
 
 
+def cpu_seconds_exact(pid):
+    """The same by the clock that the kernel keeps for each process: it counts nanoseconds, where /proc counts ticks of 10 ms,
+    which are a hundredth of a second's work."""
+    return time.clock_gettime(~pid << 3 | 2)  # the clock's number, as clock_getcpuclockid(3) makes it
+
+
 def cpu_seconds_reaped(pid):
     """The same of the children that have ended and were waited for."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:

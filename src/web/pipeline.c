@@ -357,17 +357,22 @@ static void web_replace(struct exchange *x)
     context_error_page(c, info->status, info->text);
 }
 
-static void web_before_head(struct exchange *x)
+static COLD void run_response_middleware(weir_ctx *c)
 {
-    weir_ctx *c = x->context;
-    if (!c->chain || c->head_made)
-        return;
+    struct exchange *x = c->x;
     c->head_made = true;
     const struct handler_list *response = &c->chain->response;
     for (size_t i = 0; i < response->count; i++)
         response->items[i](c);
     if (unlikely(c->reply_error) && x->reply.phase != REPLY_SEALING)
         answer_error(c); /* of a reply that was to be made by one of them */
+}
+
+static void web_before_head(struct exchange *x)
+{
+    weir_ctx *c = x->context;
+    if (unlikely(c->chain && !c->head_made))
+        run_response_middleware(c);
 }
 
 static void web_body_over(struct exchange *x)
@@ -377,7 +382,9 @@ static void web_body_over(struct exchange *x)
 
 static void web_ended(struct exchange *x)
 {
-    context_run_deferred(x->context);
+    weir_ctx *c = x->context;
+    if (unlikely(c->deferred != NULL))
+        context_run_deferred(c);
 }
 
 static const char *web_pattern(const struct exchange *x)

@@ -45,7 +45,7 @@ static struct pool_free *link_read(const struct pool *p, struct pool_free *f)
     return next;
 }
 
-void *slab_take(struct pool *p, struct pool_slab *s)
+static void *slab_take(struct pool *p, struct pool_slab *s)
 {
     if (s->fresh < p->per_slab) {
         char *fresh = (char *)s + p->first + p->stride * s->fresh++;
@@ -62,7 +62,7 @@ void *slab_take(struct pool *p, struct pool_slab *s)
     return f;
 }
 
-void slab_give(struct pool *p, struct pool_slab *s, void *object)
+static void slab_give(struct pool *p, struct pool_slab *s, void *object)
 {
     struct pool_free *f = object;
     if (!p->plain)
@@ -87,7 +87,60 @@ static struct pool_free *link_read(const struct pool *p, const struct pool_free 
     (void)p;
     return f->next;
 }
+
+static void *slab_take(struct pool *p, struct pool_slab *s)
+{
+    void *object = s->free;
+    if (likely(object != NULL))
+        s->free = s->free->next;
+    else
+        object = (char *)s + p->first + p->stride * s->fresh++;
+    return object;
+}
+
+static void slab_give(struct pool *p, struct pool_slab *s, void *object)
+{
+    (void)p;
+    struct pool_free *f = object;
+    f->next = s->free;
+    s->free = f;
+}
 #endif
+
+void *pool_take_slab(struct pool *p)
+{
+    if (list_empty(&p->partial) && !pool_grow(p))
+        return NULL;
+    struct pool_slab *s = container_of(p->partial.next, struct pool_slab, link);
+    void *object = slab_take(p, s);
+    if (s->used++ == 0 && --p->empty < p->low)
+        p->low = p->empty;
+    if (unlikely(s->used == p->per_slab)) {
+        list_remove(&s->link);
+        list_push_front(&p->full, &s->link);
+    }
+    return object;
+}
+
+void pool_give_slab(struct pool *p, void *object)
+{
+    struct pool_slab *s = pool_slab_of(p, object);
+    slab_give(p, s, object);
+    if (unlikely(s->used == p->per_slab)) {
+        list_remove(&s->link);
+        list_push_front(&p->partial, &s->link);
+    }
+    if (--s->used == 0)
+        p->empty++;
+}
+
+/* Puts the object at hand into its slab. */
+static void pool_empty_hand(struct pool *p)
+{
+    if (p->hand)
+        pool_give_slab(p, p->hand);
+    p->hand = NULL;
+}
 
 static void slab_unmap(struct pool *p, struct pool_slab *s)
 {
@@ -167,6 +220,7 @@ static void slab_clean(const struct pool *p, struct pool_slab *s, bool quiet)
 
 void pool_trim(struct pool *p, bool all)
 {
+    pool_empty_hand(p);
     bool quiet = all || p->low == p->empty; /* no object of an empty slab was needed */
     uint32_t release = all ? p->empty : (p->low + 1) / 2, promised = slabs_for(p, p->promised);
     uint32_t stay = p->keep > promised ? p->keep : promised, most = p->slabs > stay ? p->slabs - stay : 0;
@@ -203,6 +257,7 @@ static void slab_each(struct pool *p, struct pool_slab *s, void (*each)(void *, 
 
 void pool_each(struct pool *p, void (*each)(void *arg, void *object), void *arg)
 {
+    pool_empty_hand(p); /* or the first give would move its slab from one list to the other */
     list_for_each_safe (l, &p->partial)
         slab_each(p, container_of(l, struct pool_slab, link), each, arg);
     list_for_each_safe (l, &p->full)

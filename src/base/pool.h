@@ -4,8 +4,8 @@
  * used are taken in address order, so that a slab costs only the pages it has used; a slab whose objects are all free
  * can be given back, so that memory falls after a peak.
  *
- * One thread uses a pool. Taking the object given last first keeps it warm in the cache; builds that poison do the
- * opposite.
+ * One thread uses a pool. The object given last is at hand for the next who asks: that keeps it warm in the cache, and
+ * who takes one after the other does not touch the slabs. Builds that poison let objects rest instead.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -32,6 +32,7 @@ struct pool_slab {
 
 struct pool {
     struct account *account;
+    void *hand;       /* the object given last, which its slab counts as used; NULL: none */
     size_t object_size;
     size_t stride;    /* object_size rounded up to the alignment */
     size_t slab_size; /* a power of two */
@@ -87,50 +88,31 @@ static inline struct pool_slab *pool_slab_of(const struct pool *p, const void *o
     return (struct pool_slab *)((uintptr_t)object & ~(uintptr_t)(p->slab_size - 1));
 }
 
-#ifdef WEIR_POISON
-/* The order of builds that look for pointers kept too long: objects that were never used first, then the one that has
- * rested longest. slab_take() unpoisons what it returns, slab_give() poisons what it gets. */
-void *slab_take(struct pool *p, struct pool_slab *s);
-void slab_give(struct pool *p, struct pool_slab *s, void *object);
-#else
-static inline void *slab_take(struct pool *p, struct pool_slab *s)
-{
-    void *object = s->free;
-    if (likely(object != NULL))
-        s->free = s->free->next;
-    else
-        object = (char *)s + p->first + p->stride * s->fresh++;
-    return object;
-}
-
-static inline void slab_give(struct pool *p, struct pool_slab *s, void *object)
-{
-    (void)p;
-    struct pool_free *f = object;
-    f->next = s->free;
-    s->free = f;
-}
-#endif
-
 /* Makes sure that the next pool_take() gives an object. False when refused. */
 static inline bool pool_ready(struct pool *p)
 {
-    return likely(!list_empty(&p->partial)) || pool_grow(p);
+    return likely(p->hand != NULL) || likely(!list_empty(&p->partial)) || pool_grow(p);
 }
+
+/* An object out of a slab, and back into it. Builds that look for pointers kept too long take objects that were never
+ * used first, then the one that has rested longest; the others the one that was given last. */
+void *pool_take_slab(struct pool *p);
+void pool_give_slab(struct pool *p, void *object);
+
+#ifdef WEIR_POISON
+#define POOL_HAND false
+#else
+#define POOL_HAND true
+#endif
 
 /* An object, not cleared; NULL when refused. */
 static inline void *pool_take(struct pool *p)
 {
-    if (!pool_ready(p))
+    void *object = p->hand;
+    if (likely(object != NULL))
+        p->hand = NULL;
+    else if (!(object = pool_take_slab(p)))
         return NULL;
-    struct pool_slab *s = container_of(p->partial.next, struct pool_slab, link);
-    void *object = slab_take(p, s);
-    if (s->used++ == 0 && --p->empty < p->low)
-        p->low = p->empty;
-    if (unlikely(s->used == p->per_slab)) {
-        list_remove(&s->link);
-        list_push_front(&p->full, &s->link);
-    }
     account_take(p->account, p->stride);
     return object;
 }
@@ -138,14 +120,11 @@ static inline void *pool_take(struct pool *p)
 /* Gives an object back. It is poisoned: whoever still points to it is told by AddressSanitizer. */
 static inline void pool_give(struct pool *p, void *object)
 {
-    struct pool_slab *s = pool_slab_of(p, object);
-    slab_give(p, s, object);
-    if (unlikely(s->used == p->per_slab)) {
-        list_remove(&s->link);
-        list_push_front(&p->partial, &s->link);
-    }
-    if (--s->used == 0)
-        p->empty++;
+    void *back = POOL_HAND ? p->hand : object;
+    if (unlikely(back != NULL))
+        pool_give_slab(p, back);
+    if (POOL_HAND)
+        p->hand = object;
     account_give(p->account, p->stride);
 }
 

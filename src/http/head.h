@@ -41,6 +41,7 @@ struct http_head {
     uint16_t flags;          /* enum head_flags */
     uint8_t minor;           /* version 1.minor: 0 or 1 */
     uint16_t field_count, field_max;
+    uint16_t path_len; /* of a target that begins with a path in need of no decoding; 0: nobody has looked */
     int64_t content_length;
     struct http_field *fields; /* field_max of them; not filled where it is NULL */
 };

@@ -8,6 +8,8 @@
 #ifndef WEIR_HTTP_SCAN_H
 #define WEIR_HTTP_SCAN_H
 
+#include "base/debug.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -61,21 +63,25 @@ static inline const char *scan_token(const char *p)
     }
 }
 
-/* The first byte that is no letter, digit, "-" or ".": where most hosts' names end. */
+/* Which of 16 bytes are letters, digits, "-" or ".". */
+static inline unsigned scan_host_bytes(const char *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    /* '-' to '9' but for '/' */
+    __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '-')));
+    __m128i marks = _mm_cmplt_epi8(moved, _mm_set1_epi8((char)(0x80 + '9' - '-' + 1)));
+    __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(scan_letters(bytes), _mm_andnot_si128(slash, marks)));
+}
+
+/* The first byte that is no letter, digit, "-" or ".": where most hosts' names end. Most are shorter than 16 bytes, for
+ * which there is no loop. */
 static inline const char *scan_host(const char *p)
 {
-    for (;;) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-        /* '-' to '9' but for '/' */
-        __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - '-')));
-        __m128i marks = _mm_cmplt_epi8(moved, _mm_set1_epi8((char)(0x80 + '9' - '-' + 1)));
-        __m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'));
-        __m128i good = _mm_or_si128(scan_letters(bytes), _mm_andnot_si128(slash, marks));
-        unsigned stops = (unsigned)_mm_movemask_epi8(good) ^ 0xffff;
-        if (stops)
-            return p + (unsigned)__builtin_ctz(stops);
-        p += 16;
-    }
+    unsigned stops = ~scan_host_bytes(p) & 0xffff;
+    while (unlikely(stops == 0))
+        stops = ~scan_host_bytes(p += 16) & 0xffff;
+    return p + (unsigned)__builtin_ctz(stops);
 }
 
 /* The first byte that is not in a field's value: a control byte other than tab. */
@@ -113,34 +119,40 @@ static inline const char *scan_target(const char *p)
     }
 }
 
+/* Which of 16 bytes in a target, behind its first slash, belong to a path that needs no decoding. */
+static inline unsigned scan_plain_bytes(const char *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i before = _mm_loadu_si128((const __m128i *)(const void *)(p - 1));
+    __m128i slash = _mm_cmpeq_epi8(before, _mm_set1_epi8('/'));
+    __m128i dot = _mm_and_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')), slash);
+    __m128i hash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('#'));
+    __m128i query = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('?'));
+    __m128i escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('%'));
+    __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    __m128i marks = _mm_or_si128(_mm_or_si128(query, escape), _mm_or_si128(_mm_or_si128(hash, backslash), dot));
+    __m128i moved = _mm_add_epi8(bytes, _mm_set1_epi8((char)(0x80 - 0x21))); /* as in scan_target() */
+    __m128i visible = _mm_cmplt_epi8(moved, _mm_set1_epi8((char)(0x80 + 0x7f - 0x21)));
+    return (unsigned)_mm_movemask_epi8(_mm_andnot_si128(marks, visible));
+}
+
 /*
- * In a target, the byte behind which is not NUL: the first byte that ends a path which needs no decoding. That is the
- * end of the path ("?" or the space behind the target), "%", a backslash, or a dot that begins a segment.
+ * In a target, behind its first slash: the first byte that ends a path which needs no decoding. That is what ends the
+ * target, "?", or what makes the path need more: "%", a backslash, or a dot that begins a segment.
  */
 static inline const char *scan_plain_path(const char *p)
 {
-    for (;;) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i before = _mm_loadu_si128((const __m128i *)(const void *)(p - 1));
-        __m128i slash = _mm_cmpeq_epi8(before, _mm_set1_epi8('/'));
-        __m128i dot = _mm_and_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('.')), slash);
-        __m128i space = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(' '));
-        __m128i query = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('?'));
-        __m128i escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('%'));
-        __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
-        __m128i bad = _mm_or_si128(_mm_or_si128(dot, space), _mm_or_si128(_mm_or_si128(query, escape), backslash));
-        unsigned stops = (unsigned)_mm_movemask_epi8(bad);
-        if (stops)
-            return p + (unsigned)__builtin_ctz(stops);
-        p += 16;
-    }
+    unsigned stops = ~scan_plain_bytes(p) & 0xffff;
+    while (unlikely(stops == 0))
+        stops = ~scan_plain_bytes(p += 16) & 0xffff;
+    return p + (unsigned)__builtin_ctz(stops);
 }
 
 #else
 
 static inline const char *scan_plain_path(const char *p)
 {
-    while (*p != ' ' && *p != '?' && *p != '%' && *p != '\\' && !(*p == '.' && p[-1] == '/'))
+    while (scan_is(*p, SCAN_TARGET) && *p != '?' && *p != '%' && *p != '\\' && !(*p == '.' && p[-1] == '/'))
         p++;
     return p;
 }

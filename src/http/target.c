@@ -39,21 +39,15 @@ static COLD int split_absolute(struct slice text, struct target *t, const char *
     return 0;
 }
 
-int target_split(const struct http_head *head, struct target *t, const char **reason)
+int target_split_slowly(const struct http_head *head, struct target *t, const char **reason)
 {
     struct slice text = head_slice(head, head->target, head->target_len);
     t->authority = head_slice(head, head->host, head->host_len);
     t->plain = false;
     if (likely(text.data[0] == '/')) {
         const char *stop = scan_plain_path(text.data + 1);
-        if (likely(*stop == ' ' || *stop == '?')) {
-            size_t len = (size_t)(stop - text.data);
-            t->path = slice_of(text.data, len);
-            t->query = len < text.len ? slice_of(stop + 1, text.len - len - 1) : slice_of(NULL, 0);
-            t->plain = true;
-        } else {
-            split_query(t, text.data, text.len);
-        }
+        split_query(t, text.data, text.len);
+        t->plain = stop == t->path.data + t->path.len;
         return 0;
     }
     t->query = slice_of(NULL, 0);

@@ -1,7 +1,8 @@
 /*
  * Fibers: the pool of them, and the scheduler's side of the switch.
  *
- * Idle stacks beyond a mark give their pages back at once, and whole stacks are unmapped by trimming.
+ * Idle stacks beyond a mark give their pages back at once, and whole stacks are unmapped by trimming. A fiber that is
+ * started stays in the idle list until it waits: most end before that, and nothing has to be moved for them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,6 +29,7 @@ void fibers_init(struct fibers *f, struct account *account, size_t stack_size, v
     list_init(&f->idle);
     list_init(&f->ready);
     f->lean = &f->idle;
+    f->locks = lock_depth();
 #ifdef WEIR_TSAN
     f->main_tsan = __tsan_get_current_fiber();
 #endif
@@ -77,7 +79,7 @@ static COLD void must_not_wait(const struct fibers *f)
 static void switch_to_main(struct fibers *f)
 {
     struct fiber *self = f->current;
-    if (unlikely(*lock_depth() != 0))
+    if (unlikely(*f->locks != 0))
         must_not_wait(f);
     f->current = NULL;
 #ifdef WEIR_ASAN
@@ -181,7 +183,9 @@ static void fibers_slim(struct fibers *f)
 {
     f->lean = f->lean->prev;
     f->lean_count++;
-    fiber_make_lean(container_of(f->lean, struct fiber, link));
+    struct fiber *fiber = container_of(f->lean, struct fiber, link);
+    weir_assert(!fiber->pooled);
+    fiber_make_lean(fiber);
 }
 
 /* Puts a fiber first in the idle list; beyond the mark the least recently used warm one gives back its pages. */
@@ -208,18 +212,39 @@ static struct fiber *fibers_extract(struct fibers *f, struct list *l)
     return fiber;
 }
 
+/* The running fiber is about to wait, or others are to be put into the pool: it does not count as idle any more. */
+static void fiber_leave_pool(struct fibers *f)
+{
+    struct fiber *self = f->current;
+    if (!self || !self->pooled)
+        return;
+    self->pooled = false;
+    if (&self->link == f->lean)
+        f->lean = self->link.next;
+    list_remove(&self->link);
+    f->idle_count--;
+}
+
+/* The first idle fiber, or a new one; it stays in the list. */
 static struct fiber *fibers_take(struct fibers *f)
 {
-    struct fiber *fiber;
     if (unlikely(list_empty(&f->idle))) {
-        fiber = fiber_new(f);
+        struct fiber *fiber = fiber_new(f);
         if (!fiber)
             return NULL;
-    } else {
-        fiber = fibers_extract(f, f->idle.next);
-        if (f->idle_count < f->idle_low)
-            f->idle_low = f->idle_count;
+        list_push_front(&f->idle, &fiber->link);
+        f->idle_count++;
     }
+    struct fiber *fiber = container_of(f->idle.next, struct fiber, link);
+    if (unlikely(fiber->lean)) {
+        f->lean = fiber->link.next;
+        f->lean_count--;
+        fiber->lean = false;
+    }
+    memory_unpoison(fiber->stack, fiber_unused(fiber));
+    fiber->pooled = true;
+    if (f->idle_count <= f->idle_low)
+        f->idle_low = f->idle_count - 1;
     account_take(f->account, f->stack_size);
     return fiber;
 }
@@ -239,6 +264,8 @@ int fibers_preallocate(struct fibers *f, uint32_t n)
 
 bool fibers_promise(struct fibers *f, uint32_t n)
 {
+    if (f->total < n)
+        fiber_leave_pool(f);
     while (f->total < n) {
         struct fiber *fiber = fiber_new(f);
         if (!fiber)
@@ -285,11 +312,16 @@ static inline void fibers_settle(struct fibers *f, struct fiber *fiber)
 {
     if (fiber->state != FIBER_IDLE)
         return;
-    if (fiber->dead)
+    if (unlikely(fiber->dead))
         fiber_reset(fiber);
     fiber->label = NULL;
     account_give(f->account, f->stack_size);
-    fibers_insert(f, fiber);
+    if (likely(fiber->pooled)) {
+        fiber->pooled = false;
+        fiber_forget(fiber);
+    } else {
+        fibers_insert(f, fiber);
+    }
 }
 
 bool fibers_start(struct fibers *f)
@@ -302,7 +334,7 @@ bool fibers_start(struct fibers *f)
     return true;
 }
 
-bool fibers_resume_ready(struct fibers *f)
+bool fibers_resume_all(struct fibers *f)
 {
     struct list now;
     list_init(&now);
@@ -321,6 +353,7 @@ int fiber_park(struct fibers *f)
 {
     struct fiber *self = f->current;
     self->state = FIBER_PARKED;
+    fiber_leave_pool(f);
     switch_to_main(f);
     return self->result;
 }
@@ -329,6 +362,7 @@ void fiber_yield(struct fibers *f)
 {
     struct fiber *self = f->current;
     self->state = FIBER_READY;
+    fiber_leave_pool(f);
     list_push_back(&f->ready, &self->link);
     switch_to_main(f);
 }

@@ -37,6 +37,7 @@ struct fiber {
     int result;        /* what the waker said */
     bool lean;         /* idle, and its pages were given back */
     bool dead;         /* left for good: its frames have to be laid out anew */
+    bool pooled;       /* runs, and is still in the idle list: it has not waited */
     const char *label; /* see fiber_label() */
     void *tsan;        /* ThreadSanitizer's record */
     void *asan;        /* AddressSanitizer's fake stack while parked */
@@ -61,6 +62,7 @@ struct fibers {
     uint32_t keep;            /* idle fibers that keep their pages */
     void (*entry)(void *arg); /* what a fiber runs, again and again */
     void *arg;
+    const unsigned *locks; /* how many this thread holds */
     struct deep deep; /* theirs; none until deep_init() */
     void *main_tsan, *main_asan;
     const void *main_stack_bottom; /* AddressSanitizer's view of the thread's stack */
@@ -78,7 +80,11 @@ void fibers_done(struct fibers *f);
 bool fibers_start(struct fibers *f) MUST_CHECK;
 
 /* Resumes every fiber that was ready when called. From main only. True if some are ready again. */
-bool fibers_resume_ready(struct fibers *f);
+bool fibers_resume_all(struct fibers *f);
+static inline bool fibers_resume_ready(struct fibers *f)
+{
+    return !list_empty(&f->ready) && fibers_resume_all(f);
+}
 
 /* Makes idle ones until there are n, and keeps so many. 0 or WEIR_ENOMEM. */
 int fibers_preallocate(struct fibers *f, uint32_t n);

@@ -57,33 +57,33 @@ struct weir_ctx {
     void *route_data;
     struct router_match match;
     struct path path;
+    struct query query;
+    struct cookies cookies;
+    size_t body_len;
+    const char *fail_message; /* where there is a fail_status */
+#ifdef WEIR_DEBUG
+    uint32_t thread_mark, fiber_mark; /* of where it may be used, see context_check() */
+#endif
+    /* From here on all is cleared as one when a request begins. */
     const char *path_text;     /* NUL-terminated, once asked for */
     struct deferred *deferred; /* last first */
     struct attribute *attributes;
-    struct query query;
-    struct cookies cookies;
-    size_t around;   /* the next around middleware */
-    int fail_status; /* of weir_fail(); 0: ended without a page */
-#ifdef WEIR_DEBUG
-    uint32_t thread_mark; /* of where it may be used, see context_check() */
-#endif
-    const char *fail_message;
-    bool next_allowed; /* the running around middleware may call weir_next() */
-    bool ended;        /* weir_end() */
-    bool head_made;    /* response middleware has run */
-    bool in_error;     /* the error hook is running or has failed */
+    char *body;         /* by weir_body() */
+    void *body_mapping; /* in which the body lies, or is being read into; NULL: none. See body.c */
+    size_t around;      /* the next around middleware */
+    int fail_status;    /* of weir_fail(); 0: ended without a page */
+    int reply_error;    /* of a one-call reply, answered by a page if the handler does not reply otherwise */
+    int body_error;     /* of weir_body(), once it has read something */
+    bool next_allowed;  /* the running around middleware may call weir_next() */
+    bool ended;         /* weir_end() */
+    bool head_made;     /* response middleware has run */
+    bool in_error;      /* the error hook is running or has failed */
     bool query_parsed, cookies_parsed;
     bool memory_refused; /* the request's memory has been asked for in vain: a string that is NULL may come of that */
     bool reply_broken;   /* a stream failed before its head was out: an error page takes its place */
-#ifdef WEIR_DEBUG
-    uint32_t fiber_mark;
-#endif
-    int reply_error; /* of a one-call reply, answered by a page if the handler does not reply otherwise */
-    int body_error;  /* of weir_body(), once it has read something */
-    char *body;      /* by weir_body() */
-    size_t body_len;
-    void *body_mapping; /* in which the body lies, or is being read into; NULL: none. See body.c */
 };
+
+#define CONTEXT_CLEARED offsetof(struct weir_ctx, path_text)
 
 extern const struct http_host web_host;
 

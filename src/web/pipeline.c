@@ -133,27 +133,14 @@ static COLD void answer_error(weir_ctx *c)
 
 /* ---- The HTTP floor's calls ---- */
 
-static weir_ctx *context_begin(struct exchange *x)
+/* handler, route_data and chain are for the routing to set, match and path for it or for who does without. */
+static inline weir_ctx *context_begin(struct exchange *x)
 {
     weir_ctx *c = x->context;
     c->x = x;
     c->web = web_of(x);
     CONTEXT_ENTER(c);
-    c->chain = NULL;
-    c->handler = NULL;
-    c->route_data = NULL;
-    c->path_text = NULL;
-    c->deferred = NULL;
-    c->attributes = NULL;
-    c->around = 0;
-    c->fail_status = 0;
-    c->fail_message = "";
-    c->next_allowed = c->ended = c->head_made = c->in_error = c->query_parsed = c->cookies_parsed = c->memory_refused =
-        c->reply_broken = false;
-    c->reply_error = 0;
-    c->body = NULL;
-    c->body_mapping = NULL;
-    c->body_error = 0;
+    memset((char *)c + CONTEXT_CLEARED, 0, sizeof *c - CONTEXT_CLEARED);
     return c;
 }
 
@@ -231,11 +218,24 @@ static COLD void context_route_nowhere(weir_ctx *c, weir_handler handler)
     c->handler = handler;
 }
 
-/* Finds what serves the request. */
-static void context_route(weir_ctx *c)
+/* The route that was found serves the request. */
+static inline void context_use_route(weir_ctx *c)
+{
+    struct route *route = c->match.value;
+    c->handler = route->handler;
+    c->route_data = route->data;
+    exchange_set_class(c->x, &route->admission);
+    context_use_group(c, route->group);
+    if (unlikely(c->x->body_length != 0))
+        context_limit_body(c, route->group);
+}
+
+/* Finds what serves a request whose path is not the text of a route, or holds more than text. */
+static __attribute__((noinline)) void context_route_slowly(weir_ctx *c)
 {
     struct exchange *x = c->x;
     const struct site *site = c->web->site;
+    c->route_data = NULL;
     context_use_group(c, &site->root);
     if (x->target.path.data[0] == '*') {
         c->match = (struct router_match){.allow = router_methods(site->router, &x->arena)};
@@ -243,9 +243,7 @@ static void context_route(weir_ctx *c)
         return;
     }
     int error = 0;
-    if (likely(x->target.plain))
-        path_take(x->target.path, &c->path);
-    else
+    if (unlikely(!x->target.plain)) /* else it has been looked for as a text */
         error = path_normalize(x->target.path, &x->arena, &c->path);
     if (unlikely(error)) {
         c->match = (struct router_match){0};
@@ -254,18 +252,27 @@ static void context_route(weir_ctx *c)
     }
     struct slice method = slice_of(x->head.base, x->head.method_len);
     enum router_outcome outcome =
-        router_match(site->router, c->web->regex, &x->arena, method, x->target.authority, &c->path, &c->match);
-    if (unlikely(outcome != ROUTER_FOUND)) {
+        (likely(x->target.plain) ? router_search : router_match)(site->router, c->web->regex, &x->arena, method,
+                                                                 x->target.authority, &c->path, &c->match);
+    if (likely(outcome == ROUTER_FOUND))
+        context_use_route(c);
+    else
         context_route_elsewhere(c, outcome);
-        return;
+}
+
+/* Finds what serves the request. */
+static inline void context_route(weir_ctx *c)
+{
+    struct exchange *x = c->x;
+    struct slice method = slice_of(x->head.base, x->head.method_len);
+    if (likely(x->target.plain)) {
+        path_take(x->target.path, &c->path);
+        if (likely(router_find(c->web->site->router, method, c->path.route, &c->match))) {
+            context_use_route(c);
+            return;
+        }
     }
-    struct route *route = c->match.value;
-    c->handler = route->handler;
-    c->route_data = route->data;
-    exchange_set_class(x, &route->admission);
-    context_use_group(c, route->group);
-    if (unlikely(x->body_length != 0))
-        context_limit_body(c, route->group);
+    context_route_slowly(c);
 }
 
 /* NULL where no route was found, or its body is too long: such a request does not wait. */
@@ -350,17 +357,22 @@ static void web_replace(struct exchange *x)
     context_error_page(c, info->status, info->text);
 }
 
-static void web_before_head(struct exchange *x)
+static COLD void run_response_middleware(weir_ctx *c)
 {
-    weir_ctx *c = x->context;
-    if (!c->chain || c->head_made)
-        return;
+    struct exchange *x = c->x;
     c->head_made = true;
     const struct handler_list *response = &c->chain->response;
     for (size_t i = 0; i < response->count; i++)
         response->items[i](c);
     if (unlikely(c->reply_error) && x->reply.phase != REPLY_SEALING)
         answer_error(c); /* of a reply that was to be made by one of them */
+}
+
+static void web_before_head(struct exchange *x)
+{
+    weir_ctx *c = x->context;
+    if (unlikely(c->chain && !c->head_made))
+        run_response_middleware(c);
 }
 
 static void web_body_over(struct exchange *x)
@@ -370,7 +382,9 @@ static void web_body_over(struct exchange *x)
 
 static void web_ended(struct exchange *x)
 {
-    context_run_deferred(x->context);
+    weir_ctx *c = x->context;
+    if (unlikely(c->deferred != NULL))
+        context_run_deferred(c);
 }
 
 static const char *web_pattern(const struct exchange *x)

@@ -226,14 +226,14 @@ static inline bool framing_likely(struct slice name)
 
 _Static_assert(sizeof(struct http_field) == 8 && offsetof(struct http_field, value_len) == 6, "stored as one word");
 
-static inline void field_store(struct http_head *head, size_t name, size_t name_len, size_t value, size_t value_len)
+static inline void field_store(struct http_head *head, size_t n, size_t name, size_t name_len, size_t value,
+                               size_t value_len)
 {
-    if (head->fields) {
-        /* One store: gcc would make a vector of the four parts, which takes longer. None is more than HEAD_SIZE_MAX. */
-        uint64_t field = (uint64_t)name | (uint64_t)name_len << 16 | (uint64_t)value << 32 | (uint64_t)value_len << 48;
-        memcpy(&head->fields[head->field_count], &field, sizeof field);
-    }
-    head->field_count++;
+    if (!head->fields)
+        return;
+    /* One store: gcc would make a vector of the four parts, which takes longer. None is more than HEAD_SIZE_MAX. */
+    uint64_t field = (uint64_t)name | (uint64_t)name_len << 16 | (uint64_t)value << 32 | (uint64_t)value_len << 48;
+    memcpy(&head->fields[n], &field, sizeof field);
 }
 
 /* A field's line has been read: the value, leading space skipped, ends at end, where its CRLF begins. */
@@ -245,7 +245,8 @@ static inline __attribute__((always_inline)) int field_complete(struct h1_parser
     if (head->field_count == head->field_max)
         return refuse(p, 431, "too many fields");
     size_t len = (size_t)(end - value);
-    field_store(head, (size_t)(name.data - head->base), name.len, (size_t)(value - head->base), len);
+    field_store(head, head->field_count, (size_t)(name.data - head->base), name.len, (size_t)(value - head->base), len);
+    head->field_count++;
     if (name.len == 4)
         return text_is(name.data, "host", 4) ? field_host(p, head, slice_of(value, len)) : 0;
     return framing_likely(name) ? field_framing(p, head, name, slice_of(value, len)) : 0;
@@ -294,21 +295,43 @@ static inline enum h1_parse_result head_complete(struct h1_parser *p, struct htt
 
 #define AT_END(q) ((q) == end)
 
-/* A whole line of the most common version at once. False: it is for the phases to say what it is. */
-static inline bool request_line_quick(struct h1_parser *p, struct http_head *head, const char *base)
+/* Where the target ends that begins at text; *path_len: of a plain path at its beginning, or 0. */
+static inline __attribute__((always_inline)) const char *target_quick(const char *text, size_t *path_len)
 {
-    const char *method_end = load_4(base) == load_4("GET ") ? base + 3 : scan_token(base);
-    const char *target = method_end + 1;
-    const char *end = *method_end == ' ' ? scan_target(target) : target;
-    if (method_end == base || end == target || load_8(end) != load_8(" HTTP/1.") || load_4(end + 7) != load_4(".1\r\n"))
-        return false;
-    head->method_len = (uint16_t)(method_end - base);
-    head->target = (uint16_t)(target - base);
+    *path_len = 0;
+    if (unlikely(*text != '/'))
+        return scan_target(text);
+    const char *end = scan_plain_path(text + 1);
+    if (likely(*end == ' ') || *end == '?')
+        *path_len = (size_t)(end - text);
+    return likely(*end == ' ') ? end : scan_target(end);
+}
+
+/* The rest of such a line behind a method; method_len is a constant where the method is the usual one. */
+static inline __attribute__((always_inline)) const char *request_rest_quick(struct http_head *head, const char *base,
+                                                                            size_t method_len)
+{
+    size_t path_len;
+    const char *target = base + method_len + 1, *end = target_quick(target, &path_len);
+    if (load_8(end) != load_8(" HTTP/1.") || load_4(end + 7) != load_4(".1\r\n") || end == target)
+        return NULL;
+    head->method_len = (uint16_t)method_len;
+    head->target = (uint16_t)(method_len + 1);
     head->target_len = (uint16_t)(end - target);
+    head->path_len = (uint16_t)path_len;
     head->minor = 1;
-    p->pos = (uint16_t)(end + 11 - base);
-    p->phase = PHASE_LINE;
-    return true;
+    return end + 11;
+}
+
+/* A whole line of the most common version at once; returns behind it. NULL: it is for the phases to say what it is. */
+static inline const char *request_line_quick(struct http_head *head, const char *base)
+{
+    if (likely(load_4(base) == load_4("GET ")))
+        return request_rest_quick(head, base, 3);
+    const char *method_end = scan_token(base);
+    if (*method_end != ' ' || method_end == base)
+        return NULL;
+    return request_rest_quick(head, base, (size_t)(method_end - base));
 }
 
 static enum h1_parse_result parse_request_line(struct h1_parser *p, struct http_head *head, const char *base,
@@ -352,7 +375,7 @@ static enum h1_parse_result parse_request_line(struct h1_parser *p, struct http_
 }
 
 /* Host comes first from most clients (RFC 9112 section 3.2), as a plain name and perhaps a port: its line is read in
- * one go. Returns behind it, or line where it is anything else. */
+ * one go. Returns behind it, or line where it is anything else. No field has been read yet. */
 static inline __attribute__((always_inline)) const char *host_line_quick(struct http_head *head, const char *line)
 {
     if ((load_4(line) | 0x20202020u) != load_4("host") || load_2(line + 4) != load_2(": "))
@@ -366,13 +389,14 @@ static inline __attribute__((always_inline)) const char *host_line_quick(struct 
             return line;
         end += 1 + digits;
     }
-    if (load_2(end) != load_2("\r\n") || (head->flags & HEAD_HAS_HOST) || head->field_count == head->field_max)
+    if (load_2(end) != load_2("\r\n") || head->field_max == 0)
         return line;
     size_t name = (size_t)(line - head->base), len = (size_t)(end - value);
-    field_store(head, name, 4, name + 6, len);
+    field_store(head, 0, name, 4, name + 6, len);
+    head->field_count = 1;
     head->host = (uint16_t)(name + 6);
     head->host_len = (uint16_t)len;
-    head->flags |= HEAD_HAS_HOST;
+    head->flags = HEAD_HAS_HOST;
     return end + 2;
 }
 
@@ -380,9 +404,9 @@ static inline __attribute__((always_inline)) const char *host_line_quick(struct 
  * Whole lines, and the empty one, are read at once. What is left, H1_INCOMPLETE, is a line that is not all there or not
  * right: for the phases to say.
  */
-static inline enum h1_parse_result parse_lines(struct h1_parser *p, struct http_head *head, const char *base)
+static enum h1_parse_result parse_lines(struct h1_parser *p, struct http_head *head, const char *base,
+                                        const char *line)
 {
-    const char *line = host_line_quick(head, base + p->pos);
     while (*line != '\r') {
         const char *colon = scan_token(line);
         if (*colon != ':' || colon == line)
@@ -408,7 +432,7 @@ static enum h1_parse_result parse_fields(struct h1_parser *p, struct http_head *
 {
     for (;;) {
         if (p->phase == PHASE_LINE) {
-            enum h1_parse_result lines = parse_lines(p, head, base);
+            enum h1_parse_result lines = parse_lines(p, head, base, base + p->pos);
             if (lines != H1_INCOMPLETE)
                 return lines;
         }
@@ -483,7 +507,9 @@ static COLD enum h1_parse_result skip_empty_lines(struct h1_parser *p, const cha
     }
 }
 
-enum h1_parse_result h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len)
+/* Goes on, or begins, wherever the head stands. */
+static __attribute__((noinline)) enum h1_parse_result parse_on(struct h1_parser *p, struct http_head *head, char *data,
+                                                               size_t len)
 {
     if (len == 0)
         return H1_INCOMPLETE;
@@ -495,9 +521,9 @@ enum h1_parse_result h1_parse(struct h1_parser *p, struct http_head *head, char 
     char *base = data + (size_t)p->empty_lines * 2;
     const char *end = data + len;
     head->base = base;
-    if (p->phase == PHASE_START && !request_line_quick(p, head, base))
+    if (p->phase == PHASE_START)
         p->phase = PHASE_METHOD;
-    if (unlikely(p->phase <= PHASE_VERSION)) {
+    if (p->phase <= PHASE_VERSION) {
         enum h1_parse_result line = parse_request_line(p, head, base, end);
         if (line != H1_COMPLETE)
             return line;
@@ -507,4 +533,32 @@ enum h1_parse_result h1_parse(struct h1_parser *p, struct http_head *head, char 
         return fields;
     head->size = p->pos;
     return head_complete(p, head);
+}
+
+/* Goes on behind the request line, and perhaps the first field. */
+static __attribute__((noinline)) enum h1_parse_result parse_rest(struct h1_parser *p, struct http_head *head,
+                                                                 char *data, const char *line, size_t len)
+{
+    p->phase = PHASE_LINE;
+    enum h1_parse_result lines = parse_lines(p, head, data, line);
+    if (unlikely(lines != H1_COMPLETE))
+        return lines == H1_INCOMPLETE ? parse_on(p, head, data, len) : lines;
+    head->size = p->pos;
+    return head_complete(p, head);
+}
+
+enum h1_parse_result h1_parse(struct h1_parser *p, struct http_head *head, char *data, size_t len)
+{
+    if (unlikely(p->phase != PHASE_START || p->empty_lines > 0))
+        return parse_on(p, head, data, len);
+    head->base = data;
+    const char *line = request_line_quick(head, data);
+    if (unlikely(!line))
+        return parse_on(p, head, data, len);
+    line = host_line_quick(head, line);
+    if (likely(load_2(line) == load_2("\r\n"))) {
+        head->size = (uint16_t)(line + 2 - data);
+        return head_complete(p, head);
+    }
+    return parse_rest(p, head, data, line, len);
 }

@@ -38,6 +38,7 @@ static inline void h1_parse_begin(struct h1_parser *p, struct http_head *head)
     head->flags = 0;
     head->content_length = 0;
     head->host_len = 0;
+    head->path_len = 0;
 }
 
 /*

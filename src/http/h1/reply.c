@@ -151,3 +151,58 @@ char *h1_head_compose(const struct h1 *h, int64_t length, char *to)
         to = h1_put_text(to, line, connection);
     return PUT(to, "\r\n");
 }
+
+/* ---- What most replies are ---- */
+
+/* Whether a reply is complete and has nothing but status 200, a type and a small static body, or none; and there is room
+ * for it where the one before it ends. */
+static inline bool reply_is_usual(const struct h1 *h)
+{
+    const struct reply *r = &h->x.reply;
+    if (r->status != 200 || r->phase != REPLY_FINAL || r->form != REPLY_PLAIN || r->close || r->fields)
+        return false;
+    if (r->body.kind != SEGMENT_STATIC || r->body.len > H1_JOIN_MAX || h->open || r->type.len == 0)
+        return false;
+    if (h->ending != ENDING_KEEP || h->x.head.minor == 0 || h1_net(h)->draining)
+        return false;
+    return h1_room_is_there(h, HEAD_FRAME_MAX + r->type.len + r->body.len);
+}
+
+/* h1_put_decimal() for a number below 1000. */
+static inline char *put_small(char *to, unsigned n)
+{
+    if (n >= 100) {
+        *to++ = (char)('0' + n / 100);
+        n %= 100;
+        *to++ = (char)('0' + n / 10);
+    } else if (n >= 10) {
+        *to++ = (char)('0' + n / 10);
+    }
+    *to++ = (char)('0' + n % 10);
+    return to;
+}
+
+bool h1_put_usual(struct h1 *h)
+{
+    struct reply *r = &h->x.reply;
+    if (!h->region && !h1_choose_region(h))
+        return false;
+    if (!reply_is_usual(h))
+        return false;
+    size_t len = r->body.len;
+    char *start = h->pos, *to = start;
+    memcpy(to, h->x.http->ok_head, HTTP_OK_HEAD_LEN);
+    to = PUT(to + HTTP_OK_HEAD_LEN, "Content-Type: ");
+    to = h1_put_text(to, r->type.data, r->type.len);
+    to = PUT(to, "\r\nContent-Length: ");
+    to = put_small(to, (unsigned)len);
+    to = PUT(to, "\r\n\r\n");
+    debug_assert((size_t)(to - start) == h1_head_size(h, (int64_t)len));
+    to = h1_put_text(to, r->body.data, len);
+    h->pos = to;
+    h->x.body_sent = len;
+    r->phase = REPLY_ENDED;
+    r->body.len = 0;
+    output_push_region(&h->out, start, (size_t)(to - start));
+    return true;
+}

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define DIRECT_MIN      2048 /* a write of at least this is sent from where it lies */
-#define STATIC_JOIN_MAX 512  /* a static body up to this is copied, see join_static() */
 #define HEAD_GROWTH     36   /* what a head may still need beside its fields: Connection, for instance */
 #define REGION_MIN      256  /* a region with less room is drained first */
 
@@ -115,7 +114,7 @@ static inline char *join_static(struct h1 *h, char *end)
     if (unlikely(body->kind != SEGMENT_STATIC || reply_is_bodyless(&h->x.reply)))
         return end;
     size_t len = body->len;
-    if (len == 0 || len > STATIC_JOIN_MAX || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
+    if (len == 0 || len > H1_JOIN_MAX || (size_t)(h->region_end - end) < len + H1_TAIL_ROOM)
         return end;
     body->len = 0;
     h->x.body_sent += len;
@@ -459,6 +458,8 @@ static int finish_uncommitted(struct h1 *h)
     x->http->host->before_head(x); /* may make the reply if there is none yet */
     if (reply_is_committed(&x->reply))
         return finish_stream(h);
+    if (likely(h1_put_usual(h)))
+        return 0;
     int64_t written = h->open ? h->pos - h->open : 0;
     int64_t actual = written + (int64_t)x->reply.body.len;
     bool announced = x->reply.length >= 0 && !x->reply.body.len;

@@ -249,31 +249,45 @@ static enum router_outcome match_by_walk(const struct router *router, struct reg
     return outcome;
 }
 
-/* The route that is this text from end to end, if it serves the method: nothing can be more specific. */
-static inline const struct router_route *find_whole(const struct route_tree *tree, const char *path, size_t len,
-                                                    uint64_t method)
+/* Whether a node is a route that is this text from end to end, and serves the method: nothing can be more specific. */
+static inline bool take_whole(const struct router *router, uint32_t node, uint64_t method, struct router_match *out)
 {
-    if (tree->nodes[NODE_ANY_HOST].texts == 0)
-        return NULL;
-    uint32_t node = route_tree_find(tree, NODE_ANY_HOST, path + 1, len - 1);
-    const struct router_route *route = tree->nodes[node].routes; /* NODE_NONE has none */
+    const struct router_route *route = router->tree.nodes[node].routes; /* NODE_NONE has none */
     while (route && !(route->accepts & method))
         route = route->next;
-    return route;
-}
-
-bool router_find(const struct router *router, struct slice method, struct slice path, struct router_match *out)
-{
-    *out = (struct router_match){0};
-    if (unlikely(router->tree.nodes[NODE_HOSTS].texts > 0))
-        return false;
-    uint64_t bit = METHOD_BIT(method_number(method, &router->extensions));
-    const struct router_route *route = find_whole(&router->tree, path.data, path.len, bit);
     if (!route)
         return false;
     out->value = route->value;
     out->pattern = route->pattern;
     return true;
+}
+
+/* Whether such a route can be found: there are any, and none for some hosts. */
+static inline bool has_wholes(const struct route_node *nodes)
+{
+    return likely(nodes[NODE_ANY_HOST].texts > 0 && nodes[NODE_HOSTS].texts == 0);
+}
+
+static __attribute__((noinline)) bool find_slowly(const struct router *router, struct slice method, struct slice path,
+                                                  struct router_match *out)
+{
+    *out = (struct router_match){0};
+    if (!has_wholes(router->tree.nodes))
+        return false;
+    uint32_t node = route_tree_find(&router->tree, NODE_ANY_HOST, path.data + 1, path.len - 1);
+    return take_whole(router, node, METHOD_BIT(method_number(method, &router->extensions)), out);
+}
+
+bool router_find(const struct router *router, struct slice method, struct slice path, struct router_match *out)
+{
+    /* Apart, so that what most requests are takes no call. */
+    if (unlikely(!method_is_get(method) || path.len > KEY_WORDS_LEN + 1))
+        return find_slowly(router, method, path, out);
+    *out = (struct router_match){0};
+    if (!has_wholes(router->tree.nodes))
+        return false;
+    uint32_t node = route_tree_find_short(&router->tree, NODE_ANY_HOST, path.data + 1, path.len - 1);
+    return take_whole(router, node, METHOD_BIT(METHOD_GET), out);
 }
 
 enum router_outcome router_search(const struct router *router, struct regex_context *context, struct arena *arena,

@@ -39,11 +39,17 @@ struct method_extensions {
 
 unsigned method_number_other(struct slice method, const struct method_extensions *extensions);
 
+/* What nearly all requests are. */
+static inline bool method_is_get(struct slice method)
+{
+    return method.len == 3 && memcmp(method.data, "GET", 3) == 0;
+}
+
 /* The bit's number; METHOD_UNKNOWN if there is none. */
 static inline unsigned method_number(struct slice method, const struct method_extensions *extensions)
 {
-    if (method.len == 3 && memcmp(method.data, "GET", 3) == 0)
-        return METHOD_GET; /* nearly all requests */
+    if (method_is_get(method))
+        return METHOD_GET;
     return method_number_other(method, extensions);
 }
 

@@ -42,7 +42,9 @@ int path_normalize(struct slice raw, struct arena *arena, struct path *out);
 /* path_normalize() for a path that is known to need no change, see struct target. */
 static inline void path_take(struct slice raw, struct path *out)
 {
-    out->route = out->decoded = out->text = raw;
+    out->route = raw;
+    out->decoded = raw;
+    out->text = raw;
     out->in_place = true;
 }
 

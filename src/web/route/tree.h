@@ -137,12 +137,11 @@ static inline uint32_t route_hash(const struct route_key *key)
 
 uint32_t route_tree_find_long(const struct route_tree *tree, uint32_t parent, const char *text, size_t len);
 
-/* The child of parent by text; NODE_NONE if there is none. parent has at least one text edge. */
-static inline __attribute__((always_inline)) uint32_t route_tree_find(const struct route_tree *tree, uint32_t parent,
-                                                                      const char *text, size_t len)
+/* route_tree_find() for a text of up to KEY_WORDS_LEN bytes. */
+static inline __attribute__((always_inline)) uint32_t route_tree_find_short(const struct route_tree *tree,
+                                                                            uint32_t parent, const char *text,
+                                                                            size_t len)
 {
-    if (unlikely(len > KEY_WORDS_LEN))
-        return route_tree_find_long(tree, parent, text, len);
     struct route_key key = route_key_short(parent, text, len);
     uint32_t hash = route_hash(&key);
     for (uint32_t at = hash & tree->slot_mask;; at = (at + 1) & tree->slot_mask) {
@@ -154,6 +153,15 @@ static inline __attribute__((always_inline)) uint32_t route_tree_find(const stru
         if (slot->node == NODE_NONE)
             return NODE_NONE;
     }
+}
+
+/* The child of parent by text; NODE_NONE if there is none. parent has at least one text edge. */
+static inline __attribute__((always_inline)) uint32_t route_tree_find(const struct route_tree *tree, uint32_t parent,
+                                                                      const char *text, size_t len)
+{
+    if (unlikely(len > KEY_WORDS_LEN))
+        return route_tree_find_long(tree, parent, text, len);
+    return route_tree_find_short(tree, parent, text, len);
 }
 
 #endif

@@ -135,7 +135,7 @@ typedef struct weir_config {
 
     /* Most objects that a worker uses at once; default WEIR_OFF: any number. At such a bound a request waits, or is
      * told 503, as under memory_limit: see docs/memory.md. max_connections and offload_threads bound the rest. */
-    int max_http_buffers;          /* at least 2 and http_buffers; a request counts as two; one may stay free */
+    int max_http_buffers;          /* at least 2 and http_buffers; a request counts as two, one may stay free */
     int max_stacks;                /* at least stacks */
     int max_request_records;       /* at least request_records */
     int max_request_memory_blocks; /* at least request_memory_blocks */

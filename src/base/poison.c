@@ -1,6 +1,6 @@
 /*
- * What is said when memory that has been given back is used. Process-wide, as AddressSanitizer is; empty in builds that
- * do not look.
+ * Reports of memory that was used after it had been given back. Process-wide, as AddressSanitizer is; empty in builds
+ * that do not look.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -47,14 +47,14 @@ struct pool {
     struct list full;
 };
 
-/* object_size > 0; align: 8 to 64, a power of two; slab_size: a power of two of at least 4096 that holds an object, or
- * 0: chosen. account outlives the pool. */
+/* Makes an empty pool. object_size > 0; align: 8 to 64, a power of two; slab_size: a power of two of at least 4096 that
+ * holds an object, or 0: chosen. account outlives the pool. */
 void pool_init(struct pool *p, struct account *account, size_t object_size, size_t align, size_t slab_size);
 
 /* Unmaps every slab. Objects still in use are gone too: only for the end of their owner. */
 void pool_done(struct pool *p);
 
-/* Makes room for n objects in all beforehand and keeps it. 0, or WEIR_ENOMEM's value when refused. */
+/* Makes room for n objects in all beforehand and keeps that room. Returns 0, or WEIR_ENOMEM when refused. */
 int pool_preallocate(struct pool *p, size_t n);
 
 /* Bytes of the slabs that n objects need. */
@@ -70,8 +70,8 @@ static inline uint64_t pool_missing(const struct pool *p, uint32_t n)
     return slabs > p->slabs ? (slabs - p->slabs) * p->slab_size : 0;
 }
 
-/* Sees to it that n objects could be in use at once, now and until it is called with another n: maps what is missing
- * for that, and lets trimming leave it. False: refused, and the promise is what it was. */
+/* Promises that n objects can be in use at once, now and until the next call with another n: maps what is missing for
+ * that, and lets trimming leave it. False: refused, and the promise is what it was. */
 bool pool_promise(struct pool *p, uint32_t n) MUST_CHECK;
 
 /* Gives back half of the empty slabs that were not needed since the last call (at least one), or all of them. */
@@ -88,8 +88,8 @@ static inline struct pool_slab *pool_slab_of(const struct pool *p, const void *o
 }
 
 #ifdef WEIR_POISON
-/* The order of builds that look for pointers kept too long: objects that were never used first, then the one that has
- * rested longest. slab_take() unpoisons what it returns, slab_give() poisons what it gets. */
+/* Taking and giving in builds that look for pointers kept too long: objects that were never used come first, then the
+ * one that has rested longest. slab_take() unpoisons what it returns, slab_give() poisons what it gets. */
 void *slab_take(struct pool *p, struct pool_slab *s);
 void slab_give(struct pool *p, struct pool_slab *s, void *object);
 #else
@@ -118,7 +118,7 @@ static inline bool pool_ready(struct pool *p)
     return likely(!list_empty(&p->partial)) || pool_grow(p);
 }
 
-/* An object, not cleared; NULL when refused. */
+/* Takes an object, not cleared; NULL when refused. */
 static inline void *pool_take(struct pool *p)
 {
     if (!pool_ready(p))
@@ -135,7 +135,7 @@ static inline void *pool_take(struct pool *p)
     return object;
 }
 
-/* Gives an object back. It is poisoned: whoever still points to it is told by AddressSanitizer. */
+/* Gives an object back. Its memory is poisoned: whoever still points there is told by AddressSanitizer. */
 static inline void pool_give(struct pool *p, void *object)
 {
     struct pool_slab *s = pool_slab_of(p, object);

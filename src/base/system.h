@@ -41,7 +41,7 @@ static inline int system_epoll_wait(int fd, struct epoll_event *events, int coun
 
 #else
 
-/* As recv(), send(), sendmsg() and epoll_wait(), errno included. */
+/* recv(), send(), sendmsg() and epoll_wait() without the C library's cancellation points; errno as theirs. */
 static inline ssize_t system_recv(int fd, void *buf, size_t len, int flags)
 {
     return syscall(SYS_recvfrom, fd, buf, len, flags, NULL, NULL);

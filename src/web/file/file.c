@@ -14,7 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define SMALL_FILE       4096 /* bytes: one up to this is read when it is sent, and kept open */
+#define SMALL_FILE       4096 /* bytes: a file of up to this is read when it is sent, and kept open */
 #define FILE_BUFFER_SIZE 4096 /* of weir_file_line() */
 
 struct weir_file {
@@ -47,7 +47,7 @@ static int context_open(weir_ctx *c, const char *root, const char *path, struct 
 
 /* ---- Sent whole ---- */
 
-/* The head of a file's reply but for its length. */
+/* Makes the head of a file's reply but for the length. */
 static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
 {
     int error = reply_add_field(c, SLICE("Last-Modified"), slice_of(date, DATE_LEN), true);
@@ -56,9 +56,8 @@ static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
     return error;
 }
 
-/* Reads a small file that is in memory to where its reply is composed: that is one call, and another to send both,
- * where sendfile() takes a call to send the head, one to see that the file is in memory, and more time than the
- * copy. */
+/* Reads a small file that is in memory to where its reply is composed: one call, and another to send both, where
+ * sendfile() takes a call to send the head, one to see that the file is in memory, and more time than the copy. */
 static bool read_small(struct exchange *x, int fd, size_t size)
 {
     char beyond;
@@ -69,14 +68,14 @@ static bool read_small(struct exchange *x, int fd, size_t size)
     return false;
 }
 
-/* The reply is made, of bytes that have been placed. May suspend. */
+/* Ends a reply whose bytes have been placed. May suspend. */
 static int end_small(struct exchange *x, size_t placed)
 {
     reply_set_complete(&x->reply);
     return placed > 0 ? x->ops->commit(x, placed) : 0;
 }
 
-/* Replies with a file that is open already, if it can be read at once. 1: it cannot; else the result. */
+/* Replies with a file that is open already, if it can be read at once; 1: it cannot. Returns the result. */
 static int send_kept(weir_ctx *c, const char *root, const char *path)
 {
     struct exchange *x = c->x;

@@ -1,7 +1,7 @@
 /*
  * weir: web servers whose memory stays level, whatever flows through them.
  *
- * This header is the whole public interface and its reference manual. Conventions that hold for every function here,
+ * The header is the whole public interface and its reference manual. Conventions that hold for every function here,
  * unless its own comment says otherwise:
  *
  *  - Functions that can fail return 0 (or a count) or a negative WEIR_E... value; weir_strerror() names it.

@@ -32,7 +32,7 @@ struct weir_group {
     const char *prefix;                            /* with the parents' */
     const char *host;                              /* NULL: any */
     bool covers;                                   /* the group has a prefix or a host of its own */
-    struct handler_list request, around, response; /* its own */
+    struct handler_list request, around, response; /* the group's own */
     struct chain chain;
     weir_group_settings settings; /* the group's own; from the start on completed by those of the groups above */
     bool plain;                   /* the chain is empty, and no setting is looked at where there is a chain */

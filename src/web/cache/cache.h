@@ -71,7 +71,7 @@ struct cache_asker {
 
 enum cache_slot_state {
     SLOT_IDLE = 0,  /* nothing was asked with it yet, or the answer was found */
-    SLOT_COMPUTING, /* its owner computes the key's value */
+    SLOT_COMPUTING, /* the slot's owner computes the key's value */
     SLOT_DONE,      /* the computation has ended */
 };
 

@@ -13,8 +13,8 @@
 struct walk {
     const struct route_tree *tree;
     struct regex_context *context;
-    const char *path;    /* its route form */
-    const char *decoded; /* the same length */
+    const char *path;    /* the route form */
+    const char *decoded; /* the decoded form, as long as path */
     size_t len;
     uint64_t method;  /* a METHOD_BIT */
     uint64_t allowed; /* the methods of the routes that matched otherwise */

@@ -5,7 +5,7 @@
  */
 #include "base/arena.h"
 
-/* What a block begins with that lies on another one. */
+/* The beginning of a block that lies on another one. */
 struct arena_below {
     char *block;
     struct pool *blocks;

@@ -32,7 +32,7 @@ static inline void arena_init(struct arena *a, struct pool *blocks, char *inline
 
 COLD void arena_done_block(struct arena *a);
 
-/* Gives everything back. inline_memory and size: as given to arena_init(). */
+/* Gives all of the arena's memory back. inline_memory and size: as given to arena_init(). */
 static inline void arena_done(struct arena *a, char *inline_memory, size_t size)
 {
     memory_forget(inline_memory, size);
@@ -41,8 +41,8 @@ static inline void arena_done(struct arena *a, char *inline_memory, size_t size)
 }
 
 /*
- * From here on memory comes from a block of another pool, with objects of another size, for which the caller can
- * answer. What has been handed out stays where it is; if that is in a block already, both are held to the end.
+ * Lets memory come from a block of another pool from here on, with objects of another size, for which the caller can
+ * answer. What has been handed out stays where it is; if that is in a block already, both blocks are held to the end.
  */
 void arena_use(struct arena *a, struct pool *blocks);
 
@@ -60,14 +60,13 @@ static inline void *arena_alloc(struct arena *a, size_t size)
     return p;
 }
 
-/* The last allocation, of size bytes, needs only keep of them: the rest is given back. Nothing if it is not the
- * last. */
+/* Gives back all but keep bytes of the last allocation, of size bytes. Does nothing if p is not the last. */
 void arena_shrink(struct arena *a, void *p, size_t size, size_t keep);
 
-/* Bytes that one further arena_alloc() can give at most. */
+/* The most bytes that one further arena_alloc() can give. */
 size_t arena_room(const struct arena *a);
 
-/* A NUL-terminated copy; NULL beyond the limit. */
+/* A NUL-terminated copy of text; NULL beyond the limit. */
 char *arena_copy(struct arena *a, struct slice text);
 
 #endif

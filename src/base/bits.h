@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-/* by: 0 to 63. The bits that the shift to the left loses come back by the one to the right. */
+/* x rotated to the left by 0 to 63 bits: those that the shift to the left loses come back by the one to the right. */
 static inline WRAPS uint64_t rotate_left(uint64_t x, unsigned by)
 {
     return x << by | x >> ((64 - by) & 63);

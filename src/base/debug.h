@@ -1,5 +1,5 @@
 /*
- * What the rest of the house says to the compiler and to the tools that watch it run: assertions and branch hints.
+ * Words to the compiler and to the tools that watch the code run: assertions, branch hints, lock discipline.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -47,15 +47,15 @@
 #define debug_assert(condition) ((void)sizeof(condition))
 #endif
 
-/* A function whose arithmetic is meant modulo 2^n. Elsewhere an unsigned sum that wraps, or a bit that is shifted out,
- * is a fault to clang's sanitizers. gcc does not look for either. */
+/* Marks a function whose arithmetic is meant modulo 2^n. Elsewhere an unsigned sum that wraps, or a bit that is shifted
+ * out, is a fault to clang's sanitizers. gcc does not look for either. */
 #if defined(__clang__)
 #define WRAPS __attribute__((no_sanitize("unsigned-integer-overflow", "unsigned-shift-base")))
 #else
 #define WRAPS
 #endif
 
-/* clang checks lock discipline by these (-Wthread-safety); gcc knows nothing of them. */
+/* Lock discipline, checked by clang (-Wthread-safety); gcc knows nothing of these attributes. */
 #if defined(__clang__)
 #define THREAD_ANNOTATION(x) __attribute__((x))
 #else

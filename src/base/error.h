@@ -8,7 +8,7 @@
 
 #include "weir.h"
 
-/* The negative WEIR_E... that fits an errno value; WEIR_ESYS for one without a counterpart. */
+/* The negative WEIR_E... value that fits an errno value; WEIR_ESYS for one without a counterpart. */
 int error_from_errno(int number);
 
 #endif

@@ -53,7 +53,7 @@ static inline void list_remove(struct list *l)
     list_init(l);
 }
 
-/* Removes and returns the first link, or NULL. */
+/* Removes and returns the first link of a list; NULL if the list is empty. */
 static inline struct list *list_pop_front(struct list *head)
 {
     struct list *l = head->next;
@@ -63,7 +63,7 @@ static inline struct list *list_pop_front(struct list *head)
     return l;
 }
 
-/* Moves all of from behind the end of to; from is empty afterwards. */
+/* Moves all links of from behind the end of to; from is empty afterwards. */
 static inline void list_splice_back(struct list *to, struct list *from)
 {
     if (list_empty(from))
@@ -76,7 +76,7 @@ static inline void list_splice_back(struct list *to, struct list *from)
 }
 
 #define list_for_each(l, head) for (struct list *l = (head)->next; l != (head); l = l->next)
-/* l may be removed in the loop's body. */
+/* list_for_each() whose body may remove l. */
 #define list_for_each_safe(l, head)                                                                                    \
     for (struct list *l = (head)->next, *l##_next = l->next; l != (head); l = l##_next, l##_next = l->next)
 

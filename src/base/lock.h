@@ -19,7 +19,7 @@ struct LOCKABLE lock {
     pthread_mutex_t mutex;
 };
 
-/* How many locks this thread holds; the fiber switch asserts that it is none. */
+/* The number of locks that this thread holds; the fiber switch asserts that it is 0. */
 unsigned *lock_depth(void);
 
 static inline void lock_init(struct lock *l)
@@ -32,7 +32,7 @@ static inline void lock_done(struct lock *l)
     pthread_mutex_destroy(&l->mutex);
 }
 
-/* For LOCK_ROLE() alone. */
+/* The taking itself, unchecked: for LOCK_ROLE() alone. */
 static inline void lock_acquire_raw(struct lock *l) NO_THREAD_CHECK
 {
     pthread_mutex_lock(&l->mutex);
@@ -45,10 +45,10 @@ static inline void lock_release_raw(struct lock *l) NO_THREAD_CHECK
     pthread_mutex_unlock(&l->mutex);
 }
 
-/* Declares a role, and what takes and gives locks of it: ROLE_acquire(l) and ROLE_release(l). The object does not
- * exist. */
+/* Declares a role, and what takes and gives locks of it: ROLE_acquire(l) and ROLE_release(l). The role's object is only
+ * a name and does not exist. */
 #define LOCK_ROLE(role) LOCK_ROLE_AFTER(role, )
-/* order: ACQUIRED_AFTER() of another role, which is never taken while this one is held. */
+/* LOCK_ROLE() with an order: ACQUIRED_AFTER() of another role, which is never taken while this one is held. */
 #define LOCK_ROLE_AFTER(role, order)                                                                                   \
     extern struct lock role order;                                                                                     \
     static inline void role##_acquire(struct lock *l) ACQUIRES(role) NO_THREAD_CHECK                                   \

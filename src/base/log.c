@@ -14,21 +14,23 @@
 
 static const char *const level_names[] = {"", "error", "warning", "info", "debug"};
 
-/* Whether a line can be written without waiting for whoever reads it: a pipe that is full would hold up a worker. */
+/* Whether standard error takes a line without a wait for whoever reads it: a full pipe would hold up a worker. */
 static bool stderr_has_room(void)
 {
     struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
     return poll(&out, 1, 0) == 1 && (out.revents & POLLOUT);
 }
 
-/* A terminal has room for a byte and then waits in the middle of a line, at its end at the latest. Opened once more, it
- * can be told not to: standard error itself is shared with other programs. -1: it is no terminal, or another user's. */
+/* Opens standard error's terminal once more, non-blocking; -1: standard error is no terminal, or another user's. A
+ * terminal has room for a byte and then waits in the middle of a line; standard error itself is shared with other
+ * programs, and so stays as it is. */
 static int terminal_open(void)
 {
     return isatty(STDERR_FILENO) ? open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
 }
 
-/* Standard error in one write, so that lines of several threads do not mix. What there is no room for is dropped. */
+/* Writes a line to standard error in one write, so that lines of several threads do not mix. A line for which there is
+ * no room is dropped. */
 static void log_to_stderr(int level, const char *text)
 {
     struct timespec now;

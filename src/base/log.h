@@ -18,7 +18,7 @@ struct log {
     void *data;
 };
 
-/* Whether lines of this level are written: for those that take work to compose. l may be NULL. */
+/* Whether lines of a level are written: asked before a line that takes work to compose. l may be NULL. */
 static inline bool log_wants(const struct log *l, int level)
 {
     return l && level <= l->level;

@@ -90,7 +90,7 @@ void account_give_any(struct account *a, size_t size)
     atomic_fetch_sub_explicit(&a->objects, 1, memory_order_relaxed);
 }
 
-/* Adds size to what a bound is on. False, with nothing changed, if it would be exceeded. */
+/* Adds size to a sum that has a bound. False, with nothing changed, if the bound would be exceeded. */
 static bool bound_take(_Atomic uint64_t *granted, uint64_t limit, size_t size)
 {
     if (limit && size > limit)
@@ -142,7 +142,7 @@ void memory_return(struct account *a, size_t size)
     atomic_fetch_sub_explicit(&a->memory->granted, size, memory_order_relaxed);
 }
 
-/* The system has refused what was granted. */
+/* Takes a grant back, and counts a refusal: the system has refused the memory. NULL. */
 static COLD void *grant_failed(struct account *a, size_t size)
 {
     memory_return(a, size);
@@ -150,7 +150,7 @@ static COLD void *grant_failed(struct account *a, size_t size)
     return NULL;
 }
 
-/* Alignment is had by mapping more and cutting off both ends. */
+/* Maps size bytes aligned to align: more is mapped, and cut off at both ends. */
 static void *map_aligned(size_t size, size_t align)
 {
     size_t extra = align > 4096 ? align : 0;

@@ -34,7 +34,7 @@ struct account {
     struct account *parent;    /* NULL: none above it */
     uint64_t limit;            /* bound on granted; 0: none of its own */
     bool shared;               /* any thread may use it */
-    _Atomic uint64_t granted;  /* bytes reserved by it and by those below it */
+    _Atomic uint64_t granted;  /* bytes reserved by this account and by those below it */
     _Atomic uint64_t in_use;   /* bytes handed out */
     _Atomic uint64_t reserved; /* bytes taken from the system */
     _Atomic uint64_t peak;     /* most that was in use */
@@ -45,7 +45,7 @@ struct account {
 struct memory {
     uint64_t limit;             /* bound on the sum of reserved; 0: none */
     _Atomic uint64_t granted;   /* sum of reserved over the accounts */
-    _Atomic uint64_t allocated; /* what of that is from memory_alloc() */
+    _Atomic uint64_t allocated; /* bytes of granted that memory_alloc() has handed out */
     struct lock lock;
     struct account *accounts GUARDED_BY(memory_lock);
     /* For tests: returns true to make this allocation fail. NULL: none. */
@@ -56,15 +56,15 @@ struct memory {
 void memory_init(struct memory *m, uint64_t limit);
 void memory_done(struct memory *m);
 
-/* Opens an account. a is the caller's, and has to live until account_close(). name: see above. */
+/* Opens an account, which is the caller's, and has to live until account_close(), as name has. */
 void account_open(struct account *a, struct memory *m, const char *name);
 /* Opens an account that any thread may use, below parent (which is one of m's, or NULL) and with a bound (0: none). */
 void account_open_shared(struct account *a, struct memory *m, const char *name, struct account *parent, uint64_t limit);
-/* Closes it; nothing may be reserved any more, by it or below it. Nothing if it is not open. */
+/* Closes an account; nothing may be reserved any more, by it or below it. Does nothing if the account is not open. */
 void account_close(struct account *a);
 
-/* Adds to a figure that only the calling thread writes. Compilers make three instructions of a load and a store that are
- * atomic each; where one does as well, it is said here. */
+/* Adds to a figure that only the calling thread writes. Compilers make three instructions of a load and a store that
+ * are atomic each; where one does as well, it is said here. */
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 {
 #if defined(__x86_64__) && !defined(WEIR_TSAN) && !defined(WEIR_ASAN)
@@ -74,7 +74,7 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 #endif
 }
 
-/* Takes from such a figure, which never falls below 0. */
+/* Takes from a figure that only the calling thread writes, and which never falls below 0. */
 static inline void counter_subtract(_Atomic uint64_t *counter, uint64_t n)
 {
 #if defined(__x86_64__) && !defined(WEIR_TSAN) && !defined(WEIR_ASAN)
@@ -114,12 +114,13 @@ size_t memory_whole_pages(size_t size);
 
 /*
  * Maps size bytes (see memory_whole_pages()), aligned to align (a power of two, at least a page), cleared, and never
- * made of huge pages. NULL when the bound or the system refuses. It counts as reserved; what of it is in use is the
- * caller's to count.
+ * made of huge pages. NULL when the bound or the system refuses. The mapping counts as reserved; how much of it is in
+ * use is the caller's to count.
  */
 void *memory_map(struct account *a, size_t size, size_t align) MUST_CHECK;
 void memory_unmap(struct account *a, void *p, size_t size);
-/* Makes such a mapping larger, the new part cleared, or smaller; where it lies then. NULL: refused, nothing changed. */
+/* Makes a mapping of memory_map() larger, the new part cleared, or smaller. Returns where the mapping lies then; NULL:
+ * refused, nothing changed. */
 void *memory_remap(struct account *a, void *p, size_t size, size_t new_size) MUST_CHECK;
 
 /* Counts size bytes as reserved by a without taking them: for memory that a library takes. False: refused. */
@@ -129,7 +130,7 @@ void memory_return(struct account *a, size_t size);
 /* Memory from the C library, not cleared, counted as reserved and in use. For what is not on a request's path. NULL
  * when refused. */
 void *memory_alloc(struct account *a, size_t size) MUST_CHECK;
-/* size is what was asked for. p may be NULL. */
+/* Gives back memory of memory_alloc(); size is what was asked for. p may be NULL. */
 void memory_free(struct account *a, void *p, size_t size);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * What is said when memory that has been given back is used. Process-wide, as AddressSanitizer is; empty in builds that
- * do not look.
+ * Reports of memory that was used after it had been given back. Process-wide, as AddressSanitizer is; empty in builds
+ * that do not look.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -55,7 +55,7 @@ void poison_register(const void *p, size_t size, const char *name)
 {
     struct region *r = malloc(sizeof *r);
     if (!r)
-        return; /* its reports will not be explained */
+        return; /* reports of this memory will not be explained */
     *r = (struct region){.start = p, .end = (const char *)p + size, .name = name};
     pthread_mutex_lock(&registry_lock);
     if (!listening)

@@ -1,10 +1,10 @@
 /*
  * Memory that has been given back, in the builds that look for pointers kept too long.
  *
- * With AddressSanitizer it is poisoned: whoever touches it is reported at once, and the report is followed by a line
- * that names the rule. In other debug builds it is overwritten with POISON_BYTE, and a pool looks whether that is still
- * there when it hands the object out again. Both kinds let memory rest as long as possible before it is used anew.
- * Otherwise all of this is nothing.
+ * With AddressSanitizer such memory is poisoned: whoever touches it is reported at once, and the report is followed by
+ * a line that names the rule. In other debug builds it is overwritten with POISON_BYTE, and a pool looks whether the
+ * bytes are still there when it hands the object out again. Both kinds let memory rest as long as possible before it is
+ * used anew. In all other builds nothing here does anything.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,7 +21,7 @@
 #define memory_poison(p, size)   ASAN_POISON_MEMORY_REGION((p), (size))
 #define memory_unpoison(p, size) ASAN_UNPOISON_MEMORY_REGION((p), (size))
 
-/* Tells the reports what kind of memory [p, p + size) is: name lives as long. Any thread. */
+/* Names the kind of memory that [p, p + size) is, for the reports. name lives as long as the memory. Any thread. */
 void poison_register(const void *p, size_t size, const char *name);
 void poison_unregister(const void *p);
 #else
@@ -55,13 +55,13 @@ static inline void memory_forget(void *p, size_t size)
     memory_poison(p, size);
 }
 
-/* What is broken when a pointer is used too late; a sentence for people. */
+/* The rule that a pointer breaks which is used too late; a sentence for people. */
 #define POISON_RULE                                                                                                    \
     "a pointer into a request, or to a local variable of its handler, was used after the request's end: see "          \
     "docs/handlers.md, \"Memory and who owns it\""
 
 #ifdef WEIR_POISON
-/* Ends the process if [p, p + size) is not as memory_forget() left it. name: of its account. */
+/* Ends the process if [p, p + size) is not as memory_forget() left it. name: of the memory's account. */
 void poison_check(const void *p, size_t size, const char *name);
 #endif
 

@@ -35,7 +35,7 @@ void pool_init(struct pool *p, struct account *account, size_t object_size, size
 }
 
 #ifdef WEIR_POISON
-/* The link of an object that rests; it is poisoned with the rest of it. */
+/* Reads the link of an object that rests: the link is poisoned with the rest of the object. */
 static struct pool_free *link_read(const struct pool *p, struct pool_free *f)
 {
     memory_unpoison(f, sizeof *f);
@@ -205,8 +205,8 @@ int pool_preallocate(struct pool *p, size_t n)
 
 #define SLAB_TOUCHED_KEEP 4 /* objects whose pages an empty slab may keep */
 
-/* Gives back the pages of a slab that stays but holds nothing. While the pool is in use, not those of one that has
- * touched so few that they are soon needed again. */
+/* Gives back the pages of a slab that stays but holds nothing. While the pool is in use, a slab that has touched few
+ * pages keeps them: they are soon needed again. */
 static void slab_clean(const struct pool *p, struct pool_slab *s, bool quiet)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -240,8 +240,8 @@ void pool_trim(struct pool *p, bool all)
         slab_clean(p, container_of(l, struct pool_slab, link), quiet);
 }
 
-/* An object is in use if it was ever handed out and is not on its slab's free list: finding that out here costs nothing
- * anywhere else. */
+/* Calls each for every object of a slab that is in use: was ever handed out, and is not on the slab's free list.
+ * Finding them out here costs nothing anywhere else. */
 static void slab_each(struct pool *p, struct pool_slab *s, void (*each)(void *, void *), void *arg)
 {
     uint64_t idle[POOL_OBJECTS_MAX / 64] = {0};

@@ -32,7 +32,7 @@ struct pool_slab {
 
 struct pool {
     struct account *account;
-    void *hand;       /* the object given last, which its slab counts as used; NULL: none */
+    void *hand; /* the object given last, which its slab counts as used; NULL: none */
     size_t object_size;
     size_t stride;    /* object_size rounded up to the alignment */
     size_t slab_size; /* a power of two */
@@ -48,14 +48,14 @@ struct pool {
     struct list full;
 };
 
-/* object_size > 0; align: 8 to 64, a power of two; slab_size: a power of two of at least 4096 that holds an object, or
- * 0: chosen. account outlives the pool. */
+/* Makes an empty pool. object_size > 0; align: 8 to 64, a power of two; slab_size: a power of two of at least 4096 that
+ * holds an object, or 0: chosen. account outlives the pool. */
 void pool_init(struct pool *p, struct account *account, size_t object_size, size_t align, size_t slab_size);
 
 /* Unmaps every slab. Objects still in use are gone too: only for the end of their owner. */
 void pool_done(struct pool *p);
 
-/* Makes room for n objects in all beforehand and keeps it. 0, or WEIR_ENOMEM's value when refused. */
+/* Makes room for n objects in all beforehand and keeps that room. Returns 0, or WEIR_ENOMEM when refused. */
 int pool_preallocate(struct pool *p, size_t n);
 
 /* Bytes of the slabs that n objects need. */
@@ -71,8 +71,8 @@ static inline uint64_t pool_missing(const struct pool *p, uint32_t n)
     return slabs > p->slabs ? (slabs - p->slabs) * p->slab_size : 0;
 }
 
-/* Sees to it that n objects could be in use at once, now and until it is called with another n: maps what is missing
- * for that, and lets trimming leave it. False: refused, and the promise is what it was. */
+/* Promises that n objects can be in use at once, now and until the next call with another n: maps what is missing for
+ * that, and lets trimming leave it. False: refused, and the promise is what it was. */
 bool pool_promise(struct pool *p, uint32_t n) MUST_CHECK;
 
 /* Gives back half of the empty slabs that were not needed since the last call (at least one), or all of them. */
@@ -94,8 +94,8 @@ static inline bool pool_ready(struct pool *p)
     return likely(p->hand != NULL) || likely(!list_empty(&p->partial)) || pool_grow(p);
 }
 
-/* An object out of a slab, and back into it. Builds that look for pointers kept too long take objects that were never
- * used first, then the one that has rested longest; the others the one that was given last. */
+/* Takes an object out of a slab, and gives it back. Builds that look for pointers kept too long take objects that were
+ * never used first, then the one that has rested longest; the others the one that was given last. */
 void *pool_take_slab(struct pool *p);
 void pool_give_slab(struct pool *p, void *object);
 
@@ -105,7 +105,7 @@ void pool_give_slab(struct pool *p, void *object);
 #define POOL_HAND true
 #endif
 
-/* An object, not cleared; NULL when refused. */
+/* Takes an object, not cleared; NULL when refused. */
 static inline void *pool_take(struct pool *p)
 {
     void *object = p->hand;
@@ -117,7 +117,7 @@ static inline void *pool_take(struct pool *p)
     return object;
 }
 
-/* Gives an object back. It is poisoned: whoever still points to it is told by AddressSanitizer. */
+/* Gives an object back. Its memory is poisoned: whoever still points there is told by AddressSanitizer. */
 static inline void pool_give(struct pool *p, void *object)
 {
     void *back = POOL_HAND ? p->hand : object;

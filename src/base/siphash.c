@@ -7,7 +7,7 @@
 
 #include "base/bits.h"
 
-/* Sums modulo 2^64 are the algorithm. */
+/* One round. Sums modulo 2^64 are the algorithm. */
 static inline WRAPS void siphash_round(uint64_t v[4])
 {
     v[0] += v[1];

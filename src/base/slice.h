@@ -1,6 +1,6 @@
 /*
- * A slice is a view of bytes that somebody else owns: a header value in a receive buffer, a path segment, a literal.
- * It never owns, and it is passed by value.
+ * A slice is a view of bytes that somebody else owns: a header value in a receive buffer, a path segment, a literal. A
+ * slice never owns, and is passed by value.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -34,7 +34,7 @@ static inline bool slice_equal(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
-/* ASCII only, whatever the locale: protocol elements are ASCII (RFC 9110 section 5.6.2). */
+/* The lower case of c, ASCII only, whatever the locale: protocol elements are ASCII (RFC 9110 section 5.6.2). */
 static inline char ascii_lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;

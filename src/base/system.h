@@ -76,7 +76,7 @@ static inline long system_call(long number, long a, long b, long c, long d, long
     return -1;
 }
 
-/* As recv(), send(), sendmsg() and epoll_wait(), errno included. */
+/* recv(), send(), sendmsg() and epoll_wait() without the C library's cancellation points; errno as theirs. */
 static inline ssize_t system_recv(int fd, void *buf, size_t len, int flags)
 {
     return system_call(SYS_recvfrom, fd, (long)buf, (long)len, flags, 0, 0);

@@ -11,10 +11,11 @@
 #include <link.h>
 #include <signal.h>
 
-/* What the C library puts beside the data: its own of a thread, and some to spare. */
+/* Bytes that the C library puts beside the data: its own record of a thread, and some to spare. */
 #define THREAD_RECORD ((size_t)3 * 1024)
 
-/* Measured once: a library that is loaded later has its data elsewhere, and what was charged has to be given back. */
+/* The size of thread-local data, measured once: a library that is loaded later has its data elsewhere, and what was
+ * charged has to be given back. */
 static pthread_once_t local_once = PTHREAD_ONCE_INIT;
 static size_t local_size;
 
@@ -42,7 +43,7 @@ size_t thread_stack_bytes(size_t stack_size)
     return (stack_size < least ? least : stack_size) + local_size;
 }
 
-/* 0, or the system's error. */
+/* Starts the system's thread. Returns 0, or the system's error. */
 static int thread_create(struct thread *t, int flags, void *(*fn)(void *arg), void *arg)
 {
     pthread_attr_t attributes;

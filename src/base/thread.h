@@ -13,35 +13,35 @@
 
 struct thread {
     pthread_t id;
-    struct account *account; /* that its stack is charged to; NULL: it does not run */
-    size_t stack_size;       /* that it was asked for with */
-    int error;               /* why it does not run, the system's number; 0: the account has refused the stack */
+    struct account *account; /* the account that the stack is charged to; NULL: the thread does not run */
+    size_t stack_size;       /* of the stack, as it was asked for */
+    int error;               /* of the system, why the thread does not run; 0: the account has refused the stack */
 };
 
 enum thread_flags {
-    THREAD_FAULTS = 1,   /* SIGSEGV and its like stay unblocked: it runs the program's code, whose faults are told */
-    THREAD_DETACHED = 2, /* nobody joins it: it calls thread_leave() as its last deed */
+    THREAD_FAULTS = 1,   /* SIGSEGV and its like stay unblocked: the program's code runs there, whose faults are told */
+    THREAD_DETACHED = 2, /* nobody joins the thread, which calls thread_leave() as its last deed */
 };
 
 /*
- * What a thread's stack takes if stack_size bytes of it are to be used: the system puts the thread's own data there,
- * too, that of the program and of its libraries (variables that are __thread or thread_local). Always the same for the
- * same size.
+ * The bytes that a thread's stack takes if stack_size of them are to be used: the system puts the thread's own data
+ * there, too, that of the program and of its libraries (variables that are __thread or thread_local). Always the same
+ * for the same size.
  */
 size_t thread_stack_bytes(size_t stack_size);
 
 /*
  * Starts fn(arg) with a stack of which at least stack_size bytes can be used. account has to be a shared one, and
- * outlives the thread; thread_stack_bytes() are charged to it. 0, or WEIR_ENOMEM's value when the stack is refused or
+ * outlives the thread; thread_stack_bytes() are charged to it. Returns 0, or WEIR_ENOMEM when the stack is refused or
  * the system has no thread; t is then not running, and t->error says why.
  */
 int thread_start(struct thread *t, struct account *account, size_t stack_size, int flags, void *(*fn)(void *arg),
                  void *arg) MUST_CHECK;
 
-/* Waits for its end and returns its stack. Nothing if it does not run. */
+/* Waits for a thread's end and gives its stack back. Does nothing if the thread does not run. */
 void thread_join(struct thread *t);
 
-/* What a detached thread of stack_size does at its end. */
+/* Gives back what a detached thread's stack of stack_size was charged: the thread's own last deed. */
 void thread_leave(struct account *account, size_t stack_size);
 
 #endif

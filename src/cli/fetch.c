@@ -18,7 +18,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define WAIT_SECONDS 10 /* for one step, and for all of them */
+#define WAIT_SECONDS 10 /* bound on one step, and on all of them together */
 #define REQUEST_MAX  8192
 
 /* ---- URLs ---- */
@@ -147,7 +147,7 @@ static bool send_request(struct fetch *f, int fd)
     return true;
 }
 
-/* All that comes until the server closes. */
+/* Receives all that comes until the server closes. */
 static bool receive_all(struct fetch *f, int fd, size_t *len)
 {
     uint64_t until = clock_monotonic_ns() + (uint64_t)WAIT_SECONDS * 1000000000u;
@@ -192,7 +192,7 @@ static bool parse_head(struct fetch *f, struct slice all, size_t *head_len, stru
     return true;
 }
 
-/* The pieces move together over the chunks' frames. */
+/* Joins the chunks of a body in place: the pieces move together over the chunks' frames. */
 static bool join_chunks(struct fetch *f, struct slice coded, struct slice *body)
 {
     struct h1_chunked chunks;

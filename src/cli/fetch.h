@@ -18,7 +18,7 @@ struct url {
     char path[URL_PATH_MAX];
 };
 
-/* text: "http://HOST[:PORT][/PATH]". NULL, or what is wrong with it. */
+/* Reads text, "http://HOST[:PORT][/PATH]". Returns NULL, or what is wrong with text. */
 const char *url_parse(struct url *url, const char *text);
 
 #define FETCH_SIZE_MAX    ((size_t)1 << 20)
@@ -34,7 +34,7 @@ struct fetch {
     char why[FETCH_WHY_MAX]; /* what was wrong, for people */
 };
 
-/* The body of a 200 reply, in f->buf. False: see f->why; f->status is 0 if there was no reply. */
+/* Fetches the body of a 200 reply into f->buf. False: f->why tells; f->status is 0 if there was no reply. */
 bool fetch_get(struct fetch *f, struct slice *body);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Scanning: each function returns behind what it scans, or NULL if that is wrong ---- */
+/* ---- Scanning: each function returns behind what it scans, or NULL if the text is wrong ---- */
 
 static const char *skip_space(const char *p, const char *end)
 {
@@ -77,7 +77,7 @@ static const char *scan_word(const char *p, const char *end, const char *word)
 
 static const char *scan_value(const char *p, const char *end, int depth);
 
-/* An object or an array, from its bracket on. */
+/* Scans an object or an array, from its bracket on. */
 static const char *scan_container(const char *p, const char *end, int depth)
 {
     bool object = *p == '{';

@@ -1,6 +1,6 @@
 /*
  * Reading values out of a JSON text (RFC 8259) that stays where it is. A value is a slice of the text; looking one up
- * makes nothing.
+ * takes no memory.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,8 +14,8 @@
 
 #define JSON_DEPTH_MAX 32
 
-/* Whether text is one JSON value, nested at most JSON_DEPTH_MAX deep. Everything below is for values of a text that
- * is. */
+/* Whether text is one JSON value, nested at most JSON_DEPTH_MAX deep. All functions below are for values of such a
+ * text. */
 bool json_is_valid(struct slice text);
 
 /* The member of an object by its path, "memory.limit"; empty if there is none. Names are compared as they are

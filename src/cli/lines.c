@@ -11,7 +11,7 @@
 #define LINE_MAX_BYTES 1024
 #define NARROW         60 /* columns below which labels and names are short */
 
-/* How many bytes the first `width` characters of UTF-8 take. */
+/* The number of bytes that the first `width` characters of UTF-8 take. */
 static size_t bytes_of_width(const char *text, int width)
 {
     size_t i = 0;

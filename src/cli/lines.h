@@ -1,6 +1,6 @@
 /*
- * What a screen is made of: lines of totals and tables. What a narrow screen has no room for is left out whole, so that
- * no number is cut.
+ * Lines of totals and tables, of which a screen is made. What a narrow screen has no room for is left out whole, so
+ * that no number is cut.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +13,7 @@
 #define BOLD "1"
 #define WARN "31"
 
-/* A label, and parts with ", " or two spaces between them. */
+/* Puts a line of a label and parts with ", " or two spaces between them. */
 void lines_put_total(struct screen *s, const char *emphasis, const char *label, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -21,8 +21,8 @@ void lines_put_total(struct screen *s, const char *emphasis, const char *label, 
 
 enum side { RIGHT, LEFT };
 
-/* The width of a table's first column follows from the screen's, and text in its last one has the rest of the line.
- * Behind the last comes a column without a head. */
+/* A column of a table. The first one's width follows from the screen's, and text in the last one has the rest of the
+ * line. Behind the last comes a column without a head. */
 struct column {
     const char *head;
     int width;
@@ -30,7 +30,7 @@ struct column {
 };
 
 void lines_put_heads(struct screen *s, const struct column *columns);
-/* cells: a text for each column. */
+/* Puts a row. cells: a text for each column. */
 void lines_put_row(struct screen *s, const char *emphasis, const struct column *columns, const char *const *cells);
 
 #endif

@@ -13,7 +13,7 @@
 
 /* ---- Rates ---- */
 
-/* What has grown by how much a second; -1 without an earlier view. */
+/* The growth of a figure a second; -1 without an earlier view. */
 static double rate(const struct view *v, const struct view *before, uint64_t now, uint64_t then)
 {
     double seconds = before ? v->uptime - before->uptime : 0;
@@ -59,7 +59,7 @@ static void put_traffic(struct screen *s, const struct view *v, const struct vie
                     show_rate(e, RATE(v, before, responses[0])));
 }
 
-/* The states that a connection is in; the others would push those off a narrow screen. */
+/* Puts the states that connections are in; the states without any would push those off a narrow screen. */
 static void put_connections(struct screen *s, const struct view *v)
 {
     const struct {
@@ -78,7 +78,7 @@ static void put_connections(struct screen *s, const struct view *v)
     lines_put_total(s, NULL, "connections", "%" PRIu64 " open%s", v->open, text);
 }
 
-/* Totals that a small screen has no room for, so many lines of them. */
+/* Puts totals that a small screen has no room for, up to a number of lines. */
 static void put_further_totals(struct screen *s, const struct view *v, const struct view *before, int lines)
 {
     char a[TEXT_SIZE], b[TEXT_SIZE], c[TEXT_SIZE];
@@ -96,7 +96,7 @@ static void put_further_totals(struct screen *s, const struct view *v, const str
                         show_bytes(c, (double)v->resident));
 }
 
-/* ---- The sections: each has a head and so many rows ---- */
+/* ---- The sections: each has a head and a number of rows ---- */
 
 static const char *show_route(char *buf, size_t size, const char *method, const char *host, const char *pattern)
 {
@@ -111,7 +111,7 @@ static int by_reserved(const void *a, const void *b)
                                       : strcmp(x->name, y->name);
 }
 
-/* The accounts that have ever held anything, the largest first. Returns how many. */
+/* Sorts the accounts that have ever held anything, the largest first. Returns their number. */
 static int sort_accounts(struct view_account sorted[VIEW_ACCOUNTS], const struct view *v)
 {
     int count = 0;
@@ -226,19 +226,19 @@ static void put_refusals(struct screen *s, const struct view *v, int rows)
 
 /* ---- Who gets how many lines ---- */
 
-/* In the order in which they are shown. */
+/* The parts, in the order in which they are shown. */
 enum part { FURTHER, ACCOUNTS, ROUTES, LIVE, CACHES, REFUSALS, PARTS };
 
 #define TOTALS     5 /* lines that are there always */
 #define EVERYTHING SCREEN_LINES_ALL
 
 struct share {
-    int rows[PARTS];  /* that there are */
-    int shown[PARTS]; /* of them */
+    int rows[PARTS];  /* rows that each part has */
+    int shown[PARTS]; /* rows that are shown */
     int left;         /* lines that nobody has yet */
 };
 
-/* Gives a part up to so many rows in all, where there is room for its head and for one of them. */
+/* Gives a part up to `most` rows in all, where there is room for its head and one row. */
 static void share_give(struct share *h, enum part part, int most)
 {
     int wanted = (h->rows[part] < most ? h->rows[part] : most) - h->shown[part];
@@ -251,7 +251,7 @@ static void share_give(struct share *h, enum part part, int most)
     h->left -= given + head;
 }
 
-/* An empty line above each part, or above none. */
+/* Gives an empty line above each part, or above none. */
 static bool share_give_gaps(struct share *h)
 {
     int gaps = 0;
@@ -263,7 +263,7 @@ static bool share_give_gaps(struct share *h)
     return true;
 }
 
-/* What an operator looks for first gets its lines first. */
+/* Shares the lines out: what an operator looks for first gets its lines first. */
 static bool share_all(struct share *h)
 {
     static const struct {

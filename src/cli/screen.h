@@ -18,7 +18,7 @@ struct screen {
     int width, height; /* in characters; height SCREEN_LINES_ALL: all there is */
     int lines;
     bool colour;
-    const char *line_begin; /* what comes before each line: "", or what clears a terminal's line */
+    const char *line_begin; /* put before each line: "", or the code that clears a terminal's line */
 };
 
 /* Composes v. before (NULL: none) is an earlier view of the same server, from which rates are told. where: the server,

@@ -10,10 +10,10 @@
 
 const char *show_bytes(char *buf, double value);
 const char *show_count(char *buf, double value);
-/* Below 0: "-". */
+/* A time. Below 0: "-". */
 const char *show_time(char *buf, double seconds);
 /*
- * The upper bound of a class of times: 0 is not known, below 0 is beyond the longest. longest: 0 if that is not known.
+ * The upper bound of a class of times: 0 is not known, below 0 is beyond the longest. longest: 0 if not known.
  */
 const char *show_bound(char *buf, double seconds, double longest);
 

@@ -87,7 +87,7 @@ void terminal_size(int *width, int *height)
     }
 }
 
-/* A key that asks for the end. An escape sequence, of an arrow key, does not. */
+/* Whether a key that asks for the end was pressed. An escape sequence, of an arrow key, does not ask for it. */
 static bool key_quits(void)
 {
     char keys[64];

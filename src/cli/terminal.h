@@ -15,11 +15,11 @@ bool terminal_is_there(void);
 /* Whether colours are wanted: a terminal, and NO_COLOR is not set. */
 bool terminal_has_colour(void);
 
-/* Takes the terminal over. What ends the process, signals included, puts it back first. */
+/* Takes the terminal over. Whatever ends the process, signals included, puts the terminal back first. */
 void terminal_begin(void);
 void terminal_end(void);
 
-/* Its size, or 80 and 24. */
+/* The terminal's size in characters; 80 and 24 where it is not known. */
 void terminal_size(int *width, int *height);
 
 /* Waits for ms, or until the size changes, or until q, Escape or a signal asks for the end. */

@@ -31,7 +31,7 @@ const char top_usage[] =
 struct options {
     const char *where;
     int count;       /* readings; 0: without end */
-    int interval_ms; /* between them */
+    int interval_ms; /* milliseconds between two readings */
     struct url url;
     struct fetch fetch;
 };
@@ -83,7 +83,7 @@ static bool parse_header(struct options *o, const char *text)
     return true;
 }
 
-/* Below the place where the ledger is mounted lies its JSON. */
+/* Reads the URL of a ledger: its JSON lies below the place where the ledger is mounted. */
 static bool parse_url(struct options *o, const char *text)
 {
     static const char file[] = "/ledger.json";
@@ -144,7 +144,7 @@ static enum parsed parse_arguments(struct options *o, int argc, char **argv)
 
 /* ---- Reading and showing ---- */
 
-/* Reads a further view. False: why is in the fetch. */
+/* Reads a further view. False: the fetch says why. */
 static bool top_read(struct top *t)
 {
     struct fetch *f = &t->options.fetch;
@@ -182,7 +182,7 @@ static bool write_all(const char *text, size_t len)
     return true;
 }
 
-/* Plain text, as often as was asked for. */
+/* Prints views as plain text, as many as were asked for. */
 static int top_print(struct top *t)
 {
     struct screen *s = &t->screen;
@@ -202,7 +202,7 @@ static int top_print(struct top *t)
     }
 }
 
-/* trouble: why the server could not be read last time, or NULL. */
+/* Draws the screen. trouble: why the server could not be read last time, or NULL. */
 static void top_draw(struct top *t, const char *trouble)
 {
     struct screen *s = &t->screen;
@@ -218,7 +218,7 @@ static void top_draw(struct top *t, const char *trouble)
     (void)(write_all(home, sizeof home - 1) && write_all(s->buf, s->len) && write_all(below, sizeof below - 1));
 }
 
-/* On a terminal, until it is told to end. */
+/* Shows the ledger on a terminal until a key or a signal asks for the end. */
 static int top_watch(struct top *t)
 {
     if (!top_read(t)) {

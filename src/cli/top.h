@@ -10,7 +10,7 @@ enum { EXIT_UNREACHED = 1, EXIT_USAGE = 2 };
 
 extern const char top_usage[];
 
-/* Arguments behind "top". The exit status. */
+/* Runs weir top with the arguments behind "top". Returns the exit status. */
 int top_main(int argc, char **argv);
 
 #endif

@@ -92,7 +92,7 @@ static void read_live(struct view *v, struct slice array)
     }
 }
 
-/* A bound that is null is that of the last class, which has none. */
+/* A class's bound; null is the last class's, which has none. */
 static double read_bound(struct slice milliseconds)
 {
     if (milliseconds.len == 0)

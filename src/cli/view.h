@@ -1,5 +1,5 @@
 /*
- * A ledger as it was read from a server's JSON: what the screen shows. What the JSON does not have is zero.
+ * A ledger as it was read from a server's JSON, for the screen to show. Figures that the JSON does not have are zero.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -68,16 +68,16 @@ struct view {
     struct view_live live[VIEW_LIVE];
     struct view_route routes[VIEW_ROUTES]; /* the busiest first */
     struct view_cache caches[VIEW_CACHES];
-    struct view_refusal refusals[VIEW_REFUSALS]; /* those that have been met */
+    struct view_refusal refusals[VIEW_REFUSALS]; /* limits that have been met */
     struct view_time times[VIEW_TIMES];
     int account_count, live_count, route_count, cache_count, refusal_count, time_count;
 };
 
-/* False: text is not the JSON of a ledger. */
+/* Reads a view from text. False: text is not the JSON of a ledger. */
 bool view_read(struct view *v, struct slice text);
 
-/* The time within which the share q of the handlers ended that ended between two views (before NULL: ever). -1: none
- * did; 0: less than the first class tells. */
+/* The time in seconds within which the share q of handlers ended, of those that ended between two views (before NULL:
+ * ever). -1: none ended; 0: less than the first class tells. */
 double view_quantile(const struct view *v, const struct view *before, double q);
 
 /* The longest time that a class of handler times bounds, in seconds; 0: not known. */

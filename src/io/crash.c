@@ -22,9 +22,9 @@ static const struct {
     {SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"}, {SIGILL, "SIGILL"}, {SIGFPE, "SIGFPE"}, {SIGABRT, "SIGABRT"},
 };
 
-/* Of the thread, if it is a worker's. */
+/* The thread's place in the server, if it is a worker's. */
 static _Thread_local struct {
-    void (*method)(void *arg, char *method, size_t size); /* NULL: it is none */
+    void (*method)(void *arg, char *method, size_t size); /* NULL: the thread is no worker's */
     void *arg;
     int worker;
 } own;
@@ -62,7 +62,7 @@ void crash_say(const struct crash_text *t)
 void crash_again(int number, const siginfo_t *info)
 {
     signal(number, SIG_DFL);
-    /* A fault happens once more when the handler returns, in its own place; what was sent does not. */
+    /* A fault happens once more when the handler returns, in its own place; a signal that was sent does not. */
     if (info->si_code <= 0)
         raise(number);
 }
@@ -79,7 +79,7 @@ static void put_signal(struct crash_text *t, int number, const siginfo_t *info)
     }
 }
 
-/* Where it happened. True: in a handler, whose method is to be told. */
+/* Appends where the crash happened. True: in a handler, whose method is to be told. */
 static bool put_place(struct crash_text *t, const struct fibers *f)
 {
     if (!own.method) {
@@ -128,7 +128,8 @@ void crash_name(int worker, void (*method)(void *arg, char *method, size_t size)
     own.arg = arg;
 }
 
-/* 0 or an error; of an action that is not the default one, it stays. */
+/* Installs the handler of one signal. Returns 0 or an error; an action that is not the default one stays, and is an
+ * error. */
 static int catch_one(int number)
 {
     struct sigaction before, action = {.sa_sigaction = crash_caught, .sa_flags = SA_SIGINFO | SA_ONSTACK};

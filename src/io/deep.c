@@ -75,7 +75,7 @@ static void deep_run(void *arg)
     }
 }
 
-/* Where frames of functions are while it is busy; nothing is there while it is not. */
+/* The part of the stack that holds functions' frames while it is busy, and nothing while it is not. */
 static size_t deep_unused(const struct deep *d)
 {
     return (size_t)((char *)d->stack_pointer - d->stack.base);

@@ -14,7 +14,7 @@
 
 #include "io/stack.h"
 
-#define DEEP_KEEP ((size_t)64 * 1024) /* of a stack that is called on each second: keeps its pages */
+#define DEEP_KEEP ((size_t)64 * 1024) /* bytes at the top whose pages a stack keeps that is called on each second */
 
 enum deep_state {
     DEEP_UNMAPPED,
@@ -40,9 +40,10 @@ struct deep {
     size_t caller_size;
 };
 
-/* size is rounded up to pages. Takes no memory. account: of its stack, which is in use while it is busy. */
+/* Makes a deep stack that is not mapped yet; size is rounded up to pages. account: of the stack, which counts as in use
+ * while it is busy. */
 void deep_init(struct deep *d, struct account *account, size_t size);
-/* Unmaps it. Nothing may run on it. Nothing if it was never initialised. */
+/* Unmaps the stack, on which nothing may run. Does nothing if d was never initialised. */
 void deep_done(struct deep *d);
 
 /* Maps the stack if it is not. False: no memory for it. */
@@ -55,7 +56,7 @@ bool deep_ready(struct deep *d) MUST_CHECK;
  */
 int deep_call(struct deep *d, int (*fn)(void *arg), void *arg);
 
-/* From the function that runs on it: leaves its frames for good and returns from deep_call(). */
+/* Leaves the frames of the function that runs on the stack, and calls this, for good: deep_call() returns. */
 void deep_leave(struct deep *d) __attribute__((noreturn));
 void deep_reset(struct deep *d);
 

@@ -37,7 +37,7 @@ void fibers_init(struct fibers *f, struct account *account, size_t stack_size, v
 
 /* ---- The switch, and what the tools are told of it ---- */
 
-/* Called first thing on a stack that has been switched to. */
+/* The first deed on a stack that has been switched to: tells the tools. */
 static inline void switch_arrived(struct fibers *f, struct fiber *self)
 {
 #ifdef WEIR_ASAN
@@ -66,8 +66,8 @@ static void switch_to_fiber(struct fibers *f, struct fiber *to)
     switch_arrived(f, NULL);
 }
 
-/* A wait with a lock held would stop the worker for ever; one on the deep stack would leave frames there that others
- * overwrite. */
+/* Ends the process: a wait with a lock held would stop the worker for ever, and one on the deep stack would leave
+ * frames there that others overwrite. */
 static COLD void must_not_wait(const struct fibers *f)
 {
     fprintf(stderr, "weir: a handler waits %s\n",
@@ -116,7 +116,7 @@ static size_t fiber_unused(const struct fiber *fiber)
 #define FORGOTTEN_MOST ((size_t)8 * 1024) /* of a stack that is overwritten: where the frames of handlers are */
 #endif
 
-/* A stack that has been given back: the address of a local variable of a handler has no meaning any more. */
+/* Overwrites a stack that has been given back: the address of a handler's local variable has no meaning any more. */
 static void fiber_forget(struct fiber *fiber)
 {
     size_t unused = fiber_unused(fiber);
@@ -307,7 +307,7 @@ void fibers_done(struct fibers *f)
 
 /* ---- The scheduler ---- */
 
-/* After a switch back to main: an idle fiber goes to the pool. */
+/* Puts a fiber that is idle after a switch back to main into the pool. */
 static inline void fibers_settle(struct fibers *f, struct fiber *fiber)
 {
     if (fiber->state != FIBER_IDLE)

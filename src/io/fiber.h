@@ -56,23 +56,23 @@ struct fibers {
     _Atomic(const char *) label; /* of the fiber that runs, or ran last; any thread may look */
     void *main_stack_pointer;
     uint32_t total, idle_count, lean_count;
-    uint32_t promised;        /* fibers that there are at least, see fibers_promise() */
+    uint32_t promised;        /* least number of fibers that stay, see fibers_promise() */
     uint32_t made;            /* likewise, see fibers_preallocate() */
     uint32_t idle_low;        /* least idle since the last trim */
     uint32_t keep;            /* idle fibers that keep their pages */
     void (*entry)(void *arg); /* what a fiber runs, again and again */
     void *arg;
     const unsigned *locks; /* how many this thread holds */
-    struct deep deep; /* theirs; none until deep_init() */
+    struct deep deep;      /* the fibers' deep stack; none until deep_init() */
     void *main_tsan, *main_asan;
     const void *main_stack_bottom; /* AddressSanitizer's view of the thread's stack */
     size_t main_stack_size;
 };
 
-/* stack_size is rounded up to pages. entry(arg) is what each fiber runs when it is started; when it returns, the fiber
- * is idle. */
+/* Makes an empty pool of fibers; stack_size is rounded up to pages. entry(arg) is what each fiber runs when it is
+ * started; when entry returns, the fiber is idle. */
 void fibers_init(struct fibers *f, struct account *account, size_t stack_size, void (*entry)(void *), void *arg);
-/* Every fiber has to be idle or is lost. On the thread that used them. */
+/* Frees all fibers, each of which has to be idle or is lost. On the thread that used them. */
 void fibers_done(struct fibers *f);
 
 /* Starts an idle fiber, or a new one, on entry, and returns when it parks or ends. False: no memory for a stack. From
@@ -86,11 +86,11 @@ static inline bool fibers_resume_ready(struct fibers *f)
     return !list_empty(&f->ready) && fibers_resume_all(f);
 }
 
-/* Makes idle ones until there are n, and keeps so many. 0 or WEIR_ENOMEM. */
+/* Makes idle fibers until there are n, and keeps that many. Returns 0 or WEIR_ENOMEM. */
 int fibers_preallocate(struct fibers *f, uint32_t n);
 
-/* Sees to it that n fibers could live at once, now and until it is called with another n. False: refused, and the
- * promise is what it was. */
+/* Promises that n fibers can live at once, now and until the next call with another n. False: refused, and the promise
+ * is what it was. */
 bool fibers_promise(struct fibers *f, uint32_t n) MUST_CHECK;
 
 /*
@@ -100,7 +100,7 @@ bool fibers_promise(struct fibers *f, uint32_t n) MUST_CHECK;
  */
 void fibers_trim(struct fibers *f, bool all);
 
-/* Says what the running fiber is about, or NULL. The text has to stay while it is. */
+/* Labels the running fiber with what it is about, or with NULL. The text has to stay as long as it is the label. */
 static inline void fiber_label(struct fibers *f, const char *label)
 {
     f->current->label = label;
@@ -110,7 +110,7 @@ static inline void fiber_label(struct fibers *f, const char *label)
 /* Parks the running fiber until fiber_wake(); returns the waker's result. No lock may be held. */
 int fiber_park(struct fibers *f);
 
-/* Lets main go on and resumes after other ready work. */
+/* Lets main go on; the running fiber resumes after other ready work. */
 void fiber_yield(struct fibers *f);
 
 /* Leaves the running fiber for good: its frames are forgotten and it is idle again. */

@@ -9,7 +9,7 @@
 
 #if defined(__x86_64__)
 
-/* From the bottom: control words, r15, r14, r13, r12, rbx, rbp, the address to go to. */
+/* Lays out the first frame; from the bottom: control words, r15, r14, r13, r12, rbx, rbp, the address to go to. */
 void *fiber_switch_prepare(char *top, void (*fn)(void *), void *arg)
 {
     struct {

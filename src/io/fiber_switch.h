@@ -11,8 +11,8 @@
 /* Saves what a call preserves on the current stack, stores the stack pointer in *save, and goes on from to. */
 void weir_fiber_switch(void **save, void *to);
 
-/* Where a new stack begins: calls the function in one preserved register with the argument in another; never
- * returns. */
+/* The code at which a new stack begins: calls the function in one preserved register with the argument in another;
+ * never returns. */
 void weir_fiber_begin(void);
 
 /* Lays out a stack whose top is top (16-byte aligned) so that switching to what is returned calls fn(arg). */

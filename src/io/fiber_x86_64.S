@@ -1,7 +1,7 @@
 /*
  * The fiber switch for x86-64 (System V): rbx, rbp, r12 to r15, the SSE control word and the x87 control word are what
- * a call preserves.
- * It leaves by an indirect jump: a return would be predicted from the wrong stack and cost three times as much.
+ * a call preserves. The switch leaves by an indirect jump: a return would be predicted from the wrong stack and cost
+ * three times as much.
  *
  * SPDX-License-Identifier: MIT
  */

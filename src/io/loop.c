@@ -11,11 +11,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define NEAR_TICKS                                                                                                     \
-    128 /* a timer farther away than this may be late by what a turn takes: the clock is not read for it */
+/* Ticks: a timer farther away may be late by what a turn takes, since the clock is not read for it. */
+#define NEAR_TICKS      128
 #define STARVED_WAIT_MS 5 /* how long work that found no stack waits before it tries again */
 
-/* What every fiber runs: the work queue, until it is empty. */
+/* The entry of every fiber: serves the work queue until it is empty. */
 static void loop_serve(void *arg)
 {
     struct loop *l = arg;
@@ -94,7 +94,7 @@ void loop_send(struct loop *l, struct inbox_node *node)
     }
 }
 
-/* Takes all that was sent, in the order in which it was. */
+/* Takes all messages of the inbox, in the order in which they were sent. */
 static void loop_take_inbox(struct loop *l)
 {
     if (!atomic_load_explicit(&l->inbox, memory_order_relaxed))
@@ -119,7 +119,8 @@ void loop_update_time(struct loop *l)
     l->now_ns = clock_monotonic_ns();
 }
 
-/* Only the difference has a meaning. A loop that a test has made old may have begun before the clock's own zero. */
+/* Nanoseconds since the loop began. Only the difference has a meaning: a loop that a test has made old may have begun
+ * before the clock's own zero. */
 static WRAPS uint64_t loop_elapsed_ns(const struct loop *l, uint64_t now_ns)
 {
     return now_ns - l->start_ns;
@@ -155,8 +156,8 @@ static int loop_timeout(struct loop *l)
     return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 
-/* Moves the wheel to the present. It takes its ticks for the past when they are more than half of what 32 bits hold
- * ahead, so that a clock that has jumped so far, as on a machine that was put aside for weeks, is followed in steps. */
+/* Moves the wheel to the present, in steps where the clock has jumped far, as on a machine that was put aside for
+ * weeks: the wheel takes ticks for the past that are more than half of what 32 bits hold ahead. */
 static void loop_advance(struct loop *l)
 {
     uint32_t tick = (uint32_t)(loop_elapsed_ns(l, l->now_ns) / 1000000);
@@ -172,7 +173,8 @@ static void loop_dispatch_one(struct loop *l, const struct epoll_event *event)
     l->sources[mark & 7](l, object, (uint16_t)(mark >> 48), event->events);
 }
 
-/* Listeners last: new connections are queued for this turn, behind those that were there. */
+/* Hands events to their sources, listeners last: new connections are queued for this turn, behind those that were
+ * there. */
 static void loop_dispatch(struct loop *l, const struct epoll_event *events, int n)
 {
     int listeners = 0;

@@ -20,14 +20,14 @@
 
 struct loop;
 
-/* What an event is about: the low bits of its mark. The pointer has to be aligned to 8. */
+/* The kind of object that an event is about: the low bits of its mark, whose pointer has to be aligned to 8. */
 enum source { SOURCE_WAKE, SOURCE_AWAIT, SOURCE_LISTENER, SOURCE_CONNECTION, SOURCE_COUNT = 8 };
 
-/* generation: as given to source_mark(). */
+/* Handles the events of an object. generation: as given to source_mark(). */
 typedef void (*source_fn)(struct loop *l, void *object, uint16_t generation, uint32_t events);
 
-/* A pointer, its kind and 16 bits to tell an object from an earlier one at the same place. Linux gives user space 47
- * bits of addresses unless asked for more. */
+/* The mark of an object: its address, its kind and 16 bits to tell it from an earlier one at the same place. Linux
+ * gives user space 47 bits of addresses unless asked for more. */
 static inline uint64_t source_mark(enum source source, const void *object, uint16_t generation)
 {
     return (uint64_t)(uintptr_t)object | (uint64_t)source | (uint64_t)generation << 48;
@@ -56,8 +56,8 @@ struct loop {
     source_fn sources[SOURCE_COUNT];
     struct work *work_first;
     struct work **work_last;
-    uint32_t work_count; /* that is queued */
-    uint32_t work_left;  /* of it, what this turn is for: what is queued meanwhile comes after a look at the sockets */
+    uint32_t work_count; /* items of work that are queued */
+    uint32_t work_left;  /* items that this turn is for: what is queued meanwhile comes after a look at the sockets */
     void (*work_fn)(void *owner, struct work *w);
     void *owner; /* handed to timers' handlers and work_fn */
     const struct log *log;
@@ -71,19 +71,19 @@ struct loop {
     void (*turn_fn)(void *owner);  /* at the end of each turn; NULL: none */
 };
 
-/* account: for stacks. 0 or a negative error, with nothing left to undo. */
+/* Makes a loop. account: for stacks. Returns 0 or a negative error, with nothing left to undo. */
 int loop_init(struct loop *l, struct account *account, size_t stack_size, void *owner,
               const struct log *log) MUST_CHECK;
 void loop_done(struct loop *l);
-/* Ends a loop that other threads may still send to, or are still in loop_send() for a message that has been
- * taken: what they wake it by is left, and is closed by the caller when they have ended. */
+/* Ends a loop that other threads may still send to, or are still in loop_send() for a message that has been taken:
+ * wake_fd, by which they wake it, is left open, and is closed by the caller when they have ended. */
 void loop_end(struct loop *l);
 
-/* Turns until loop_stop(). */
+/* Runs the loop, turn after turn, until loop_stop(). */
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 
-/* Queues w for a fiber. Loop's thread only. */
+/* Queues w for a fiber. On the loop's thread only. */
 static inline void loop_push_work(struct loop *l, struct work *w)
 {
     w->next = NULL;
@@ -103,7 +103,7 @@ static inline void loop_push_work_first(struct loop *l, struct work *w)
     l->work_left++;
 }
 
-/* Sends node to l. Any thread. One wake-up covers all that is sent before it is taken. */
+/* Sends node to l. Any thread. One wake-up covers all nodes that are sent before the loop takes them. */
 void loop_send(struct loop *l, struct inbox_node *node);
 
 /* The loop's time in ticks of a millisecond. */

@@ -53,8 +53,8 @@ static char *stack_bottom(void)
     return bottom;
 }
 
-/* Gives back what jobs have touched of the stack beyond OFFLOAD_KEEP. Once the thread has nothing to do, so that
- * nobody waits for it. */
+/* Gives back the pages of the stack beyond OFFLOAD_KEEP that jobs have touched. When the thread has nothing to do, so
+ * that nobody waits for it. */
 static void offload_slim(char *stack)
 {
     size_t unused = stack ? (size_t)((char *)__builtin_frame_address(0) - stack) : 0;
@@ -70,7 +70,7 @@ static struct offload_job *offload_next(struct offload *o, char *stack) REQUIRES
     until.tv_sec += OFFLOAD_IDLE_SECONDS;
     int late = 0;
     o->idle++;
-    if (!o->first && !o->stopping) { /* it counts as idle already: what comes meanwhile needs no other thread */
+    if (!o->first && !o->stopping) { /* the thread counts as idle already: a job that comes meanwhile needs no other */
         offload_lock_release(&o->lock);
         offload_slim(stack);
         offload_lock_acquire(&o->lock);

@@ -1,7 +1,7 @@
 /*
- * The handler for SIGSEGV on an alternate stack. It only looks and writes, restores the default action, and returns, so
- * that the fault happens again and the process dies of it as it would have. What signals do, here and in crash.c, is
- * the one piece of process-wide state in weir.
+ * The handler for SIGSEGV on an alternate stack. The handler only looks and writes, restores the default action, and
+ * returns, so that the fault happens again and the process dies of it as it would have. What signals do, here and in
+ * crash.c, is the one piece of process-wide state in weir.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -112,7 +112,7 @@ int weir_catch_stack_overflow(void)
     if (sigaction(SIGSEGV, NULL, &before) != 0)
         return WEIR_ESYS;
     if (before.sa_sigaction == crash_caught)
-        return 0; /* which tells of an overflow, too */
+        return 0; /* weir_catch_crash() is there, which tells of an overflow, too */
     if (before.sa_handler != SIG_DFL)
         return WEIR_EBUSY;
     return sigaction(SIGSEGV, &action, NULL) == 0 ? 0 : WEIR_ESYS;

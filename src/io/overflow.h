@@ -21,9 +21,10 @@ void overflow_watch(struct fibers *f, struct account *account);
 void overflow_watch_thread(const char *base, size_t size, struct account *account);
 void overflow_unwatch(void);
 
-/* In a signal handler: the fibers of this thread, NULL if it has none. */
+/* The fibers of this thread, NULL if it has none. In a signal handler. */
 const struct fibers *overflow_watched(void);
-/* In a signal handler: says so if this address is in the guard of the stack of what runs. */
+/* Tells of an overflow, and returns true, if the address is in the guard of the stack of what runs. In a signal
+ * handler. */
 bool overflow_tell(const void *fault);
 /* Whether a signal's action is that of weir_catch_stack_overflow(). */
 bool overflow_is_caught(void (*action)(int number, siginfo_t *info, void *context));

@@ -30,16 +30,16 @@ struct poller {
     int fd;
 };
 
-/* 0 or a negative error. */
+/* Makes a poller. Returns 0 or a negative error. */
 int poller_init(struct poller *p) MUST_CHECK;
 void poller_done(struct poller *p);
 
-/* Begins to watch fd. 0 or a negative error. A descriptor that is closed is forgotten by itself. */
+/* Begins to watch fd. Returns 0 or a negative error. A descriptor that is closed is forgotten by itself. */
 int poller_add(struct poller *p, int fd, uint32_t events, uint64_t mark) MUST_CHECK;
 int poller_modify(struct poller *p, int fd, uint32_t events, uint64_t mark) MUST_CHECK;
 void poller_remove(struct poller *p, int fd);
 
-/* Which of the events, or POLLER_HANGUP, hold for fd now, whether it is watched or not. */
+/* The events, of those given and POLLER_HANGUP, that hold for fd now, be it watched or not. */
 uint32_t poller_look(int fd, uint32_t events);
 
 /* Waits up to timeout_ms (-1: for ever) and fills events; returns how many. */

@@ -14,15 +14,15 @@
 struct stack {
     char *base;        /* lowest usable address; NULL: there is none */
     size_t size;       /* usable bytes */
-    unsigned valgrind; /* its number there */
+    unsigned valgrind; /* the stack's number in Valgrind */
 };
 
-/* Maps a stack of size bytes, which are whole pages, with STACK_GUARD_SIZE and what makes that whole pages below it.
- * size is granted against a; what is in use is the caller's to count. False: refused, and counted so. */
+/* Maps a stack of size bytes, which are whole pages, with a guard of STACK_GUARD_SIZE, rounded up to whole pages, below
+ * it. size is granted against a; what is in use is the caller's to count. False: refused, and counted as refused. */
 bool stack_map(struct stack *s, struct account *a, size_t size) MUST_CHECK;
 void stack_unmap(struct stack *s, struct account *a);
 
-/* Gives back the whole pages of [base, base + len), which hold nothing that is wanted. */
+/* Gives back the whole pages within [base, base + len), which hold nothing that is wanted. */
 void stack_release(char *base, size_t len);
 
 #endif

@@ -32,7 +32,7 @@ static inline WRAPS uint32_t tick_after(uint32_t tick, uint32_t ticks)
     return tick + ticks;
 }
 
-/* Negative if to comes before from. */
+/* Ticks from one to the other; negative if to comes before from. */
 static inline WRAPS int32_t ticks_between(uint32_t from, uint32_t to)
 {
     return (int32_t)(to - from);
@@ -47,13 +47,15 @@ static inline WRAPS int32_t ticks_between(uint32_t from, uint32_t to)
 struct wheel;
 typedef void (*timer_fn)(void *owner, struct timer *t);
 
-/* What is known of the next tick at which something may have to be done. */
+/* Knowledge of the next tick at which something may have to be done. */
 enum wheel_next { WHEEL_NEXT_UNKNOWN, WHEEL_NEXT_NONE, WHEEL_NEXT_KNOWN };
 
 struct wheel {
-    uint32_t now;  /* the tick up to which timers have fired */
-    uint32_t next; /* that tick, if it is known; never too late, but too early when a timer has been cancelled */
-    enum wheel_next next_known; /* so that most turns of a loop need not look at the slots */
+    uint32_t now; /* the tick up to which timers have fired */
+    /* The next tick at which something may have to be done, if known; too early where a timer was cancelled, never too
+     * late. */
+    uint32_t next;
+    enum wheel_next next_known; /* whether next is known: most turns of a loop then need not look at the slots */
     uint64_t occupied[WHEEL_LEVELS];
     struct timer *slots[WHEEL_LEVELS][WHEEL_SLOTS];
     timer_fn handlers[TIMER_KINDS];
@@ -70,7 +72,7 @@ static inline bool timer_armed(const struct timer *t)
 /* Arms t, or arms it anew, to fire delay ticks after the wheel's now, at the next tick at the earliest. */
 void timer_arm(struct wheel *w, struct timer *t, uint32_t delay);
 
-/* Harmless for a timer that is not armed. */
+/* Disarms t. Does nothing if t is not armed. */
 void timer_cancel(struct wheel *w, struct timer *t);
 
 void wheel_advance_slow(struct wheel *w, uint32_t now);

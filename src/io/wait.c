@@ -1,6 +1,6 @@
 /*
- * Waiting for a descriptor. The record lies on the waiting fiber's stack: whatever wakes the fiber, it removes the
- * watch before it goes on.
+ * Waiting for a descriptor. The record lies on the waiting fiber's stack: whatever wakes the fiber, the fiber removes
+ * the watch before it goes on.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,6 +1,7 @@
 /*
  * A request's body in one piece: in the request's memory or, where the group allows it, in a mapping of its own. The
- * latter also if the body would take more than half of what the request has left: what answers it needs memory, too.
+ * mapping also serves a body that would take more than half of what the request has left, since the reply needs memory,
+ * too.
  *
  * A mapping begins when the first bytes are there and grows to twice its size with those that have come: a client that
  * announces much and sends little holds little. Mappings and not the heap, because they grow without a copy and leave
@@ -14,7 +15,7 @@
 
 #define MAPPING_FIRST ((size_t)64 * 1024)
 
-/* What a mapping begins with. */
+/* The beginning of a mapping. */
 struct mapping {
     size_t size;
 } __attribute__((aligned(16)));
@@ -23,7 +24,7 @@ struct mapping {
 struct collection {
     char *data; /* NULL: nowhere yet */
     size_t room, len;
-    size_t most; /* that it may become */
+    size_t most; /* length that the body may reach */
     bool mapped;
 };
 
@@ -32,7 +33,7 @@ static struct mapping *mapping_of(char *data)
     return (struct mapping *)(void *)(data - sizeof(struct mapping));
 }
 
-/* What the request's group allows. */
+/* The body_memory of the request's group. */
 static size_t body_memory(const weir_ctx *c)
 {
     if (!c->chain || !c->web->bodies)
@@ -70,7 +71,7 @@ static void mapping_free(const weir_ctx *c, struct mapping *m)
     memory_unmap(a, m, m->size);
 }
 
-/* Makes room for need bytes, which are no more than the body may become and its NUL. */
+/* Makes room for need bytes, which are at most the longest body and its NUL. */
 static bool collection_grow(weir_ctx *c, struct collection *b, size_t need)
 {
     struct mapping *m = b->mapped ? mapping_of(b->data) : NULL;
@@ -93,7 +94,7 @@ static bool collection_grow(weir_ctx *c, struct collection *b, size_t need)
     return true;
 }
 
-/* No mapping could be had to begin with: a body of known length may fit what the request's memory has left. */
+/* Lets a body of known length use what the request's memory has left: no first mapping could be had. */
 static bool collection_fit(weir_ctx *c, struct collection *b)
 {
     if (b->data || c->x->body_length < 0 || b->most >= arena_room(&c->x->arena))
@@ -103,7 +104,7 @@ static bool collection_fit(weir_ctx *c, struct collection *b)
     return b->data != NULL;
 }
 
-/* What answers this needs the memory. */
+/* Gives the collection's memory back, which the reply to the error needs. */
 static int collection_drop(weir_ctx *c, struct collection *b, int error)
 {
     if (b->mapped)
@@ -129,7 +130,7 @@ static int collection_read(weir_ctx *c, struct collection *b)
     return (int)n;
 }
 
-/* The body is complete, and needs no more than it is long. */
+/* Keeps a complete body, which needs no more memory than it is long. */
 static void collection_keep(weir_ctx *c, struct collection *b)
 {
     b->data[b->len] = '\0';
@@ -165,7 +166,7 @@ static int body_collect(weir_ctx *c, size_t limit)
     if (b.room > 0 && !(b.data = arena_alloc(&x->arena, b.room)))
         b.room = 0;
     if (b.room == 0 && (b.most == 0 || body_memory(c) == 0))
-        return WEIR_ENOMEM; /* not even for its NUL, or nowhere else */
+        return WEIR_ENOMEM; /* no room even for the body's NUL, or for a mapping no permission */
     int error = collection_read(c, &b);
     if (error)
         return collection_drop(c, &b, error);

@@ -1,13 +1,13 @@
 /*
- * The cache as handlers see it: what a request has been given is its own until it ends, and a computation that it
- * leaves behind, by whatever way it ends, is taken over by who waits for it.
+ * The cache as handlers see it: a value that a request has been given stays until the request ends, and a computation
+ * that a request leaves behind, by whatever way, is taken over by who waits for it.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "web/cache/cache.h"
 #include "web/context.h"
 
-/* What a request that computes or waits leaves with itself; one for each such call, in its arena. */
+/* The record of one call of a request that computes or waits; in its arena. */
 struct cache_use {
     struct weir_cache_slot slot;
     struct weir_value *value; /* with a reference */
@@ -20,8 +20,8 @@ static void request_before_wait(void *arg)
     context_before_wait(arg);
 }
 
-/* A wait of a request that the server's stop has cut would end the handler; but here the fiber's stack is known to
- * others, so the wait is refused instead, and the handler's next one ends it. */
+/* Parks a request for another's computation. Where the server's stop has cut the request, a wait would end the handler;
+ * but here the fiber's stack is known to others, so the wait is refused, and the handler's next one ends it. */
 static int request_park(void *arg)
 {
     weir_ctx *c = arg;
@@ -33,7 +33,8 @@ static void request_unref(void *arg)
     value_unref(arg);
 }
 
-/* Runs when the request ends. The computation is still open if the request was cut within fill. */
+/* Lets go of a call's computation and value when the request ends. The computation is still open if the request was cut
+ * within fill. */
 static void request_leave(void *arg)
 {
     struct cache_use *use = arg;
@@ -110,7 +111,7 @@ void weir_cache_remove(weir_cache *cache, const char *key)
         cache_remove(cache, slice_from(key));
 }
 
-/* The lock is no part of what a reader sees. */
+/* Reads a const cache although its lock is taken: the lock is no part of what a reader sees. */
 void weir_cache_stats_read(const weir_cache *cache, weir_cache_stats *stats)
 {
     if (!stats)

@@ -32,7 +32,7 @@ void context_enter(weir_ctx *c)
 
 void context_check(const weir_ctx *c, const char *call)
 {
-    /* The thread first: another must not even look at what this one runs. */
+    /* The thread first: another thread must not even look at which fiber the request's runs. */
     if (c->thread_mark == thread_mark() && c->fiber_mark == mark_of(c->web->loop->fibers.current))
         return;
     fprintf(

@@ -1,6 +1,6 @@
 /*
- * The context: a request as its handler sees it. It lies behind the exchange's record in the same pool object, and its
- * parts (parameters, query, cookies) are made in the request's memory when they are first asked for.
+ * The context: a request as its handler sees it. The context lies behind the exchange's record in the same pool object,
+ * and its parts (parameters, query, cookies) are made in the request's memory when they are first asked for.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,7 +14,7 @@
 #include "web/query.h"
 #include "web/site.h"
 
-/* A static Content-Type that has been found to be one. */
+/* A static Content-Type that has been checked. */
 struct known_type {
     const char *text;
     size_t len;
@@ -22,7 +22,7 @@ struct known_type {
 
 #define KNOWN_TYPES 16 /* a power of two */
 
-/* What the web floor needs of a worker. Its address is http.owner. */
+/* The web floor's part of a worker, whose address is http.owner. */
 struct web {
     const struct site *site;
     struct regex_context *regex;
@@ -33,7 +33,7 @@ struct web {
     int worker_index;
     struct known_type types[KNOWN_TYPES]; /* by address; one that does not find its place pushes another out */
     struct file_cache files;
-    struct account *bodies; /* for those that are larger than request memory; NULL: no group allows any */
+    struct account *bodies; /* of bodies larger than request memory; NULL: no group allows any */
 };
 
 /* A call for the end of the request. */
@@ -52,7 +52,7 @@ struct attribute {
 struct weir_ctx {
     struct exchange *x;
     struct web *web;
-    const struct chain *chain; /* the middleware of its group; NULL: none */
+    const struct chain *chain; /* the middleware of the request's group; NULL: none */
     weir_handler handler;
     void *route_data;
     struct router_match match;
@@ -92,7 +92,7 @@ extern const struct http_host web_host;
  * process if it is made on another thread or fiber than the request's, as within an offloaded function.
  */
 #ifdef WEIR_DEBUG
-void context_enter(weir_ctx *c); /* the running fiber is its own from now on */
+void context_enter(weir_ctx *c); /* the running fiber is the context's from now on */
 void context_check(const weir_ctx *c, const char *call);
 #define CONTEXT_ENTER(c) context_enter(c)
 #define CONTEXT_CHECK(c) context_check((c), __func__)
@@ -121,19 +121,19 @@ static inline struct fiber *context_fiber(weir_ctx *c)
     return c->web->loop->fibers.current;
 }
 
-/* What a call says of a string that is NULL: mostly it was to be made in memory that the request did not get. */
+/* The error for a string that is NULL: mostly the string was to be made in memory that the request did not get. */
 static inline int context_null_error(const weir_ctx *c)
 {
     return c->memory_refused ? WEIR_ENOMEM : WEIR_EINVAL;
 }
 
-/* Before a wait for something other than the connection: hands over what has been written. */
+/* Hands over what has been written, before a wait for something other than the connection. */
 void context_before_wait(weir_ctx *c);
 
 /* Makes the error page of status. Nothing has been committed. */
 void context_error_page(weir_ctx *c, int status, const char *message);
 
-/* What a body of len bytes takes in memory of its own. */
+/* The bytes that a body of len bytes takes in memory of its own. */
 size_t context_body_size(size_t len);
 
 /* Lets go of a body that lies in memory of its own. */
@@ -142,25 +142,26 @@ void context_release_body(weir_ctx *c);
 /* Runs the deferred calls; once. */
 void context_run_deferred(weir_ctx *c);
 
-/* As weir_vprintf(); whole: this is all of the body, so that its length can be announced however long it is. */
+/* weir_vprintf(); whole: the text is all of the body, so that its length can be announced however long it is. */
 int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args) WEIR_PRINTF(3, 0);
 
-/* Appends one line to the reply's head, replacing those of that name if asked to. Checks name and value. */
+/* Appends one line to the reply's head, in place of the lines of that name if replace. Checks name and value. */
 int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool replace);
 
 /*
  * Forgets a reply that has not been committed, for the page of an error to take its place. Fields that belong to the
- * error stay; chosen: the handler chose the status, so that those that belong to it do, too, and not Retry-After alone.
+ * error stay; chosen: the handler chose the status, so that fields that belong to that status stay, too, and not
+ * Retry-After alone.
  */
 void reply_reset(weir_ctx *c, int status, bool chosen);
 
 #define PAGE_MESSAGE_MAX 512 /* bytes of a message that are shown */
 
-/* The page that is sent where no error hook has made one: the status, and the message for people below it. */
+/* Sends the page of an error where no hook has made one: the status, and below it the message for people. */
 void reply_error_page(weir_ctx *c, int status, const char *message);
 
-/* The reply's head is out, and the rest cannot be made: counts and logs that; the connection is reset, so that nobody
- * takes what was sent for all of it. */
+/* Breaks off a reply whose head is out and whose rest cannot be made: counts and logs that, and resets the connection,
+ * so that nobody takes what was sent for all of the reply. */
 COLD void reply_break(weir_ctx *c, const char *why);
 
 /* Whether the reply has a Content-Type, by whatever call. */

@@ -1,7 +1,7 @@
 /*
- * Cookies, both ways. What a request brings was made by somebody else, perhaps by another server of the same domain,
- * so a cookie that cannot be read is passed over and the others are not lost. What is set is ours, so a wrong one is
- * an error.
+ * Cookies, both ways. A request's cookies were made by somebody else, perhaps by another server of the same domain, so
+ * one that cannot be read is passed over and the others are not lost. A reply's cookies are ours, so a wrong one is an
+ * error.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -101,7 +101,7 @@ const char *cookies_find(const struct cookies *cookies, const char *name)
 
 /* ---- Of replies */
 
-/* Visible ASCII, but none of the bytes in except. */
+/* Whether text is visible ASCII without the bytes in except. */
 static bool is_made_of_visible(struct slice text, const char *except)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -152,7 +152,7 @@ static bool has_prefix(struct slice name, struct slice prefix)
     return name.len >= prefix.len && slice_equal_nocase(slice_of(name.data, prefix.len), prefix);
 }
 
-/* What the name's prefix and the attributes ask of each other; browsers drop a cookie that breaks these rules. */
+/* Whether the name's prefix and the attributes go together; browsers drop a cookie that breaks these rules. */
 static bool attributes_agree(const weir_set_cookie_options *cookie)
 {
     struct slice name = slice_from(cookie->name);

@@ -11,7 +11,7 @@
 
 #define BODY_MEMORY_MAX (INT64_C(1) << 40)
 
-/* What one may be told of a member: 0 is not set. */
+/* A member of the settings, with the values that it may have; 0 is not set. */
 struct member {
     const char *name;
     int64_t value, least, most;
@@ -45,7 +45,7 @@ static int settings_check(const weir_group *g, const weir_group_settings *s)
     return error;
 }
 
-/* What is 0 in s becomes what it is in from. */
+/* Takes from one the members that are 0 in the other. */
 static void settings_complete_by(weir_group_settings *s, const weir_group_settings *from)
 {
     if (s->max_body == 0)
@@ -110,7 +110,7 @@ size_t site_body_memory(const struct site *s)
     return most;
 }
 
-/* Whether there would be no more sizes than there can be. */
+/* Whether one more size of request memory is within what there can be. */
 static bool size_has_room(const weir_group *g, size_t size)
 {
     uint32_t sizes[ADMISSION_MEMORIES];

@@ -1,6 +1,6 @@
 /*
- * Writing JSON strings: measuring and writing are one function, so that they cannot disagree. And the depth of a
- * text, which is found without a stack.
+ * Writing JSON strings: one function measures and writes, so that the two cannot disagree. And the depth of a text,
+ * which is found without a stack.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -19,7 +19,7 @@ static void second_byte_range(unsigned char first, unsigned char *low, unsigned 
 }
 
 /*
- * How many bytes the character at p has, or the longest beginning of one if it is wrong (at least 1); *valid tells
+ * The length of the character at p or, if that is wrong, of the longest beginning of one (at least 1); *valid tells
  * which. There are left bytes, at least one, and the first is not ASCII.
  */
 static size_t utf8_length(const char *p, size_t left, bool *valid)
@@ -126,7 +126,7 @@ const char *json_string(struct slice text, struct arena *arena)
     return out;
 }
 
-/* Where the string ends that begins at at, behind its quote: at its closing quote, or at the end of the text. */
+/* The end of the string that begins at at, behind its quote: its closing quote, or the end of the text. */
 static size_t string_end(struct slice text, size_t at)
 {
     while (at < text.len && text.data[at] != '"')

@@ -1,5 +1,5 @@
 /*
- * JSON: how deep a text nests, and strings, written. A string is text in quotes, with everything escaped that RFC
+ * JSON: the depth of a text, and the writing of strings. A string is text in quotes, with everything escaped that RFC
  * 8259 section 7 asks for. What is not UTF-8 becomes U+FFFD, one for each longest wrong beginning of a character, as
  * the Unicode standard recommends (section 3.9), so that the result is always valid, whatever a client sent.
  *

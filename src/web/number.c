@@ -11,7 +11,7 @@ int number_read(const char *text, int64_t min, int64_t max, int64_t *value)
 {
     bool negative = *text == '-', small = true;
     const char *p = text + negative;
-    int64_t number = 0; /* below zero for a negative one: there is one more of these */
+    int64_t number = 0; /* below zero for a negative one: of those there is one more */
     if (*p == '\0')
         return WEIR_EINVAL;
     for (; *p; p++) {
@@ -27,7 +27,7 @@ int number_read(const char *text, int64_t min, int64_t max, int64_t *value)
     return 0;
 }
 
-/* text NULL: it is not there. */
+/* Reads a number that may be missing: text is NULL then. */
 static int number_take(const char *text, int64_t min, int64_t max, int64_t *value)
 {
     if (!value || min > max)

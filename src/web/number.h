@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-/* Reads all of text into *value. 0; WEIR_EINVAL: it is no number; WEIR_ETOOBIG: it is not within min and max. After an
- * error *value is what it was. */
+/* Reads all of text into *value. Returns 0; WEIR_EINVAL: text is no number; WEIR_ETOOBIG: the number is not within min
+ * and max. After an error *value is what it was. */
 int number_read(const char *text, int64_t min, int64_t max, int64_t *value);
 
 #endif

@@ -116,7 +116,7 @@ void weir_end(weir_ctx *c)
     c->ended = true;
 }
 
-/* A reply failed: if the handler left it at that, there is a page. */
+/* Makes the page of an error for a reply that failed, if the handler left it at that. */
 static COLD void answer_error(weir_ctx *c)
 {
     const struct exchange *x = c->x;
@@ -149,14 +149,14 @@ static void context_use_group(weir_ctx *c, const weir_group *g)
     c->chain = g->plain ? NULL : &g->chain;
 }
 
-/* An announced length beyond what the group allows is refused before anything of the body is asked for; web_replace()
+/* Refuses an announced length beyond what the group allows, before anything of the body is asked for; web_replace()
  * makes the page. */
 static void handle_long_body(weir_ctx *c)
 {
     exchange_refuse(c->x, REFUSAL_BODY, NULL);
 }
 
-/* What the group allows counts. */
+/* Sets the bound that the group has for bodies, and refuses an announced length beyond it. */
 static void context_limit_body(weir_ctx *c, const weir_group *g)
 {
     struct exchange *x = c->x;
@@ -166,14 +166,14 @@ static void context_limit_body(weir_ctx *c, const weir_group *g)
         c->handler = handle_long_body;
 }
 
-/* No route matches: the middleware of the group whose prefix and host do. */
+/* Takes the middleware of the group whose prefix and host match, where no route does. */
 static COLD void context_use_cover(weir_ctx *c)
 {
     struct exchange *x = c->x;
     context_use_group(c, site_cover(c->web->site, c->web->regex, &x->arena, x->target.authority, &c->path, &c->match));
 }
 
-/* What answers a request that no route serves. */
+/* Chooses what answers a request that no route serves. */
 static COLD void context_route_elsewhere(weir_ctx *c, enum router_outcome outcome)
 {
     struct exchange *x = c->x;
@@ -210,7 +210,7 @@ static COLD void context_route_elsewhere(weir_ctx *c, enum router_outcome outcom
     }
 }
 
-/* The path is none, or it is "*" and stands for the whole server. */
+/* Chooses the handler where the path is refused, or is "*" and stands for the whole server. */
 static COLD void context_route_nowhere(weir_ctx *c, weir_handler handler)
 {
     exchange_forget_class(c->x);
@@ -251,9 +251,8 @@ static __attribute__((noinline)) void context_route_slowly(weir_ctx *c)
         return;
     }
     struct slice method = slice_of(x->head.base, x->head.method_len);
-    enum router_outcome outcome =
-        (likely(x->target.plain) ? router_search : router_match)(site->router, c->web->regex, &x->arena, method,
-                                                                 x->target.authority, &c->path, &c->match);
+    enum router_outcome outcome = (likely(x->target.plain) ? router_search : router_match)(
+        site->router, c->web->regex, &x->arena, method, x->target.authority, &c->path, &c->match);
     if (likely(outcome == ROUTER_FOUND))
         context_use_route(c);
     else
@@ -275,14 +274,14 @@ static inline void context_route(weir_ctx *c)
     context_route_slowly(c);
 }
 
-/* NULL where no route was found, or its body is too long: such a request does not wait. */
+/* The request's class for admission; NULL where no route was found, or the body is too long: then it does not wait. */
 static struct admission_class *context_class(weir_ctx *c)
 {
     struct route *route = c->match.pattern && c->handler != handle_long_body ? c->match.value : NULL;
     return route ? &route->admission : NULL;
 }
 
-/* What the group says of its requests, where it is not plain. */
+/* Applies the settings of a group that is not plain to its request. */
 static COLD void context_apply_settings(weir_ctx *c)
 {
     const weir_group *g = container_of(c->chain, const weir_group, chain);
@@ -319,7 +318,7 @@ static void web_refuse(struct exchange *x, int status, const char *reason)
     c->match = (struct router_match){0};
     c->path = (struct path){.in_place = false};
     c->path_text = "";
-    fiber_label(&c->web->loop->fibers, NULL); /* of the request before */
+    fiber_label(&c->web->loop->fibers, NULL); /* removes the label of the request before */
     c->query_parsed = true;
     c->query = (struct query){0};
     context_use_group(c, &c->web->site->root);
@@ -352,7 +351,7 @@ static void web_replace(struct exchange *x)
     const struct refusal_info *info = &refusal_infos[x->refusal];
     reply_reset(c, info->status, false);
     x->reply.close = true;
-    if (info->status == 503 && !x->reply.fields) /* what has stayed is a Retry-After */
+    if (info->status == 503 && !x->reply.fields) /* a field that has stayed is Retry-After */
         (void)reply_add_field(c, SLICE("Retry-After"), SLICE("1"), true);
     context_error_page(c, info->status, info->text);
 }
@@ -365,7 +364,7 @@ static COLD void run_response_middleware(weir_ctx *c)
     for (size_t i = 0; i < response->count; i++)
         response->items[i](c);
     if (unlikely(c->reply_error) && x->reply.phase != REPLY_SEALING)
-        answer_error(c); /* of a reply that was to be made by one of them */
+        answer_error(c); /* the error of a reply that one of them was to make */
 }
 
 static void web_before_head(struct exchange *x)
@@ -436,7 +435,7 @@ void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
     CONTEXT_CHECK(c);
     va_list args;
     va_start(args, fmt);
-    char text[PAGE_MESSAGE_MAX + 2]; /* one more, to show that it was longer */
+    char text[PAGE_MESSAGE_MAX + 2]; /* one byte more, to show that the message was longer */
     if (fmt)
         vsnprintf(text, sizeof text, fmt, args);
     else

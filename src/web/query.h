@@ -1,8 +1,8 @@
 /*
  * Query strings, and bodies of the same form (application/x-www-form-urlencoded): pairs separated by "&", "+" and
- * percent escapes decoded. As browsers and most servers read them: nothing is an error. An escape that is none stays
- * as it is, and so does "%00", because values are C strings and must not hide their end. Empty pieces ("a&&b") are
- * skipped, "a" is "a=".
+ * percent escapes decoded. Nothing is an error, as with browsers and most servers. An escape that is none stays as it
+ * is, and so does "%00", because values are C strings and must not hide their end. Empty pieces ("a&&b") are skipped,
+ * "a" is "a=".
  *
  * SPDX-License-Identifier: MIT
  */

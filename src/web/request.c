@@ -17,7 +17,7 @@ const char *weir_target(weir_ctx *c)
 {
     CONTEXT_CHECK(c);
     struct http_head *head = &c->x->head;
-    return head->target_len ? head_string(head, head->target, head->target_len) : ""; /* nor that */
+    return head->target_len ? head_string(head, head->target, head->target_len) : ""; /* a refused head has none */
 }
 
 /* A slice of the receive buffer as a string of its own; "" when there is no memory. */
@@ -46,7 +46,7 @@ const char *weir_query_string(weir_ctx *c)
     CONTEXT_CHECK(c);
     if (!c->x->target.query.data)
         return "";
-    (void)weir_target(c); /* terminates the query as well: it is the target's end */
+    (void)weir_target(c); /* terminates the query as well, which is the target's end */
     return c->x->target.query.data;
 }
 

@@ -104,7 +104,7 @@ void site_done(struct site *s)
 
 #define COVER_REST "-.-" /* the rest of the path below a group's prefix, as a parameter */
 
-/* Registers what a group covers: its prefix, and all below it. Where another one covers the same, that one stays. */
+/* Registers what a group covers: its prefix, and all below it. A group that covers the same already stays. */
 static int cover_add(struct site *s, weir_group *g, char *message, size_t size)
 {
     char below[PATTERN_SIZE_MAX + sizeof "/{" COVER_REST ":^.*$}"];
@@ -123,7 +123,7 @@ static int covers_open(struct site *s)
     return s->covers ? 0 : WEIR_ENOMEM;
 }
 
-/* Of groups that cover the same, the first that has middleware before its handlers comes first. */
+/* Registers the covers anew: of groups that cover the same, the first with middleware before its handlers wins. */
 static int covers_order(struct site *s)
 {
     if (!s->covers_tied)
@@ -141,7 +141,7 @@ static int covers_order(struct site *s)
     return error;
 }
 
-/* Whole segments of a path, as many as expressions can take: no prefix is longer, and what follows does not matter. */
+/* The whole segments at a path's beginning, as many as expressions can take: no prefix is longer. */
 static struct path path_beginning(const struct path *path)
 {
     size_t len = path->route.len;
@@ -175,7 +175,7 @@ static bool prefix_is_good(const char *prefix)
     return prefix && (len == 0 || (prefix[0] == '/' && prefix[len - 1] != '/'));
 }
 
-/* The group's own strings; it is in the list, which frees them. */
+/* Fills in the strings of a group, which is in the list by which they are freed. */
 static int group_fill(weir_group *g, const char *prefix, const char *host, char *message, size_t size)
 {
     struct site *s = g->site;

@@ -1,6 +1,6 @@
 /*
- * The site: everything that is registered before a server starts. Routes, groups, middleware and hooks; read-only while
- * it serves, so that the workers share it without a lock.
+ * The site: routes, groups, middleware and hooks, all registered before a server starts. Read-only while the server
+ * serves, so that the workers share the site without a lock.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -31,10 +31,10 @@ struct weir_group {
     weir_group *parent;
     const char *prefix;                            /* with the parents' */
     const char *host;                              /* NULL: any */
-    bool covers;                                   /* it has a prefix or a host of its own */
-    struct handler_list request, around, response; /* its own */
+    bool covers;                                   /* the group has a prefix or a host of its own */
+    struct handler_list request, around, response; /* the group's own */
     struct chain chain;
-    weir_group_settings settings; /* its own; from the start on what is 0 there is that of the groups above */
+    weir_group_settings settings; /* the group's own; from the start on completed by those of the groups above */
     bool plain;                   /* the chain is empty, and no setting is looked at where there is a chain */
 };
 
@@ -46,7 +46,7 @@ struct route {
     struct admission_class admission; /* the only part that changes while the server runs, but for memory */
 };
 
-/* What the server's settings and those of groups allow alike. */
+/* Bounds of request_memory, in the server's settings and in those of groups. */
 #define REQUEST_MEMORY_MIN (4 << 10)
 #define REQUEST_MEMORY_MAX (1 << 20)
 #define TIMEOUT_MAX_MS     86400000
@@ -70,7 +70,7 @@ struct site {
     size_t errors_len;
 };
 
-/* 0 or WEIR_ENOMEM. */
+/* Makes an empty site. Returns 0 or WEIR_ENOMEM. */
 int site_init(struct site *s, struct memory *m, const struct log *log) MUST_CHECK;
 void site_done(struct site *s);
 
@@ -78,31 +78,31 @@ void site_done(struct site *s);
 void site_error(struct site *s, const char *fmt, ...) WEIR_PRINTF(2, 3);
 
 /*
- * Adds such a line about a number that is wrong, as what is called in it, with what it may be as a program would write
- * it. otherwise: "WEIR_OFF" or another name that is allowed besides; NULL: none.
+ * Adds a line to the errors about the number that what names, which is wrong, with the values that it may have as a
+ * program would write them. otherwise: "WEIR_OFF" or another name that is allowed besides; NULL: none.
  */
 void site_error_number(struct site *s, const char *what, int64_t value, int64_t least, int64_t most,
                        const char *otherwise);
 
 /*
- * The group whose middleware runs for a path that no route matches: the one that would serve it if each group with a
- * prefix or a host of its own had a route for all that is there. The parameters of the prefix become match's.
+ * The group whose middleware runs for a path that no route matches: the one that would serve the path if each group
+ * with a prefix or a host of its own had a route for all that is there. The parameters of the prefix become match's.
  */
 const weir_group *site_cover(const struct site *s, struct regex_context *regex, struct arena *arena, struct slice host,
                              const struct path *path, struct router_match *match);
 
-/* Makes the chains. Nothing can be registered afterwards. 0 or WEIR_ENOMEM. */
+/* Makes the groups' chains. Nothing can be registered afterwards. Returns 0 or WEIR_ENOMEM. */
 int site_seal(struct site *s) MUST_CHECK;
 
-/* The sizes of request memory that groups ask for, other than usual, each once. Returns how many. */
+/* Lists the sizes of request memory that groups ask for, other than usual, each once. Returns their number. */
 uint32_t site_memories(const struct site *s, size_t usual, uint32_t sizes[ADMISSION_MEMORIES]);
-/* After sealing: tells each route's class its number among them. */
+/* Tells each route's class the number of its size among sizes, counted from 1. After sealing. */
 void site_number_memories(struct site *s, const uint32_t *sizes, uint32_t count);
 
 /* The largest body_memory of a group; 0: none has any. */
 size_t site_body_memory(const struct site *s);
 
-/* Gives a group what it has not set itself; that of its parent is complete. */
+/* Completes a group's settings by its parent's, which are complete. */
 void group_inherit(weir_group *g);
 
 int site_add_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data);

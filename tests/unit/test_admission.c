@@ -81,8 +81,8 @@ static bool suspend(struct fixture *t, struct scripted *s, struct admission_clas
 
 /* ---- Sets ---- */
 
-/* A class is known to wait from its first wait on; then its requests are admitted before they start, as long as there are
- * sets. */
+/* A class is known to wait from its first wait on; then its requests are admitted before they start, as long as there
+ * are sets. */
 static void enter(void **state)
 {
     struct fixture *t = *state;

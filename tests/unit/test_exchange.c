@@ -1,6 +1,6 @@
 /*
- * The exchange without a version of HTTP: what a handler may do with its reply, what waits tell, how a handler is ended,
- * what a refusal leaves, and how long a body is waited for.
+ * The exchange without a version of HTTP: what a handler may do with its reply, what waits tell, how a handler is
+ * ended, what a refusal leaves, and how long a body is waited for.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -166,7 +166,8 @@ static void no_watch_at_the_end(void **state)
 
 /* ---- Ending a handler ---- */
 
-/* The time is over: the next wait ends the handler, clean-up has run, and a head that was being sealed is open again. */
+/* The time is over: the next wait ends the handler, clean-up has run, and a head that was being sealed is open
+ * again. */
 static void overdue(void **state)
 {
     struct http_fixture *f = *state;

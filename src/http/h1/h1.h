@@ -152,8 +152,8 @@ char *h1_head_compose(const struct h1 *h, int64_t length, char *to);
 
 #define H1_JOIN_MAX 512 /* a static body up to this is copied behind its head: a part of its own would cost more */
 
-/* Puts a whole reply that is the usual into the region and the queue at once. False: it is anything else, and nothing was
- * done. */
+/* Puts a whole reply that is the usual into the region and the queue at once. False: it is anything else, and nothing
+ * was done. */
 bool h1_put_usual(struct h1 *h);
 
 /* Copies a text that is mostly short, for which a call would cost more than the copy; returns behind it. */

@@ -154,8 +154,8 @@ char *h1_head_compose(const struct h1 *h, int64_t length, char *to)
 
 /* ---- What most replies are ---- */
 
-/* Whether a reply is complete and has nothing but status 200, a type and a small static body, or none; and there is room
- * for it where the one before it ends. */
+/* Whether a reply is complete and has nothing but status 200, a type and a small static body, or none; and there is
+ * room for it where the one before it ends. */
 static inline bool reply_is_usual(const struct h1 *h)
 {
     const struct reply *r = &h->x.reply;

@@ -13,13 +13,13 @@
 #define BUCKETS_MIN       64
 #define BUCKET_SIZE       sizeof(void *)
 #define BATCH             64 /* evictions for one entry until others get the lock */
-#define GIVE_BACK_BATCHES 64 /* under the lock for a batch at a time */
+#define GIVE_BACK_BATCHES 64 /* batches of one call; the lock is held for one at a time */
 
 _Static_assert(BUCKETS_MIN % CACHE_STRIPES == 0, "a bucket has to belong to one stripe");
 
 /* ---- Making and freeing ---- */
 
-/* Buckets for as many entries as there can be, within an eighth of the bytes. */
+/* The number of buckets for as many entries as there can be, within an eighth of the bytes. */
 static size_t bucket_count(size_t max_entries, size_t max_bytes)
 {
     size_t n = BUCKETS_MIN;
@@ -33,7 +33,7 @@ static bool seed_fill(struct siphash_key *seed)
     return getrandom(seed, sizeof *seed, 0) == (ssize_t)sizeof *seed;
 }
 
-/* The account lies in the memory that it counts, so that memory is had by hand. */
+/* Makes the record of a cache by hand, not from its account: the account lies in the memory that it counts. */
 static struct weir_cache *cache_allocate(struct memory *m, const char *name)
 {
     struct weir_cache *c = aligned_alloc(_Alignof(struct weir_cache), sizeof *c);
@@ -107,7 +107,7 @@ static struct cache_entry *entry_of_node(const struct sieve_node *node)
     return container_of(node, struct cache_entry, node);
 }
 
-/* The last holder of a value has gone, some time after its entry left the table. */
+/* Frees an entry when the last holder of its value has gone, some time after the entry left the table. */
 static void entry_release(struct shared *s)
 {
     struct cache_entry *e = entry_of_shared(s);
@@ -137,7 +137,7 @@ static void entry_detach(struct weir_cache *c, struct cache_entry *e) REQUIRES(c
         cache_heap_give(&c->heap, e);
 }
 
-/* Under the cache's lock or that of the key's stripe. */
+/* The entry of a key, or NULL. Under the cache's lock or that of the key's stripe. */
 static struct cache_entry *entry_find(struct weir_cache *c, struct slice key, uint64_t hash)
 {
     for (struct cache_entry *e = c->buckets[hash & c->bucket_mask]; e; e = e->next)
@@ -180,7 +180,7 @@ uint64_t cache_reserved(const struct weir_cache *c)
 
 /* ---- Evicting ---- */
 
-/* Evicting a value that is being sent would give no memory now. */
+/* Whether the value is being sent: evicting it would give no memory now. */
 static bool entry_pinned(const struct sieve_node *node)
 {
     return atomic_load_explicit(&entry_of_node(node)->value.shared.references, memory_order_relaxed) > 1;
@@ -243,7 +243,7 @@ uint64_t cache_hash(const struct weir_cache *c, struct slice key)
     return siphash(&c->seed, key);
 }
 
-/* A hit: a reference for the caller. */
+/* Counts a hit: marks the entry, and takes a reference for the caller. */
 static struct weir_value *entry_hold(struct cache_entry *e)
 {
     sieve_touch(&e->node);

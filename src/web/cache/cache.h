@@ -38,7 +38,7 @@ LOCK_ROLE_AFTER(stripe_lock, ACQUIRED_AFTER(cache_lock))
 LOCK_ROLE_AFTER(waits_lock, ACQUIRED_AFTER(cache_lock))
 
 /*
- * What guards who waits for whom, over all caches of a server: a circle of requests may lead through several. Taken
+ * The lock of who waits for whom, over all caches of a server: a circle of requests may lead through several. Taken
  * only by a request that waits while it computes something itself, since nobody waits for one that does not.
  */
 struct cache_waits {
@@ -58,8 +58,8 @@ struct cache_entry {
     char key[]; /* then the value's bytes, aligned to 16 */
 };
 
-/* Who asks: one for each request, so that a request that would wait for itself is told. Its last members start as NULL;
- * used on the request's fiber only, but for waits_for. */
+/* The one who asks: one for each request, so that a request that would wait for itself is told. The last members start
+ * as NULL. Used on the request's fiber only, but for waits_for. */
 struct cache_asker {
     struct loop *loop;               /* of the worker that the fiber runs on */
     void (*before_wait)(void *arg);  /* called once before a wait, and may end the fiber; NULL: nothing */
@@ -71,7 +71,7 @@ struct cache_asker {
 
 enum cache_slot_state {
     SLOT_IDLE = 0,  /* nothing was asked with it yet, or the answer was found */
-    SLOT_COMPUTING, /* its owner computes the key's value */
+    SLOT_COMPUTING, /* the slot's owner computes the key's value */
     SLOT_DONE,      /* the computation has ended */
 };
 
@@ -82,16 +82,16 @@ struct weir_cache_slot {
     struct slice key;                                    /* the asker's memory */
     uint64_t hash;
     struct cache_asker *asker;
-    struct weir_cache_slot *outer;              /* the computation of the same request that this one is for */
+    struct weir_cache_slot *outer;              /* the computation of this request within which this one runs */
     struct list waiters GUARDED_BY(cache_lock); /* oldest first */
     uint32_t nested GUARDED_BY(cache_lock);     /* waiters whose request computes something itself */
     struct cache_entry *entry;                  /* made by cache_put(), not in the table yet */
-    enum cache_slot_state state;                /* the owner's; while it waits: whoever hands the computation to it */
-    bool forgotten GUARDED_BY(cache_lock);      /* the key was removed meanwhile: the value is not kept */
+    enum cache_slot_state state; /* changed by the owner or, while that waits, by whoever hands the computation over */
+    bool forgotten GUARDED_BY(cache_lock); /* the key was removed meanwhile: the value is not kept */
 };
 
-/* Buckets whose numbers are equal modulo CACHE_STRIPES. Who changes one of them holds the cache's lock and then this;
- * who reads one holds either. */
+/* A stripe: the buckets whose numbers are equal modulo CACHE_STRIPES. Who changes one of them holds the cache's lock
+ * and then the stripe's; who reads one holds either. */
 struct cache_stripe {
     struct lock lock;
     uint64_t hits GUARDED_BY(stripe_lock);
@@ -117,33 +117,33 @@ struct weir_cache {
 void cache_waits_init(struct cache_waits *w);
 void cache_waits_done(struct cache_waits *w);
 
-/* config may be NULL, its zeros mean the defaults. NULL when there is no memory or a number is out of range. Before the
- * workers start. m and w, which all caches share that one request may ask, outlive the cache. */
+/* Makes a cache. config may be NULL, its zeros mean the defaults. NULL when there is no memory or a number is out of
+ * range. Before the workers start. m and w, which all caches share that one request may ask, outlive the cache. */
 struct weir_cache *cache_new(struct memory *m, struct cache_waits *w, const weir_cache_config *config) MUST_CHECK;
 
-/* After the last request and the last sender of a value. c may be NULL. */
+/* Frees a cache, after the last request and the last sender of a value. c may be NULL. */
 void cache_free(struct weir_cache *c);
 
-/* The most bytes that it takes from the system. */
+/* The most bytes that a cache takes from the system. */
 uint64_t cache_bound(struct weir_cache *c);
 
-/* Bytes that it has taken from the system. Any thread. */
+/* The bytes that a cache has taken from the system. Any thread. */
 uint64_t cache_reserved(const struct weir_cache *c);
 
-/* Evicts until about so many bytes have gone back to the system, or nothing more can be evicted now. Any thread. */
+/* Evicts until about `bytes` have gone back to the system, or nothing more can be evicted now. Any thread. */
 void cache_give_back(struct weir_cache *c, uint64_t bytes);
 
 /* The value of key if there is one and it has not expired, with a reference for the caller; else NULL. Counts a hit.
  * Any thread. now_ns: CLOCK_MONOTONIC. */
 struct weir_value *cache_find(struct weir_cache *c, struct slice key, uint64_t now_ns) MUST_CHECK;
 
-/* Forgets key; a computation of it that is under way answers those that wait for it already, and is then forgotten. */
+/* Forgets key; its computation that is under way answers those that wait already, and is then forgotten. */
 void cache_remove(struct weir_cache *c, struct slice key);
 
 enum cache_answer {
     CACHE_FOUND = 0,   /* *value is there, with a reference for the caller */
-    CACHE_WAITED = 1,  /* the same, after waiting for another's computation */
-    CACHE_COMPUTE = 2, /* the caller has to compute it, and then has to call cache_finish(), whatever happens */
+    CACHE_WAITED = 1,  /* as CACHE_FOUND, after waiting for another's computation */
+    CACHE_COMPUTE = 2, /* the caller has to compute the value, and then has to call cache_finish(), whatever happens */
 };
 
 /*
@@ -154,8 +154,9 @@ enum cache_answer {
 int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_asker *asker, struct slice key,
               struct weir_value **value) MUST_CHECK;
 
-/* Copies data as the value of a computing slot, instead of an earlier one. Evicts what is needed. 0; WEIR_ENOMEM if the
- * cache's bound or the server's memory is reached all the same; WEIR_EINVAL if slot does not compute. */
+/* Copies data as the value of a computing slot, instead of an earlier one. Evicts what is needed. Returns 0;
+ * WEIR_ENOMEM if the cache's bound or the server's memory is reached all the same; WEIR_EINVAL if slot does not
+ * compute. */
 int cache_put(struct weir_cache_slot *slot, const void *data, size_t len) MUST_CHECK;
 
 /*
@@ -167,11 +168,11 @@ int cache_finish(struct weir_cache_slot *slot, int error, struct weir_value **va
 
 void cache_stats_read(struct weir_cache *c, weir_cache_stats *stats);
 
-/* ---- Between cache.c and cache_flight.c */
+/* ---- Between cache.c and flight.c */
 
 uint64_t cache_hash(const struct weir_cache *c, struct slice key);
 
-/* As cache_find(), and takes an entry that has expired out. */
+/* cache_find() that also takes an entry out which has expired. */
 struct weir_value *cache_lookup(struct weir_cache *c, struct slice key, uint64_t hash, uint64_t now_ns)
     REQUIRES(cache_lock);
 
@@ -179,7 +180,7 @@ struct weir_value *cache_lookup(struct weir_cache *c, struct slice key, uint64_t
  * of that key. Evicts if there are too many. */
 void cache_insert(struct weir_cache *c, struct cache_entry *e, uint64_t now_ns) REQUIRES(cache_lock);
 
-/* An entry for key with a copy of data, with one reference; NULL as cache_put(). */
+/* Makes an entry for key with a copy of data and one reference; NULL where cache_put() fails. */
 struct cache_entry *cache_entry_new(struct weir_cache *c, struct slice key, uint64_t hash, const void *data, size_t len)
     EXCLUDES(cache_lock);
 

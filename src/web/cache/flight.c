@@ -1,9 +1,9 @@
 /*
  * Computations in flight: who computes a missing key, who waits for it, and who takes over when that fails.
  *
- * A waiter's record lies on its fiber's stack. It is woken by a message to its own worker's inbox, which may be under
- * way when the wait is cut by something else; so a waiter that has been answered never goes on before it has taken its
- * message, and one that has not is unlinked under the lock and will never be sent one.
+ * A waiter's record lies on its fiber's stack. The waiter is woken by a message to its own worker's inbox, which may be
+ * under way when the wait is cut by something else; so a waiter that has been answered never goes on before it has
+ * taken its message, and one that has not is unlinked under the lock and will never be sent one.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,10 +16,10 @@ struct cache_waiter {
     struct fiber *fiber;
     struct cache_asker *asker;
     struct weir_cache_slot *mine; /* the waiter's own, should it have to compute */
-    bool nested; /* its request computes something itself; only then does asker say what it waits for */
+    bool nested; /* the request computes something itself; only then does asker say what it waits for */
     bool answered GUARDED_BY(cache_lock);
     bool taken;               /* the message has arrived; its worker's */
-    struct weir_value *value; /* the answer, with a reference; NULL: compute it yourself */
+    struct weir_value *value; /* the answer, with a reference; NULL: the waiter is to compute */
 };
 
 /* ---- The table of flights ---- */
@@ -44,7 +44,7 @@ static void flight_insert(struct weir_cache_slot *slot) REQUIRES(cache_lock)
     *bucket = slot;
 }
 
-/* A slot that was forgotten is not in the table any more. */
+/* Takes a slot out of the table, where one that was forgotten is not any more. */
 static void flight_remove(struct weir_cache_slot *slot) REQUIRES(cache_lock)
 {
     struct weir_cache_slot **at = flight_bucket(slot->cache, slot->hash);
@@ -65,7 +65,7 @@ void cache_flight_forget(struct weir_cache *c, struct slice key, uint64_t hash)
 
 /* ---- Waiting ---- */
 
-/* Whether asker, if it waited for slot, would wait for itself: the chain of who waits for whom has no circle yet. */
+/* Whether asker would wait for itself by waiting for slot: the chain of who waits for whom has no circle yet. */
 static bool flight_leads_to(const struct weir_cache_slot *slot, const struct cache_asker *asker) REQUIRES(waits_lock)
 {
     while (slot) {
@@ -100,7 +100,7 @@ static int flight_join(struct weir_cache *c, struct weir_cache_slot *flight, str
     return CACHE_WAITED;
 }
 
-/* Says what a waiter waits for from now on; NULL: nothing. Returns what it was. Only of a nested one anybody asks. */
+/* Sets what a waiter waits for from now on; NULL: nothing. Returns what it was. Asked only of a nested waiter. */
 static struct weir_cache_slot *waiter_aim(struct weir_cache *c, struct cache_waiter *w, struct weir_cache_slot *target)
     REQUIRES(cache_lock)
 {
@@ -193,7 +193,7 @@ static int slot_enter(struct weir_cache_slot *slot)
     return CACHE_COMPUTE;
 }
 
-/* What the cache says to slot's question at this moment. CACHE_WAITED: w waits from now on; NULL: it is to wait. */
+/* The cache's answer to slot's question at this moment. CACHE_WAITED: w waits from now on; w NULL: nobody waits yet. */
 static int slot_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct weir_value **value,
                     struct cache_waiter *w) REQUIRES(cache_lock)
 {
@@ -277,7 +277,7 @@ static void slot_hand_over(struct weir_cache *c, struct weir_cache_slot *slot, s
         return;
     struct cache_waiter *first = container_of(l, struct cache_waiter, link);
     struct weir_cache_slot *heir = first->mine;
-    waiter_answer(c, first, NULL, answered); /* it waits no more: who waits for it closes no circle */
+    waiter_answer(c, first, NULL, answered); /* first waits no more: who waits for it closes no circle */
     heir->nested = slot->nested - first->nested;
     list_splice_back(&heir->waiters, &slot->waiters);
     if (heir->nested > 0) {
@@ -289,7 +289,7 @@ static void slot_hand_over(struct weir_cache *c, struct weir_cache_slot *slot, s
     slot_begin(c, heir);
 }
 
-/* A slot is the innermost of its request when it ends, unless its request is being cut. */
+/* Takes a slot off its request's computations: the innermost, unless the request is being cut. */
 static void slot_leave(struct weir_cache_slot *slot)
 {
     struct weir_cache_slot **at = &slot->asker->current;

@@ -12,7 +12,7 @@
 
 struct cache_block {
     size_t size;       /* the header included; a multiple of 16 */
-    uint32_t previous; /* size of the block before it in its region; 0: it is the first */
+    uint32_t previous; /* size of the block before it in the region; 0: there is none */
     enum block_kind { BLOCK_FREE, BLOCK_USED, BLOCK_MAPPED } kind;
     struct list link; /* in its bin, while free */
 };
@@ -28,7 +28,7 @@ _Static_assert(HEADER_SIZE == 16, "blocks have to keep the alignment");
 _Static_assert(sizeof(struct cache_block) <= BLOCK_MIN, "a free block has to hold its link");
 _Static_assert(REGION_SIZE_MAX >> (BIN_SHIFT_MIN + CACHE_HEAP_BINS / 8 - 1) == 0, "every size has to have a bin");
 
-/* The bin of blocks of size and, for each power of two, seven steps above it. */
+/* The bin for a block of size: eight bins for each power of two. */
 static unsigned bin_of(size_t size)
 {
     unsigned power = 63 - (unsigned)__builtin_clzll(size);
@@ -84,8 +84,8 @@ static void *heap_map(struct cache_heap *h, size_t size)
     return memory_map(h->account, size, h->page_size);
 }
 
-/* Whether b, which is free, is all of its region. There is never more than one such: a region is only mapped when no
- * block is free that would do. */
+/* Whether b, which is free, is all of its region. There is never more than one such block: a region is only mapped when
+ * no free block would do. */
 static bool block_is_region(const struct cache_heap *h, const struct cache_block *b)
 {
     return b->previous == 0 && b->size == h->region_size - HEADER_SIZE;

@@ -1,7 +1,7 @@
 /*
  * The cache's memory: blocks of any size out of a bound that holds for what is taken from the system, not only for what
  * is handed out. Pools of size classes would do for one kind of value, but a cache lives long and its kinds change:
- * slabs of sizes that are no longer asked for would hold the bound against those that are. Here neighbours that are
+ * slabs of sizes that are no longer asked for would hold the bound against sizes that are. Here neighbours that are
  * free become one block again (a two-level segregated fit: O(1) to take and to give), so evicting anything helps
  * everything.
  *
@@ -31,13 +31,13 @@ struct cache_heap {
     struct list bins[CACHE_HEAP_BINS];            /* free blocks by size */
 };
 
-/* account outlives the heap, and what else is reserved in it counts against bound. */
+/* Makes an empty heap. account outlives the heap; what else is reserved in account counts against bound. */
 void cache_heap_init(struct cache_heap *h, struct account *account, uint64_t bound);
 
-/* Every block has to have been given back. */
+/* Unmaps the heap, to which every block has to have been given back. */
 void cache_heap_done(struct cache_heap *h);
 
-/* size > 0 bytes, aligned to 16, not cleared; NULL when the bound or the server's memory is reached. */
+/* Takes size > 0 bytes, aligned to 16, not cleared; NULL when the bound or the server's memory is reached. */
 void *cache_heap_take(struct cache_heap *h, size_t size) MUST_CHECK;
 void cache_heap_give(struct cache_heap *h, void *p);
 

@@ -37,7 +37,7 @@ void sieve_insert(struct sieve *s, struct sieve_node *node);
 /* Takes node out, chosen or not. */
 void sieve_remove(struct sieve *s, struct sieve_node *node);
 
-/* Marks node as used. All else needs the one lock of the queue; this only that node stays. */
+/* Marks node as used. All else needs the one lock of the queue; marking needs only that node stays. */
 static inline void sieve_touch(struct sieve_node *node)
 {
     if (!atomic_load_explicit(&node->visited, memory_order_relaxed))

@@ -21,7 +21,7 @@ struct weir_value {
 /* Makes v a value with one reference, the caller's. data lives until release is called with &v->shared. */
 void value_init(struct weir_value *v, const void *data, size_t size, void (*release)(struct shared *s));
 
-/* One more holder. The caller holds a reference, or a lock under which one is held. Any thread. */
+/* Counts one more holder. The caller holds a reference, or a lock under which one is held. Any thread. */
 static inline void value_ref(struct weir_value *v)
 {
     shared_ref(&v->shared);
@@ -33,7 +33,7 @@ static inline bool value_drop(struct weir_value *v)
     return shared_drop(&v->shared);
 }
 
-/* Gives a reference up, and with the last one the memory. v may be NULL. Any thread; takes its maker's lock. */
+/* Gives a reference up, and with the last one the memory. v may be NULL. Any thread; takes the lock of v's maker. */
 void value_unref(struct weir_value *v);
 
 static inline const void *value_data(const struct weir_value *v)

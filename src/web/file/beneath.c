@@ -1,6 +1,6 @@
 /*
- * openat2() does it in the kernel, where nobody can rename in between. Where it is missing or forbidden (old container
- * filters), the path is walked one name at a time, and links are not followed at all.
+ * Opening beneath a folder is openat2()'s in the kernel, where nobody can rename in between. Where that call is missing
+ * or forbidden (old container filters), the path is walked one name at a time, and links are not followed at all.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,7 +28,7 @@ static int open_resolved(int folder, const char *path, int flags, unsigned long 
     return (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 }
 
-/* One name at a time; ".." and links are refused. Returns a descriptor or -1 with errno. */
+/* Opens a path one name at a time; ".." and links are refused. Returns a descriptor or -1 with errno. */
 static int open_walk(int root, const char *path)
 {
     char name[NAME_MAX + 1];
@@ -59,7 +59,7 @@ static int open_walk(int root, const char *path)
     }
 }
 
-/* The folder's own way may lead to a disk, or to a server that does not answer, as well as what lies beneath it. */
+/* Opens the folder, whose own way may lead to a disk, or to a server that does not answer, as that beneath it may. */
 static int open_root(const struct beneath *b)
 {
     int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;

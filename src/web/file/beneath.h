@@ -16,7 +16,7 @@ struct beneath {
     struct stat status; /* out */
 };
 
-/* Opens the regular file b->path for reading. 0; WEIR_ENOENT, also for what is not a regular file; WEIR_EACCES;
+/* Opens the regular file b->path for reading. Returns 0; WEIR_ENOENT, also for what is not a regular file; WEIR_EACCES;
  * WEIR_EBUSY; WEIR_ENOMEM; WEIR_EIO. */
 int beneath_open(struct beneath *b);
 

@@ -14,7 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define SMALL_FILE       4096 /* bytes: one up to this is read when it is sent, and kept open */
+#define SMALL_FILE       4096 /* bytes: a file of up to this is read when it is sent, and kept open */
 #define FILE_BUFFER_SIZE 4096 /* of weir_file_line() */
 
 struct weir_file {
@@ -47,7 +47,7 @@ static int context_open(weir_ctx *c, const char *root, const char *path, struct 
 
 /* ---- Sent whole ---- */
 
-/* The head of a file's reply but for its length. */
+/* Makes the head of a file's reply but for the length. */
 static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
 {
     int error = reply_add_field(c, SLICE("Last-Modified"), slice_of(date, DATE_LEN), true);
@@ -56,9 +56,8 @@ static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
     return error;
 }
 
-/* Reads a small file that is in memory to where its reply is composed: that is one call, and another to send both,
- * where sendfile() takes a call to send the head, one to see that the file is in memory, and more time than the
- * copy. */
+/* Reads a small file that is in memory to where its reply is composed: one call, and another to send both, where
+ * sendfile() takes a call to send the head, one to see that the file is in memory, and more time than the copy. */
 static bool read_small(struct exchange *x, int fd, size_t size)
 {
     char beyond;
@@ -69,7 +68,7 @@ static bool read_small(struct exchange *x, int fd, size_t size)
     return false;
 }
 
-/* The reply is made: a head for size bytes, which have been placed or are not sent. May suspend. */
+/* Ends a reply: a head for size bytes, which have been placed or are not sent. May suspend. */
 static int end_small(struct exchange *x, size_t size, bool placed)
 {
     x->reply.length = (int64_t)size;
@@ -77,7 +76,7 @@ static int end_small(struct exchange *x, size_t size, bool placed)
     return placed ? x->ops->commit(x, size) : 0;
 }
 
-/* The reply is made, of a file with a reference, which is given up when it is sent. */
+/* Ends a reply of a file with a reference, which is given up when the file has been sent. */
 static void send_segment(struct exchange *x, struct file *file, uint64_t size)
 {
     x->reply.length = (int64_t)size;
@@ -85,7 +84,7 @@ static void send_segment(struct exchange *x, struct file *file, uint64_t size)
     x->reply.body = (struct segment){.kind = SEGMENT_FILE, .len = size & SEGMENT_LEN_MASK, .file = file, .offset = 0};
 }
 
-/* Replies with a file that is open already. 1: there is none; else the result. */
+/* Replies with a file that is open already. Returns the result; 1: there is none. */
 static int send_kept(weir_ctx *c, const char *root, const char *path)
 {
     struct exchange *x = c->x;
@@ -101,7 +100,7 @@ static int send_kept(weir_ctx *c, const char *root, const char *path)
         return end_small(x, size, !bodyless);
     struct stat is;
     if (fstat(k->file->fd, &is) != 0 || is.st_size != k->size)
-        return 1; /* it has changed since it was looked at */
+        return 1; /* changed since the look at it */
     send_segment(x, file_ref(k->file), size);
     return 0;
 }

@@ -12,8 +12,8 @@
 
 _Static_assert(FILE_CACHE_MAX * sizeof(struct kept_file) + 256 <= FILE_CACHE_SLAB, "one slab holds all");
 
-/* A file that changed this lately may change again within the same tick of its file system's clock, which may be a
- * second long, and would look the same. */
+/* Seconds after which a change counts as settled: a file that changed lately may change again within the same tick of
+ * its file system's clock, which may be a second long, and would look the same. */
 #define SETTLED_SECONDS 2
 
 void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most, uint32_t valid_ms)
@@ -59,8 +59,8 @@ void file_cache_trim(struct file_cache *f, bool all)
     pool_trim(&f->handles, all);
 }
 
-/* Clients can choose names that collide, but only of files that exist, and gain no more than that these are opened each
- * time. */
+/* The hash of a path. Clients can choose names that collide, but only of files that exist, and gain no more than that
+ * these are opened each time. */
 static WRAPS uint32_t path_hash(const char *path, size_t len)
 {
     uint64_t hash = len;

@@ -2,15 +2,15 @@
  * The small files that a worker keeps open. Opening a file beneath a folder takes four calls to the kernel and closing
  * it one; whether a file is still what it was when it was opened takes one.
  *
- * What is kept was opened by beneath_open(), and is handed out only while a stat() of its whole path tells the same
- * file in the same state: device, inode, size, and the times of its last changes to the nanosecond. A file that was
+ * A kept file was opened by beneath_open(), and is handed out only while a stat() of its whole path tells the same file
+ * in the same state: device, inode, size, and the times of its last changes to the nanosecond. A file that was
  * renamed, replaced, removed, or had its permissions changed is thus seen at once, and so is a folder or a link on the
  * way that leads elsewhere now; or, where a look holds for a while, that much later. stat() follows links out of the
  * folder, but it only compares: what is read is the descriptor that was opened beneath it. Only of a folder that was
  * moved out, with a link left in its place, it says that nothing has changed: so nothing stays open for long, and
  * beneath_open() soon has the word again, however often a file is asked for.
  *
- * That stat() does not wait for a disk. A file that is kept holds the names on its way in the kernel's memory; the name
+ * The stat() does not wait for a disk. A file that is kept holds the names on its way in the kernel's memory; the name
  * that somebody has just taken away is looked for in a folder that was just written to. Nor does it wait for another
  * machine: only what could be read by a call that does not wait may be given to be kept, which those file systems have
  * whose names this machine alone keeps.
@@ -56,19 +56,20 @@ struct file_cache {
     struct kept_file *places[FILE_CACHE_MAX]; /* NULL: free */
 };
 
-/* most: files, rounded down to whole sets. */
+/* Makes an empty cache. most: files, rounded down to whole sets. */
 void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most, uint32_t valid_ms);
 void file_cache_done(struct file_cache *f);
 
-/* The file if it is kept and a look, now or less than valid_ms ago, has found it unchanged; or NULL. It may be let go
- * of as soon as the caller waits: whoever needs it for longer takes a reference to its `file`. now: tick. */
+/* The kept file of a path, if a look, now or less than valid_ms ago, has found it unchanged; or NULL. The file may be
+ * let go of as soon as the caller waits: whoever needs it for longer takes a reference to its `file`. now: tick. */
 const struct kept_file *file_cache_find(struct file_cache *f, const char *root, const char *path, uint32_t now);
 
-/* Takes over an open file's descriptor, all of which has just been read without waiting. False: it is still the
- * caller's. */
+/* Takes over an open file's descriptor, of which all has just been read without waiting. False: the descriptor is still
+ * the caller's. */
 bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now);
 
-/* Lets go of what has been open for FILE_CACHE_KEEP_MS, or of all; what is being sent stays open for that. */
+/* Lets go of the files that have been open for FILE_CACHE_KEEP_MS, or of all; what is being sent stays open for
+ * that. */
 void file_cache_close_old(struct file_cache *f, uint32_t now);
 void file_cache_clear(struct file_cache *f);
 /* Gives back memory that is not needed, or all that is not in use. */

@@ -49,14 +49,14 @@ static void reply_remove(struct reply *r, struct slice name)
 }
 
 /*
- * What belongs to an error and not to the reply that its handler was about to make (RFC 9110 sections 10 and 11,
- * 15.5.16, 15.5.17 and 15.5.22). The page of an error keeps it.
+ * Whether the page of an error keeps a field, because it belongs to the error and not to the reply that the handler was
+ * about to make (RFC 9110 sections 10 and 11, 15.5.16, 15.5.17 and 15.5.22).
  */
 static bool field_survives(struct slice name, int status, bool chosen)
 {
     static const struct {
         const char *name;
-        int status; /* of the only error that it belongs to; 0: any */
+        int status; /* of the only error that the field belongs to; 0: any */
     } known[] = {{"WWW-Authenticate", 0}, {"Proxy-Authenticate", 0}, {"Allow", 0},    {"Location", 0},
                  {"Content-Range", 416},  {"Upgrade", 426},          {"Accept", 415}, {"Accept-Encoding", 415},
                  {"Accept-Patch", 415},   {"Accept-Post", 415}};
@@ -94,7 +94,7 @@ static bool all_of(struct slice text, enum scan_class class)
     return true;
 }
 
-/* What says where a message ends is the framework's alone. */
+/* Whether a field is the framework's alone, such as those that say where a message ends. */
 static bool field_reserved(struct slice name, struct slice value)
 {
     switch (name.len) {
@@ -134,7 +134,7 @@ int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool rep
         return WEIR_ENOMEM;
     if (name.len == 12 && slice_equal_nocase(name, SLICE("Content-Type"))) {
         x->reply.type = slice_of(NULL, 0);
-        replace = true; /* there is one (RFC 9110 section 8.3): a second line would be read in two ways */
+        replace = true; /* one line (RFC 9110 section 8.3): a second one would be read in two ways */
     }
     if (replace && x->reply.fields)
         reply_remove(&x->reply, name);
@@ -223,14 +223,14 @@ int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
 
 /* ---- One-call replies ---- */
 
-/* There is no reply yet: if the handler makes no other, the client gets the error's page. */
+/* Keeps the error of a reply that was not made: if the handler makes no other, the client gets the error's page. */
 static COLD int reply_failed(weir_ctx *c, int error)
 {
     c->reply_error = error;
     return error;
 }
 
-/* A reply was to be made of a string or a value that is NULL. */
+/* Refuses to reply with a string or a value that is NULL. */
 static COLD int reply_null(weir_ctx *c)
 {
     int error = exchange_may(c->x, REPLY_MAKE);
@@ -269,7 +269,7 @@ static COLD int known_type_make(weir_ctx *c, struct known_type *known, const cha
     return 0;
 }
 
-/* As reply_begin(), for a type that never changes: it is looked at once, and not copied. */
+/* reply_begin() for a type that never changes, which is looked at once, and not copied. */
 static inline int reply_begin_static(weir_ctx *c, const char *type)
 {
     struct exchange *x = c->x;
@@ -293,7 +293,7 @@ void reply_break(weir_ctx *c, const char *why)
     exchange_break(c->x);
 }
 
-/* The reply is final; or, if it could not be made and nothing has been sent, there is none yet. */
+/* Makes the reply final; or, if it could not be made and nothing has been sent, forgets it. */
 static int reply_end(weir_ctx *c, int error)
 {
     struct reply *r = &c->x->reply;
@@ -359,7 +359,7 @@ static char *put_message(char *to, const char *message)
     return to;
 }
 
-/* Takes none of the request's memory, which may be what has run out. */
+/* The page takes none of the request's memory, which may be what has run out. */
 void reply_error_page(weir_ctx *c, int status, const char *message)
 {
     struct slice reason = status_reason(status);

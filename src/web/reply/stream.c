@@ -59,8 +59,9 @@ ssize_t weir_read(weir_ctx *c, void *buf, size_t len)
 /* ---- The reply's body ---- */
 
 /*
- * What was to be written is missing, and not because the client has gone: whatever the handler still does, this reply
- * must not look whole. One that is out is broken off; else nothing more is taken, and an error page is made of it.
+ * Sees to a reply of which something is missing, and not because the client has gone: whatever the handler still does,
+ * the reply must not look whole. One that is out is broken off; else nothing more is taken, and an error page is made
+ * of it.
  */
 static COLD int stream_failed(weir_ctx *c, int error)
 {
@@ -71,7 +72,7 @@ static COLD int stream_failed(weir_ctx *c, int error)
         (reply_is_committed(&x->reply) && reply_is_bodyless(&x->reply)))
         return WEIR_EDONE;
     if (error == WEIR_ETOOBIG && x->reply.length >= 0)
-        return error; /* more than was announced: what was may be whole, and is counted at the end */
+        return error; /* more than was announced: the body may be whole, and is counted at the end */
     if (reply_is_committed(&x->reply)) {
         reply_break(c, weir_strerror(error));
         return error;
@@ -100,7 +101,7 @@ int weir_flush(weir_ctx *c)
     return likely(!error) ? 0 : stream_failed(c, error);
 }
 
-/* Longer than the output's region has room for: formatted into the request's memory, which is given back afterwards. */
+/* Writes a text that the output's region has no room for: by way of the request's memory, which is given back. */
 static COLD int printf_long(weir_ctx *c, size_t len, const char *fmt, va_list args)
 {
     struct arena *a = &c->x->arena;

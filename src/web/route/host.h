@@ -11,7 +11,7 @@
 #define HOST_LEN_MAX 255 /* RFC 1035 section 2.3.4; an address in brackets is shorter */
 
 /*
- * Brings host (a Host field's value) to the one form in buf. The result is empty if it is empty, too long or no host.
+ * Brings host (a Host field's value) to the one form in buf. The result is empty if host is empty, too long or none.
  */
 struct slice host_normalize(struct slice host, char buf[HOST_LEN_MAX]);
 

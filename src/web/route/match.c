@@ -1,7 +1,7 @@
 /*
  * Looking up a route: a walk down the tree, segment by segment, that goes back to the next less specific way when one
- * leads to nothing. Where there is only text, which is most of most trees, it is a loop without anything to go back
- * to.
+ * leads to nothing. Where there is only text, which is most of most trees, the walk is a loop without anything to go
+ * back to.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,17 +9,17 @@
 #include "web/route/pattern.h"
 #include "web/route/private.h"
 
-/* A walk under way. What parameters have taken so far are places in the path; texts are made of them at the end. */
+/* A walk under way. The values of parameters are places in the path; texts are made of them at the end. */
 struct walk {
     const struct route_tree *tree;
     struct regex_context *context;
-    const char *path;    /* its route form */
-    const char *decoded; /* the same length */
+    const char *path;    /* the route form */
+    const char *decoded; /* the decoded form, as long as path */
     size_t len;
     uint64_t method;  /* a METHOD_BIT */
     uint64_t allowed; /* the methods of the routes that matched otherwise */
     bool refused;     /* an expression reached a limit: the walk is over */
-    bool too_long;    /* that on its subject */
+    bool too_long;    /* the limit was that on an expression's subject */
     unsigned taken;
     struct slice values[PATTERN_PARAMS_MAX]; /* in decoded */
 };
@@ -44,7 +44,7 @@ static const struct router_route *follow(struct walk *w, uint32_t at, size_t end
     return end == w->len ? arrive(w, at) : walk_from(w, at, end + 1);
 }
 
-/* As follow(), with the bytes from start to end as a parameter's value. */
+/* follow() with the bytes from start to end as a parameter's value. */
 static const struct router_route *follow_with(struct walk *w, uint32_t at, size_t start, size_t end)
 {
     w->values[w->taken++] = slice_of(w->decoded + start, end - start);
@@ -101,16 +101,16 @@ static __attribute__((noinline)) const struct router_route *choose(struct walk *
     return route;
 }
 
-/* A borrow may run out of the top: only what is below it counts. */
+/* Marks the slashes in a word. A borrow may run out of the top: only the bits below count. */
 static inline WRAPS uint64_t slashes_in(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101u;
     uint64_t x = word ^ (ones * '/');
-    return (x - ones) & ~x & (ones << 7); /* its lowest bit is exact */
+    return (x - ones) & ~x & (ones << 7); /* the lowest bit is exact */
 }
 
 /*
- * Where the segment that starts at at ends. Segments are short: calling memchr() would cost more than it saves. The
+ * The end of the segment that starts at at. Segments are short: calling memchr() would cost more than it saves. The
  * path's last word is loaded so that it ends with the path, and shifted.
  */
 static inline size_t segment_end(const char *path, size_t at, size_t len)
@@ -173,7 +173,7 @@ static enum router_outcome make_params(const struct walk *w, const struct router
     for (size_t i = 0; i < count; i++) {
         size += w->values[i].len + 1; // NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult)
         if (unlikely(w->values[i].len > ROUTER_PARAM_LEN_MAX))
-            return ROUTER_TOO_LONG; /* whatever kind of parameter it is */
+            return ROUTER_TOO_LONG; /* of any kind of parameter */
     }
     struct router_param *params = arena_alloc(arena, size);
     if (!params)
@@ -202,8 +202,8 @@ static const struct router_route *walk_all(struct walk *w, const struct router *
 }
 
 /*
- * The path has routes, for other methods: what they allow, and the most specific of them, which a second walk finds
- * with its parameters.
+ * Answers for a path that has routes for other methods only: what they allow, and the most specific of them, which a
+ * second walk finds with its parameters.
  */
 static COLD enum router_outcome other_method(struct walk *w, const struct router *router, struct slice host,
                                              struct arena *arena, struct router_match *out)
@@ -226,7 +226,7 @@ static enum router_outcome match_by_walk(const struct router *router, struct reg
                                          struct arena *arena, uint64_t method, struct slice host,
                                          const struct path *path, struct router_match *out)
 {
-    struct walk w; /* not initialised as a whole: values is large, and rarely used */
+    struct walk w; /* members are set one by one: values is large, and rarely used */
     w.tree = &router->tree;
     w.context = context;
     w.path = path->route.data;

@@ -1,7 +1,7 @@
 /*
  * Methods as bits, so that what a route serves and what a path allows are single words. Methods of RFC 9110 and PATCH
- * have fixed bits; any other token gets one when a route is registered for it. A request's method that no route names
- * has the last bit, which only routes for any method accept. Methods are case-sensitive (RFC 9110 section 9.1).
+ * have fixed bits; any other token gets a bit when a route is registered for it. A request's method that no route
+ * names has the last bit, which only routes for any method accept. Methods are case-sensitive (RFC 9110 section 9.1).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -45,7 +45,7 @@ static inline bool method_is_get(struct slice method)
     return method.len == 3 && memcmp(method.data, "GET", 3) == 0;
 }
 
-/* The bit's number; METHOD_UNKNOWN if there is none. */
+/* The number of a method's bit; METHOD_UNKNOWN if there is none. */
 static inline unsigned method_number(struct slice method, const struct method_extensions *extensions)
 {
     if (method_is_get(method))
@@ -53,7 +53,7 @@ static inline unsigned method_number(struct slice method, const struct method_ex
     return method_number_other(method, extensions);
 }
 
-/* The standard method from which this one differs by case alone, NUL-terminated; NULL: none. */
+/* The standard method from which method differs by case alone, NUL-terminated; NULL: none. */
 const char *method_spelled_otherwise(struct slice method);
 
 /* The methods as a field value, "GET, HEAD", NUL-terminated. In the arena; NULL if that is full. */

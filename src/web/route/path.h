@@ -3,8 +3,8 @@
  * "." and ".." are resolved before anything is matched (RFC 3986 section 5.2.4), never above the root. Empty segments
  * ("//") are kept and a trailing slash matters.
  *
- * Decoding loses the difference between a slash that separates and one that was encoded, so a path has three forms.
- * They differ only if a slash was encoded; else they are the same bytes, and nearly always the received ones.
+ * Decoding loses the difference between a slash that separates and one that was encoded, so a path has three forms. The
+ * forms differ only if a slash was encoded; else they are the same bytes, and nearly always the received ones.
  *
  *     raw        /a%2Fb/%41      the request target without its query
  *     route      /a\0b/A         what the router reads: an encoded slash is a NUL, which no path can hold otherwise

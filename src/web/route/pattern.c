@@ -100,7 +100,7 @@ static bool is_name_byte(char c)
            c == '.';
 }
 
-/* What can be wrong with the parameter whose brace is at p, whose name ends at end, and whose last brace is close. */
+/* Checks the parameter whose brace is at p, whose name ends at end, and whose last brace is close. */
 static int check_parameter(const char *p, const char *end, const char *close, const struct pattern *pattern,
                            struct pattern_error *error)
 {
@@ -149,7 +149,7 @@ static int parse_parameter(const char **p, struct pattern *out, struct pattern_s
     return 0;
 }
 
-/* The part of a target that a pattern cannot speak of. */
+/* Refuses '?' and '#': a pattern cannot speak of the part of a target behind them. */
 static int refuse_sign(const char *p, const char *source, struct pattern_error *error)
 {
     if (*p == '?')
@@ -160,8 +160,8 @@ static int refuse_sign(const char *p, const char *source, struct pattern_error *
 }
 
 /*
- * Text that is a parameter, or the rest of the path, in other routers' patterns, and that no request means literally.
- * The two signs elsewhere in a segment are text like any other.
+ * Refuses text that is a parameter, or the rest of the path, in other routers' patterns, and that no request means
+ * literally. The two signs elsewhere in a segment are text like any other.
  */
 static int check_spelling(const char *p, const char *end, const char *source, struct pattern_error *error)
 {

@@ -35,7 +35,7 @@ struct pattern {
     struct pattern_segment segments[PATTERN_SEGMENTS_MAX];
 };
 
-/* Where error messages go: "pattern \"/a/{}\": byte 4: the parameter has no name". Bytes count from 0. */
+/* The place for error messages: "pattern \"/a/{}\": byte 4: the parameter has no name". Bytes count from 0. */
 struct pattern_error {
     char *message; /* may be NULL if size is 0 */
     size_t size;

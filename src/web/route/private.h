@@ -1,5 +1,5 @@
 /*
- * What registering and looking up share.
+ * The records that registering and looking up share.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,7 +11,7 @@
 #include "web/route/tree.h"
 
 /*
- * A registered route. Those of a node are ordered so that the first one that accepts a method is the right one:
+ * A registered route. The routes of a node are ordered so that the first one that accepts a method is the right one:
  * routes for any method last, and GET, which accepts HEAD too, after HEAD.
  */
 struct router_route {
@@ -28,10 +28,10 @@ struct router_route {
 struct router {
     struct route_tree tree;
     struct regex *expressions;
-    struct regex **list; /* where it finds and adds expressions: those above, or another router's */
+    struct regex **list; /* where expressions are found and added: those above, or another router's */
     struct method_extensions extensions;
     bool below_hosts;             /* some host begins with "*." */
-    uint64_t methods;             /* what the routes accept that are not for any method */
+    uint64_t methods;             /* methods of the routes that are not for any method */
     struct router_route **routes; /* sorted; see router_each() */
     size_t route_count;
     size_t route_room;

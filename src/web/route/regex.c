@@ -70,7 +70,7 @@ static bool takes_anything(struct slice text, size_t *min_len)
     return *min_len || slice_equal(text, SLICE(".*"));
 }
 
-/* Asks for machine code; without it the interpreter is used. What it takes counts against the bound like the rest. */
+/* Asks for machine code; without it the interpreter is used. The code's memory counts against the bound, too. */
 static int compile_to_machine_code(struct account *account, struct regex *regex)
 {
     size_t size = 0;
@@ -184,8 +184,8 @@ static bool context_make_stack(struct regex_context *context)
 }
 
 /*
- * Everything PCRE2 will need: the stack of machine code, without which it would take 32 KiB of the handler's, and the
- * interpreter's frames, which it makes at the first match.
+ * Makes everything that PCRE2 will need: the stack of machine code, without which 32 KiB of the handler's would be
+ * taken, and the interpreter's frames, which PCRE2 makes at the first match.
  */
 static bool context_fill(struct regex_context *context, const struct regex *list)
 {

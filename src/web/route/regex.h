@@ -20,7 +20,7 @@
 /* A compiled expression. Read-only once made: any thread may match with it, each with a context of its own. */
 struct regex;
 
-/* What one worker needs to match: match data, limits, the stack of compiled code. One thread at a time. */
+/* A worker's means to match: match data, limits, the stack of compiled code. One thread at a time. */
 struct regex_context;
 
 enum regex_outcome {
@@ -38,7 +38,7 @@ int regex_compile(struct account *account, struct slice text, struct regex **lis
                   size_t size, size_t *at) MUST_CHECK;
 void regex_list_free(struct account *account, struct regex *list);
 
-/* Whether text takes anything: ".*" or ".+", with or without "^" and "$". Such a one is matched without PCRE2. */
+/* Whether regex takes anything: ".*" or ".+", with or without "^" and "$". Such a one is matched without PCRE2. */
 bool regex_takes_anything(const struct regex *regex);
 
 /* The order of expressions at one place: negative if a goes first. Longer text first, then byte order. */
@@ -49,13 +49,13 @@ int regex_compare(const struct regex *a, const struct regex *b);
  * one of the thread that will use it. NULL if there is no memory.
  */
 struct regex_context *regex_context_new(struct account *account, const struct regex *list) MUST_CHECK;
-/* NULL is allowed. */
+/* Frees a context. NULL is allowed. */
 void regex_context_free(struct regex_context *context);
 
 /* Whether regex matches the whole of subject. */
 enum regex_outcome regex_match(struct regex_context *context, const struct regex *regex, struct slice subject);
 
-/* How many matches have been refused. */
+/* The number of matches that have been refused. */
 uint64_t regex_context_refused(const struct regex_context *context);
 
 #endif

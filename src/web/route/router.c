@@ -1,6 +1,6 @@
 /*
- * Registering routes. Everything about a route is checked, and its memory taken, before a lookup could see it. What a
- * failed registration leaves behind are nodes at which nothing ends.
+ * Registering routes. Everything about a route is checked, and its memory taken, before a lookup could see it. A failed
+ * registration leaves behind only nodes at which nothing ends.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -160,7 +160,7 @@ static int add_nodes(struct addition *a, uint32_t *node)
     return failed;
 }
 
-/* For a pattern of text only: the node that leads to its routes in one step (see route_tree.h); else NODE_NONE. */
+/* Makes the node that leads to a route in one step (see tree.h), for a pattern of text only; else NODE_NONE. */
 static int add_shortcut(struct addition *a, uint32_t *node)
 {
     char whole[PATTERN_LEN_MAX];

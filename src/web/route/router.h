@@ -1,5 +1,6 @@
 /*
- * The router: from host, method and path to what was registered for them. It knows no connection and no request.
+ * The router: from host, method and path to what was registered for them. The router knows no connection and no
+ * request.
  *
  * At each segment the most specific way is tried first, whatever the order of registration: text, then an expression,
  * then a plain parameter, then the rest of the path; the first route reached that serves the method wins, else the
@@ -11,8 +12,8 @@
  * "/file/{file:^.*$}".
  *
  * Every node of the tree is visited at most once for a request, so no path can cause more work than there are routes
- * along it, and each expression's work is bounded (see regex.h). The stack it takes is about 1 KiB, and 300 bytes for
- * each segment of the longest pattern at which there is a choice.
+ * along it, and each expression's work is bounded (see regex.h). A lookup takes about 1 KiB of stack, and 300 bytes
+ * for each segment of the longest pattern at which there is a choice.
  *
  * Registering is for one thread before serving. A lookup changes nothing here: any number of threads may do it.
  *
@@ -34,7 +35,7 @@ struct router;
 struct router *router_new(struct account *account) MUST_CHECK;
 /* An empty router with the account of another one, whose contexts serve both; free it before that one. */
 struct router *router_new_beside(struct router *other) MUST_CHECK;
-/* NULL is allowed. Contexts made for it have to be freed before. */
+/* Frees a router, whose contexts have to be freed before. NULL is allowed. */
 void router_free(struct router *router);
 
 /*
@@ -55,14 +56,14 @@ int router_add(struct router *router, const char *method, const char *host, cons
  */
 struct regex_context *router_context_new(const struct router *router, struct account *account) MUST_CHECK;
 
-/* Bytes of a parameter's value, whatever it is matched by: what an expression looks at. */
+/* The most bytes of a parameter's value, whatever it is matched by: what an expression looks at. */
 #define ROUTER_PARAM_LEN_MAX REGEX_SUBJECT_MAX
 
 enum router_outcome {
     ROUTER_FOUND,
     ROUTER_NOT_FOUND, /* no pattern matches: 404 */
     ROUTER_METHOD,    /* patterns match, but none serves the method: 405, with allow as the Allow field */
-    ROUTER_OPTIONS,   /* the same, and the method is OPTIONS: 204, with allow */
+    ROUTER_OPTIONS,   /* as ROUTER_METHOD, and the method is OPTIONS: 204, with allow */
     ROUTER_REFUSED,   /* an expression met a value too laborious: 400; the context counts them */
     ROUTER_TOO_LONG,  /* a parameter would be longer than ROUTER_PARAM_LEN_MAX: 414 */
     ROUTER_NO_MEMORY, /* the arena is full */
@@ -75,7 +76,8 @@ struct router_param {
 
 struct router_match {
     /*
-     * As registered. Of ROUTER_METHOD and ROUTER_OPTIONS: of the most specific route for another method, with params.
+     * The route as registered. With ROUTER_METHOD and ROUTER_OPTIONS the most specific one for another method, with
+     * params.
      */
     void *value;         /* also where the parameters were not made, for want of memory or because one is too long */
     const char *pattern; /* as registered, the router's copy */
@@ -110,9 +112,9 @@ static inline enum router_outcome router_match(const struct router *router, stru
  */
 const char *router_methods(const struct router *router, struct arena *arena);
 
-/* What the i-th route, sorted by pattern, then host, then method, was registered with. False: there are no more. */
+/* Tells with what the i-th route, sorted by pattern, then host, then method, was registered. False: there is none. */
 bool router_item(const struct router *router, size_t i, weir_route_info *info, void **value);
-/* Calls each for every route, in that order. */
+/* Calls each for every route, in router_item()'s order. */
 void router_each(const struct router *router, void (*each)(void *arg, const weir_route_info *route), void *arg);
 
 #endif

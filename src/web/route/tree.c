@@ -180,7 +180,7 @@ static bool goes_before(const struct regex *a, const struct regex *b)
     return regex_compare(a, b) < 0;
 }
 
-/* The node before which regex belongs in the list from first, or that has it. *before is the one ahead, if any. */
+/* The node of the list from first that has regex, or before which it belongs. *before is the node ahead, if any. */
 static uint32_t list_seek(const struct route_tree *tree, uint32_t first, const struct regex *regex, uint32_t *before)
 {
     *before = NODE_NONE;

@@ -3,8 +3,8 @@
  * through one hash table of the whole tree, keyed by parent and text, so that a step costs the same whether a node
  * has one child or ten thousand; the few other edges are numbers and short lists in the node.
  *
- * A pattern for any host that is text from end to end has a second edge, from the root to a node with the same
- * routes, whose text is the whole path without its first slash. Segments hold no slash, so it is in nobody's way; and
+ * A pattern for any host that is text from end to end has a second edge, from the root to a node with the same routes,
+ * whose text is the whole path without its first slash. Segments hold no slash, so that edge is in nobody's way; and
  * most requests of most servers are found in one step.
  *
  * A tree is built by one thread before anything is looked up, and is read-only afterwards. Nodes are named by number,
@@ -21,11 +21,11 @@
 
 #include <stdint.h>
 
-#define NODE_NONE     0u /* as a link: there is none. No edge ever leads to node 0 */
+#define NODE_NONE     0u /* a link that leads nowhere: no edge ever leads to node 0 */
 #define NODE_HOSTS    0u /* the node whose children are the roots of hosts */
 #define NODE_ANY_HOST 1u /* the root for any host */
 
-struct router_route; /* in router_private.h */
+struct router_route; /* in private.h */
 
 /*
  * An edge of text as the hash table knows it. For a text of up to 16 bytes, its words and its length are the text;
@@ -38,13 +38,13 @@ struct route_key {
 
 struct route_node {
     union {
-        uint64_t word[2];          /* of a text edge of up to 16 bytes: its key's */
-        const char *text;          /* of a longer one: the decoded segment that leads here */
+        uint64_t word[2];          /* the key's, of a text edge of up to 16 bytes */
+        const char *text;          /* the decoded segment that leads here, of a longer one */
         const struct regex *regex; /* of an expression's edge */
     };
-    uint64_t place;              /* of a text edge: its key's */
-    struct router_route *routes; /* that end here; see struct router_route */
-    uint32_t texts;              /* how many text edges leave */
+    uint64_t place;              /* the key's, of a text edge */
+    struct router_route *routes; /* routes that end here; see struct router_route */
+    uint32_t texts;              /* number of text edges that leave */
     uint32_t parameter;          /* where {name} leads */
     uint32_t expressions;        /* first of the nodes where expressions lead that take a segment, in their order */
     uint32_t rests; /* first of the nodes where expressions lead that take the rest; those that take anything last */
@@ -78,7 +78,8 @@ void route_tree_done(struct route_tree *tree);
 /* Memory that lives as long as the tree, aligned to 8, not cleared. NULL if there is none. */
 void *route_tree_store(struct route_tree *tree, size_t size) MUST_CHECK;
 
-/* Each finds the child of parent, or makes it. NODE_NONE if there is no memory. text is copied, the regex kept. */
+/* The child of parent by text, by a parameter or by an expression, found or made. NODE_NONE if there is no memory. text
+ * is copied, regex kept. */
 uint32_t route_tree_text(struct route_tree *tree, uint32_t parent, struct slice text) MUST_CHECK;
 uint32_t route_tree_parameter(struct route_tree *tree, uint32_t parent) MUST_CHECK;
 uint32_t route_tree_expression(struct route_tree *tree, uint32_t parent, const struct regex *regex) MUST_CHECK;
@@ -127,8 +128,8 @@ static inline __attribute__((always_inline)) struct route_key route_key_short(ui
 struct route_key route_key_long(uint32_t parent, const char *p, size_t len);
 
 /*
- * Multiply and fold. The constants may be known to all: what is in the table comes from the program, and what comes
- * from the network is only looked up.
+ * The hash of a key: multiply and fold. The constants may be known to all: what is in the table comes from the program,
+ * and what comes from the network is only looked up.
  */
 static inline uint32_t route_hash(const struct route_key *key)
 {
@@ -138,9 +139,8 @@ static inline uint32_t route_hash(const struct route_key *key)
 uint32_t route_tree_find_long(const struct route_tree *tree, uint32_t parent, const char *text, size_t len);
 
 /* route_tree_find() for a text of up to KEY_WORDS_LEN bytes. */
-static inline __attribute__((always_inline)) uint32_t route_tree_find_short(const struct route_tree *tree,
-                                                                            uint32_t parent, const char *text,
-                                                                            size_t len)
+static inline __attribute__((always_inline)) uint32_t
+route_tree_find_short(const struct route_tree *tree, uint32_t parent, const char *text, size_t len)
 {
     struct route_key key = route_key_short(parent, text, len);
     uint32_t hash = route_hash(&key);

@@ -156,9 +156,10 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
 {
     if (!ledger)
         return;
-    *ledger = (weir_ledger){.workers = weir_server_workers(s)};
+    *ledger = (weir_ledger){0};
     if (!s)
         return;
+    ledger->workers = s->settings.config.workers;
     read_accounts(s, ledger);
     read_process(s, ledger);
     read_caches(s, ledger);

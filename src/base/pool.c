@@ -178,12 +178,8 @@ static uint32_t slabs_for(const struct pool *p, uint32_t objects)
     return objects / p->per_slab + (objects % p->per_slab != 0);
 }
 
-bool pool_promise(struct pool *p, uint32_t n)
+bool pool_promise_slow(struct pool *p, uint32_t n)
 {
-    if (likely((uint64_t)p->slabs * p->per_slab >= n)) {
-        p->promised = n;
-        return true;
-    }
     while (p->slabs < slabs_for(p, n))
         if (!pool_grow(p))
             return false;

@@ -73,7 +73,14 @@ static inline uint64_t pool_missing(const struct pool *p, uint32_t n)
 
 /* Promises that n objects can be in use at once, now and until the next call with another n: maps what is missing for
  * that, and lets trimming leave it. False: refused, and the promise is what it was. */
-bool pool_promise(struct pool *p, uint32_t n) MUST_CHECK;
+bool pool_promise_slow(struct pool *p, uint32_t n) MUST_CHECK;
+static inline MUST_CHECK bool pool_promise(struct pool *p, uint32_t n)
+{
+    if (unlikely((uint64_t)p->slabs * p->per_slab < n))
+        return pool_promise_slow(p, n);
+    p->promised = n;
+    return true;
+}
 
 /* Gives back half of the empty slabs that were not needed since the last call (at least one), or all of them. */
 void pool_trim(struct pool *p, bool all);

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/thread.h"
+#include "base/log.h"
 #include "weir.h"
 
 #include <errno.h>
@@ -99,4 +100,11 @@ void thread_join(struct thread *t)
     pthread_join(t->id, NULL);
     thread_leave(t->account, t->stack_size);
     t->account = NULL;
+}
+
+void thread_log_refusal(const struct log *l, int level, const struct thread *t, const char *whose, const char *then)
+{
+    errno = t->error ? t->error : ENOMEM;
+    log_write(l, level, "there is no thread for %s, with a stack of %zu bytes: %s%m%s", whose,
+              thread_stack_bytes(t->stack_size), t->error ? "" : "memory_limit, ", then);
 }

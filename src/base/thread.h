@@ -38,6 +38,11 @@ size_t thread_stack_bytes(size_t stack_size);
 int thread_start(struct thread *t, struct account *account, size_t stack_size, int flags, void *(*fn)(void *arg),
                  void *arg) MUST_CHECK;
 
+struct log;
+
+/* Logs why a thread was not started. then: what that means, after the reason. */
+void thread_log_refusal(const struct log *l, int level, const struct thread *t, const char *whose, const char *then);
+
 /* Waits for a thread's end and gives its stack back. Does nothing if the thread does not run. */
 void thread_join(struct thread *t);
 

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/admission.h"
-#include "http/http.h"
+#include "http/pools.h"
 
 #include <unistd.h>
 
@@ -13,16 +13,6 @@
 #define SCAN_MAX       256 /* of those who wait are looked at in a turn */
 
 /* ---- Promises ---- */
-
-uint32_t admission_bounds_sets(const struct admission_bounds *b)
-{
-    const uint32_t sets[] = {b->records, b->buffers / 2, b->arenas, b->stacks};
-    uint32_t least = UINT32_MAX;
-    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
-        if (sets[i] > 0 && sets[i] < least)
-            least = sets[i];
-    return least;
-}
 
 /* What sets may still take of the bound on memory. Below zero: others have some of what is to be left for
  * connections. */
@@ -43,42 +33,21 @@ static uint64_t memory_left(const struct admission *a)
 /* Makes the pools able to give what is promised. What was mapped stays so if not all can be: trimming takes it back. */
 static bool promise_cover(struct http *h, const struct promise *p)
 {
-    uint32_t all = p->sets + 1; /* and the standing one */
-    for (uint32_t i = 0; i < h->settings->memory_count; i++)
-        if (!pool_promise(&h->memories[i], p->memories[i] + 1))
-            return false;
-    return pool_promise(&h->records, all + p->records) && pool_promise(&h->buffers, 2 * all + p->buffers) &&
-           pool_promise(&h->arenas, all) && pool_promise(&h->fields, all) && fibers_promise(&h->net->loop->fibers, all);
+    return http_pools_promise(h, p) && fibers_promise(&h->net->loop->fibers, p->sets + 1); /* and the standing one */
 }
 
 /* Bytes that have to be mapped for that. */
-static uint64_t promise_missing(const struct http *h, const struct promise *p)
+static uint64_t promise_missing(struct http *h, const struct promise *p)
 {
     uint32_t all = p->sets + 1;
     const struct fibers *f = &h->net->loop->fibers;
-    uint64_t missing = pool_missing(&h->records, all + p->records) + pool_missing(&h->buffers, 2 * all + p->buffers) +
-                       pool_missing(&h->arenas, all) + pool_missing(&h->fields, all) +
-                       (all > f->total ? (all - f->total) * (uint64_t)f->stack_size : 0);
-    for (uint32_t i = 0; i < h->settings->memory_count; i++)
-        missing += pool_missing(&h->memories[i], p->memories[i] + 1);
-    return missing;
+    return http_pools_missing(h, p) + (all > f->total ? (all - f->total) * (uint64_t)f->stack_size : 0);
 }
 
 /* Whether the bounds on the pools allow that. */
 static bool bounds_allow(const struct http *h, const struct promise *p)
 {
-    const struct admission_bounds *b = &h->settings->bounds;
-    uint64_t all = (uint64_t)p->sets + 1;
-    return p->sets <= h->admission.sets_most && (b->records == 0 || all + p->records <= b->records) &&
-           (b->buffers == 0 || 2 * all + p->buffers <= b->buffers);
-}
-
-static bool promise_is_more(const struct promise *p, const struct promise *than)
-{
-    bool more = p->sets > than->sets || p->records > than->records || p->buffers > than->buffers;
-    for (uint32_t i = 0; i < ADMISSION_MEMORIES; i++)
-        more |= p->memories[i] > than->memories[i];
-    return more;
+    return p->sets <= h->admission.sets_most && http_pools_allow(&h->settings->bounds, p);
 }
 
 /* False, with nothing changed: it is too much. Where that is for want of memory, some is sought. */
@@ -86,7 +55,7 @@ static bool promise_change(struct http *h, const struct promise *p)
 {
     struct admission *a = &h->admission;
     uint32_t before = a->promised.sets;
-    bool more = promise_is_more(p, &a->promised);
+    bool more = http_pools_is_more(p, &a->promised);
     if (more && !bounds_allow(h, p))
         return false; /* nobody but this worker's own requests can change that: no memory is sought */
     uint64_t missing = more ? promise_missing(h, p) : 0;
@@ -416,27 +385,22 @@ int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_se
     struct admission *a = &h->admission;
     list_init(&a->waiting);
     list_init(&a->mark);
-    if (m->limit == 0 && !admission_bounds_any(&h->settings->bounds))
+    if (!a->limited)
         return 0;
-    a->limited = true;
     a->memory = m;
     a->shared_sets = shared_sets;
     a->share = h->settings->memory_share;
-    a->set_size = h->records.stride + 2 * h->buffers.stride + h->arenas.stride + h->fields.stride +
-                  h->net->loop->fibers.stack_size;
+    a->set_size = http_pools_set_size(h) + h->net->loop->fibers.stack_size;
     a->headroom = m->limit / HEADROOM_SHARE;
     a->retry.kind = TIMER_ADMISSION;
     h->net->loop->wheel.handlers[TIMER_ADMISSION] = admission_retry;
-    account_open(&a->account, m, "waiting requests");
     return bounds_init(h) && promise_cover(h, &a->promised) ? 0 : WEIR_ENOMEM;
 }
 
 void admission_done(struct http *h)
 {
     struct admission *a = &h->admission;
-    if (!a->limited)
-        return;
     if (a->class_sets)
         memory_unmap(&a->account, a->class_sets, admission_class_sets_size(h->settings->classes));
-    account_close(&a->account);
+    a->class_sets = NULL;
 }

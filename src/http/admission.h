@@ -35,9 +35,10 @@
 struct http;
 struct exchange;
 
-/* The most that a worker's pools may hold; 0: any number. */
+/* The most that a worker's pools may hold; 0: any number. Stacks are first, because they are no pool: see
+ * pool_kind.bound. */
 struct admission_bounds {
-    uint32_t records, buffers, arenas, stacks;
+    uint32_t stacks, records, buffers, arenas;
 };
 
 static inline bool admission_bounds_any(const struct admission_bounds *b)
@@ -88,7 +89,8 @@ struct waiter {
     void (*admitted)(struct http *h, struct waiter *w);
 };
 
-/* What the pools of a worker have to be able to give, beside the standing set. */
+/* What the pools of a worker have to be able to give, beside the standing set. What is behind `sets` is named by rows
+ * of http_pools. */
 struct promise {
     uint32_t sets;                         /* as a whole */
     uint32_t records, buffers;             /* beside them */
@@ -113,8 +115,10 @@ struct admission {
     struct memory *memory;
 };
 
-/* Makes the standing set. 0 or WEIR_ENOMEM. shared_sets: one for all workers. */
+/* Makes the standing set, where h->admission.limited: from pools that are open. 0 or WEIR_ENOMEM. shared_sets: one for
+ * all workers. */
 int admission_init(struct http *h, struct memory *m, _Atomic uint64_t *shared_sets) MUST_CHECK;
+/* Before the pools are closed. */
 void admission_done(struct http *h);
 
 /* Whether the request's handler may start now; true also where it is not known to wait. False: the request has to wait,

@@ -1,116 +1,49 @@
 /*
- * Setting up and trimming the pools of a worker, and the date.
+ * Setting up the HTTP side of a worker, what it counts, and the date.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "http/http.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/pools.h"
 #include "http/request_log.h"
-#include "http/scan.h"
 #include "http/status.h"
 
 #include <stdio.h>
-
-/* A bound is on objects; what they may take is the slabs that so many need. */
-static uint64_t bound_bytes(const struct pool *p, uint32_t bound)
-{
-    return bound ? pool_slab_bytes(p, bound) : 0;
-}
-
-static void http_bound_accounts(struct http *h, const struct admission_bounds *b)
-{
-    h->buffer_account.limit = bound_bytes(&h->buffers, b->buffers);
-    h->arena_account.limit = bound_bytes(&h->arenas, b->arenas);
-    /* A set has one of these at most, and then both. */
-    for (uint32_t i = 0; b->arenas && i < h->settings->memory_count; i++)
-        h->arena_account.limit += bound_bytes(&h->memories[i], admission_bounds_sets(b));
-    h->record_account.limit = bound_bytes(&h->records, b->records);
-    if (b->records) /* and tables of fields, of which there is no more than one for each set */
-        h->record_account.limit += bound_bytes(&h->fields, admission_bounds_sets(b));
-    if (b->stacks)
-        h->net->loop->fibers.account->limit = (uint64_t)b->stacks * h->net->loop->fibers.stack_size;
-}
+#include <unistd.h>
 
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings, _Atomic uint64_t *shared_sets)
 {
     uint32_t line = settings->max_request_line, block = settings->max_header_block;
+    bool limited = m->limit > 0 || admission_bounds_any(&settings->bounds);
     *h = (struct http){.net = n,
                        .host = host,
                        .settings = settings,
                        .head_check = line < block ? line : block,
-                       .special = settings->max_requests > 0 || settings->handler_timeout_ms > 0 || m->limit > 0 ||
-                                  admission_bounds_any(&settings->bounds)};
-    account_open(&h->record_account, m, "requests");
-    account_open(&h->buffer_account, m, "http buffers");
-    account_open(&h->arena_account, m, "request arenas");
-    account_open(&h->spill_account, m, "half-received heads");
-    pool_init(&h->records, &h->record_account, http_record_size(host), 64, 0);
-    pool_init(&h->buffers, &h->buffer_account, settings->buffer_size + 2 * SCAN_SLACK, 64, 0);
-    pool_init(&h->fields, &h->record_account, settings->max_headers * sizeof(struct http_field), 16, 0);
-    pool_init(&h->arenas, &h->arena_account, http_block_size(settings->request_memory), 64, 0);
+                       .special = settings->max_requests > 0 || settings->handler_timeout_ms > 0 || limited,
+                       .admission = {.limited = limited}};
+    const struct pool_basis basis = {.settings = settings, .host = host, .limited = limited};
+    pools_open(http_pools, h, m, &basis);
+    h->spill_account.limit = settings->spill_limit;
+    http_pools_bound(h, &settings->bounds);
+    if (settings->bounds.stacks)
+        n->loop->fibers.account->limit = (uint64_t)settings->bounds.stacks * n->loop->fibers.stack_size;
     n->protocols[PROTOCOL_HTTP1] = &http_protocol_h1;
     n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
-    h->spill_account.limit = settings->spill_limit;
-    for (uint32_t i = 0; i < settings->memory_count; i++)
-        pool_init(&h->memories[i], &h->arena_account, http_block_size(settings->memories[i]), 64, 0);
-    http_bound_accounts(h, &settings->bounds);
     if (log_wants(n->loop->log, WEIR_LOG_DEBUG)) {
         h->log.over = http_log_over;
         http_listen(h, &h->log);
     }
     http_tick(h);
-    int error = admission_init(h, m, shared_sets);
-    if (!error && h->admission.limited)
-        pool_init(&h->waiting, &h->admission.account, http_waiting_size(), 8, 0);
-    return error;
+    return admission_init(h, m, shared_sets);
 }
 
 void http_done(struct http *h)
 {
-    if (h->admission.limited)
-        pool_done(&h->waiting);
     admission_done(h);
-    pool_done(&h->records);
-    pool_done(&h->buffers);
-    pool_done(&h->arenas);
-    pool_done(&h->fields);
-    if (h->listener)
-        pool_done(&h->overs);
-    for (uint32_t i = 0; i < ADMISSION_MEMORIES; i++)
-        pool_done(&h->memories[i]);
-    for (size_t i = 0; i < SPILL_CLASSES; i++)
-        pool_done(&h->spills[i]);
-    account_close(&h->record_account);
-    account_close(&h->buffer_account);
-    account_close(&h->arena_account);
-    account_close(&h->spill_account);
-}
-
-int http_preallocate(struct http *h, size_t records, size_t buffers, size_t arenas)
-{
-    int error = pool_preallocate(&h->buffers, buffers);
-    if (!error)
-        error = pool_preallocate(&h->arenas, arenas);
-    if (!error)
-        error = pool_preallocate(&h->records, records);
-    return error;
-}
-
-void http_trim(struct http *h, bool all)
-{
-    pool_trim(&h->records, all);
-    pool_trim(&h->buffers, all);
-    pool_trim(&h->arenas, all);
-    pool_trim(&h->fields, all);
-    if (h->listener)
-        pool_trim(&h->overs, all);
-    for (uint32_t i = 0; i < h->settings->memory_count; i++)
-        pool_trim(&h->memories[i], all);
-    for (size_t i = 0; i < SPILL_CLASSES; i++)
-        if (h->spills[i].account)
-            pool_trim(&h->spills[i], all);
+    pools_close(http_pools, h);
 }
 
 void *http_take(struct http *h, struct pool *p)
@@ -140,6 +73,19 @@ void http_refuse_connection(struct http *h, struct connection *c, enum refusal c
     counter_add(&h->routes[-1].counts[0], 1);
     counter_add(&h->counters.replies[info->status / 100], 1);
     (void)connection_transport(h->net, c)->write(c, &(struct flow){0}, &part, 1, false);
+}
+
+void http_refuse_socket(struct http *h, int fd, enum refusal cause)
+{
+    struct connection c = {.fd = fd};
+    char dropped[1024];
+    http_refuse_connection(h, &c, cause);
+    /* What has come already would turn the close into a reset, which takes the reply with it. It gets no place to
+     * linger: that would be a connection. */
+    for (int i = 0; i < 16; i++)
+        if (h->net->transport->read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
+            break;
+    close(fd);
 }
 
 void http_tick(struct http *h)

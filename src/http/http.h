@@ -97,6 +97,7 @@ struct http {
     void (*starved)(struct http *h, uint64_t bytes);
     uint64_t (*spare)(const struct http *h); /* bytes that caches would give back then */
     struct admission admission;
+    /* Each pool and its account are told by a row of http_pools, see pools.h. */
     struct account record_account, buffer_account, arena_account, spill_account;
     struct pool records;                      /* struct h1 and the web floor's context */
     struct pool buffers;                      /* settings->buffer_size and the scan's slack */
@@ -130,8 +131,6 @@ static inline size_t http_block_size(uint32_t request_memory)
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings, _Atomic uint64_t *shared_sets);
 void http_done(struct http *h);
-int http_preallocate(struct http *h, size_t records, size_t buffers, size_t arenas);
-void http_trim(struct http *h, bool all);
 
 /* Counts a refusal, and logs it with why (NULL: the table's words). */
 void http_refused(struct http *h, enum refusal cause, const char *why);
@@ -139,6 +138,12 @@ void http_refused(struct http *h, enum refusal cause, const char *why);
 /* Tells a connection on which no request is alive why it will be closed, as far as it can be told at once, and counts
  * it. The caller closes it. */
 void http_refuse_connection(struct http *h, struct connection *c, enum refusal cause);
+
+/* Tells a socket that has not become a connection, likewise, and closes it. */
+void http_refuse_socket(struct http *h, int fd, enum refusal cause);
+
+/* Closes those connections that have been idle for longest, so that there is memory for a new one. */
+void http_close_oldest(struct http *h);
 
 /* Begins a turn: renews the date when the second has changed. */
 void http_tick(struct http *h);
@@ -152,6 +157,9 @@ void *http_take(struct http *h, struct pool *p);
 /* A block that holds a copy of data[0..len), len > 0, with a little room behind it, or NULL. */
 struct spill *spill_take(struct http *h, const char *data, size_t len);
 void spill_give(struct http *h, struct spill *s);
+
+/* Bytes of the largest block that a head takes where buffers have that size. */
+size_t spill_size_most(uint32_t buffer_size);
 
 /* Whether the bytes from before on, which have just arrived, end the head or break it: time to parse. */
 bool spill_ripe(const struct spill *s, size_t before);

@@ -49,6 +49,14 @@ void spill_give(struct http *h, struct spill *s)
     pool_give(&h->spills[spill_class(size, &class_size)], s);
 }
 
+size_t spill_size_most(uint32_t buffer_size)
+{
+    size_t size = SPILL_FINE_MAX;
+    while (size < buffer_size + sizeof(struct spill) + 1)
+        size *= 2;
+    return size;
+}
+
 bool spill_ripe(const struct spill *s, size_t before)
 {
     for (size_t i = before; i < s->len; i++) {

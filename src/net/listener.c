@@ -344,6 +344,13 @@ void listener_resume(struct listener *ls)
         listener_pause(ls, ACCEPT_PAUSE_MS);
 }
 
+void listeners_resume(struct listener *first, size_t count)
+{
+    for (struct listener *ls = first; ls < first + count; ls++)
+        if (ls->paused)
+            listener_resume(ls);
+}
+
 void listener_stop(struct listener *ls)
 {
     listener_drain(ls);

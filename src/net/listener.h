@@ -87,6 +87,8 @@ void listener_init(struct listener *ls, struct net *n, int fd, uint8_t number, s
 int listener_start(struct listener *ls) MUST_CHECK;
 /* Goes on after a pause. */
 void listener_resume(struct listener *ls);
+/* Goes on where count of them are paused: there may be room again. */
+void listeners_resume(struct listener *first, size_t count);
 /* After listen_refuse(): accepts all that waits, now and after a moment, then ends; the socket is closed by the last
  * that uses it. */
 void listener_stop(struct listener *ls);

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "server/account.h"
 #include "base/log.h"
 #include "server/server.h"
 
@@ -100,7 +101,7 @@ static weir_account *account_remove_last(weir_server *s)
     return a;
 }
 
-void server_close_accounts(weir_server *s)
+void accounts_close_all(weir_server *s)
 {
     weir_account *a;
     while ((a = account_remove_last(s))) {

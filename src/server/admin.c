@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/admin.h"
+#include "server/ledger.h"
 #include "server/page.h"
 #include "server/server.h"
 

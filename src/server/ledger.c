@@ -5,11 +5,11 @@
  */
 #include "server/ledger.h"
 #include "base/clock.h"
+#include "server/caches.h"
 #include "server/route_times.h"
 #include "server/server.h"
-#include "web/cache/cache.h"
+#include "server/state.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
@@ -156,9 +156,10 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
 {
     if (!ledger)
         return;
-    *ledger = (weir_ledger){.workers = weir_server_workers(s)};
+    *ledger = (weir_ledger){0};
     if (!s)
         return;
+    ledger->workers = s->settings.config.workers;
     read_accounts(s, ledger);
     read_process(s, ledger);
     read_caches(s, ledger);
@@ -171,7 +172,7 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
         ledger->handler_times[i].most_ns = http_times_ns[i];
     for (size_t i = 1; i < REFUSAL_COUNT; i++)
         ledger->refusals[ledger->refusal_count++].cause = refusal_infos[i].name;
-    if (!server_has_started(s))
+    if (!state_has_started(s))
         return;
     ledger->uptime_ms = (clock_monotonic_ns() - s->start_ns) / 1000000;
     for (int i = 0; i < s->settings.config.workers; i++) {
@@ -200,25 +201,4 @@ void ledger_read_fresh(weir_ctx *c, weir_ledger *ledger)
     if (process_memory_due(&s->process_memory, context_loop(c)->now_ns))
         (void)weir_offload(c, sample_job, s); /* without a thread for it the last sample is shown */
     weir_ledger_read(s, ledger);
-}
-
-void ledger_put(struct ledger_writer *w, const char *fmt, ...)
-{
-    if (w->error)
-        return;
-    va_list args;
-    va_start(args, fmt);
-    w->error = weir_vprintf(w->c, fmt, args);
-    va_end(args);
-}
-
-const char *ledger_seconds(uint64_t ns, char *buf)
-{
-    int len = snprintf(buf, LEDGER_SECONDS_SIZE, "%" PRIu64 ".%06u", ns / 1000000000, (unsigned)(ns / 1000 % 1000000));
-    while (buf[len - 1] == '0')
-        len--;
-    if (buf[len - 1] == '.')
-        len--;
-    buf[len] = '\0';
-    return buf;
 }

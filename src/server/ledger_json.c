@@ -6,17 +6,8 @@
 #include "server/ledger.h"
 #include "server/live.h"
 #include "server/route_times.h"
-#include "web/json.h"
 
 #include <inttypes.h>
-
-void ledger_put_string(struct ledger_writer *w, const char *text)
-{
-    char quoted[LEDGER_TEXT_MAX * 6 + 2]; /* a byte takes six at most: \u001f */
-    struct slice cut = slice_of(text, strnlen(text, LEDGER_TEXT_MAX));
-    size_t len = json_string_write(cut, quoted);
-    ledger_put(w, "%.*s", (int)len, quoted);
-}
 
 static void put_memory(struct ledger_writer *w, const weir_ledger *l)
 {

@@ -5,41 +5,14 @@
  */
 #include "server/ledger.h"
 #include "server/route_times.h"
-#include "web/json.h"
 
 #include <inttypes.h>
-
-void ledger_put_metric(struct ledger_writer *w, const char *name, const char *type, const char *help)
-{
-    ledger_put(w, "# HELP weir_%s %s\n# TYPE weir_%s %s\n", name, help, name, type);
-}
+#include <string.h>
 
 static void put_single(struct ledger_writer *w, const char *name, const char *type, const char *help, uint64_t value)
 {
     ledger_put_metric(w, name, type, help);
     ledger_put(w, "weir_%s %" PRIu64 "\n", name, value);
-}
-
-/* Like a JSON string, which is valid UTF-8 whatever text is; but only three characters may be escaped here. */
-void ledger_label(const char *text, char *out)
-{
-    char quoted[LEDGER_TEXT_MAX * 6 + 2];
-    size_t len = json_string_write(slice_of(text, strnlen(text, LEDGER_TEXT_MAX)), quoted);
-    for (size_t i = 1; i + 1 < len; i++) {
-        if (quoted[i] != '\\') {
-            *out++ = quoted[i];
-            continue;
-        }
-        char escaped = quoted[++i];
-        if (escaped == '"' || escaped == '\\' || escaped == 'n') {
-            *out++ = '\\';
-            *out++ = escaped;
-        } else {
-            *out++ = '?';
-            i += escaped == 'u' ? 4 : 0;
-        }
-    }
-    *out = '\0';
 }
 
 static void put_labelled(struct ledger_writer *w, const char *name, const char *label, const char *text, uint64_t value)

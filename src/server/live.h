@@ -11,7 +11,7 @@
 #include "base/lock.h"
 #include "io/loop.h"
 #include "net/address.h"
-#include "server/ledger.h"
+#include "server/ledger_write.h"
 
 struct worker;
 

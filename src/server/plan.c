@@ -7,26 +7,25 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "http/http.h"
-#include "http/scan.h"
+#include "server/plan.h"
 #include "io/overflow.h"
+#include "server/caches.h"
+#include "server/pools.h"
 #include "server/route_times.h"
+#include "server/routes.h"
 #include "server/server.h"
-#include "web/cache/cache.h"
-#include "web/context.h"
+#include "server/shares.h"
 
 #define WAITING_MEMORY                                                                                                 \
     ((uint64_t)128 * 1024) /* of a worker: a slab each of half-received heads and of those that wait */
 
 /* A pool of every worker's. */
 struct planned {
-    size_t object_size, align;
+    size_t object_size, align, slab_size;
     uint64_t each;   /* objects for each connection with a live request */
     uint64_t before; /* objects that each worker makes before the start */
     uint64_t bound;  /* most that each worker has then; 0: any number */
 };
-
-enum { PLANNED_CONNECTION, PLANNED_HEAD, PLANNED_WAITING, PLANNED_REQUEST, PLANNED_COUNT = 8 };
 
 /* Most requests that a worker has with all that a request can hold; 0: any number. */
 static uint64_t plan_sets(const struct settings *s)
@@ -34,41 +33,37 @@ static uint64_t plan_sets(const struct settings *s)
     return admission_bounds_any(&s->http.bounds) ? admission_bounds_sets(&s->http.bounds) : 0;
 }
 
-/* As http_init(), net_init(), worker_preallocate(), admission_init() and spill_take() make them. */
-static void plan_pools(const struct settings *s, struct planned pools[PLANNED_COUNT])
+/* The i-th of a row's pools. False: there is none. */
+static bool plan_pool(const struct settings *s, const struct pool_basis *b, const struct pool_kind *k, uint32_t i,
+                      struct planned *p)
 {
-    const weir_config *c = &s->config;
-    const struct admission_bounds *b = &s->http.bounds;
-    uint64_t buffers = (uint64_t)c->http_buffers, blocks = (uint64_t)c->request_memory_blocks, sets = plan_sets(s);
-    uint64_t limited = c->memory_limit > 0 || sets > 0; /* there is a standing set, and requests may wait */
-    size_t head = SPILL_FINE_MAX;
-    while (head < (size_t)s->http.buffer_size + sizeof(struct spill) + 1)
-        head *= 2;
-    const struct planned all[PLANNED_COUNT] = {
-        [PLANNED_CONNECTION] = {transport_plain.connection_size, 8, 1, (uint64_t)c->connection_records, 0},
-        [PLANNED_HEAD] = {head, 8, 1, 0, 0},
-        [PLANNED_WAITING] = {http_waiting_size(), 8, limited, 0, 0},
-        [PLANNED_REQUEST] = {http_record_size(&web_host), 64, 1, (uint64_t)c->request_records, b->records},
-        {s->http.buffer_size + 2 * SCAN_SLACK, 64, 2, buffers > 2 * limited ? buffers : 2 * limited, b->buffers},
-        {s->http.max_headers * sizeof(struct http_field), 16, 1, limited, sets},
-        {http_block_size(s->http.request_memory), 64, 1, blocks, sets},
-        {c->ws_buffer_size, 64, 0, buffers, 0},
+    const bool of_sets = k->holder == POOL_SET || k->holder == POOL_CLASS;
+    uint64_t made = pool_kind_made(k, b), standing = b->limited && of_sets ? k->held : 0, sets = plan_sets(s);
+    *p = (struct planned){
+        .object_size = k->object_size(b, i),
+        .align = k->align,
+        .slab_size = k->slab_size,
+        .each = k->holder == POOL_WAITING && !b->limited ? 0 : k->held,
+        .before = made > standing ? made : standing,
+        .bound = k->beside && k->holder == POOL_SET ? pool_kind_bound(k, &s->http.bounds)
+                 : of_sets                          ? sets * k->held
+                                                    : 0,
     };
-    memcpy(pools, all, sizeof all);
+    return p->object_size > 0;
 }
 
 /* What an object costs when there are many: its share of a slab. */
 static uint64_t object_cost(const struct planned *p)
 {
     struct pool shape;
-    pool_init(&shape, NULL, p->object_size, p->align, 0);
+    pool_init(&shape, NULL, p->object_size, p->align, p->slab_size);
     return (shape.slab_size + shape.per_slab - 1) / shape.per_slab;
 }
 
 static uint64_t slab_bytes(const struct planned *p, uint64_t objects)
 {
     struct pool shape;
-    pool_init(&shape, NULL, p->object_size, p->align, 0);
+    pool_init(&shape, NULL, p->object_size, p->align, p->slab_size);
     return (objects + shape.per_slab - 1) / shape.per_slab * shape.slab_size;
 }
 
@@ -93,7 +88,7 @@ static uint64_t plan_fixed(const weir_server *s, uint64_t workers)
     uint64_t threads = workers * (thread_stack_bytes(WORKER_STACK_SIZE) + OVERFLOW_STACK_SIZE) +
                        thread_stack_bytes(WATCHDOG_STACK_SIZE);
     uint64_t counts = plan_sets(&s->settings) ? workers * admission_class_sets_size(s->site.route_count) : 0;
-    return records + routes + threads + counts + server_addresses_size(s);
+    return records + routes + threads + counts + shares_addresses_size(s);
 }
 
 /* What the caches have now, and what they may have. */
@@ -104,17 +99,6 @@ static void plan_caches(const weir_server *s, weir_memory_plan *plan)
         plan->start += counter_read(&cache->account.reserved);
         plan->worst += cache_bound(cache);
     }
-}
-
-/* Files that are kept open, and one for each connection: nothing before the first is sent. */
-static void plan_add_files(const weir_config *c, weir_memory_plan *plan)
-{
-    uint64_t workers = (uint64_t)c->workers, kept = c->open_files > 0 ? workers * (uint64_t)c->open_files : 0;
-    struct pool handles;
-    pool_init(&handles, NULL, sizeof(struct file), 8, FILE_HANDLE_SLAB);
-    plan->worst += pool_slab_bytes(&handles, (uint64_t)c->max_connections + kept) + workers * FILE_HANDLE_SLAB;
-    if (kept > 0)
-        plan->worst += workers * FILE_CACHE_SLAB;
 }
 
 static uint64_t least_of(uint64_t a, uint64_t b)
@@ -151,40 +135,58 @@ static void plan_add_pool(const struct settings *s, const struct planned *p, wei
     plan->worst += most;
 }
 
-/* Blocks of request memory of other sizes, which a request has beside the usual one. */
-static void plan_add_memories(const struct settings *s, weir_memory_plan *plan)
+/* What a pool adds to what a connection costs, and a live request. */
+static void plan_add_shares(const struct pool_kind *k, uint64_t cost, uint64_t *most_of_class, weir_memory_plan *plan)
 {
-    uint64_t sets = plan_sets(s), limited = s->config.memory_limit > 0 || sets > 0, most = 0;
-    for (uint32_t i = 0; i < s->http.memory_count; i++) {
-        const struct planned blocks = {http_block_size(s->http.memories[i]), 64, 1, limited, sets};
-        plan_add_pool(s, &blocks, plan);
-        most = most_of(most, object_cost(&blocks));
+    switch ((enum pool_holder)k->holder) {
+    case POOL_CONNECTION:
+        plan->connection += k->held * cost;
+        break;
+    case POOL_SET:
+        plan->request += k->held * cost;
+        break;
+    case POOL_CLASS: /* a request has a block of one size at most */
+        *most_of_class = most_of(*most_of_class, k->held * cost);
+        break;
+    case POOL_NOBODY:
+    case POOL_HEAD:
+    case POOL_REPLY:
+    case POOL_WAITING:
+        break;
     }
-    plan->request += most;
+}
+
+static void plan_add_pools(const struct settings *s, struct pool_table t, weir_memory_plan *plan)
+{
+    const struct pool_basis basis = pool_basis_of(s);
+    uint64_t most_of_class = 0;
+    for (const struct pool_kind *k = t.kinds; k < t.kinds + t.count; k++) {
+        uint32_t count = k->start == POOL_AT_USE ? 1 : k->count; /* all are taken to be of the largest */
+        struct planned pool;
+        for (uint32_t i = 0; i < count; i++) {
+            if (!plan_pool(s, &basis, k, i, &pool))
+                continue;
+            plan_add_pool(s, &pool, plan);
+            plan_add_shares(k, object_cost(&pool), &most_of_class, plan);
+        }
+    }
+    plan->request += most_of_class;
 }
 
 static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory_plan *plan)
 {
     const weir_config *c = &s->settings.config;
     uint64_t workers = (uint64_t)c->workers;
-    struct planned pools[PLANNED_COUNT];
-    plan_pools(&s->settings, pools);
     *plan = (weir_memory_plan){.connections = (uint64_t)c->max_connections};
     plan->start = plan_fixed(s, workers) + workers * expressions;
     plan->worst =
         plan->start + (uint64_t)c->offload_threads * (thread_stack_bytes(c->offload_stack_size) + OVERFLOW_STACK_SIZE);
     plan_caches(s, plan);
-    plan_add_files(c, plan);
     plan_add_stacks(&s->settings, plan);
     plan->worst += workers * memory_whole_pages(c->deep_stack_size);
-    for (size_t i = 0; i < PLANNED_COUNT; i++) {
-        plan_add_pool(&s->settings, &pools[i], plan);
-        if (i >= PLANNED_REQUEST)
-            plan->request += pools[i].each * object_cost(&pools[i]);
-    }
-    plan_add_memories(&s->settings, plan);
-    plan->worst += server_body_memory(s);
-    plan->connection = object_cost(&pools[PLANNED_CONNECTION]);
+    plan_add_pools(&s->settings, http_pools, plan);
+    plan_add_pools(&s->settings, worker_pools, plan);
+    plan->worst += shares_body_memory(s);
     if (c->memory_limit && plan->worst > c->memory_limit)
         plan->worst = c->memory_limit;
 }
@@ -197,7 +199,7 @@ int weir_plan(weir_server *s, weir_memory_plan *plan)
     if (!s)
         return WEIR_EINVAL;
     uint64_t expressions;
-    server_count_routes(s);
+    routes_count(s);
     int error = s->site.errors_len > 0 ? WEIR_EINVAL : plan_expressions(s, &expressions);
     if (!error)
         plan_compute(s, expressions, plan);
@@ -208,7 +210,7 @@ uint64_t plan_least(weir_server *s)
 {
     weir_memory_plan plan;
     uint64_t expressions = 0;
-    server_count_routes(s);
+    routes_count(s);
     (void)plan_expressions(
         s, &expressions); /* where the bound does not even allow that, less than it is too little, too */
     plan_compute(s, expressions, &plan);

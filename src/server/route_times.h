@@ -7,7 +7,7 @@
 #define WEIR_SERVER_ROUTE_TIMES_H
 
 #include "base/debug.h"
-#include "server/ledger.h"
+#include "server/ledger_write.h"
 
 struct weir_server;
 struct route_counters;

@@ -6,6 +6,7 @@
  */
 #include "base/log.h"
 #include "server/server.h"
+#include "server/stop.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -73,7 +74,7 @@ static void run_until_end(weir_server *s, int fd)
             log_info(&s->log, "stopping");
             weir_server_stop(s);
         } else {
-            server_cut(s);
+            stop_cut(s);
         }
     }
 }

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/settings.h"
-#include "http/h1/chunked.h"
+#include "http/limits.h"
 #include "web/file/file_cache.h"
 
 #include <stdio.h>

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "server/watchdog.h"
 #include "base/log.h"
 #include "server/server.h"
 

@@ -1,15 +1,18 @@
 /*
- * A worker: one thread with its own loop, listeners, pools and fibers. It meets the others only when a socket is handed
- * over and when the server stops.
+ * A worker's set-up, its turns, and what it answers its listeners.
  *
  * SPDX-License-Identifier: MIT
  */
+#include "server/worker.h"
 #include "base/log.h"
 #include "http/live.h"
 #include "io/crash.h"
 #include "io/overflow.h"
+#include "server/pools.h"
+#include "server/relief.h"
 #include "server/route_times.h"
 #include "server/server.h"
+#include "server/state.h"
 #include "web/cache/value.h"
 
 #include <signal.h>
@@ -42,16 +45,7 @@ static bool worker_may_accept(void *owner)
 
 static void worker_refuse_address(void *owner, int fd)
 {
-    struct http *http = owner;
-    struct connection c = {.fd = fd};
-    char dropped[1024];
-    http_refuse_connection(http, &c, REFUSAL_ADDRESS_CONNECTIONS);
-    /* What has come already would turn the close into a reset, which takes the reply with it. It gets no place to
-     * linger: that would be a connection. */
-    for (int i = 0; i < 16; i++)
-        if (http->net->transport->read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
-            break;
-    close(fd);
+    http_refuse_socket(owner, fd, REFUSAL_ADDRESS_CONNECTIONS);
 }
 
 static void handover_returned(struct loop *l, struct inbox_node *node)
@@ -101,35 +95,15 @@ static bool worker_hand_over(void *owner, int fd, uint8_t listener, uint32_t add
 
 static const struct listener_hooks listener_hooks = {.may_accept = worker_may_accept,
                                                      .refuse = worker_refuse_address,
-                                                     .no_memory = worker_make_room,
+                                                     .no_memory = relief_make_room,
                                                      .hand_over = worker_hand_over};
 
 /* ---- Turns and timers ---- */
 
-void worker_resume_listeners(struct worker *w)
-{
-    for (size_t i = 0; i < w->listener_count; i++)
-        if (w->listeners[i].paused)
-            listener_resume(&w->listeners[i]);
-}
-
 static void worker_connection_closed(void *owner)
 {
-    worker_resume_listeners(container_of((struct http *)owner, struct worker, http));
-}
-
-/* Gives memory back that was not needed lately. */
-static COLD void worker_trim(struct worker *w)
-{
-    w->trim_due = false;
-    file_cache_close_old(&w->web.files, loop_now_ms(&w->loop));
-    file_cache_trim(&w->web.files, false);
-    http_trim(&w->http, false);
-    pool_trim(&w->net.connections, false);
-    pool_trim(&w->messages, false);
-    fibers_trim(&w->loop.fibers, false);
-    if (w->net.addresses && w->index == 0)
-        address_table_trim(w->net.addresses);
+    struct worker *w = container_of((struct http *)owner, struct worker, http);
+    listeners_resume(w->listeners, w->listener_count);
 }
 
 static void worker_turn_begin(void *owner)
@@ -150,11 +124,11 @@ static void worker_turn(void *owner)
 {
     struct worker *w = worker_of(owner);
     if (unlikely(w->trim_due))
-        worker_trim(w);
+        relief_trim(w);
     if (unlikely(w->starved))
-        worker_seek_memory(w);
+        relief_seek(w);
     if (unlikely(w->give_back_due))
-        worker_give_back(w);
+        relief_give_back(w);
     if (unlikely(admission_is_waited_for(&w->http.admission)))
         admission_turn(&w->http);
     if (unlikely(w->stopping) && counter_read(&w->net.open) == 0 && !worker_listens(w))
@@ -205,20 +179,14 @@ static void worker_cut(struct loop *l, struct inbox_node *node)
     net_cut(&w->net);
 }
 
-void order_send(struct order *order)
-{
-    if (!atomic_exchange(&order->sent, true))
-        loop_send(&order->worker->loop, &order->node);
-}
-
 void worker_order_stop(struct worker *w)
 {
-    order_send(&w->stop);
+    order_send(&w->stop, &w->loop);
 }
 
 void worker_order_cut(struct worker *w)
 {
-    order_send(&w->cut);
+    order_send(&w->cut, &w->loop);
 }
 
 void worker_drop_inbox(struct worker *w)
@@ -248,37 +216,33 @@ void worker_init(struct worker *w, struct weir_server *s, int index)
     w->listener_count = s->settings.listener_count;
     w->stop = (struct order){.node.fn = worker_stop, .worker = w};
     w->cut = (struct order){.node.fn = worker_cut, .worker = w};
-    w->give_back = (struct order){.node.fn = worker_asked_for_memory, .worker = w};
+    w->give_back = (struct order){.node.fn = relief_asked, .worker = w};
     for (size_t i = 0; i < HANDOVERS; i++) {
         w->handovers[i] = (struct handover){.from = w, .fd = -1, .next = w->free_handovers};
         w->free_handovers = &w->handovers[i];
     }
 }
 
-static int worker_make_listeners(struct worker *w)
+static void worker_make_listeners(struct worker *w)
 {
     struct settings *settings = &w->server->settings;
     for (size_t i = 0; i < w->listener_count; i++)
         listener_init(&w->listeners[i], &w->net, w->fds[i], (uint8_t)i, &settings->listeners[i], &listener_hooks);
-    return 0;
 }
 
-static int worker_preallocate(struct worker *w)
+static int worker_make(struct worker *w, const struct pool_basis *b)
 {
-    const weir_config *c = &w->server->settings.config;
-    int error = http_preallocate(&w->http, (size_t)c->request_records, (size_t)c->http_buffers,
-                                 (size_t)c->request_memory_blocks);
+    int error = pools_make(http_pools, &w->http, b);
     if (!error)
-        error = pool_preallocate(&w->messages, (size_t)c->http_buffers);
-    if (!error)
-        error = pool_preallocate(&w->net.connections, (size_t)c->connection_records);
-    return error ? error : fibers_preallocate(&w->loop.fibers, (uint32_t)c->stacks);
+        error = pools_make(worker_pools, w, b);
+    return error ? error : fibers_preallocate(&w->loop.fibers, (uint32_t)w->server->settings.config.stacks);
 }
 
 /* On the worker's own thread: the tools that watch fibers want them made where they run. */
 static int worker_set_up(struct worker *w)
 {
     struct weir_server *s = w->server;
+    const struct pool_basis basis = pool_basis_of(&s->settings);
     account_open(&w->stack_account, &s->memory, "stacks");
     account_open(&w->regex_account, &s->memory, "expressions");
     int error = loop_init(&w->loop, &w->stack_account, s->settings.config.stack_size, NULL, &s->log);
@@ -288,8 +252,7 @@ static int worker_set_up(struct worker *w)
     deep_init(&w->loop.fibers.deep, &w->deep_account, s->settings.config.deep_stack_size);
     w->loop.begin_fn = worker_turn_begin;
     w->loop.turn_fn = worker_turn;
-    account_open(&w->message_account, &s->memory, "websocket buffers");
-    pool_init(&w->messages, &w->message_account, s->settings.config.ws_buffer_size, 64, 0);
+    pools_open(worker_pools, w, &s->memory, &basis);
     w->loop.wheel.handlers[TIMER_WAIT] = wait_timer_fired;
     w->loop.wheel.handlers[TIMER_MAINTENANCE] = worker_maintain;
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
@@ -307,8 +270,8 @@ static int worker_set_up(struct worker *w)
     w->http.owner = &w->web;
     w->http.routes = route_times_of(s, w->index);
     w->http.offload = &s->offload;
-    w->http.starved = worker_starved;
-    w->http.spare = worker_spare;
+    w->http.starved = relief_starved;
+    w->http.spare = relief_spare;
     w->web = (struct web){.site = &s->site,
                           .regex = router_context_new(s->site.router, &w->regex_account),
                           .offload = &s->offload,
@@ -317,8 +280,7 @@ static int worker_set_up(struct worker *w)
                           .server_data = s->settings.config.server_data,
                           .bodies = s->body_account.memory ? &s->body_account : NULL,
                           .worker_index = w->index};
-    file_cache_init(&w->web.files, &s->memory,
-                    s->settings.config.open_files < 0 ? 0 : (uint32_t)s->settings.config.open_files,
+    file_cache_init(&w->web.files, &s->memory, basis.files,
                     s->settings.config.open_files_valid_ms < 0 ? 0 : (uint32_t)s->settings.config.open_files_valid_ms);
     if (!w->web.regex)
         return WEIR_ENOMEM;
@@ -327,8 +289,10 @@ static int worker_set_up(struct worker *w)
     w->sample.kind = TIMER_SOCKETS;
     timer_arm(&w->loop.wheel, &w->maintenance, MAINTENANCE_MS);
     timer_arm(&w->loop.wheel, &w->sample, MAINTENANCE_MS);
-    error = worker_preallocate(w);
-    return error ? error : worker_make_listeners(w);
+    error = worker_make(w, &basis);
+    if (!error)
+        worker_make_listeners(w);
+    return error;
 }
 
 static void worker_clean_up(struct worker *w)
@@ -342,8 +306,7 @@ static void worker_clean_up(struct worker *w)
         net_done(&w->net);
     if (w->loop.fibers.entry)
         loop_end(&w->loop); /* others may still send: see worker_close_wake() */
-    pool_done(&w->messages);
-    account_close(&w->message_account);
+    pools_close(worker_pools, w);
     account_close(&w->stack_account);
     account_close(&w->deep_account);
     account_close(&w->regex_account);
@@ -413,9 +376,9 @@ void *worker_main(void *arg)
     w->error = worker_set_up(w);
     if (!w->error)
         w->error = worker_listen(w);
-    if (server_worker_ready(w->server, w->error))
+    if (state_worker_ready(w->server, w->error))
         worker_serve(w);
     worker_clean_up(w);
-    server_worker_ended(w->server);
+    state_worker_ended(w->server);
     return NULL;
 }

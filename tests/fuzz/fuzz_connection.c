@@ -15,6 +15,7 @@
 #include "connection_model.h"
 #include "connection_site.h"
 #include "fuzz.h"
+#include "http/pools.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -308,7 +309,7 @@ static uint64_t ledger_reserved(void)
 static void check_trimmed(void)
 {
     struct worker *w = world.worker;
-    http_trim(&w->http, true);
+    pools_trim(http_pools, &w->http, true);
     pool_trim(&w->net.connections, true);
     fibers_trim(&w->loop.fibers, true);
     uint64_t reserved = ledger_reserved();

@@ -7,11 +7,9 @@
 #define WEIR_HTTP_H1_CHUNKED_H
 
 #include "base/slice.h"
+#include "http/limits.h"
 
 #include <stdint.h>
-
-#define CHUNK_EXTENSION_MAX 1024 /* bytes of extensions beyond what data has paid for, unless set otherwise */
-#define CHUNK_TRAILER_MAX   4096 /* bytes of trailer fields, likewise */
 
 struct h1_chunked {
     uint64_t left;                         /* of the present chunk */

@@ -53,12 +53,6 @@ void file_cache_done(struct file_cache *f)
     account_close(&f->handle_account);
 }
 
-void file_cache_trim(struct file_cache *f, bool all)
-{
-    pool_trim(&f->files, all);
-    pool_trim(&f->handles, all);
-}
-
 /* The hash of a path. Clients can choose names that collide, but only of files that exist, and gain no more than that
  * these are opened each time. */
 static WRAPS uint32_t path_hash(const char *path, size_t len)

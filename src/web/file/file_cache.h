@@ -72,7 +72,5 @@ bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now
  * that. */
 void file_cache_close_old(struct file_cache *f, uint32_t now);
 void file_cache_clear(struct file_cache *f);
-/* Gives back memory that is not needed, or all that is not in use. */
-void file_cache_trim(struct file_cache *f, bool all);
 
 #endif

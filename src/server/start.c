@@ -1,0 +1,113 @@
+/*
+ * Starting a server.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/log.h"
+#include "server/plan.h"
+#include "server/route_times.h"
+#include "server/routes.h"
+#include "server/server.h"
+#include "server/shares.h"
+#include "server/sockets.h"
+#include "server/state.h"
+#include "server/watchdog.h"
+
+#include <string.h>
+
+static COLD int start_refuse(weir_server *s, int error)
+{
+    state_fail(s);
+    return error;
+}
+
+/* Logs each line of the errors. */
+static COLD void start_log_errors(const weir_server *s)
+{
+    const char *line = s->site.errors;
+    while (*line) {
+        const char *end = strchr(line, '\n');
+        log_error(&s->log, "%.*s", (int)(end - line), line);
+        line = end + 1;
+    }
+}
+
+/* Returns how many were started. */
+static int start_threads(weir_server *s)
+{
+    int started = 0;
+    while (started < s->settings.config.workers) {
+        struct worker *w = &s->workers[started];
+        if (thread_start(&w->thread, &s->thread_account, WORKER_STACK_SIZE, THREAD_FAULTS, worker_main, w) != 0) {
+            thread_log_refusal(&s->log, WEIR_LOG_ERROR, &w->thread, "a worker", "");
+            break;
+        }
+        started++;
+        state_worker_started(s);
+    }
+    return started;
+}
+
+static int start_error(const weir_server *s, int started)
+{
+    for (int i = 0; i < started; i++)
+        if (s->workers[i].error)
+            return s->workers[i].error;
+    return WEIR_ENOMEM; /* a thread could not be had */
+}
+
+/* Waits until every worker has set up. 0, or an error after which all have ended. */
+static int start_await_workers(weir_server *s, int started)
+{
+    bool complete = started == s->settings.config.workers;
+    if (state_await_ready(s, started, complete))
+        return 0;
+    for (int i = 0; i < started; i++)
+        thread_join(&s->workers[i].thread);
+    for (int i = 0; i < started; i++)
+        worker_drop_inbox(&s->workers[i]);
+    int error = start_error(s, started);
+    if (complete) /* else it has been told why */
+        log_error(&s->log, "the server cannot start: %s", weir_strerror(error));
+    return error;
+}
+
+int weir_server_start(weir_server *s)
+{
+    if (!s)
+        return WEIR_ENOMEM; /* which is why there is none */
+    if (!state_begin(s))
+        return WEIR_EINVAL;
+    settings_complete(&s->settings);
+    plan_check_limit(s);
+    shares_check_bodies(s);
+    if (s->site.errors_len > 0) {
+        start_log_errors(s);
+        return start_refuse(s, WEIR_EINVAL);
+    }
+    size_t workers = (size_t)s->settings.config.workers;
+    routes_count(s);
+    s->workers_size = workers * sizeof *s->workers;
+    s->workers = memory_alloc(&s->account, s->workers_size);
+    if (!s->workers || route_times_open(s) != 0 || site_seal(&s->site) != 0)
+        return start_refuse(s, WEIR_ENOMEM);
+    site_number_memories(&s->site, s->settings.http.memories, s->settings.http.memory_count);
+    memset(s->workers, 0, s->workers_size);
+    shares_open_bodies(s);
+    for (size_t i = 0; i < workers; i++)
+        worker_init(&s->workers[i], s, (int)i);
+    int error = admin_start(s);
+    if (!error)
+        error = shares_make_addresses(s);
+    if (!error)
+        error = sockets_open(s);
+    if (!error)
+        error = start_await_workers(s, start_threads(s));
+    if (error) {
+        sockets_close(s);
+        return start_refuse(s, error);
+    }
+    sockets_log(s);
+    watchdog_start(s);
+    return 0;
+}

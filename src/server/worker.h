@@ -1,0 +1,72 @@
+/*
+ * A worker: one thread with its own loop, listeners, pools and fibers. It meets the others only when a socket is handed
+ * over, when memory is short, and when the server stops.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef WEIR_SERVER_WORKER_H
+#define WEIR_SERVER_WORKER_H
+
+#include "base/thread.h"
+#include "net/socket_memory.h"
+#include "server/order.h"
+#include "server/settings.h"
+#include "web/context.h"
+
+#define HANDOVERS 64 /* sockets that a worker can have on their way to others */
+
+struct weir_server;
+struct worker;
+
+/* A connection on its way to another worker. It is the business of the thread that it was sent to: the inbox carries it
+ * over, with all that was written. */
+struct handover {
+    struct inbox_node node;
+    struct handover *next; /* in its worker's free list */
+    struct worker *from;
+    int fd;
+    uint32_t address_slot;
+    uint8_t listener;
+};
+
+/* While it runs, its own thread alone touches it, but for what is atomic within and the inbox of its loop. */
+struct worker {
+    struct weir_server *server;
+    int index;
+    struct thread thread;
+    struct loop loop;
+    struct net net;
+    struct http http;
+    struct web web;
+    struct account stack_account, deep_account, regex_account, message_account;
+    struct pool messages; /* WebSocket message buffers of ws_buffer_size */
+    struct listener listeners[LISTENERS_MAX];
+    size_t listener_count;
+    int fds[LISTENERS_MAX]; /* opened for it before it started */
+    struct timer maintenance, stop_deadline, sample;
+    struct socket_memory sockets;
+    struct order stop, cut, give_back;
+    uint32_t relief; /* tick at which memory was last sought */
+    struct handover handovers[HANDOVERS];
+    struct handover *free_handovers;
+    bool stopping;
+    bool starved;       /* memory was refused in this turn */
+    bool give_back_due; /* all memory that can be spared is to be given back at the end of this turn */
+    bool trim_due;      /* memory is to be given back at the end of this turn */
+    int error;          /* of its start */
+};
+
+/* Prepares a worker's record; its sockets are in fds. */
+void worker_init(struct worker *w, struct weir_server *s, int index);
+/* The thread: sets up, tells the server, serves when it is told to, cleans up. */
+void *worker_main(void *arg);
+/* Any thread. */
+void worker_order_stop(struct worker *w);
+void worker_order_cut(struct worker *w);
+/* After all workers have ended: closes sockets that were on their way to this one. */
+void worker_drop_inbox(struct worker *w);
+/* Closes what wakes it. A message can have been taken, and the worker have ended, before its sender writes there: so
+ * not before offload threads have ended and nobody calls weir_server_stop() any more. */
+void worker_close_wake(struct worker *w);
+
+#endif

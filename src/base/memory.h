@@ -64,7 +64,7 @@ void account_open_shared(struct account *a, struct memory *m, const char *name, 
 void account_close(struct account *a);
 
 /* Adds to a figure that only the calling thread writes. Compilers make three instructions of a load and a store that
- * are atomic each; where one does as well, it is said here. */
+ * are atomic each; where one does as well, the code says so. */
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 {
 #if defined(__x86_64__) && !defined(WEIR_TSAN) && !defined(WEIR_ASAN)

@@ -62,7 +62,7 @@ struct weir_ctx {
     size_t body_len;
     const char *fail_message; /* where there is a fail_status */
 #ifdef WEIR_DEBUG
-    uint32_t thread_mark, fiber_mark; /* of where it may be used, see context_check() */
+    uint32_t thread_mark, fiber_mark; /* of the place where the context may be used, see context_check() */
 #endif
     /* From here on all is cleared as one when a request begins. */
     const char *path_text;     /* NUL-terminated, once asked for */

@@ -168,6 +168,29 @@ static void let_go(void **state)
     file_cache_done(&f->files);
 }
 
+/* Whoever sends a file may do so for longer than it is kept. */
+static void shared(void **state)
+{
+    struct folder *f = *state;
+    char text[16];
+    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX, 0);
+    assert_true(keep_number(f, 1, 0));
+    struct file *file = file_ref(file_cache_find(&f->files, f->root, "1.txt", 1)->file);
+    int fd = file->fd;
+    assert_int_equal(file->references, 2);
+    file_cache_clear(&f->files);
+    file_cache_trim(&f->files, true);
+    assert_int_equal(count(f), 0);
+    assert_int_equal(pread(file->fd, text, sizeof text, 0), strlen("1.txt"));
+    assert_int_equal(counter_read(&f->files.handle_account.objects), 1);
+    file_unref(file);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_int_equal(counter_read(&f->files.handle_account.objects), 0);
+    file_cache_trim(&f->files, true);
+    assert_int_equal(counter_read(&f->files.handle_account.reserved), 0);
+    file_cache_done(&f->files);
+}
+
 /* Whether a look is due, whatever the tick's size. */
 static void looks_after_a_while(void **state)
 {
@@ -215,13 +238,16 @@ static void refused(void **state)
     close(b.fd);
     assert_false(keep_number(f, 3, 0));
     file_cache_done(&f->files);
-    /* No memory. */
-    f->fixture.fail_after = 0;
-    file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX, 0);
-    assert_false(keep_number(f, 4, 0));
-    assert_true(keep_number(f, 4, 0));
-    f->fixture.fail_after = -1;
-    file_cache_done(&f->files);
+    /* No memory, for the record or the handle. */
+    for (int after = 0; after <= 1; after++) {
+        f->fixture.fail_after = after;
+        file_cache_init(&f->files, &f->fixture.memory, FILE_CACHE_MAX, 0);
+        assert_false(keep_number(f, 4, 0));
+        assert_int_equal(count(f), 0);
+        assert_true(keep_number(f, 4, 0));
+        f->fixture.fail_after = -1;
+        file_cache_done(&f->files);
+    }
     file_cache_done(&(struct file_cache){0});
 }
 
@@ -230,7 +256,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(found),   cmocka_unit_test(bounded),
         cmocka_unit_test(let_go),  cmocka_unit_test(looks_after_a_while),
-        cmocka_unit_test(refused),
+        cmocka_unit_test(refused), cmocka_unit_test(shared),
     };
     return cmocka_run_group_tests(tests, open_folder, close_folder);
 }

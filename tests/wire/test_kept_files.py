@@ -7,13 +7,14 @@ SPDX-License-Identifier: MIT
 
 import os
 import pathlib
+import resource
 import shutil
 import time
 
 import pytest
 
 from client import request
-from faults import descriptors, ledger, wait_for
+from faults import descriptors, ledger, limit, wait_for
 
 HELLO = b"Hello from a file.\n"
 SETTLED = 3.1  # seconds
@@ -103,6 +104,25 @@ def test_pipelined(server, folder, asks):
             for _ in range(30):
                 assert connection.reply().body == b"x" * 4096
     assert len(kept(server, folder)) == 1
+
+
+def test_pipelined_without_a_descriptor(server, folder, asks):
+    """A file that is open is not opened again, either, where replies fill the buffer."""
+    (folder / "root" / "hello.txt").write_bytes(b"x" * 4096)
+    time.sleep(SETTLED)
+    with server.connect(timeout=60) as connection:
+        for _ in range(10):  # it may have been let go of meanwhile
+            assert connection.ask("GET", "/file/hello.txt").body == b"x" * 4096
+            used = {int(fd) for fd in os.listdir(f"/proc/{server.pid}/fd")}
+            old = limit(server, resource.RLIMIT_NOFILE, min(set(range(len(used) + 1)) - used))
+            connection.send(request(path="/file/hello.txt") * 30, *["GET"] * 30)
+            replies = [connection.reply() for _ in range(30)]
+            limit(server, resource.RLIMIT_NOFILE, old)
+            if all(reply.status == 200 for reply in replies):
+                break
+        assert all(reply.body == b"x" * 4096 for reply in replies)
+    wait_for(lambda: not kept(server, folder), seconds=10)
+    assert ledger(server)["accounts"]["file handles"]["in_use"] == 0
 
 
 def test_rewritten_in_place(folder, asks):

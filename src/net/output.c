@@ -82,7 +82,7 @@ static inline struct iovec segment_part(const struct segment *s, size_t most)
 static inline int short_parts(const struct output *o, struct iovec parts[2], size_t *len, bool *owned)
 {
     const struct segment *s = &o->segments[o->first];
-    if (o->count - 1u > 1 || s->kind > SEGMENT_SHARED)
+    if (o->count == 0 || o->count > 2 || s->kind > SEGMENT_SHARED)
         return 0;
     parts[0] = segment_part(s, SIZE_MAX);
     *len = s->len;

@@ -150,7 +150,7 @@ static void places(void **state)
     assert_true(output_has_room(&f->out, 14));
     assert_false(output_has_room(&f->out, 15));
     for (int i = 0; i < 14; i++)
-        push_text(&f->out, "abcdefghijklmn" + i);
+        push_text(&f->out, &"abcdefghijklmn"[i]);
     assert_false(output_has_room(&f->out, 1));
     char block[4];
     for (int i = 0; i < 2; i++) {

@@ -15,7 +15,7 @@ void worker_give_back(struct worker *w)
     file_cache_clear(&w->web.files);
     file_cache_trim(&w->web.files, true);
     http_trim(&w->http, true);
-    pool_trim(&w->net.connections, true);
+    net_trim(&w->net, true);
     pool_trim(&w->messages, true);
     fibers_trim(&w->loop.fibers, true);
     w->http.admission.freed = true;
@@ -89,11 +89,11 @@ static void oldest_close(void *arg, void *object)
 static void close_oldest(struct worker *w)
 {
     struct oldest o = {.worker = w, .nearest = INT32_MAX, .farthest = INT32_MIN};
-    pool_each(&w->net.connections, oldest_measure, &o);
+    net_each(&w->net, oldest_measure, &o);
     if (o.count == 0)
         return;
     o.before = o.nearest + (o.farthest - o.nearest) / 8;
-    pool_each(&w->net.connections, oldest_close, &o);
+    net_each(&w->net, oldest_close, &o);
 }
 
 /* There is no memory for a connection: the caches give some back, and only if that is not enough, idle connections

@@ -49,7 +49,7 @@ static void worker_refuse_address(void *owner, int fd)
     /* What has come already would turn the close into a reset, which takes the reply with it. It gets no place to
      * linger: that would be a connection. */
     for (int i = 0; i < 16; i++)
-        if (http->net->transport->read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
+        if (transport_plain.read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
             break;
     close(fd);
 }
@@ -125,7 +125,7 @@ static COLD void worker_trim(struct worker *w)
     file_cache_close_old(&w->web.files, loop_now_ms(&w->loop));
     file_cache_trim(&w->web.files, false);
     http_trim(&w->http, false);
-    pool_trim(&w->net.connections, false);
+    net_trim(&w->net, false);
     pool_trim(&w->messages, false);
     fibers_trim(&w->loop.fibers, false);
     if (w->net.addresses && w->index == 0)
@@ -295,11 +295,11 @@ static int worker_set_up(struct worker *w)
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
     w->loop.wheel.handlers[TIMER_SOCKETS] = worker_sample;
     w->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
-    net_init(&w->net, &w->loop, &s->memory, &transport_plain, &w->http);
+    net_init(&w->net, &w->loop, &s->memory, &w->http);
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
     w->net.closed_fn = worker_connection_closed;
-    w->net.listeners = s->settings.listeners;
+    w->net.handshake_timeout_ms = s->settings.http.header_timeout_ms;
     socket_memory_init(&w->sockets, &w->net, &s->sockets);
     error = http_init(&w->http, &w->net, &s->memory, &web_host, &s->settings.http, &s->sets);
     if (error)
@@ -327,7 +327,9 @@ static int worker_set_up(struct worker *w)
     w->sample.kind = TIMER_SOCKETS;
     timer_arm(&w->loop.wheel, &w->maintenance, MAINTENANCE_MS);
     timer_arm(&w->loop.wheel, &w->sample, MAINTENANCE_MS);
-    error = worker_preallocate(w);
+    error = net_listen(&w->net, s->settings.listeners, s->settings.listener_count);
+    if (!error)
+        error = worker_preallocate(w);
     return error ? error : worker_make_listeners(w);
 }
 

@@ -64,6 +64,18 @@ static COLD void connection_announce(struct net *n, struct connection *c)
     n->protocols[c->protocol]->ready(n, c, POLLER_READ);
 }
 
+/* The poller's word on a connection of another transport than the plain one, or where an operation waits for the other
+ * direction. */
+static COLD void connection_event_indirect(struct net *n, struct connection *c, uint32_t events)
+{
+    events = connection_uncross(c, events);
+    if (!events)
+        return;
+    connection_note(c, events);
+    n->protocols[c->protocol]->ready(n, c, events);
+    connection_announce(n, c);
+}
+
 /* The poller's word on a connection. An event of an earlier connection at the same place is told by its generation. */
 static void connection_event(struct loop *l, void *object, uint16_t generation, uint32_t events)
 {
@@ -71,12 +83,12 @@ static void connection_event(struct loop *l, void *object, uint16_t generation, 
     struct connection *c = object;
     if (c->timer.owner_data != generation || c->fd < 0)
         return;
-    if (unlikely(c->crossed) && !(events = connection_uncross(c, events)))
+    if (unlikely(c->transport != 0 || c->crossed != 0)) {
+        connection_event_indirect(n, c, events);
         return;
+    }
     connection_note(c, events);
     n->protocols[c->protocol]->ready(n, c, events);
-    if (unlikely(c->transport))
-        connection_announce(n, c);
 }
 
 static void connection_expired(void *owner, struct timer *t)
@@ -230,14 +242,6 @@ static void connection_set_protocol(struct connection *c, int protocol)
     c->protocol = (unsigned)protocol & (PROTOCOLS_MAX - 1);
 }
 
-/* Has c's state begin anew for its protocol. */
-static void connection_begin(struct net *n, struct connection *c, const char *data, size_t len)
-{
-    c->idled = 0;
-    c->state = c->flags = 0;
-    n->protocols[c->protocol]->opened(n, c, data, len);
-}
-
 int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
 {
     const struct listen_spec *spec = &n->listeners[listener];
@@ -283,7 +287,9 @@ void connection_switch(struct net *n, struct connection *c, int protocol, const 
     weir_assert(protocol >= 0 && protocol < n->protocol_count);
     debug_assert(!(c->ready & READY_QUEUED));
     connection_set_protocol(c, protocol);
-    connection_begin(n, c, data, len);
+    c->idled = 0;
+    c->state = c->flags = 0;
+    n->protocols[c->protocol]->opened(n, c, data, len);
 }
 
 void connection_close(struct net *n, struct connection *c, bool reset)

@@ -80,7 +80,7 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
     h->region = h->region_end = h->pos = h->open = NULL;
     h->receiving = h->parsing = false;
     h->ending = ENDING_KEEP;
-    h->served = 0;
+    h->served = h->next = 0;
     output_init(&h->out);
     exchange_init(&h->x, &h1_exchange_ops, http, c, h + 1);
     if (c->state == H1_HEAD) {
@@ -122,6 +122,8 @@ void h1_close(struct h1 *h)
 {
     struct net *n = h1_net(h);
     struct connection *c = h->x.conn;
+    if (unlikely(h->next) && h1_hand_over(h))
+        return;
     bool reset = h->ending == ENDING_RESET;
     /* What has come and is not read would make the close a reset, which may overtake the reply. */
     bool unread = c->ready & READY_READ, over = (c->ready & READY_HALF_CLOSED) && !unread;

@@ -120,7 +120,7 @@ static bool lines_read(struct net *n, struct connection *c)
     ssize_t got = connection_read(n, c, l->in + l->in_len, sizeof l->in - l->in_len);
     if (got > 0)
         l->in_len += (uint32_t)got;
-    else if (got != TRANSPORT_AGAIN)
+    else if (got != TRANSPORT_WANT_READ)
         l->ending = true;
     return got > 0;
 }

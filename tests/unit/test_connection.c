@@ -312,7 +312,7 @@ static void reading_waits_for_writing(void **state)
     stuff(f->c->fd);
     say(f, "something to read");
     turn(f);
-    assert_int_equal(first.result, TRANSPORT_AGAIN);
+    assert_int_equal(first.result, TRANSPORT_WANT_READ);
     turns(f, 5);
     assert_int_equal(fake.calls[FAKE_READ], 1);
     assert_int_equal(first.ready, 0);

@@ -346,9 +346,7 @@ void connection_deadline_slow(struct net *n, struct connection *c)
     timer_arm(&n->loop->wheel, &c->timer, left > 0 ? (uint32_t)left : 1);
 }
 
-/* Has the poller watch c, for writing where that is wanted. One that it watches already is watched anew: it tells what
- * is so now. False: the system has no memory for that. */
-static bool connection_register(struct net *n, struct connection *c)
+bool connection_watch_anew(struct net *n, struct connection *c)
 {
     struct poller *p = &n->loop->poller;
     uint32_t events = CONNECTION_EVENTS | (c->ready & READY_WATCH_WRITE ? POLLER_WRITE : 0);
@@ -359,11 +357,6 @@ static bool connection_register(struct net *n, struct connection *c)
     }
     c->ready |= READY_WATCHED;
     return true;
-}
-
-bool connection_watch_slow(struct net *n, struct connection *c)
-{
-    return connection_register(n, c);
 }
 
 void connection_look(struct connection *c)
@@ -387,7 +380,7 @@ static __attribute__((noinline)) ssize_t connection_unread(struct net *n, struct
         c->crossed |= CROSSED_READ;
         c->ready |= READY_WATCH_WRITE;
     }
-    if (connection_register(n, c))
+    if (connection_watch_anew(n, c))
         return TRANSPORT_WANT_READ;
     c->ready |= READY_GONE;
     return WEIR_ECLOSED;
@@ -416,7 +409,7 @@ int connection_blocked(struct net *n, struct connection *c, ssize_t want)
             return 0;
         c->ready |= READY_WATCH_WRITE;
     }
-    if (connection_register(n, c))
+    if (connection_watch_anew(n, c))
         return 0;
     c->ready |= READY_GONE;
     return WEIR_ECLOSED;

@@ -197,12 +197,15 @@ static inline void connection_deadline(struct net *n, struct connection *c, uint
         connection_deadline_slow(n, c);
 }
 
+/* Has the poller watch c, for writing where that is wanted. One that it watches already is watched anew: it tells what
+ * is so now. False: the system has no memory for that. */
+bool connection_watch_anew(struct net *n, struct connection *c);
+
 /* From here on events are needed: a new connection is registered with the poller. False: the system has no memory for
  * that. */
-bool connection_watch_slow(struct net *n, struct connection *c);
 static inline bool connection_watch(struct net *n, struct connection *c)
 {
-    return likely(c->ready & READY_WATCHED) || connection_watch_slow(n, c);
+    return likely(c->ready & READY_WATCHED) || connection_watch_anew(n, c);
 }
 
 /* Brings c->ready up to date where no event does: for a handler that asks before it has waited. */

@@ -3,7 +3,7 @@
  * of its own, before the protocol of the listener hears of the connection. Since it is a protocol itself, what comes
  * after it knows no such state.
  *
- * connection.state is the number of the protocol that follows.
+ * connection.state is the number of the protocol that follows, connection.flags what the poller is waited for.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,9 +29,11 @@ static COLD void handshake_fail(struct net *n, struct connection *c, enum handsh
 /* Has the poller tell when a handshake that wants the socket can go on. 0; 1: at once; or WEIR_ENOMEM. */
 static int handshake_wait(struct net *n, struct connection *c, int want)
 {
+    c->flags = want == TRANSPORT_WANT_READ ? POLLER_READ : POLLER_WRITE;
     if (want == TRANSPORT_WANT_READ) {
+        bool exact = connection_transport(n, c)->capabilities & TRANSPORT_EXACT;
         connection_drained(c);
-        return connection_watch(n, c) ? 0 : WEIR_ENOMEM;
+        return (exact ? connection_watch(n, c) : connection_watch_anew(n, c)) ? 0 : WEIR_ENOMEM;
     }
     int blocked = connection_blocked(n, c, want);
     return blocked < 0 ? WEIR_ENOMEM : blocked;
@@ -66,10 +68,9 @@ static void handshake_opened(struct net *n, struct connection *c, const char *da
 
 static void handshake_ready(struct net *n, struct connection *c, uint32_t events)
 {
-    (void)events;
     if (c->ready & READY_GONE)
         handshake_fail(n, c, HANDSHAKE_CLOSED);
-    else
+    else if (events & c->flags)
         handshake_step(n, c);
 }
 

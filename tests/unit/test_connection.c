@@ -475,17 +475,18 @@ static void handshake_in_steps(void **state)
 {
     struct fixture *f = *state;
     FAKE_PLAY({.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ},
-              {.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_WRITE},
-              {.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ}, {.call = FAKE_HANDSHAKE, .result = 0},
+              {.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_WRITE}, {.call = FAKE_HANDSHAKE, .result = 0},
               {.call = FAKE_READ, .record = "early", .drained = true});
     adopt(f, LISTENER_HANDSHAKE);
     assert_int_equal(f->c->protocol, PROTOCOL_HANDSHAKE);
     turns(f, 3);
     assert_int_equal(fake.calls[FAKE_HANDSHAKE], 1);
+    stuff(f->c->fd);
     say(f, "x");
     turns(f, 3);
+    assert_int_equal(fake.calls[FAKE_HANDSHAKE], 2); /* x does not concern it: it wants to write */
     assert_int_equal(first.opened, 0);
-    say(f, "y");
+    unstuff(f->peer);
     turns(f, 2);
     assert_int_equal(first.opened, 1);
     assert_int_equal(first.last_flags, 0);
@@ -493,6 +494,21 @@ static void handshake_in_steps(void **state)
     assert_string_equal(first.data, "early"); /* though no event has told of it */
     for (size_t i = 0; i < HANDSHAKE_FAILURES; i++)
         assert_int_equal(counter_read(&f->net.handshakes[i]), 0);
+}
+
+/* A transport that is not exact wants what is there already, in either direction. */
+static void handshake_wants_in_vain(void **state)
+{
+    struct fixture *f = *state;
+    FAKE_PLAY({.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ},
+              {.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ},
+              {.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_WRITE},
+              {.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_WRITE},
+              {.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ});
+    adopt(f, LISTENER_HANDSHAKE);
+    say(f, "x");
+    turns(f, 6);
+    assert_int_equal(first.opened, 1);
 }
 
 static void handshake_at_once(void **state)
@@ -707,6 +723,7 @@ int main(void)
         TEST(blocked_in_vain),
         TEST(shutdown_that_has_to_wait),
         TEST(handshake_in_steps),
+        TEST(handshake_wants_in_vain),
         TEST(handshake_at_once),
         TEST(handshake_is_refused),
         TEST(handshake_has_no_memory),

@@ -365,12 +365,24 @@ void connection_look(struct connection *c)
         connection_note(c, poller_look(c->fd, POLLER_READ | POLLER_HALF_CLOSED));
 }
 
+/* What a write waits for may have been read, so that no event would tell: it is worth another try as soon as the socket
+ * can be written. */
+static COLD void connection_uncross_write(struct net *n, struct connection *c)
+{
+    c->crossed &= CROSSED_READ;
+    c->ready |= READY_WATCH_WRITE;
+    if (!connection_watch_anew(n, c))
+        c->ready |= READY_GONE;
+}
+
 /* Reading gave no bytes, but `got`: the end, an error, or what is wanted first. */
 static __attribute__((noinline)) ssize_t connection_unread(struct net *n, struct connection *c, ssize_t got)
 {
     c->ready &= (uint8_t)~READY_READ;
     if (!transport_wants(got)) {
         c->ready |= got == 0 ? READY_HALF_CLOSED : READY_GONE;
+        if (got == 0 && (c->crossed & CROSSED_WRITE))
+            connection_uncross_write(n, c);
         return got;
     }
     bool exact = connection_transport(n, c)->capabilities & TRANSPORT_EXACT;
@@ -392,6 +404,8 @@ ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t l
     if (unlikely(got <= 0))
         return connection_unread(n, c, got);
     counter_add(&n->bytes_in, (uint64_t)got);
+    if (unlikely(c->crossed & CROSSED_WRITE))
+        connection_uncross_write(n, c);
     return got;
 }
 

@@ -400,6 +400,22 @@ static void writing_waits_for_reading(void **state)
     assert_int_equal(f->c->crossed, 0);
 }
 
+/* What a write waits for is read by a read: it is told nevertheless, and no sooner than it can write. */
+static void reading_ends_the_wait_of_writing(void **state)
+{
+    struct fixture *f = *state;
+    FAKE_PLAY({.call = FAKE_READ, .result = TRANSPORT_WANT_READ}, {.call = FAKE_READ, .record = "x", .drained = true});
+    adopt(f, LISTENER_FAKE);
+    turn(f);
+    assert_int_equal(connection_blocked(&f->net, f->c, TRANSPORT_WANT_READ), 0);
+    char buf[8];
+    assert_int_equal(connection_read(&f->net, f->c, buf, sizeof buf), 1);
+    assert_int_equal(f->c->crossed, 0);
+    turn(f);
+    assert_int_equal(first.ready, 1);
+    assert_true(first.events & POLLER_WRITE);
+}
+
 /* Both wait, each for the other direction. */
 static void both_cross(void **state)
 {
@@ -718,6 +734,7 @@ int main(void)
         TEST(read_fails),
         TEST(cannot_be_watched),
         TEST(writing_waits_for_reading),
+        TEST(reading_ends_the_wait_of_writing),
         TEST(both_cross),
         TEST(hang_up_ends_waits),
         TEST(blocked_in_vain),

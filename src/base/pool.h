@@ -32,7 +32,7 @@ struct pool_slab {
 
 struct pool {
     struct account *account;
-    void *hand;       /* the object given last, which its slab counts as used; NULL: none */
+    void *hand; /* the object given last, which its slab counts as used; NULL: none */
     size_t object_size;
     size_t stride;    /* object_size rounded up to the alignment */
     size_t slab_size; /* a power of two */

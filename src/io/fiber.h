@@ -63,7 +63,7 @@ struct fibers {
     void (*entry)(void *arg); /* what a fiber runs, again and again */
     void *arg;
     const unsigned *locks; /* how many this thread holds */
-    struct deep deep; /* theirs; none until deep_init() */
+    struct deep deep;      /* theirs; none until deep_init() */
     void *main_tsan, *main_asan;
     const void *main_stack_bottom; /* AddressSanitizer's view of the thread's stack */
     size_t main_stack_size;

@@ -375,6 +375,21 @@ static COLD void connection_uncross_write(struct net *n, struct connection *c)
         c->ready |= READY_GONE;
 }
 
+/* Sees to it that the poller tells when c can do what is wanted: 0, or WEIR_ECLOSED. An exact transport's is watched
+ * once: it wants nothing that is so already. */
+static int connection_await(struct net *n, struct connection *c, ssize_t want)
+{
+    uint8_t watch = want == TRANSPORT_WANT_WRITE ? READY_WATCHED | READY_WATCH_WRITE : READY_WATCHED;
+    bool exact = connection_transport(n, c)->capabilities & TRANSPORT_EXACT;
+    if (exact && (c->ready & watch) == watch)
+        return 0;
+    c->ready |= watch & READY_WATCH_WRITE;
+    if (connection_watch_anew(n, c))
+        return 0;
+    c->ready |= READY_GONE;
+    return WEIR_ECLOSED;
+}
+
 /* Reading gave no bytes, but `got`: the end, an error, or what is wanted first. */
 static __attribute__((noinline)) ssize_t connection_unread(struct net *n, struct connection *c, ssize_t got)
 {
@@ -385,17 +400,12 @@ static __attribute__((noinline)) ssize_t connection_unread(struct net *n, struct
             connection_uncross_write(n, c);
         return got;
     }
-    bool exact = connection_transport(n, c)->capabilities & TRANSPORT_EXACT;
-    if (likely(got == TRANSPORT_WANT_READ && (exact || !(c->ready & READY_WATCHED))))
-        return TRANSPORT_WANT_READ;
-    if (got == TRANSPORT_WANT_WRITE) {
+    if (got == TRANSPORT_WANT_WRITE)
         c->crossed |= CROSSED_READ;
-        c->ready |= READY_WATCH_WRITE;
-    }
-    if (connection_watch_anew(n, c))
-        return TRANSPORT_WANT_READ;
-    c->ready |= READY_GONE;
-    return WEIR_ECLOSED;
+    else if (!(c->ready & READY_WATCHED))
+        return TRANSPORT_WANT_READ; /* it will be, when the run is over or its fiber waits */
+    int error = connection_await(n, c, got);
+    return error ? error : TRANSPORT_WANT_READ;
 }
 
 ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len)
@@ -411,22 +421,13 @@ ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t l
 
 int connection_blocked(struct net *n, struct connection *c, ssize_t want)
 {
-    if (want == TRANSPORT_WANT_READ) {
+    const struct transport *t = connection_transport(n, c);
+    if (want == TRANSPORT_WANT_READ)
         c->crossed |= CROSSED_WRITE;
-        c->ready &= (uint8_t)~READY_WRITE;
-    } else {
-        const struct transport *t = connection_transport(n, c);
-        if (t->widen && t->widen(n, c))
-            return 1;
-        c->ready &= (uint8_t)~READY_WRITE;
-        if ((c->ready & READY_WATCH_WRITE) && (t->capabilities & TRANSPORT_EXACT))
-            return 0;
-        c->ready |= READY_WATCH_WRITE;
-    }
-    if (connection_watch_anew(n, c))
-        return 0;
-    c->ready |= READY_GONE;
-    return WEIR_ECLOSED;
+    else if (t->widen && t->widen(n, c))
+        return 1;
+    c->ready &= (uint8_t)~READY_WRITE;
+    return connection_await(n, c, want);
 }
 
 void connection_shutdown(struct net *n, struct connection *c)

@@ -251,9 +251,8 @@ static __attribute__((noinline)) void context_route_slowly(weir_ctx *c)
         return;
     }
     struct slice method = slice_of(x->head.base, x->head.method_len);
-    enum router_outcome outcome =
-        (likely(x->target.plain) ? router_search : router_match)(site->router, c->web->regex, &x->arena, method,
-                                                                 x->target.authority, &c->path, &c->match);
+    enum router_outcome outcome = (likely(x->target.plain) ? router_search : router_match)(
+        site->router, c->web->regex, &x->arena, method, x->target.authority, &c->path, &c->match);
     if (likely(outcome == ROUTER_FOUND))
         context_use_route(c);
     else

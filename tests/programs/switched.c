@@ -38,7 +38,7 @@ static bool lines_send(struct net *n, struct connection *c)
     const struct transport *t = connection_transport(n, c);
     while (l->out_len > 0 || l->flow.held) {
         struct iovec part = {.iov_base = l->out, .iov_len = l->out_len};
-        ssize_t sent = l->out_len > 0 ? t->write(c, &l->flow, &part, 1, 0) : t->flush(c, &l->flow);
+        ssize_t sent = l->out_len > 0 ? t->write(c, &l->flow, &part, 1, false) : t->flush(c, &l->flow);
         if (sent < 0 && !transport_wants(sent)) {
             lines_close(n, c, true);
             return false;

@@ -56,10 +56,10 @@ static size_t fake_pending(const struct connection *c)
     return fake.rest ? strlen(fake.rest) : 0;
 }
 
-static ssize_t fake_write(struct connection *c, struct flow *f, const struct iovec *parts, int count, unsigned how)
+static ssize_t fake_write(struct connection *c, struct flow *f, const struct iovec *parts, int count, bool more)
 {
     (void)c;
-    (void)how;
+    (void)more;
     const struct fake_step *step = fake_step(FAKE_WRITE);
     if (step && step->result < 0)
         return step->result;

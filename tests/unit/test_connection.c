@@ -24,13 +24,13 @@ enum { LISTENER_PLAIN, LISTENER_FAKE, LISTENER_HANDSHAKE, LISTENER_COUNT };
 /* What a protocol of the tests was told. */
 struct heard {
     unsigned opened, ready, expired, run, drained, cut;
-    uint32_t events;   /* of the last ready() */
-    char data[64];     /* that opened() was given, or run() has read */
-    size_t len;        /* of that */
-    size_t piece;      /* bytes that a read is given room for */
-    unsigned most;     /* reads that run() makes */
-    ssize_t result;    /* of the last read */
-    bool alive;        /* cut and expired leave the connection */
+    uint32_t events;    /* of the last ready() */
+    char data[64];      /* that opened() was given, or run() has read */
+    size_t len;         /* of that */
+    size_t piece;       /* bytes that a read is given room for */
+    unsigned most;      /* reads that run() makes */
+    ssize_t result;     /* of the last read */
+    bool alive;         /* cut and expired leave the connection */
     uint8_t last_flags; /* state and flags that opened() found */
 };
 
@@ -546,8 +546,7 @@ static void expect_failure(const struct fixture *f, enum handshake_failure why)
 static void handshake_is_refused(void **state)
 {
     struct fixture *f = *state;
-    FAKE_PLAY({.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ},
-              {.call = FAKE_HANDSHAKE, .result = WEIR_EPROTO});
+    FAKE_PLAY({.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ}, {.call = FAKE_HANDSHAKE, .result = WEIR_EPROTO});
     adopt(f, LISTENER_HANDSHAKE);
     say(f, "no hello");
     turn(f);

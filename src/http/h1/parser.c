@@ -404,8 +404,7 @@ static inline __attribute__((always_inline)) const char *host_line_quick(struct 
  * Whole lines, and the empty one, are read at once. What is left, H1_INCOMPLETE, is a line that is not all there or not
  * right: for the phases to say.
  */
-static enum h1_parse_result parse_lines(struct h1_parser *p, struct http_head *head, const char *base,
-                                        const char *line)
+static enum h1_parse_result parse_lines(struct h1_parser *p, struct http_head *head, const char *base, const char *line)
 {
     while (*line != '\r') {
         const char *colon = scan_token(line);

@@ -28,7 +28,7 @@ int h1_switch(struct exchange *x, int protocol, const char *name)
 {
     struct h1 *h = h1_of(x);
     debug_assert(protocol > PROTOCOL_HTTP1 && protocol < PROTOCOLS_MAX);
-    if (x->committed || x->reply.ended)
+    if (reply_is_committed(&x->reply) || reply_is_complete(&x->reply))
         return WEIR_ECOMMITTED;
     if (x->head.minor == 0 || x->body_length != 0)
         return WEIR_EPROTO;
@@ -37,13 +37,14 @@ int h1_switch(struct exchange *x, int protocol, const char *name)
     if (!add_fields(x, name))
         return WEIR_ENOMEM;
     x->reply.status = 101;
-    x->reply.close = h->close = false; /* what the client says of HTTP ends with it */
-    x->reply.ended = true;
+    x->reply.close = false;
+    h->ending = ENDING_KEEP; /* what the client says of HTTP ends with it */
+    reply_set_complete(&x->reply);
     int error = h1_commit_final(h);
     if (error)
         return error;
     h->next = (uint8_t)protocol;
-    h->close = true; /* no further request is parsed, and h1_close() comes when all is sent */
+    h1_end(h, ENDING_CLOSE); /* no further request is parsed, and h1_close() comes when all is sent */
     return 0;
 }
 
@@ -52,7 +53,7 @@ bool h1_hand_over(struct h1 *h)
     struct http *http = h->x.http;
     struct net *n = http->net;
     struct connection *c = h->x.conn;
-    if (h->reset || h->x.gone || (c->ready & READY_GONE))
+    if (h->ending == ENDING_RESET || h->x.gone || (c->ready & READY_GONE))
         return false;
     char *in = h->in;
     uint32_t pos = h->in_pos, len = h->in_len - pos;

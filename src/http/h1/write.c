@@ -13,9 +13,9 @@
 
 #include <unistd.h>
 
-#define DIRECT_MIN      2048 /* a write of at least this is sent from where it lies */
-#define HEAD_GROWTH     36   /* what a head may still need beside its fields: Connection, for instance */
-#define REGION_MIN      256  /* a region with less room is drained first */
+#define DIRECT_MIN  2048 /* a write of at least this is sent from where it lies */
+#define HEAD_GROWTH 36   /* what a head may still need beside its fields: Connection, for instance */
+#define REGION_MIN  256  /* a region with less room is drained first */
 
 /* ---- The head ---- */
 

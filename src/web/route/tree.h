@@ -138,9 +138,8 @@ static inline uint32_t route_hash(const struct route_key *key)
 uint32_t route_tree_find_long(const struct route_tree *tree, uint32_t parent, const char *text, size_t len);
 
 /* route_tree_find() for a text of up to KEY_WORDS_LEN bytes. */
-static inline __attribute__((always_inline)) uint32_t route_tree_find_short(const struct route_tree *tree,
-                                                                            uint32_t parent, const char *text,
-                                                                            size_t len)
+static inline __attribute__((always_inline)) uint32_t
+route_tree_find_short(const struct route_tree *tree, uint32_t parent, const char *text, size_t len)
 {
     struct route_key key = route_key_short(parent, text, len);
     uint32_t hash = route_hash(&key);

@@ -17,9 +17,9 @@
 
 /* A connection of this transport. */
 struct unsteady {
-    struct connection c; /* first: the record that all others see */
-    uint32_t drawn;      /* state of what is drawn; 0: nothing has been */
-    uint8_t steps;       /* of the handshake that are done */
+    struct connection c;      /* first: the record that all others see */
+    uint32_t drawn;           /* state of what is drawn; 0: nothing has been */
+    uint8_t steps;            /* of the handshake that are done */
     uint8_t in_pos, in_len;   /* of `in`, the bytes that have been read and not given */
     uint8_t out_pos, out_len; /* of `out`, the bytes that have been taken and not sent */
     char in[RECORD_MAX], out[RECORD_MAX];
@@ -108,9 +108,9 @@ static int send_held(struct unsteady *u)
     return 0;
 }
 
-static ssize_t unsteady_write(struct connection *c, struct flow *f, const struct iovec *parts, int count, unsigned how)
+static ssize_t unsteady_write(struct connection *c, struct flow *f, const struct iovec *parts, int count, bool more)
 {
-    (void)how;
+    (void)more;
     struct unsteady *u = unsteady_of(c);
     int result = send_held(u);
     if (result != 0)

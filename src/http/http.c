@@ -83,7 +83,7 @@ void http_refuse_socket(struct http *h, int fd, enum refusal cause)
     /* What has come already would turn the close into a reset, which takes the reply with it. It gets no place to
      * linger: that would be a connection. */
     for (int i = 0; i < 16; i++)
-        if (h->net->transport->read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
+        if (transport_plain.read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
             break;
     close(fd);
 }

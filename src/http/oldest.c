@@ -44,9 +44,9 @@ static void oldest_close(void *arg, void *object)
 void http_close_oldest(struct http *h)
 {
     struct oldest o = {.http = h, .nearest = INT32_MAX, .farthest = INT32_MIN};
-    pool_each(&h->net->connections, oldest_measure, &o);
+    net_each(h->net, oldest_measure, &o);
     if (o.count == 0)
         return;
     o.before = o.nearest + (o.farthest - o.nearest) / 8;
-    pool_each(&h->net->connections, oldest_close, &o);
+    net_each(h->net, oldest_close, &o);
 }

@@ -5,9 +5,11 @@
  */
 #include "net/connection.h"
 #include "net/address.h"
+#include "net/listener.h"
 #include "weir.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -30,6 +32,50 @@ static void connection_note(struct connection *c, uint32_t events)
         c->ready |= READY_GONE | READY_READ | READY_WRITE;
 }
 
+/*
+ * The poller's events as they concern the operations, where one of them waits for the other direction. What it does not
+ * wait for is kept from it: it would try in vain, again and again. None is lost, for the poller tells all that is so
+ * whenever it tells anything.
+ */
+static COLD uint32_t connection_uncross(struct connection *c, uint32_t events)
+{
+    bool crossed_read = c->crossed & CROSSED_READ, crossed_write = c->crossed & CROSSED_WRITE;
+    bool readable = events & (POLLER_READ | POLLER_HALF_CLOSED), writable = events & POLLER_WRITE;
+    if (events & POLLER_HANGUP)
+        readable = writable = true;
+    uint32_t told = events & POLLER_HANGUP;
+    if (crossed_read ? writable : readable)
+        told |= POLLER_READ | (events & POLLER_HALF_CLOSED);
+    if (crossed_write ? readable : writable)
+        told |= POLLER_WRITE;
+    crossed_read &= !writable;
+    crossed_write &= !readable;
+    c->crossed = (crossed_read ? CROSSED_READ : 0) | (crossed_write ? CROSSED_WRITE : 0);
+    return told;
+}
+
+/* Tells the protocol of bytes that the transport holds, since the poller will not. */
+static COLD void connection_announce(struct net *n, struct connection *c)
+{
+    const struct transport *t = connection_transport(n, c);
+    if (c->fd < 0 || (c->ready & READY_QUEUED) || !t->pending || t->pending(c) == 0)
+        return;
+    c->ready |= READY_READ;
+    n->protocols[c->protocol]->ready(n, c, POLLER_READ);
+}
+
+/* The poller's word on a connection of another transport than the plain one, or where an operation waits for the other
+ * direction. */
+static COLD void connection_event_indirect(struct net *n, struct connection *c, uint32_t events)
+{
+    events = connection_uncross(c, events);
+    if (!events)
+        return;
+    connection_note(c, events);
+    n->protocols[c->protocol]->ready(n, c, events);
+    connection_announce(n, c);
+}
+
 /* The poller's word on a connection. An event of an earlier connection at the same place is told by its generation. */
 static void connection_event(struct loop *l, void *object, uint16_t generation, uint32_t events)
 {
@@ -37,6 +83,10 @@ static void connection_event(struct loop *l, void *object, uint16_t generation, 
     struct connection *c = object;
     if (c->timer.owner_data != generation || c->fd < 0)
         return;
+    if (unlikely(c->transport != 0 || c->crossed != 0)) {
+        connection_event_indirect(n, c, events);
+        return;
+    }
     connection_note(c, events);
     n->protocols[c->protocol]->ready(n, c, events);
 }
@@ -59,15 +109,21 @@ static void connection_run(void *owner, struct work *w)
     c->ready &= (uint8_t)~READY_QUEUED;
     n->protocols[c->protocol]->run(n, c);
     /* The record is still there in this turn, even if the connection is not. */
+    if (unlikely(c->transport))
+        connection_announce(n, c);
     if (c->fd >= 0 && !(c->ready & READY_QUEUED) && !connection_watch(n, c))
         n->protocols[c->protocol]->cut(n, c);
 }
 
-void net_init(struct net *n, struct loop *loop, struct memory *memory, const struct transport *transport, void *owner)
+/* ---- The network side of a worker ---- */
+
+void net_init(struct net *n, struct loop *loop, struct memory *memory, void *owner)
 {
-    *n = (struct net){.loop = loop, .transport = transport, .owner = owner};
+    *n = (struct net){.loop = loop, .owner = owner, .protocol_count = PROTOCOL_FURTHER, .transport_count = 1};
+    n->protocols[PROTOCOL_HANDSHAKE] = &protocol_handshake;
+    n->transports[0] = &transport_plain;
     account_open(&n->account, memory, "connections");
-    pool_init(&n->connections, &n->account, transport->connection_size, 8, 0);
+    pool_init(&n->connections, &n->account, sizeof(struct connection), 8, 0);
     n->connections.plain = true; /* an event fetched before the close still looks at the record */
     loop->owner = n;
     loop->wheel.owner = n;
@@ -79,7 +135,96 @@ void net_init(struct net *n, struct loop *loop, struct memory *memory, const str
 void net_done(struct net *n)
 {
     pool_done(&n->connections);
+    for (size_t i = 0; i < n->larger_count; i++)
+        pool_done(&n->larger[i]);
     account_close(&n->account);
+}
+
+int net_protocol(struct net *n, const struct protocol *p)
+{
+    for (int i = 0; i < n->protocol_count; i++)
+        if (n->protocols[i] == p)
+            return i;
+    if (n->protocol_count == PROTOCOLS_MAX)
+        return WEIR_EINVAL;
+    n->protocols[n->protocol_count] = p;
+    return n->protocol_count++;
+}
+
+int net_transport(struct net *n, const struct transport *t)
+{
+    for (int i = 0; i < n->transport_count; i++)
+        if (n->transports[i] == t)
+            return i;
+    if (n->transport_count == TRANSPORTS_MAX)
+        return WEIR_EINVAL;
+    n->transports[n->transport_count] = t;
+    return n->transport_count++;
+}
+
+static const struct transport *listen_transport(const struct listen_spec *spec)
+{
+    return spec->transport ? spec->transport : &transport_plain;
+}
+
+/* Bytes of a listener's records. */
+static size_t listen_record_size(const struct listen_spec *spec)
+{
+    size_t size = listen_transport(spec)->connection_size;
+    return size > spec->record_size ? size : spec->record_size;
+}
+
+/* The pool of a listener's records; NULL: there is none of that size yet. */
+static struct pool *listen_pool(struct net *n, const struct listen_spec *spec)
+{
+    size_t size = listen_record_size(spec);
+    if (likely(size == sizeof(struct connection)))
+        return &n->connections;
+    for (size_t i = 0; i < n->larger_count; i++)
+        if (n->larger[i].object_size == size)
+            return &n->larger[i];
+    return NULL;
+}
+
+static struct pool *connection_pool(struct net *n, const struct connection *c)
+{
+    return listen_pool(n, &n->listeners[c->timer.owner_bits]);
+}
+
+int net_listen(struct net *n, const struct listen_spec *listeners, size_t count)
+{
+    n->listeners = listeners;
+    for (size_t i = 0; i < count; i++) {
+        if (net_transport(n, listen_transport(&listeners[i])) < 0)
+            return WEIR_EINVAL;
+        if (listen_pool(n, &listeners[i]))
+            continue;
+        if (n->larger_count == RECORD_SIZES_MAX - 1)
+            return WEIR_EINVAL;
+        struct pool *pool = &n->larger[n->larger_count++];
+        pool_init(pool, &n->account, listen_record_size(&listeners[i]), 8, 0);
+        pool->plain = true;
+    }
+    return 0;
+}
+
+void net_each(struct net *n, void (*each)(void *arg, void *connection), void *arg)
+{
+    pool_each(&n->connections, each, arg);
+    for (size_t i = 0; i < n->larger_count; i++)
+        pool_each(&n->larger[i], each, arg);
+}
+
+size_t net_record_size(void)
+{
+    return sizeof(struct connection);
+}
+
+void net_trim(struct net *n, bool all)
+{
+    pool_trim(&n->connections, all);
+    for (size_t i = 0; i < n->larger_count; i++)
+        pool_trim(&n->larger[i], all);
 }
 
 void net_drop(struct net *n, int fd, uint32_t address_slot)
@@ -97,9 +242,16 @@ static COLD void connection_log(const struct net *n, const struct connection *c,
     log_debug(n->loop->log, "connection %d %s: %s", c->fd, what, address_format(&peer, text, sizeof text));
 }
 
+static void connection_set_protocol(struct connection *c, int protocol)
+{
+    c->protocol = (unsigned)protocol & (PROTOCOLS_MAX - 1);
+}
+
 int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
 {
-    struct connection *c = pool_take(&n->connections);
+    const struct listen_spec *spec = &n->listeners[listener];
+    const struct transport *t = listen_transport(spec);
+    struct connection *c = pool_take(listen_pool(n, spec));
     if (!c) {
         net_drop(n, fd, address_slot);
         return WEIR_ENOMEM;
@@ -109,30 +261,58 @@ int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
     c->timer.kind = TIMER_CONNECTION;
     c->timer.owner_data = (uint16_t)count;
     c->timer.owner_bits = listener;
+    connection_set_protocol(c, t->handshake ? PROTOCOL_HANDSHAKE : spec->protocol);
+    if (unlikely(t != &transport_plain))
+        connection_set_transport(n, c, net_transport(n, t));
     counter_add(&n->accepted, 1);
     counter_add(&n->open, 1);
     atomic_fetch_add_explicit(n->shared_open, 1, memory_order_relaxed);
     if (unlikely(log_wants(n->loop->log, WEIR_LOG_DEBUG)))
         connection_log(n, c, "opened");
-    n->protocols[c->protocol]->opened(n, c);
+    n->protocols[c->protocol]->opened(n, c, NULL, 0);
     return 0;
+}
+
+void connection_set_transport(struct net *n, struct connection *c, int transport)
+{
+    size_t size = connection_pool(n, c)->object_size;
+    const struct transport *before = connection_transport(n, c);
+    weir_assert(transport >= 0 && transport < n->transport_count);
+    weir_assert(n->transports[transport]->connection_size <= size);
+    if (before->close)
+        before->close(c);
+    c->transport = (unsigned)transport & (TRANSPORTS_MAX - 1);
+    c->crossed = 0;
+    c->ready |= READY_READ | READY_WRITE;
+    memset(c + 1, 0, size - sizeof *c);
+}
+
+void connection_switch(struct net *n, struct connection *c, int protocol, const char *data, size_t len)
+{
+    weir_assert(protocol >= 0 && protocol < n->protocol_count);
+    debug_assert(!(c->ready & READY_QUEUED));
+    connection_set_protocol(c, protocol);
+    c->idled = 0;
+    c->state = c->flags = 0;
+    n->protocols[c->protocol]->opened(n, c, data, len);
 }
 
 void connection_close(struct net *n, struct connection *c, bool reset)
 {
+    const struct transport *t = connection_transport(n, c);
     debug_assert(!(c->ready & READY_QUEUED));
     timer_cancel(&n->loop->wheel, &c->timer);
     if (unlikely(log_wants(n->loop->log, WEIR_LOG_DEBUG)))
         connection_log(n, c, reset ? "reset" : "closed");
-    if (n->transport->close)
-        n->transport->close(c);
+    if (t->close)
+        t->close(c);
     if (reset) {
         struct linger at_once = {.l_onoff = 1, .l_linger = 0};
         setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
     net_drop(n, c->fd, c->address_slot);
     c->fd = -1;
-    pool_give(&n->connections, c);
+    pool_give(connection_pool(n, c), c);
     counter_subtract(&n->open, 1);
     atomic_fetch_sub_explicit(n->shared_open, 1, memory_order_relaxed);
     if (n->closed_fn)
@@ -156,13 +336,13 @@ static void cut_one(void *arg, void *object)
 void net_drain(struct net *n)
 {
     n->draining = true;
-    pool_each(&n->connections, drain_one, n);
+    net_each(n, drain_one, n);
 }
 
 void net_cut(struct net *n)
 {
     n->cutting = true;
-    pool_each(&n->connections, cut_one, n);
+    net_each(n, cut_one, n);
 }
 
 void connection_deadline_slow(struct net *n, struct connection *c)
@@ -171,22 +351,17 @@ void connection_deadline_slow(struct net *n, struct connection *c)
     timer_arm(&n->loop->wheel, &c->timer, left > 0 ? (uint32_t)left : 1);
 }
 
-static bool connection_register(struct net *n, struct connection *c, uint32_t events)
+bool connection_watch_anew(struct net *n, struct connection *c)
 {
     struct poller *p = &n->loop->poller;
+    uint32_t events = CONNECTION_EVENTS | (c->ready & READY_WATCH_WRITE ? POLLER_WRITE : 0);
     bool watched = c->ready & READY_WATCHED;
-    if ((watched ? poller_modify : poller_add)(p, c->fd, events, connection_mark(c)) != 0)
+    if ((watched ? poller_modify : poller_add)(p, c->fd, events, connection_mark(c)) != 0) {
+        n->unwatched = true;
         return false;
+    }
     c->ready |= READY_WATCHED;
     return true;
-}
-
-bool connection_watch_slow(struct net *n, struct connection *c)
-{
-    if (connection_register(n, c, CONNECTION_EVENTS))
-        return true;
-    n->unwatched = true;
-    return false;
 }
 
 void connection_look(struct connection *c)
@@ -195,35 +370,75 @@ void connection_look(struct connection *c)
         connection_note(c, poller_look(c->fd, POLLER_READ | POLLER_HALF_CLOSED));
 }
 
-ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len)
+/* What a write waits for may have been read, so that no event would tell: it is worth another try as soon as the socket
+ * can be written. */
+static COLD void connection_uncross_write(struct net *n, struct connection *c)
 {
-    ssize_t got = n->transport->read(c, buf, len);
-    if (got > 0) {
-        counter_add(&n->bytes_in, (uint64_t)got);
-        /* A short read has drained the socket, unless the end of the stream is queued behind it: no further event would
-         * tell. */
-        if ((size_t)got < len && !(c->ready & READY_HALF_CLOSED) && n->transport->pending(c) == 0)
-            c->ready &= (uint8_t)~READY_READ;
+    c->crossed &= CROSSED_READ;
+    c->ready |= READY_WATCH_WRITE;
+    if (!connection_watch_anew(n, c))
+        c->ready |= READY_GONE;
+}
+
+/* Sees to it that the poller tells when c can do what is wanted: 0, or WEIR_ECLOSED. An exact transport's is watched
+ * once: it wants nothing that is so already. */
+static int connection_await(struct net *n, struct connection *c, ssize_t want)
+{
+    uint8_t watch = want == TRANSPORT_WANT_WRITE ? READY_WATCHED | READY_WATCH_WRITE : READY_WATCHED;
+    bool exact = connection_transport(n, c)->capabilities & TRANSPORT_EXACT;
+    if (exact && (c->ready & watch) == watch)
+        return 0;
+    c->ready |= watch & READY_WATCH_WRITE;
+    if (connection_watch_anew(n, c))
+        return 0;
+    c->ready |= READY_GONE;
+    return WEIR_ECLOSED;
+}
+
+/* Reading gave no bytes, but `got`: the end, an error, or what is wanted first. */
+static __attribute__((noinline)) ssize_t connection_unread(struct net *n, struct connection *c, ssize_t got)
+{
+    c->ready &= (uint8_t)~READY_READ;
+    if (!transport_wants(got)) {
+        c->ready |= got == 0 ? READY_HALF_CLOSED : READY_GONE;
+        if (got == 0 && (c->crossed & CROSSED_WRITE))
+            connection_uncross_write(n, c);
         return got;
     }
-    c->ready &= (uint8_t)~READY_READ;
-    if (got != TRANSPORT_WANT_READ)
-        c->ready |= got == 0 ? READY_HALF_CLOSED : READY_GONE;
+    if (got == TRANSPORT_WANT_WRITE)
+        c->crossed |= CROSSED_READ;
+    else if (!(c->ready & READY_WATCHED))
+        return TRANSPORT_WANT_READ; /* it will be, when the run is over or its fiber waits */
+    int error = connection_await(n, c, got);
+    return error ? error : TRANSPORT_WANT_READ;
+}
+
+ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len)
+{
+    ssize_t got = connection_transport(n, c)->read(c, buf, len);
+    if (unlikely(got <= 0))
+        return connection_unread(n, c, got);
+    counter_add(&n->bytes_in, (uint64_t)got);
+    if (unlikely(c->crossed & CROSSED_WRITE))
+        connection_uncross_write(n, c);
     return got;
 }
 
-int connection_blocked(struct net *n, struct connection *c)
+int connection_blocked(struct net *n, struct connection *c, ssize_t want)
 {
-    const struct transport *t = n->transport;
-    if (t->widen && t->widen(n, c))
+    const struct transport *t = connection_transport(n, c);
+    if (want == TRANSPORT_WANT_READ)
+        c->crossed |= CROSSED_WRITE;
+    else if (t->widen && t->widen(n, c))
         return 1;
     c->ready &= (uint8_t)~READY_WRITE;
-    if (c->ready & READY_WATCH_WRITE)
-        return 0;
-    c->ready |= READY_WATCH_WRITE;
-    if (connection_register(n, c, CONNECTION_EVENTS | POLLER_WRITE))
-        return 0;
-    n->unwatched = true;
-    c->ready |= READY_GONE;
-    return WEIR_ECLOSED;
+    return connection_await(n, c, want);
+}
+
+void connection_shutdown(struct net *n, struct connection *c)
+{
+    int want;
+    do
+        want = connection_transport(n, c)->shutdown(c);
+    while (want != 0 && connection_blocked(n, c, want) > 0);
 }

@@ -33,6 +33,12 @@ enum connection_ready {
     READY_WATCHED = 128,    /* the poller watches it */
 };
 
+/* An operation that waits for the socket's other direction. */
+enum connection_crossed {
+    CROSSED_READ = 1,  /* reading goes on when the socket can be written */
+    CROSSED_WRITE = 2, /* writing goes on when the socket can be read */
+};
+
 struct connection {
     struct timer timer; /* its owner_data is the generation, owner_bits the listener's number */
     struct work work;   /* in the loop's queue for a fiber */
@@ -44,7 +50,9 @@ struct connection {
     uint32_t deadline;     /* tick at which the timer means it */
     uint32_t address_slot; /* of the peer's address in net.addresses; 0: none */
     uint8_t ready;         /* enum connection_ready */
-    uint8_t protocol;      /* index into net.protocols */
+    uint8_t transport : 3; /* index into net.transports */
+    uint8_t protocol : 3;  /* index into net.protocols */
+    uint8_t crossed : 2;   /* enum connection_crossed */
     uint8_t state;         /* the protocol's */
     uint8_t flags;         /* the protocol's */
 };
@@ -53,8 +61,9 @@ _Static_assert(sizeof(struct connection) == 56, "an idle connection costs 56 byt
 
 /* What a connection's present protocol does. All on the loop's thread; run() on a fiber, the others not. */
 struct protocol {
-    void (*opened)(struct net *n,
-                   struct connection *c); /* accepted, to be queued; or switched to with unread bytes in active */
+    /* c is this protocol's from here on: just accepted, through with its handshake, or switched to. Sets a deadline.
+     * data: len bytes that have been read and are for this protocol; they are the caller's again afterwards. */
+    void (*opened)(struct net *n, struct connection *c, const char *data, size_t len);
     void (*ready)(struct net *n, struct connection *c, uint32_t events); /* c->ready has been updated */
     void (*expired)(struct net *n, struct connection *c);                /* the deadline has passed */
     void (*run)(struct net *n, struct connection *c);                    /* was queued by connection_queue() */
@@ -66,20 +75,37 @@ struct protocol {
     void (*give_up)(struct net *n, struct connection *c); /* resets such a connection, its output is lost */
 };
 
-enum { PROTOCOL_HTTP1, PROTOCOL_COUNT };
+/* The first of net.protocols; further ones are registered. */
+enum { PROTOCOL_HTTP1, PROTOCOL_HANDSHAKE, PROTOCOL_FURTHER, PROTOCOLS_MAX = 8 };
+
+#define TRANSPORTS_MAX   8
+#define RECORD_SIZES_MAX 4 /* that a worker's connections can have */
+
+/* Why connections have ended in their handshake. */
+enum handshake_failure {
+    HANDSHAKE_TIMEOUT, /* it was not done in time */
+    HANDSHAKE_CLOSED,  /* the peer has gone */
+    HANDSHAKE_REFUSED, /* the transport did not like what came */
+    HANDSHAKE_MEMORY,  /* there was no memory for it */
+    HANDSHAKE_FAILURES,
+};
 
 /* The network side of a worker. */
 struct net {
     struct loop *loop;
-    struct pool connections;
+    struct pool connections; /* records of the plain transport's size */
+    struct pool larger[RECORD_SIZES_MAX - 1];
     struct account account;
-    const struct protocol *protocols[PROTOCOL_COUNT];
-    const struct transport *transport;
+    const struct protocol *protocols[PROTOCOLS_MAX];
+    const struct transport *transports[TRANSPORTS_MAX]; /* the first is the plain one */
+    uint8_t protocol_count, transport_count, larger_count;
     const struct listen_spec *listeners; /* by number */
-    void *owner;                         /* the protocols' state */
-    _Atomic uint64_t *shared_open;       /* connections open in all workers */
-    struct address_table *addresses;     /* of all workers; NULL: addresses are not counted */
-    _Atomic uint64_t open;               /* connections open in this worker */
+    uint32_t handshake_timeout_ms;
+    void *owner;                                     /* the protocols' state */
+    _Atomic uint64_t handshakes[HANDSHAKE_FAILURES]; /* that have failed, by enum handshake_failure */
+    _Atomic uint64_t *shared_open;                   /* connections open in all workers */
+    struct address_table *addresses;                 /* of all workers; NULL: addresses are not counted */
+    _Atomic uint64_t open;                           /* connections open in this worker */
     _Atomic uint64_t accepted, bytes_in, bytes_out;
     bool unwatched;                 /* the system had no memory to watch a connection */
     bool draining;                  /* the server is stopping */
@@ -89,8 +115,24 @@ struct net {
 
 enum timer_kind { TIMER_CONNECTION, TIMER_WAIT, TIMER_LISTENER, TIMER_HANDLER, TIMER_ADMISSION, TIMER_WORKER };
 
-void net_init(struct net *n, struct loop *loop, struct memory *memory, const struct transport *transport, void *owner);
+void net_init(struct net *n, struct loop *loop, struct memory *memory, void *owner);
 void net_done(struct net *n);
+
+/* What n's connections are accepted from: by their numbers, `count` of them, which outlive n. 0, or WEIR_EINVAL: they
+ * have too many transports, or too many sizes of records. */
+int net_listen(struct net *n, const struct listen_spec *listeners, size_t count) MUST_CHECK;
+
+/* The number of a protocol or a transport, which outlive n; they are registered where they are not. WEIR_EINVAL: there
+ * are too many. */
+int net_protocol(struct net *n, const struct protocol *p) MUST_CHECK;
+int net_transport(struct net *n, const struct transport *t) MUST_CHECK;
+
+/* Calls each(arg, connection) for every connection; each may close its own. */
+void net_each(struct net *n, void (*each)(void *arg, void *connection), void *arg);
+/* As pool_trim(), the records. */
+/* Bytes of a record on the plain transport. */
+size_t net_record_size(void);
+void net_trim(struct net *n, bool all);
 
 /* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a
  * negative error returned. */
@@ -102,16 +144,34 @@ void net_drop(struct net *n, int fd, uint32_t address_slot);
 void net_drain(struct net *n);
 void net_cut(struct net *n);
 
-/* What bytes cross c by. */
-static inline const struct transport *connection_transport(const struct net *n, const struct connection *c)
-{
-    (void)c;
-    return n->transport;
-}
-
 /* Closes the socket and frees the record; the protocol has freed what hangs from it. reset: the peer gets a reset
  * instead of an orderly end. */
 void connection_close(struct net *n, struct connection *c, bool reset);
+
+/* What bytes cross c by. */
+static inline const struct transport *connection_transport(const struct net *n, const struct connection *c)
+{
+    return n->transports[c->transport];
+}
+
+/* Gives c another transport, one that its listener allows for (listen_spec.record_size): the state of the present one
+ * is freed, that of the next begins as zero. One with a handshake begins by a switch to PROTOCOL_HANDSHAKE. */
+void connection_set_transport(struct net *n, struct connection *c, int transport);
+
+/* Gives c to another protocol, by its number, with bytes that were read and belong to that. The present one has freed
+ * its state. c may be closed afterwards. */
+void connection_switch(struct net *n, struct connection *c, int protocol, const char *data, size_t len);
+
+/* A transport's word on c: the socket has nothing more to read, and it holds nothing itself; or it has received bytes
+ * while it wrote, of which the poller may not tell. */
+static inline void connection_drained(struct connection *c)
+{
+    c->ready &= (uint8_t)~READY_READ;
+}
+static inline void connection_received(struct connection *c)
+{
+    c->ready |= READY_READ;
+}
 
 /* Queues c for run() on a fiber; nothing if it is queued. */
 static inline void connection_queue(struct net *n, struct connection *c)
@@ -139,22 +199,32 @@ static inline void connection_deadline(struct net *n, struct connection *c, uint
         connection_deadline_slow(n, c);
 }
 
+/* Has the poller watch c, for writing where that is wanted. One that it watches already is watched anew: it tells what
+ * is so now. False: the system has no memory for that. */
+bool connection_watch_anew(struct net *n, struct connection *c);
+
 /* From here on events are needed: a new connection is registered with the poller. False: the system has no memory for
  * that. */
-bool connection_watch_slow(struct net *n, struct connection *c);
 static inline bool connection_watch(struct net *n, struct connection *c)
 {
-    return likely(c->ready & READY_WATCHED) || connection_watch_slow(n, c);
+    return likely(c->ready & READY_WATCHED) || connection_watch_anew(n, c);
 }
 
 /* Brings c->ready up to date where no event does: for a handler that asks before it has waited. */
 void connection_look(struct connection *c);
 
-/* As the transport's read, kept in step with c->ready: a short read means drained. */
+/* As the transport's read, kept in step with c->ready. TRANSPORT_WANT_READ: in whichever direction it waits, ready() is
+ * called when it is worth another try, as for bytes that have come. */
 ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len);
 
-/* No more could be written: watches for writing from now on. Returns 0; 1: the transport takes more after all, write
- * again; or WEIR_ECLOSED: the system has no memory to watch it, so that no event would ever tell. */
-int connection_blocked(struct net *n, struct connection *c) MUST_CHECK;
+/* Writing gave `want`, TRANSPORT_WANT_READ or TRANSPORT_WANT_WRITE, which is watched for from now on; ready() is called
+ * when it is worth another try, as for a socket that can be written. Returns 0; 1: the kernel takes more after all,
+ * write again; or WEIR_ECLOSED: the system has no memory to watch it, so that no event would ever tell. */
+int connection_blocked(struct net *n, struct connection *c, ssize_t want) MUST_CHECK;
+
+/* Ends this side, as far as the transport can at once; for the rest, it is called again when c can be written. */
+void connection_shutdown(struct net *n, struct connection *c);
+
+extern const struct protocol protocol_handshake;
 
 #endif

@@ -133,7 +133,7 @@ static inline void output_count(struct output *o, struct net *n, size_t sent)
 /* The transport takes no more; it wants what `want` says. Returns that, 1: it takes more after all, or an error. */
 static int output_block(struct output *o, struct net *n, struct connection *c, int want)
 {
-    int again = connection_blocked(n, c);
+    int again = connection_blocked(n, c, want);
     if (again != 0)
         return again;
     if (!o->blocked)

@@ -42,9 +42,14 @@ static ssize_t plain_result(ssize_t n, ssize_t again)
     return error_from_errno(errno);
 }
 
+/* A short read has drained the socket, unless the end of the stream is queued behind it: no further event would
+ * tell. */
 static ssize_t plain_read(struct connection *c, void *buf, size_t len)
 {
-    return plain_result(system_recv(c->fd, buf, len, MSG_DONTWAIT), TRANSPORT_WANT_READ);
+    ssize_t n = system_recv(c->fd, buf, len, MSG_DONTWAIT);
+    if (n > 0 && (size_t)n < len && !(c->ready & READY_HALF_CLOSED))
+        connection_drained(c);
+    return plain_result(n, TRANSPORT_WANT_READ);
 }
 
 /* How many bytes more could leave at once, by the peer's window and the network's; 0 if unknown. */
@@ -139,25 +144,20 @@ static bool plain_widen(struct net *n, struct connection *c)
            setsockopt(c->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof lowat) == 0;
 }
 
-static size_t plain_pending(const struct connection *c)
-{
-    (void)c;
-    return 0;
-}
-
 static size_t plain_unacknowledged(const struct connection *c)
 {
     int bytes = 0;
     return ioctl(c->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (size_t)bytes : 0;
 }
 
-static void plain_shutdown(struct connection *c)
+static int plain_shutdown(struct connection *c)
 {
     shutdown(c->fd, SHUT_WR);
+    return 0;
 }
 
 const struct transport transport_plain = {
-    .capabilities = TRANSPORT_SENDFILE | TRANSPORT_SPLICE,
+    .capabilities = TRANSPORT_SENDFILE | TRANSPORT_SPLICE | TRANSPORT_EXACT,
     .connection_size = sizeof(struct connection),
     .piece = PIECE,
     .read = plain_read,
@@ -165,7 +165,6 @@ const struct transport transport_plain = {
     .send_file = plain_send_file,
     .flush = plain_flush,
     .widen = plain_widen,
-    .pending = plain_pending,
     .unacknowledged = plain_unacknowledged,
     .shutdown = plain_shutdown,
 };

@@ -221,7 +221,7 @@ uint32_t socket_memory_sample(struct socket_memory *m)
     r.quiet = (struct kind){.step = m->quiet_step};
     r.stalled_count = 0;
     m->round++;
-    pool_each(&m->net->connections, look_at, &r);
+    net_each(m->net, look_at, &r);
     uint64_t total = publish(m, infer(m, &r)), limit = m->total->limit;
     if (limit == 0)
         return ROUND_MS;

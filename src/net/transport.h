@@ -1,7 +1,14 @@
 /*
  * How bytes cross a connection. The plain transport is the socket itself; a TLS transport keeps a state of its own
  * behind the connection record (connection_size) and may hold received bytes that the poller does not announce
- * (pending).
+ * (pending). A listener has one (listener.h), and a connection can be given another (connection_set_transport()).
+ *
+ * Watches are edge-triggered, so that READY_READ of the connection is never guessed: it is set while reading may give
+ * something, and the transport clears it, by connection_drained(), when it has seen that the socket has nothing and
+ * holds nothing itself. One that gives a record at a time leaves it set.
+ *
+ * An operation that cannot go on says in which direction the socket is waited for, which need not be its own: writing
+ * may need the peer's word first. connection.c watches for it and makes the operation that waits ready.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -19,6 +26,9 @@ struct net;
 enum {
     TRANSPORT_SENDFILE = 1, /* files go out without passing through user space */
     TRANSPORT_SPLICE = 2,   /* bodies come in without passing through user space */
+    /* It wants the socket only when that has just given or taken nothing, so that an edge will tell. What another waits
+     * for is watched anew each time, which tells of what is there already. */
+    TRANSPORT_EXACT = 4,
 };
 
 /* What the calls return besides counts: nothing can be done until the socket can be read from, or written to. Other
@@ -41,9 +51,10 @@ struct flow {
 
 struct transport {
     unsigned capabilities;
-    size_t connection_size; /* of a connection's record, the transport's own state included */
+    size_t connection_size; /* of a connection's record, the transport's own state included; that is zero at first */
     size_t piece;           /* bytes that write() is given at most */
-    /* Continues a handshake: 0 when done, TRANSPORT_WANT_..., or an error. NULL: there is none. */
+    /* Continues a handshake: 0 when done, TRANSPORT_WANT_..., or an error: WEIR_ECLOSED where the peer has gone. On the
+     * loop's own stack. NULL: there is none. */
     int (*handshake)(struct connection *c);
     /* Bytes read (at least 1), 0 at the peer's end of stream, TRANSPORT_WANT_... or an error. */
     ssize_t (*read)(struct connection *c, void *buf, size_t len);
@@ -60,12 +71,13 @@ struct transport {
     /* write() or send_file() took no more, which the transport can change: true, and writing again is worth it. NULL:
      * it cannot. */
     bool (*widen)(struct net *n, struct connection *c);
-    /* Received bytes that read() gives without the poller's word. */
+    /* Received bytes that read() gives at once, and of which the poller will not tell. NULL: there are never any. */
     size_t (*pending)(const struct connection *c);
     /* Bytes that were taken by write and send_file and that the peer has not acknowledged; 0 if unknown. */
     size_t (*unacknowledged)(const struct connection *c);
-    /* Ends this side in an orderly way; the other side may still send. */
-    void (*shutdown)(struct connection *c);
+    /* Ends this side in an orderly way; the other side may still send. 0, or TRANSPORT_WANT_...: it is to be called
+     * again then. */
+    int (*shutdown)(struct connection *c);
     /* Frees the transport's own state, before the socket is closed. NULL: there is none. */
     void (*close)(struct connection *c);
 };

@@ -35,7 +35,7 @@ static size_t connection_size(const struct pool_basis *b, uint32_t i)
 {
     (void)b;
     (void)i;
-    return transport_plain.connection_size;
+    return net_record_size();
 }
 
 static size_t file_size(const struct pool_basis *b, uint32_t i)
@@ -58,8 +58,9 @@ static size_t handle_size(const struct pool_basis *b, uint32_t i)
 static const struct pool_kind kinds[] = {
     {"websocket buffers", POOL(messages), ACCOUNT(message_account), .object_size = message_size, .align = 64,
      MADE(buffers)},
+    /* Trimmed by its owner, with the records of other sizes that transports may ask for. */
     {"connections", POOL(net.connections), ACCOUNT(net.account), .start = POOL_BY_OWNER, .object_size = connection_size,
-     .align = 8, .holder = POOL_CONNECTION, .held = 1, MADE(connections)},
+     .align = 8, .holder = POOL_CONNECTION, .held = 1, MADE(connections), .kept = true},
     {"open files", POOL(web.files.files), ACCOUNT(web.files.account), .start = POOL_BY_OWNER, .object_size = file_size,
      .slab_size = FILE_CACHE_SLAB, .align = 8},
     {"file handles", POOL(web.files.handles), ACCOUNT(web.files.handle_account), .start = POOL_BY_OWNER,

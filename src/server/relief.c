@@ -15,6 +15,7 @@ static COLD void relief_trim_all(struct worker *w, bool all)
 {
     pools_trim(http_pools, &w->http, all);
     pools_trim(worker_pools, w, all);
+    net_trim(&w->net, all);
     fibers_trim(&w->loop.fibers, all);
 }
 

@@ -258,11 +258,11 @@ static int worker_set_up(struct worker *w)
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
     w->loop.wheel.handlers[TIMER_SOCKETS] = worker_sample;
     w->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
-    net_init(&w->net, &w->loop, &s->memory, &transport_plain, &w->http);
+    net_init(&w->net, &w->loop, &s->memory, &w->http);
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
     w->net.closed_fn = worker_connection_closed;
-    w->net.listeners = s->settings.listeners;
+    w->net.handshake_timeout_ms = s->settings.http.header_timeout_ms;
     socket_memory_init(&w->sockets, &w->net, &s->sockets);
     error = http_init(&w->http, &w->net, &s->memory, &web_host, &s->settings.http, &s->sets);
     if (error)
@@ -289,7 +289,9 @@ static int worker_set_up(struct worker *w)
     w->sample.kind = TIMER_SOCKETS;
     timer_arm(&w->loop.wheel, &w->maintenance, MAINTENANCE_MS);
     timer_arm(&w->loop.wheel, &w->sample, MAINTENANCE_MS);
-    error = worker_make(w, &basis);
+    error = net_listen(&w->net, s->settings.listeners, s->settings.listener_count);
+    if (!error)
+        error = worker_make(w, &basis);
     if (!error)
         worker_make_listeners(w);
     return error;

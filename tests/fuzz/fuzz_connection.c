@@ -310,7 +310,7 @@ static void check_trimmed(void)
 {
     struct worker *w = world.worker;
     pools_trim(http_pools, &w->http, true);
-    pool_trim(&w->net.connections, true);
+    net_trim(&w->net, true);
     fibers_trim(&w->loop.fibers, true);
     uint64_t reserved = ledger_reserved();
     FUZZ_CHECK(world.reserved == 0 || reserved <= world.reserved);

@@ -2,11 +2,13 @@
  * A server that says what it has understood of each request and counts how many it has executed, for the tests of what
  * HTTP/1.1 demands. Most of its handlers are naive on purpose: they look at no error and reply 200 whatever happened,
  * so that what a client gets to know is the library's doing. Its arguments are sizes by name: `conform max_body=1000`;
- * with `hook=1` an error hook makes the pages.
+ * with `hook=1` an error hook makes the pages, and `unsteady=1` or another seed has bytes cross its connections by the
+ * transport of that name.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "serving.h"
+#include "unsteady.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -286,7 +288,7 @@ static void error_hook(weir_ctx *c, int status, const char *message)
                 weir_query_string(c), first, weir_host(c), any, weir_header_count(c, NULL), message);
 }
 
-static void set(weir_config *config, bool *hook, const char *argument)
+static void set(weir_config *config, bool *hook, unsigned *seed, const char *argument)
 {
     long long value = strtoll(strchr(argument, '=') + 1, NULL, 10);
     if (strncmp(argument, "max_body=", 9) == 0)
@@ -307,6 +309,8 @@ static void set(weir_config *config, bool *hook, const char *argument)
         config->idle_timeout_ms = (int)value;
     else if (strncmp(argument, "hook=", 5) == 0)
         *hook = value != 0;
+    else if (strncmp(argument, "unsteady=", 9) == 0)
+        *seed = (unsigned)value;
     else
         abort();
 }
@@ -315,10 +319,13 @@ int main(int argc, char **argv)
 {
     weir_config config = {.host = "127.0.0.1", .port = WEIR_ANY, .log_level = WEIR_OFF};
     bool hook = false;
+    unsigned seed = 0;
     for (int i = 1; i < argc; i++)
-        set(&config, &hook, argv[i]);
+        set(&config, &hook, &seed, argv[i]);
     memset(announced_text, 'x', sizeof announced_text);
     weir_server *s = weir_server_new(&config);
+    if (seed > 0)
+        unsteady_install(s, seed);
     if (hook)
         weir_on_error(s, error_hook);
     weir_any(s, "/{rest:.*}", tell);

@@ -166,7 +166,7 @@ static inline struct http_fixture *http_fixture_open(const struct http_settings 
     memory_init(&f->memory, 0);
     account_open(&f->stacks, &f->memory, "stacks");
     assert_int_equal(loop_init(&f->loop, &f->stacks, (size_t)64 * 1024, NULL, &f->log), 0);
-    net_init(&f->net, &f->loop, &f->memory, &transport_plain, &f->http);
+    net_init(&f->net, &f->loop, &f->memory, &f->http);
     assert_int_equal(http_init(&f->http, &f->net, &f->memory, &scripted_host, &f->settings, &f->sets), 0);
     f->http.starved = fixture_starved;
     f->http.spare = fixture_spare;

@@ -131,7 +131,7 @@ static inline void fixture_begin(struct fixture *f)
 {
     output_init(&f->out);
     f->conn.ready = READY_WATCH_WRITE | READY_WATCHED; /* so that blocking needs no poller */
-    f->transport.capabilities = TRANSPORT_SENDFILE;
+    f->transport.capabilities = TRANSPORT_SENDFILE | TRANSPORT_EXACT;
     f->step = f->step_count = f->taken_len = 0;
     f->holds = false;
     f->flush_answers = f->widen_answers = 0;
@@ -155,7 +155,7 @@ static inline int fixture_open(void **state)
         .unacknowledged = fixture_unacknowledged,
     };
     f->loop.poller.fd = f->conn.fd = -1;
-    f->net = (struct net){.loop = &f->loop, .transport = &f->transport};
+    f->net = (struct net){.loop = &f->loop, .transports = {&f->transport}};
     fixture_begin(f);
     *state = f;
     return 0;

@@ -179,14 +179,14 @@ static void shared(void **state)
     int fd = file->fd;
     assert_int_equal(file->references, 2);
     file_cache_clear(&f->files);
-    file_cache_trim(&f->files, true);
+    pool_trim(&f->files.handles, true);
     assert_int_equal(count(f), 0);
     assert_int_equal(pread(file->fd, text, sizeof text, 0), strlen("1.txt"));
     assert_int_equal(counter_read(&f->files.handle_account.objects), 1);
     file_unref(file);
     assert_int_equal(fcntl(fd, F_GETFD), -1);
     assert_int_equal(counter_read(&f->files.handle_account.objects), 0);
-    file_cache_trim(&f->files, true);
+    pool_trim(&f->files.handles, true);
     assert_int_equal(counter_read(&f->files.handle_account.reserved), 0);
     file_cache_done(&f->files);
 }

@@ -51,7 +51,7 @@ static void ends_early(void **state)
     files_open(&files);
     for (int sendfile = 0; sendfile <= 1; sendfile++) {
         fixture_begin(f);
-        f->transport.capabilities = sendfile ? TRANSPORT_SENDFILE : 0;
+        f->transport.capabilities = TRANSPORT_EXACT | (sendfile ? TRANSPORT_SENDFILE : 0u);
         push_file(f, file_new(&files, "0123456789"), 5, 6);
         int result = fixture_send(f, false);
         while (result == OUTPUT_FILL && (result = (int)output_fill(&f->out, block, sizeof block)) > 0)
@@ -145,7 +145,7 @@ static void places(void **state)
     fixture_begin(f);
     push_source(f, &source, &text_sends, "0123456789", 100);
     assert_false(output_needs_block(&f->out, &f->net, &f->conn));
-    f->transport.capabilities = 0;
+    f->transport.capabilities = TRANSPORT_EXACT;
     assert_true(output_needs_block(&f->out, &f->net, &f->conn));
     assert_true(output_has_room(&f->out, 14));
     assert_false(output_has_room(&f->out, 15));
@@ -233,7 +233,7 @@ static void taken_in_any_way(void **state)
         size_t block = way < 3 ? blocks[way] : 64;
         for (size_t cut = 0; cut <= 2 * len; cut++) {
             fixture_begin(f);
-            f->transport.capabilities = way < 3 ? 0 : TRANSPORT_SENDFILE;
+            f->transport.capabilities = TRANSPORT_EXACT | (way < 3 ? 0u : TRANSPORT_SENDFILE);
             push_mixed(f, &m, way == 4 ? &text_sends : &text_reads);
             if (cut <= len) { /* once */
                 for (size_t i = 0; i < cut; i++)

@@ -4,6 +4,9 @@ The server (tests/programs/conform.c) says what it has understood and counts wha
 answered is seen as well. Where the connection is kept the canary has to be answered; where it is closed the canary must not have been executed, and the
 client, which goes on sending, has to be able to read the reply and an orderly end.
 
+All of it once more over a transport that gives a byte at a time, takes a few, holds what it has taken and waits in either direction when it need not
+(tests/programs/unsteady): what a client sees does not depend on that.
+
 SPDX-License-Identifier: MIT
 """
 
@@ -93,9 +96,10 @@ def read_rows():
 ROWS = read_rows()
 
 
-@pytest.fixture(scope="module")
-def server():
-    server = Server("tests/programs/conform", "max_body=100000")
+@pytest.fixture(scope="module", params=["plain", "unsteady=1"])
+def server(request):
+    transport = [] if request.param == "plain" else [request.param]
+    server = Server("tests/programs/conform", "max_body=100000", *transport)
     yield server
     server.stop()
 

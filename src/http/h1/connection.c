@@ -80,7 +80,7 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
     h->region = h->region_end = h->pos = h->open = NULL;
     h->receiving = h->parsing = false;
     h->ending = ENDING_KEEP;
-    h->served = 0;
+    h->served = h->next = 0;
     output_init(&h->out);
     exchange_init(&h->x, &h1_exchange_ops, http, c, h + 1);
     if (c->state == H1_HEAD) {
@@ -106,7 +106,7 @@ void h1_linger(struct net *n, struct connection *c)
     struct http *http = n->owner;
     c->state = H1_LINGER;
     counter_add(&http->counters.lingering, 1);
-    n->transport->shutdown(c);
+    connection_shutdown(n, c);
     connection_deadline(n, c, n->draining ? LINGER_STOP_MS : LINGER_MS);
     connection_queue(n, c); /* what has arrived already makes no further event */
 }
@@ -122,6 +122,8 @@ void h1_close(struct h1 *h)
 {
     struct net *n = h1_net(h);
     struct connection *c = h->x.conn;
+    if (unlikely(h->next) && h1_hand_over(h))
+        return;
     bool reset = h->ending == ENDING_RESET;
     /* What has come and is not read would make the close a reset, which may overtake the reply. */
     bool unread = c->ready & READY_READ, over = (c->ready & READY_HALF_CLOSED) && !unread;
@@ -179,11 +181,19 @@ static void h1_drain_connection(struct net *n, struct connection *c)
     }
 }
 
-static void h1_opened(struct net *n, struct connection *c)
+static void h1_opened(struct net *n, struct connection *c, const char *data, size_t len)
 {
-    const struct http *http = n->owner;
+    struct http *http = n->owner;
     c->state = H1_IDLE;
     connection_deadline(n, c, http->settings->idle_timeout_ms);
+    if (len > 0) { /* of a head, or more: as if it had dripped in */
+        if (!(c->active = spill_take(http, data, len))) {
+            http_refuse_connection(http, c, REFUSAL_MEMORY);
+            h1_linger(n, c);
+            return;
+        }
+        c->state = H1_HEAD;
+    }
     connection_queue(n, c); /* what it has to say may be there already, and the poller does not watch it yet */
 }
 
@@ -378,6 +388,8 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
             h1_continue_draining(h);
         break;
     case H1_LINGER:
+        if (events & POLLER_WRITE) /* the end of this side may not have been sent */
+            connection_shutdown(n, c);
         if (!(c->ready & READY_QUEUED) && (c->ready & READY_READ))
             linger_read(n, c);
         break;

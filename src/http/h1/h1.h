@@ -55,6 +55,7 @@ struct h1 {
     bool continue_due;      /* the client waits for 100 Continue */
     bool refused;           /* what came is not a body */
     uint8_t ending;         /* enum ending: of the connection, after this reply */
+    uint8_t next;           /* protocol that has the connection when all is sent, see switch.c; 0: none */
     struct output out;
     char *region, *region_end; /* where output is composed; NULL: none chosen */
     char *pos;                 /* the next free byte of the region */
@@ -205,6 +206,16 @@ static inline bool h1_room_is_there(const struct h1 *h, size_t room)
 }
 /* Moves the region out of the first buffer, which the body needs. 0 or WEIR_ENOMEM. */
 int h1_move_region(struct h1 *h);
+
+/* ---- switch.c: to another protocol ---- */
+
+/* The request asked for another protocol: replies 101 (Switching Protocols), naming it (a static string), and when all
+ * is sent, the connection is that protocol's, with what the client has sent behind its request. The handler returns
+ * then. 0; WEIR_EPROTO: the request is HTTP/1.0, or has a body;
+ * WEIR_ECANCELED: the server stops; or another error. May suspend. */
+int h1_switch(struct exchange *x, int protocol, const char *name);
+/* Hands the connection over. False: it is to be closed. */
+bool h1_hand_over(struct h1 *h);
 
 /* ---- exchange.c: what the exchange asks of this version ---- */
 

@@ -129,9 +129,9 @@ int net_transport(struct net *n, const struct transport *t) MUST_CHECK;
 
 /* Calls each(arg, connection) for every connection; each may close its own. */
 void net_each(struct net *n, void (*each)(void *arg, void *connection), void *arg);
-/* As pool_trim(), the records. */
 /* Bytes of a record on the plain transport. */
 size_t net_record_size(void);
+/* As pool_trim(), the records. */
 void net_trim(struct net *n, bool all);
 
 /* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a

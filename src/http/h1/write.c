@@ -513,7 +513,7 @@ int h1_finish_reply(struct h1 *h)
     int error = x->gone ? WEIR_ECLOSED : reply_is_committed(&x->reply) ? finish_stream(h) : finish_uncommitted(h);
     if (unlikely(error))
         finish_failed(h, error);
-    if (unlikely(x->reply.body.kind != SEGMENT_STATIC))
+    if (unlikely(reply_has_body(&x->reply)))
         drop_body(h);
     if (unlikely(exchange_is_listened_to(x)))
         finish_told(h, error);

@@ -46,8 +46,7 @@ void h1_shed(struct h1 *h)
     }
 }
 
-/* What a record rarely has when its last reply is out: all but the record itself and its first buffer. */
-static __attribute__((noinline)) void release_more(struct h1 *h)
+void h1_release_more(struct h1 *h)
 {
     struct http *http = h->x.http;
     if (h->x.head.fields != h->x.fields)
@@ -59,19 +58,6 @@ static __attribute__((noinline)) void release_more(struct h1 *h)
         pool_give(&http->buffers, h->second);
     if (http->admission.limited)
         admission_release(&h->x);
-}
-
-void h1_release(struct h1 *h)
-{
-    struct http *http = h->x.http;
-    struct connection *c = h->x.conn;
-    if (unlikely(h->x.head.fields != h->x.fields || c->state == H1_DRAINING || !output_empty(&h->out) || h->second ||
-                 http->admission.limited))
-        release_more(h);
-    c->active = NULL;
-    if (likely(h->in != NULL))
-        pool_give(&http->buffers, h->in);
-    pool_give(&http->records, h);
 }
 
 /* Takes a record and a buffer for a connection that has something to say. NULL: no memory. */

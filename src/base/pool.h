@@ -127,12 +127,12 @@ static inline void *pool_take(struct pool *p)
 /* Gives an object back. Its memory is poisoned: whoever still points there is told by AddressSanitizer. */
 static inline void pool_give(struct pool *p, void *object)
 {
+    account_give(p->account, p->stride);
     void *back = POOL_HAND ? p->hand : object;
-    if (unlikely(back != NULL))
-        pool_give_slab(p, back);
     if (POOL_HAND)
         p->hand = object;
-    account_give(p->account, p->stride);
+    if (unlikely(back != NULL))
+        pool_give_slab(p, back);
 }
 
 #endif

@@ -66,6 +66,12 @@ struct reply {
     struct segment body; /* a final body that is not in the region; len 0 and kind STATIC: none */
 };
 
+/* Whether there is a body outside of the output, or something to be let go of for it. */
+static inline bool reply_has_body(const struct reply *r)
+{
+    return r->body.kind != SEGMENT_STATIC || r->body.len > 0;
+}
+
 static inline bool reply_is_committed(const struct reply *r)
 {
     return r->phase >= REPLY_STREAMING;

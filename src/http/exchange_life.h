@@ -33,6 +33,7 @@ static inline void exchange_init(struct exchange *x, const struct exchange_ops *
     x->deadline = (struct timer){.kind = TIMER_HANDLER};
     x->head.fields = x->fields;
     x->head.field_max = HEAD_FIELDS_INLINE;
+    x->reply.body = (struct segment){.kind = SEGMENT_STATIC}; /* so each request finds it, and leaves it */
 }
 
 /* A request begins: its reply is empty, its memory is fresh. What is not set here has no meaning yet. */
@@ -49,7 +50,7 @@ static inline void exchange_begin(struct exchange *x)
     r->fields = NULL;
     r->last = &r->fields;
     r->on_sent = NULL;
-    r->body = (struct segment){.kind = SEGMENT_STATIC};
+    debug_assert(!reply_has_body(r));
     x->begin_ns = counter_read(&x->http->counters.turn_ns);
     x->body_sent = 0;
     x->budget = EXCHANGE_STEP;

@@ -88,18 +88,23 @@ void http_refuse_socket(struct http *h, int fd, enum refusal cause)
     close(fd);
 }
 
-void http_tick(struct http *h)
+/* The second has changed. */
+static COLD void date_renew(struct http *h, uint64_t now_ns)
 {
-    uint64_t now_ns = h->net->loop->now_ns;
-    atomic_store_explicit(&h->counters.turn_ns, now_ns & ~TURN_OVERDUE, memory_order_relaxed);
-    if (likely(now_ns < h->date_due_ns))
-        return;
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
     h->date_due_ns = now_ns + 1000000000u - (uint64_t)wall.tv_nsec;
     memcpy(h->ok_head, "HTTP/1.1 200 OK\r\nDate: ", HTTP_DATE_AT);
     date_format(h->ok_head + HTTP_DATE_AT, wall.tv_sec);
     memcpy(h->ok_head + HTTP_DATE_AT + DATE_LEN, "\r\n", 2);
+}
+
+void http_tick(struct http *h)
+{
+    uint64_t now_ns = h->net->loop->now_ns;
+    atomic_store_explicit(&h->counters.turn_ns, now_ns & ~TURN_OVERDUE, memory_order_relaxed);
+    if (unlikely(now_ns >= h->date_due_ns))
+        date_renew(h, now_ns);
 }
 
 const uint64_t http_times_ns[HTTP_TIMES] = {

@@ -84,22 +84,25 @@ static inline const char *scan_host(const char *p)
     return p + (unsigned)__builtin_ctz(stops);
 }
 
+/* Which of 16 bytes are control bytes, tabs among them. */
+static inline unsigned scan_control_bytes(const char *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
+    __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(control, del));
+}
+
 /* The first byte that is not in a field's value: a control byte other than tab. */
 static inline const char *scan_value(const char *p)
 {
-    for (;;) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-        __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-        unsigned stops = (unsigned)_mm_movemask_epi8(_mm_or_si128(control, del));
-        if (!stops) {
-            p += 16;
-            continue;
-        }
+    for (;; p++) {
+        unsigned stops = scan_control_bytes(p);
+        while (!stops)
+            stops = scan_control_bytes(p += 16);
         p += (unsigned)__builtin_ctz(stops);
-        if (*p != '\t')
+        if (likely(*p != '\t'))
             return p;
-        p++;
     }
 }
 

@@ -19,8 +19,8 @@
 static void loop_serve(void *arg)
 {
     struct loop *l = arg;
-    struct work *w;
-    while (l->work_left > 0 && (w = l->work_first)) {
+    while (l->work_left > 0) {
+        struct work *w = l->work_first; /* no less than work_left are queued */
         l->work_first = w->next;
         if (!w->next)
             l->work_last = &l->work_first;

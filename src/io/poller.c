@@ -5,7 +5,6 @@
  */
 #include "io/poller.h"
 #include "base/error.h"
-#include "base/system.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -49,11 +48,4 @@ uint32_t poller_look(int fd, uint32_t events)
 {
     struct pollfd look = {.fd = fd, .events = (short)events};
     return poll(&look, 1, 0) > 0 ? (uint32_t)(unsigned short)look.revents : 0;
-}
-
-int poller_wait(struct poller *p, struct epoll_event *events, int count, int timeout_ms)
-{
-    int n = system_epoll_wait(p->fd, events, count, timeout_ms);
-    weir_assert(n >= 0 || errno == EINTR);
-    return n < 0 ? 0 : n;
 }

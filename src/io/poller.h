@@ -12,7 +12,9 @@
 #define WEIR_IO_POLLER_H
 
 #include "base/debug.h"
+#include "base/system.h"
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
@@ -43,6 +45,11 @@ void poller_remove(struct poller *p, int fd);
 uint32_t poller_look(int fd, uint32_t events);
 
 /* Waits up to timeout_ms (-1: for ever) and fills events; returns how many. */
-int poller_wait(struct poller *p, struct epoll_event *events, int count, int timeout_ms);
+static inline int poller_wait(struct poller *p, struct epoll_event *events, int count, int timeout_ms)
+{
+    int n = system_epoll_wait(p->fd, events, count, timeout_ms);
+    weir_assert(n >= 0 || errno == EINTR);
+    return n < 0 ? 0 : n;
+}
 
 #endif

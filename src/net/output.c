@@ -208,7 +208,18 @@ static __attribute__((noinline)) int output_send_long(struct output *o, struct n
     return output_sent_all(o, n, c, more);
 }
 
-int output_send(struct output *o, struct net *n, struct connection *c, bool more)
+/* Of a write of what a short queue held, the kernel took only some. */
+static COLD int output_send_rest(struct output *o, struct net *n, struct connection *c, bool more, ssize_t sent)
+{
+    if (sent > 0) {
+        output_advance(o, (size_t)sent);
+        output_count(o, n, (size_t)sent);
+    }
+    int again = output_refused(o, n, c, sent);
+    return again > 0 ? output_send_long(o, n, c, more) : again;
+}
+
+static __attribute__((noinline)) int output_send_any(struct output *o, struct net *n, struct connection *c, bool more)
 {
     struct iovec parts[2];
     size_t gave;
@@ -217,20 +228,29 @@ int output_send(struct output *o, struct net *n, struct connection *c, bool more
     if (unlikely(count == 0))
         return output_send_long(o, n, c, more);
     ssize_t sent = connection_transport(n, c)->write(c, &o->flow, parts, count, more);
-    if (likely(sent == (ssize_t)gave)) {
-        if (owned)
-            output_advance(o, gave);
-        else
-            o->first = o->count = o->regions = 0;
-        output_count(o, n, gave);
-        return output_sent_all(o, n, c, more);
-    }
-    if (sent > 0) {
-        output_advance(o, (size_t)sent);
-        output_count(o, n, (size_t)sent);
-    }
-    int again = output_refused(o, n, c, sent);
-    return again > 0 ? output_send_long(o, n, c, more) : again;
+    if (unlikely(sent != (ssize_t)gave))
+        return output_send_rest(o, n, c, more, sent);
+    if (owned)
+        output_advance(o, gave);
+    else
+        o->first = o->count = o->regions = 0;
+    output_count(o, n, gave);
+    return output_sent_all(o, n, c, more);
+}
+
+int output_send(struct output *o, struct net *n, struct connection *c, bool more)
+{
+    const struct segment *s = &o->segments[o->first];
+    size_t len = s->len;
+    if (unlikely(o->count != 1 || s->kind > SEGMENT_STATIC || len >= SHORT_BYTES))
+        return output_send_any(o, n, c, more);
+    struct iovec part = segment_part(s, SIZE_MAX);
+    ssize_t sent = connection_transport(n, c)->write(c, &o->flow, &part, 1, more);
+    if (unlikely(sent != (ssize_t)len))
+        return output_send_rest(o, n, c, more, sent);
+    o->first = o->count = o->regions = 0;
+    output_count(o, n, len);
+    return output_sent_all(o, n, c, more);
 }
 
 void output_discard(struct output *o, int error)

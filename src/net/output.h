@@ -131,10 +131,14 @@ static inline void output_push(struct output *o, struct segment s)
 static inline void output_push_region(struct output *o, const char *data, size_t len)
 {
     struct segment *last = o->count ? output_at(o, o->count - 1u) : NULL;
-    if (last && last->kind == SEGMENT_REGION && last->data + last->len == data)
+    if (last && last->kind == SEGMENT_REGION && last->data + last->len == data) {
         last->len = (last->len + len) & SEGMENT_LEN_MASK;
-    else
-        output_push(o, (struct segment){.kind = SEGMENT_REGION, .len = len & SEGMENT_LEN_MASK, .data = data});
+    } else {
+        debug_assert(output_has_room(o, 1));
+        *output_at(o, o->count++) =
+            (struct segment){.kind = SEGMENT_REGION, .len = len & SEGMENT_LEN_MASK, .data = data};
+        o->regions++;
+    }
 }
 
 /* What one call of output_send() moves at most, so that one fast reader does not keep the worker. */

@@ -88,7 +88,8 @@ static inline int plain_flags(const struct connection *c, struct flow *f, size_t
     return filled < SEAL ? 0 : MSG_EOR;
 }
 
-static ssize_t plain_write(struct connection *c, struct flow *f, const struct iovec *parts, int count, bool more)
+static __attribute__((noinline)) ssize_t plain_write_any(struct connection *c, struct flow *f,
+                                                         const struct iovec *parts, int count, bool more)
 {
     size_t len = parts[0].iov_len;
     for (int i = 1; i < count; i++)
@@ -107,6 +108,19 @@ static ssize_t plain_write(struct connection *c, struct flow *f, const struct io
     f->unsealed += (uint32_t)sent;
     if (unlikely(flags == MSG_EOR))
         f->unsealed = f->gather = 0;
+    return sent;
+}
+
+static ssize_t plain_write(struct connection *c, struct flow *f, const struct iovec *parts, int count, bool more)
+{
+    size_t len = parts[0].iov_len;
+    if (unlikely(count != 1 || more || f->unsealed + len >= SEAL))
+        return plain_write_any(c, f, parts, count, more);
+    ssize_t sent = system_send(c->fd, parts[0].iov_base, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (unlikely(sent <= 0))
+        return plain_result(sent, TRANSPORT_WANT_WRITE);
+    f->held = false;
+    f->unsealed += (uint32_t)sent;
     return sent;
 }
 

@@ -120,19 +120,27 @@ static bool worker_listens(const struct worker *w)
     return false;
 }
 
+/* What is not due at the end of every turn. */
+static COLD void worker_turn_due(struct worker *w)
+{
+    if (w->trim_due)
+        relief_trim(w);
+    if (w->starved)
+        relief_seek(w);
+    if (w->give_back_due)
+        relief_give_back(w);
+    if (admission_is_waited_for(&w->http.admission))
+        admission_turn(&w->http);
+    if (w->stopping && counter_read(&w->net.open) == 0 && !worker_listens(w))
+        loop_stop(&w->loop);
+}
+
 static void worker_turn(void *owner)
 {
     struct worker *w = worker_of(owner);
-    if (unlikely(w->trim_due))
-        relief_trim(w);
-    if (unlikely(w->starved))
-        relief_seek(w);
-    if (unlikely(w->give_back_due))
-        relief_give_back(w);
-    if (unlikely(admission_is_waited_for(&w->http.admission)))
-        admission_turn(&w->http);
-    if (unlikely(w->stopping) && counter_read(&w->net.open) == 0 && !worker_listens(w))
-        loop_stop(&w->loop);
+    bool due = w->trim_due | w->starved | w->give_back_due | w->stopping;
+    if (unlikely(due || admission_is_waited_for(&w->http.admission)))
+        worker_turn_due(w);
 }
 
 /* At the end of the turn, because an event that has been fetched may still point to a connection that has been

@@ -46,22 +46,18 @@ void h1_shed(struct h1 *h)
     }
 }
 
-void h1_release(struct h1 *h)
+void h1_release_more(struct h1 *h)
 {
     struct http *http = h->x.http;
-    if (unlikely(h->x.head.fields != h->x.fields))
+    if (h->x.head.fields != h->x.fields)
         exchange_shrink_fields(&h->x);
-    if (unlikely(h->x.conn->state == H1_DRAINING))
+    if (h->x.conn->state == H1_DRAINING)
         counter_subtract(&http->counters.draining, 1);
     output_discard(&h->out, WEIR_ECLOSED);
     if (h->second)
         pool_give(&http->buffers, h->second);
-    if (h->in)
-        pool_give(&http->buffers, h->in);
-    if (unlikely(http->admission.limited))
+    if (http->admission.limited)
         admission_release(&h->x);
-    h->x.conn->active = NULL;
-    pool_give(&http->records, h);
 }
 
 /* Takes a record and a buffer for a connection that has something to say. NULL: no memory. */
@@ -248,22 +244,25 @@ static COLD void h1_close_unopened(struct net *n, struct connection *c)
     connection_close(n, c, false);
 }
 
-static void h1_run(struct net *n, struct connection *c)
+/* A request has come, or the rest of one. */
+static inline void run_fresh(struct net *n, struct connection *c)
+{
+    struct h1 *h = NULL;
+    if (unlikely(n->cutting || (c->ready & READY_GONE) || !(h = h1_open(n->owner, c)))) {
+        /* A new connection need not have asked for anything: there is no memory for it when it does. */
+        if (n->cutting || n->draining || (c->ready & (READY_GONE | READY_WATCHED)))
+            h1_close_unopened(n, c);
+        return;
+    }
+    if (h->in_len > 0 || h1_receive(h))
+        h1_serve(h);
+}
+
+static __attribute__((noinline)) void run_on(struct net *n, struct connection *c)
 {
     struct http *http = n->owner;
     struct h1 *h = c->active;
     switch ((enum h1_state)c->state) {
-    case H1_IDLE:
-    case H1_HEAD:
-        if (n->cutting || (c->ready & READY_GONE) || !(h = h1_open(http, c))) {
-            /* A new connection need not have asked for anything: there is no memory for it when it does. */
-            if (n->cutting || n->draining || (c->ready & (READY_GONE | READY_WATCHED)))
-                h1_close_unopened(n, c);
-            return;
-        }
-        if (h->in_len == 0 && !h1_receive(h))
-            return;
-        break;
     case H1_FAILED:
         c->state = H1_ACTIVE; /* from here on it may wait again */
         if (!h->x.gone)
@@ -292,10 +291,20 @@ static void h1_run(struct net *n, struct connection *c)
         else
             linger_read(n, c);
         return;
+    case H1_IDLE:
+    case H1_HEAD:
     case H1_ACTIVE:
         return;
     }
     h1_serve(h);
+}
+
+static void h1_run(struct net *n, struct connection *c)
+{
+    if (likely(c->state == H1_IDLE || c->state == H1_HEAD))
+        run_fresh(n, c);
+    else
+        run_on(n, c);
 }
 
 /* Reads into a half-received head's own block; what completes or outgrows it goes to a fiber. */
@@ -352,7 +361,7 @@ static void active_ready(struct connection *c)
         exchange_wake_for_news(x, NEWS_HALF_CLOSED);
 }
 
-static void h1_ready(struct net *n, struct connection *c, uint32_t events)
+static __attribute__((noinline)) void ready_otherwise(struct net *n, struct connection *c, uint32_t events)
 {
     struct h1 *h = c->active;
     switch ((enum h1_state)c->state) {
@@ -394,6 +403,15 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
             linger_read(n, c);
         break;
     }
+}
+
+/* Nearly always a request comes. */
+static void h1_ready(struct net *n, struct connection *c, uint32_t events)
+{
+    if (likely(c->state == H1_IDLE && !(c->ready & (READY_QUEUED | READY_GONE)) && (events & POLLER_READ)))
+        connection_queue(n, c);
+    else
+        ready_otherwise(n, c, events);
 }
 
 /*

@@ -106,7 +106,19 @@ static inline struct net *h1_net(const struct h1 *h)
  * its records. */
 void h1_shed(struct h1 *h);
 /* Gives back everything that a live request had. */
-void h1_release(struct h1 *h);
+void h1_release_more(struct h1 *h); /* what a record rarely has: all but itself and its first buffer */
+static inline void h1_release(struct h1 *h)
+{
+    struct http *http = h->x.http;
+    struct connection *c = h->x.conn;
+    if (unlikely(h->x.head.fields != h->x.fields || c->state == H1_DRAINING || !output_empty(&h->out) || h->second ||
+                 http->admission.limited))
+        h1_release_more(h);
+    c->active = NULL;
+    if (likely(h->in != NULL))
+        pool_give(&http->buffers, h->in);
+    pool_give(&http->records, h);
+}
 /* The last reply is out, or there will be none: ends the connection. */
 void h1_close(struct h1 *h);
 

@@ -11,21 +11,25 @@
 
 /* ---- The region ---- */
 
+/* The region is a part of the second buffer. */
+static __attribute__((noinline)) bool choose_second(struct h1 *h, uint32_t size)
+{
+    if (!h->second && !(h->second = pool_take(&h->x.http->buffers)))
+        return false;
+    h->pos = h->region = h->second + (h->window == h->second ? size / 2 : 0);
+    h->region_end = h->second + size;
+    return true;
+}
+
 bool h1_choose_region(struct h1 *h)
 {
     uint32_t size = h->x.http->settings->buffer_size;
     uint32_t used = (h->in_len + SCAN_SLACK + 15) & ~15u;
     uint32_t least = size / 4 > REGION_LEAST ? size / 4 : REGION_LEAST;
-    if (!h->receiving && used + least <= size) {
-        h->region = h->in + used;
-        h->region_end = h->in + size;
-    } else {
-        if (!h->second && !(h->second = pool_take(&h->x.http->buffers)))
-            return false;
-        h->region = h->second + (h->window == h->second ? size / 2 : 0);
-        h->region_end = h->second + size;
-    }
-    h->pos = h->region;
+    if (unlikely(h->receiving || used + least > size))
+        return choose_second(h, size);
+    h->pos = h->region = h->in + used;
+    h->region_end = h->in + size;
     return true;
 }
 
@@ -88,14 +92,11 @@ static ssize_t h1_fill(struct h1 *h)
 }
 
 /* output_send(), with cold files fetched, and read where they have to be. */
-static int output_send_filled(struct h1 *h, bool more)
+static int output_send_filled(struct h1 *h, bool more, ssize_t result)
 {
     struct net *n = h1_net(h);
-    ssize_t result, filled = 0;
-    for (;;) {
-        result = output_send(&h->out, n, h->x.conn, more);
-        if (likely(result != OUTPUT_COLD && result != OUTPUT_FILL))
-            return (int)result;
+    ssize_t filled = 0;
+    while (result == OUTPUT_COLD || result == OUTPUT_FILL) {
         if (result == OUTPUT_FILL && filled < (ssize_t)OUTPUT_TURN_BYTES) {
             result = h1_fill(h);
             if (result < 0)
@@ -109,7 +110,9 @@ static int output_send_filled(struct h1 *h, bool more)
             if (h->x.gone)
                 return WEIR_ECLOSED;
         }
+        result = output_send(&h->out, n, h->x.conn, more);
     }
+    return (int)result;
 }
 
 /* The client has gone or is cut: nothing that waits will be sent. It may lie in the handler's own memory, which it must
@@ -157,22 +160,30 @@ static void watch_output(struct h1 *h)
     connection_deadline(h1_net(h), h->x.conn, output_interval(&limits));
 }
 
-static int send_queued(struct h1 *h, bool more)
+/* The output has not gone out at once: result says why. */
+static __attribute__((noinline)) int send_on(struct h1 *h, bool more, bool was_blocked, int result)
 {
-    bool was_blocked = h->out.blocked;
-    int result = output_send_filled(h, more);
-    if (likely(result == 0)) {
-        if (!h->open)
-            h->region = NULL;
-        return 0;
-    }
-    if (result == OUTPUT_TURN)
+    result = output_send_filled(h, more, result);
+    if (result == 0 && !h->open)
+        h->region = NULL;
+    if (result == 0 || result == OUTPUT_TURN)
         return result;
     if (!transport_wants(result))
         return h1_break_output(h, result);
     if (!was_blocked)
         watch_output(h);
     return result;
+}
+
+static inline int send_queued(struct h1 *h, bool more)
+{
+    bool was_blocked = h->out.blocked;
+    int result = output_send(&h->out, h1_net(h), h->x.conn, more);
+    if (unlikely(result != 0))
+        return send_on(h, more, was_blocked, result);
+    if (!h->open)
+        h->region = NULL;
+    return 0;
 }
 
 int h1_send(struct h1 *h)

@@ -226,30 +226,45 @@ static inline bool framing_likely(struct slice name)
 
 _Static_assert(sizeof(struct http_field) == 8 && offsetof(struct http_field, value_len) == 6, "stored as one word");
 
-static inline void field_store(struct http_head *head, size_t n, size_t name, size_t name_len, size_t value,
+/* fields: the head's; NULL: it has no room for any. */
+static inline void field_store(struct http_field *fields, size_t n, size_t name, size_t name_len, size_t value,
                                size_t value_len)
 {
-    if (!head->fields)
+    if (!fields)
         return;
     /* One store: gcc would make a vector of the four parts, which takes longer. None is more than HEAD_SIZE_MAX. */
     uint64_t field = (uint64_t)name | (uint64_t)name_len << 16 | (uint64_t)value << 32 | (uint64_t)value_len << 48;
-    memcpy(&head->fields[n], &field, sizeof field);
+    memcpy(&fields[n], &field, sizeof field);
 }
 
-/* A field's line has been read: the value, leading space skipped, ends at end, where its CRLF begins. */
-static inline __attribute__((always_inline)) int field_complete(struct h1_parser *p, struct http_head *head,
-                                                                struct slice name, const char *value, const char *end)
+/* What a field says of the framing. Returns 0 or H1_REFUSED. */
+static inline __attribute__((always_inline)) int field_meaning(struct h1_parser *p, struct http_head *head,
+                                                               struct slice name, struct slice value)
+{
+    if (name.len == 4)
+        return text_is(name.data, "host", 4) ? field_host(p, head, value) : 0;
+    return framing_likely(name) ? field_framing(p, head, name, value) : 0;
+}
+
+/* What is left of a value, leading space skipped, without the space before its end. */
+static inline struct slice value_trim(const char *value, const char *end)
 {
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
+    return slice_of(value, (size_t)(end - value));
+}
+
+/* A field's line has been read: the value, leading space skipped, ends at end, where its CRLF begins. */
+static int field_complete(struct h1_parser *p, struct http_head *head, struct slice name, const char *value,
+                          const char *end)
+{
+    struct slice rest = value_trim(value, end);
     if (head->field_count == head->field_max)
         return refuse(p, 431, "too many fields");
-    size_t len = (size_t)(end - value);
-    field_store(head, head->field_count, (size_t)(name.data - head->base), name.len, (size_t)(value - head->base), len);
+    field_store(head->fields, head->field_count, (size_t)(name.data - head->base), name.len,
+                (size_t)(value - head->base), rest.len);
     head->field_count++;
-    if (name.len == 4)
-        return text_is(name.data, "host", 4) ? field_host(p, head, slice_of(value, len)) : 0;
-    return framing_likely(name) ? field_framing(p, head, name, slice_of(value, len)) : 0;
+    return field_meaning(p, head, name, rest);
 }
 
 /* ---- The head as a whole ---- */
@@ -392,7 +407,7 @@ static inline __attribute__((always_inline)) const char *host_line_quick(struct 
     if (load_2(end) != load_2("\r\n") || head->field_max == 0)
         return line;
     size_t name = (size_t)(line - head->base), len = (size_t)(end - value);
-    field_store(head, 0, name, 4, name + 6, len);
+    field_store(head->fields, 0, name, 4, name + 6, len);
     head->field_count = 1;
     head->host = (uint16_t)(name + 6);
     head->host_len = (uint16_t)len;
@@ -406,7 +421,10 @@ static inline __attribute__((always_inline)) const char *host_line_quick(struct 
  */
 static enum h1_parse_result parse_lines(struct h1_parser *p, struct http_head *head, const char *base, const char *line)
 {
-    while (*line != '\r') {
+    struct http_field *fields = head->fields;
+    size_t count = head->field_count, most = head->field_max;
+    int refused = 0;
+    while (*line != '\r' && refused == 0) {
         const char *colon = scan_token(line);
         if (*colon != ':' || colon == line)
             break;
@@ -418,10 +436,18 @@ static enum h1_parse_result parse_lines(struct h1_parser *p, struct http_head *h
         const char *end = scan_value(value);
         if (load_2(end) != load_2("\r\n"))
             break;
-        if (unlikely(field_complete(p, head, slice_of(line, (size_t)(colon - line)), value, end) != 0))
-            return H1_REFUSED;
+        struct slice name = slice_of(line, (size_t)(colon - line)), rest = value_trim(value, end);
         line = end + 2;
+        if (unlikely(count == most)) {
+            refused = refuse(p, 431, "too many fields");
+            break;
+        }
+        field_store(fields, count++, (size_t)(name.data - base), name.len, (size_t)(value - base), rest.len);
+        refused = field_meaning(p, head, name, rest);
     }
+    head->field_count = (uint16_t)count;
+    if (unlikely(refused != 0))
+        return H1_REFUSED;
     bool empty = load_2(line) == load_2("\r\n");
     p->pos = (uint16_t)(line - base + (empty ? 2 : 0));
     return empty ? H1_COMPLETE : H1_INCOMPLETE;

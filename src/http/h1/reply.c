@@ -154,8 +154,7 @@ char *h1_head_compose(const struct h1 *h, int64_t length, char *to)
 
 /* ---- What most replies are ---- */
 
-/* Whether a reply is complete and has nothing but status 200, a type and a small static body, or none; and there is
- * room for it where the one before it ends. */
+/* Whether a reply is complete and has nothing but status 200, a type and a small static body, or none. */
 static inline bool reply_is_usual(const struct h1 *h)
 {
     const struct reply *r = &h->x.reply;
@@ -163,9 +162,7 @@ static inline bool reply_is_usual(const struct h1 *h)
         return false;
     if (r->body.kind != SEGMENT_STATIC || r->body.len > H1_JOIN_MAX || h->open || r->type.len == 0)
         return false;
-    if (h->ending != ENDING_KEEP || h->x.head.minor == 0 || h1_net(h)->draining)
-        return false;
-    return h1_room_is_there(h, HEAD_FRAME_MAX + r->type.len + r->body.len);
+    return h->ending == ENDING_KEEP && h->x.head.minor != 0 && !h1_net(h)->draining;
 }
 
 /* h1_put_decimal() for a number below 1000. */
@@ -182,14 +179,10 @@ static inline char *put_small(char *to, unsigned n)
     return to;
 }
 
-bool h1_put_usual(struct h1 *h)
+/* Puts it behind what is in the region, where there is room. */
+static inline void put_usual(struct h1 *h, size_t len)
 {
     struct reply *r = &h->x.reply;
-    if (!h->region && !h1_choose_region(h))
-        return false;
-    if (!reply_is_usual(h))
-        return false;
-    size_t len = r->body.len;
     char *start = h->pos, *to = start;
     memcpy(to, h->x.http->ok_head, HTTP_OK_HEAD_LEN);
     to = PUT(to + HTTP_OK_HEAD_LEN, "Content-Type: ");
@@ -204,5 +197,15 @@ bool h1_put_usual(struct h1 *h)
     r->phase = REPLY_ENDED;
     r->body.len = 0;
     output_push_region(&h->out, start, (size_t)(to - start));
+}
+
+bool h1_put_usual(struct h1 *h)
+{
+    const struct reply *r = &h->x.reply;
+    size_t len = r->body.len;
+    if (!reply_is_usual(h) || (!h->region && !h1_choose_region(h)) ||
+        !h1_room_is_there(h, HEAD_FRAME_MAX + r->type.len + len))
+        return false;
+    put_usual(h, len);
     return true;
 }

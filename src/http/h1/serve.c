@@ -320,15 +320,35 @@ static void h1_leave(struct h1 *h, int result)
         connection_queue(n, c);
 }
 
-bool h1_receive(struct h1 *h)
+/* Nothing came. False, as h1_receive(). */
+static __attribute__((noinline)) bool received_nothing(struct h1 *h, ssize_t got)
 {
-    struct net *n = h1_net(h);
+    if (got != TRANSPORT_WANT_READ) {
+        h->x.gone = got < 0;
+        h1_close(h);
+    } else if (h->in_pos == h->in_len) {
+        h1_idle(h);
+    } else {
+        h1_spill(h);
+    }
+    return false;
+}
+
+static inline bool receive_behind(struct h1 *h, uint32_t most)
+{
     struct connection *c = h->x.conn;
-    uint32_t size = h->x.http->settings->buffer_size;
-    uint32_t most = size < HEAD_SIZE_MAX ? size : HEAD_SIZE_MAX;
-    memory_unpoison(h->in, h->in_pos);
-    if (h->in_pos == h->in_len)
-        h->in_pos = h->in_len = 0;
+    ssize_t got = TRANSPORT_WANT_READ;
+    if (c->ready & READY_READ)
+        got = connection_read(h1_net(h), c, h->in + h->in_len, most - h->in_len);
+    if (unlikely(got <= 0))
+        return received_nothing(h, got);
+    h->in_len += (uint32_t)got;
+    return true;
+}
+
+/* Behind the beginning of a head. */
+static __attribute__((noinline)) bool receive_more(struct h1 *h, uint32_t most)
+{
     if (h->in_pos > 0 && h->in_len > most / 2) {
         memmove(h->in, h->in + h->in_pos, h->in_len - h->in_pos);
         h->in_len -= h->in_pos;
@@ -339,23 +359,18 @@ bool h1_receive(struct h1 *h)
         h1_refuse(h);
         return true;
     }
-    ssize_t got = TRANSPORT_WANT_READ;
-    if (c->ready & READY_READ)
-        got = connection_read(n, c, h->in + h->in_len, most - h->in_len);
-    if (got > 0) {
-        h->in_len += (uint32_t)got;
-        return true;
-    }
-    if (got == TRANSPORT_WANT_READ) {
-        if (h->in_pos == h->in_len)
-            h1_idle(h);
-        else
-            h1_spill(h);
-        return false;
-    }
-    h->x.gone = got < 0;
-    h1_close(h);
-    return false;
+    return receive_behind(h, most);
+}
+
+bool h1_receive(struct h1 *h)
+{
+    uint32_t size = h->x.http->settings->buffer_size;
+    uint32_t most = size < HEAD_SIZE_MAX ? size : HEAD_SIZE_MAX;
+    memory_unpoison(h->in, h->in_pos);
+    if (unlikely(h->in_pos != h->in_len))
+        return receive_more(h, most);
+    h->in_pos = h->in_len = 0;
+    return receive_behind(h, most);
 }
 
 /* Whether the output should be sent before another request is parsed: also where a file is in it, so that a connection

@@ -452,14 +452,10 @@ static int finish_stream(struct h1 *h)
     return 0;
 }
 
-static int finish_uncommitted(struct h1 *h)
+/* What is not committed and not the usual. */
+static __attribute__((noinline)) int finish_otherwise(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    x->http->host->before_head(x); /* may make the reply if there is none yet */
-    if (reply_is_committed(&x->reply))
-        return finish_stream(h);
-    if (likely(h1_put_usual(h)))
-        return 0;
     int64_t written = h->open ? h->pos - h->open : 0;
     int64_t actual = written + (int64_t)x->reply.body.len;
     bool announced = x->reply.length >= 0 && !x->reply.body.len;
@@ -474,30 +470,52 @@ static int finish_uncommitted(struct h1 *h)
     return error;
 }
 
+static int finish_uncommitted(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    x->http->host->before_head(x); /* may make the reply if there is none yet */
+    if (unlikely(reply_is_committed(&x->reply)))
+        return finish_stream(h);
+    return likely(h1_put_usual(h)) ? 0 : finish_otherwise(h);
+}
+
 int h1_commit_final(struct h1 *h)
 {
     debug_assert(reply_is_complete(&h->x.reply));
     return reply_is_committed(&h->x.reply) ? 0 : finish_uncommitted(h);
 }
 
+/* The reply could not be made, or the client has gone. */
+static COLD void finish_failed(struct h1 *h, int error)
+{
+    struct exchange *x = &h->x;
+    if (!x->gone)
+        http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
+    h1_drop_output(h, error);
+    h->open = NULL;
+}
+
+/* Those who want to know it are told when the reply has been sent. */
+static COLD void finish_told(struct h1 *h, int error)
+{
+    struct segment call;
+    if (!exchange_over_call(&h->x, error, &call))
+        return;
+    if (error || !output_has_room(&h->out, 1))
+        call.call(call.arg, error, call.len);
+    else
+        output_push(&h->out, call);
+}
+
 int h1_finish_reply(struct h1 *h)
 {
     struct exchange *x = &h->x;
     int error = x->gone ? WEIR_ECLOSED : reply_is_committed(&x->reply) ? finish_stream(h) : finish_uncommitted(h);
-    if (error) {
-        if (!x->gone)
-            http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
-        h1_drop_output(h, error);
-        h->open = NULL;
-    }
-    if (unlikely(x->reply.body.kind != SEGMENT_STATIC))
+    if (unlikely(error))
+        finish_failed(h, error);
+    if (unlikely(reply_has_body(&x->reply)))
         drop_body(h);
-    struct segment call;
-    if (unlikely(exchange_is_listened_to(x)) && exchange_over_call(x, error, &call)) {
-        if (error || !output_has_room(&h->out, 1))
-            call.call(call.arg, error, call.len);
-        else
-            output_push(&h->out, call);
-    }
+    if (unlikely(exchange_is_listened_to(x)))
+        finish_told(h, error);
     return error;
 }

@@ -269,6 +269,13 @@ static COLD int known_type_make(weir_ctx *c, struct known_type *known, const cha
     return 0;
 }
 
+/* Where a type that never changes is remembered by its address. */
+static inline struct known_type *known_type_of(const weir_ctx *c, const char *type)
+{
+    uintptr_t place = (uintptr_t)type >> 3 ^ (uintptr_t)type;
+    return &c->web->types[place & (KNOWN_TYPES - 1)];
+}
+
 /* reply_begin() for a type that never changes, which is looked at once, and not copied. */
 static inline int reply_begin_static(weir_ctx *c, const char *type)
 {
@@ -276,8 +283,7 @@ static inline int reply_begin_static(weir_ctx *c, const char *type)
     int error = exchange_may(x, REPLY_MAKE);
     if (unlikely(error || !type))
         return error;
-    uintptr_t place = (uintptr_t)type >> 3 ^ (uintptr_t)type;
-    struct known_type *known = &c->web->types[place & (KNOWN_TYPES - 1)];
+    struct known_type *known = known_type_of(c, type);
     if (unlikely(known->text != type) && known_type_make(c, known, type) != 0)
         return WEIR_EINVAL;
     if (unlikely(x->reply.fields))
@@ -375,19 +381,34 @@ void reply_error_page(weir_ctx *c, int status, const char *message)
     (void)reply_copy(c, page, (size_t)(end - page));
 }
 
-int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len)
+static inline int reply_set_static(struct reply *r, const void *data, size_t len)
 {
-    CONTEXT_CHECK(c);
+    debug_assert(r->body.kind == SEGMENT_STATIC); /* or there would be a reply */
+    r->length = (int64_t)(len & SEGMENT_LEN_MASK);
+    r->body.len = len & SEGMENT_LEN_MASK;
+    r->body.data = data;
+    r->phase = REPLY_FINAL;
+    return 0;
+}
+
+static __attribute__((noinline)) int reply_static_otherwise(weir_ctx *c, const char *type, const void *data, size_t len)
+{
     if (unlikely(!data) && len > 0)
         return reply_null(c);
     int error = reply_begin_static(c, type);
-    if (error)
-        return error;
+    return error ? error : reply_set_static(&c->x->reply, data, len);
+}
+
+int weir_reply_static(weir_ctx *c, const char *type, const void *data, size_t len)
+{
+    CONTEXT_CHECK(c);
     struct reply *r = &c->x->reply;
-    r->length = (int64_t)(len & SEGMENT_LEN_MASK);
-    r->body = (struct segment){.kind = SEGMENT_STATIC, .len = len & SEGMENT_LEN_MASK, .data = data};
-    reply_set_complete(r);
-    return 0;
+    const struct known_type *known = known_type_of(c, type);
+    /* Nearly always there is no reply yet, and the type has been seen before. */
+    if (unlikely(known->text != type || !type || !data || r->fields || exchange_may(c->x, REPLY_MAKE) != 0))
+        return reply_static_otherwise(c, type, data, len);
+    r->type = slice_of(type, known->len);
+    return reply_set_static(r, data, len);
 }
 
 int weir_reply_value(weir_ctx *c, const char *type, const weir_value *value)

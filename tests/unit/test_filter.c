@@ -57,9 +57,7 @@ static void note(struct exchange *x, const char *call)
 
 static int check(const struct exchange *x)
 {
-    if (x->gone)
-        return WEIR_ECLOSED;
-    return x->reply.ended || x->sealing || (x->committed && x->bodyless) ? WEIR_EDONE : 0;
+    return exchange_may(x, REPLY_WRITE);
 }
 
 static int put(struct exchange *x, const char *data, size_t len)
@@ -99,21 +97,21 @@ static int base_commit(struct exchange *x, size_t len)
 static char *base_place(struct exchange *x, size_t len)
 {
     struct fixture *f = fixture_of(x);
-    return !x->committed && f->len + len <= HOLD ? f->out + f->len : NULL;
+    return !reply_is_committed(&x->reply) && f->len + len <= HOLD ? f->out + f->len : NULL;
 }
 
 static size_t base_written(struct exchange *x, const char **data)
 {
     *data = fixture_of(x)->out;
-    return x->committed ? 0 : fixture_of(x)->len;
+    return reply_is_committed(&x->reply) ? 0 : fixture_of(x)->len;
 }
 
 static int base_commit_head(struct exchange *x)
 {
     struct fixture *f = fixture_of(x);
-    assert_false(x->committed);
+    assert_false(reply_is_committed(&x->reply));
     assert_int_equal(f->len, 0);
-    x->committed = true;
+    reply_set_committed(&x->reply);
     f->head_length = x->reply.length;
     note(x, "head");
     return 0;
@@ -135,16 +133,16 @@ static void base_discard(struct exchange *x)
 {
     note(x, "discard");
     x->reply.body = (struct segment){.kind = SEGMENT_STATIC};
-    if (x->committed)
+    if (reply_is_committed(&x->reply))
         return;
     fixture_of(x)->len = 0;
     x->body_sent = 0;
 }
 
-static void base_abort(struct exchange *x)
+static void base_end(struct exchange *x, enum ending how)
 {
-    note(x, "abort");
-    x->gone = true;
+    assert_int_equal(how, ENDING_RESET);
+    note(x, "reset");
 }
 
 static const struct exchange_ops base_ops = {
@@ -157,7 +155,7 @@ static const struct exchange_ops base_ops = {
     .flush = base_flush,
     .push = base_push,
     .discard = base_discard,
-    .abort = base_abort,
+    .end = base_end,
 };
 
 static bool before_head(struct exchange *x)
@@ -373,7 +371,7 @@ static void collected(void **state)
     came_out(f, "one twoba");
     assert_int_equal(b.length, 7);
     assert_int_equal(a.length, REPLY_LENGTH_UNKNOWN);
-    assert_false(f->x.committed);
+    assert_false(reply_is_committed(&f->x.reply));
     assert_int_equal(f->x.reply.length, REPLY_LENGTH_UNKNOWN);
     assert_string_equal(f->calls, "discard be ae ");
     each_once(&a, 1);
@@ -406,7 +404,7 @@ static void streamed(void **state)
     add(f, &a);
     assert_int_equal(say(f, "begin"), 0);
     assert_int_equal(say(f, large), 0);
-    assert_true(f->x.committed);
+    assert_true(reply_is_committed(&f->x.reply));
     assert_int_equal(f->head_length, REPLY_LENGTH_UNKNOWN);
     assert_int_equal(a.length, REPLY_LENGTH_UNKNOWN);
     assert_true(a.most <= 8192);
@@ -490,7 +488,7 @@ static void head_request(void **state)
 {
     struct fixture *f = *state;
     struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
-    f->x.bodyless = true;
+    f->x.reply.form = REPLY_BODYLESS;
     add(f, &a);
     assert_int_equal(say(f, "text"), 0);
     f->x.reply.length = 4;
@@ -506,14 +504,14 @@ static void head_request_of_known_length(void **state)
 {
     struct fixture *f = *state;
     struct filter a = make(FILTER_KEEPS_LENGTH, 'a', false);
-    f->x.bodyless = true;
+    f->x.reply.form = REPLY_BODYLESS;
     add(f, &a);
     assert_int_equal(say(f, "text"), 0);
     assert_int_equal(filter_finish(&f->x), 0);
     each_once(&a, 1);
     assert_int_equal(a.most, 0);
     assert_int_equal(f->x.reply.length, 4);
-    assert_false(f->x.committed);
+    assert_false(reply_is_committed(&f->x.reply));
 }
 
 /* What the handler announced is held against what it writes, whatever comes out. */
@@ -583,14 +581,14 @@ static void pushed(void **state)
     struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
     add(f, &a);
     assert_int_equal(f->x.ops->push(&f->x), 0);
-    assert_false(f->x.committed);
+    assert_false(reply_is_committed(&f->x.reply));
     assert_int_equal(say(f, "1"), 0);
     assert_int_equal(f->x.ops->push(&f->x), 0);
     assert_int_equal(f->x.ops->push(&f->x), 0);
     came_out(f, "1|");
-    f->x.reply.ended = true;
+    reply_set_complete(&f->x.reply);
     assert_int_equal(f->x.ops->push(&f->x), 0);
-    f->x.reply.ended = false;
+    f->x.reply.phase = REPLY_STREAMING;
     assert_int_equal(say(f, "2"), 0);
     assert_int_equal(filter_finish(&f->x), 0);
     came_out(f, "1|2a");
@@ -605,11 +603,11 @@ static void final_reply(void **state)
     add(f, &a);
     f->x.reply.length = 4;
     assert_int_equal(say(f, "text"), 0);
-    f->x.reply.ended = true;
+    reply_set_complete(&f->x.reply);
     assert_int_equal(say(f, "more"), WEIR_EDONE);
     assert_int_equal(filter_finish(&f->x), 0);
     came_out(f, "texta");
-    assert_true(f->x.reply.ended);
+    assert_true(f->x.reply.phase == REPLY_FINAL);
 }
 
 static void begin_fails(void **state)
@@ -665,7 +663,7 @@ static void client_goes(void **state)
     add(f, &b);
     assert_int_equal(say(f, "text"), 0);
     assert_int_equal(f->x.ops->flush(&f->x), 0);
-    f->x.ops->abort(&f->x);
+    exchange_break(&f->x);
     assert_int_equal(say(f, "text"), WEIR_ECLOSED);
     assert_int_equal(filter_finish(&f->x), 0);
     each_once(&a, 1);
@@ -710,7 +708,7 @@ static void replaced_within(void **state)
     a.leave = &here;
     if (setjmp(here) == 0)
         (void)filter_finish(&f->x);
-    assert_false(f->x.committed);
+    assert_false(reply_is_committed(&f->x.reply));
     f->x.ops->discard(&f->x);
     each_once(&a, 1);
     assert_int_equal(say(f, "page"), 0);
@@ -748,9 +746,9 @@ static void little_memory(void **state)
     memset(text, 'x', 2000);
     text[1000] = '\0';
     assert_int_equal(say(f, text), 0);
-    assert_false(f->x.committed);
+    assert_false(reply_is_committed(&f->x.reply));
     assert_int_equal(say(f, text), 0);
-    assert_true(f->x.committed);
+    assert_true(reply_is_committed(&f->x.reply));
     assert_int_equal(filter_finish(&f->x), 0);
     each_once(&a, 1);
 }
@@ -779,7 +777,7 @@ static void bytes_elsewhere(void **state)
     add(f, &a);
     f->x.reply.body = (struct segment){.kind = SEGMENT_STATIC, .len = 50000, .data = large};
     f->x.reply.length = 50000;
-    f->x.reply.ended = true;
+    reply_set_complete(&f->x.reply);
     assert_int_equal(filter_finish(&f->x), 0);
     assert_int_equal(f->x.body_sent, 50000);
     assert_int_equal(f->x.reply.body.len, 0);
@@ -798,8 +796,9 @@ static void file(void **state)
     for (int i = 0; i < 20000; i++)
         fputc("0123456789"[i % 10], stream);
     fflush(stream);
+    struct file opened = {.fd = fileno(stream), .references = 1};
     add(f, &a);
-    f->x.reply.body = (struct segment){.kind = SEGMENT_FILE, .len = 15000, .fd = fileno(stream), .offset = 11};
+    f->x.reply.body = (struct segment){.kind = SEGMENT_FILE, .len = 15000, .file = &opened, .offset = 11};
     assert_int_equal(filter_finish(&f->x), 0);
     assert_int_equal(a.length, 15000);
     assert_true(a.most <= 4096);
@@ -810,6 +809,7 @@ static void file(void **state)
     assert_int_equal(at, 15000);
     assert_int_equal(f->x.reply.body.kind, SEGMENT_FILE);
     assert_int_equal(f->x.reply.body.len, 0);
+    assert_int_equal(opened.references, 1);
     fclose(stream);
     each_once(&a, 1);
 }
@@ -822,9 +822,11 @@ static void file_that_ends_early(void **state)
     assert_non_null(stream);
     fputs("short", stream);
     fflush(stream);
+    struct file opened = {.fd = fileno(stream), .references = 1};
     add(f, &a);
-    f->x.reply.body = (struct segment){.kind = SEGMENT_FILE, .len = 6, .fd = fileno(stream)};
+    f->x.reply.body = (struct segment){.kind = SEGMENT_FILE, .len = 6, .file = &opened};
     assert_int_equal(filter_finish(&f->x), WEIR_EIO);
+    assert_int_equal(opened.references, 1);
     fclose(stream);
     each_once(&a, 1);
 }

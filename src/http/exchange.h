@@ -152,6 +152,12 @@ struct exchange_ops {
     char *(*place)(struct exchange *x, size_t len);
     /* Sends or copies data; afterwards it is the caller's again. May suspend. */
     int (*write)(struct exchange *x, const char *data, size_t len);
+    /* Body bytes that were written before the head was committed, and where they lie until the next call; 0: none, or
+     * it is. */
+    size_t (*written)(struct exchange *x, const char **data);
+    /* Commits the head as that of a body that is still being made, of x->reply.length. Nothing has been written. May
+     * suspend. */
+    int (*commit_head)(struct exchange *x);
     /* Hands everything written to the kernel. May suspend. */
     int (*flush)(struct exchange *x);
     /* Before a wait for something else: hands over what the kernel takes now, and leaves the rest to the loop. */
@@ -191,7 +197,7 @@ struct body_clock {
 };
 
 struct exchange {
-    const struct exchange_ops *ops;
+    const struct exchange_ops *ops; /* its version's, or those of its filters, see filter.h */
     struct http *http;
     struct connection *conn;
     void *context;                 /* the web floor's record of the request */
@@ -202,7 +208,7 @@ struct exchange {
     struct arena arena;
     struct reply reply;
     uint64_t begin_ns;   /* turn_ns of the worker's counters when it began; 0: it has not */
-    uint64_t body_sent;  /* bytes of body handed to the output */
+    uint64_t body_sent;  /* bytes of body handed to the output, as they are sent: behind filters, without framing */
     struct slice rest;   /* of the last piece of the body that was read, not yet copied out */
     int64_t body_length; /* of the request: -1 when chunked */
     int64_t body_limit;  /* what may be read of it; meaningful where there is one */
@@ -238,8 +244,10 @@ struct http_host {
     /* The request was refused while its handler ran (x->refusal), and the handler has not said so: the page for it
      * replaces what it made. */
     void (*replace)(struct exchange *x);
-    /* The head is about to be committed: the last chance to change x->reply. */
-    void (*before_head)(struct exchange *x);
+    /* The head is about to be committed: the last chance to change x->reply, and to add filters. False: nothing is in
+     * the way. True: it has just been committed, or filters have been added, whose x->ops the call is to be made on
+     * again. */
+    bool (*before_head)(struct exchange *x);
     /* A request with a body is over, its deferred calls have run: let go of memory that the body lies in. */
     void (*body_over)(struct exchange *x);
     /* The handler has ended: let go of what belongs to the request (deferred calls). */

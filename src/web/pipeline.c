@@ -356,22 +356,24 @@ static void web_replace(struct exchange *x)
     context_error_page(c, info->status, info->text);
 }
 
-static COLD void run_response_middleware(weir_ctx *c)
+/* True: the head has just been committed by one of them, or filters have been added. */
+static COLD bool run_response_middleware(weir_ctx *c)
 {
     struct exchange *x = c->x;
+    const struct exchange_ops *ops = x->ops;
     c->head_made = true;
     const struct handler_list *response = &c->chain->response;
     for (size_t i = 0; i < response->count; i++)
         response->items[i](c);
     if (unlikely(c->reply_error) && x->reply.phase != REPLY_SEALING)
         answer_error(c); /* the error of a reply that one of them was to make */
+    return x->ops != ops || reply_is_committed(&x->reply);
 }
 
-static void web_before_head(struct exchange *x)
+static bool web_before_head(struct exchange *x)
 {
     weir_ctx *c = x->context;
-    if (unlikely(c->chain && !c->head_made))
-        run_response_middleware(c);
+    return unlikely(c->chain && !c->head_made) && run_response_middleware(c);
 }
 
 static void web_body_over(struct exchange *x)

@@ -235,12 +235,14 @@ extern const struct exchange_ops h1_exchange_ops;
 /* Sets the connection's timer for the present wait for a body. */
 void h1_arm_body_deadline(struct exchange *x);
 
-/* ---- write.c: the reply; struct exchange_ops says what the first seven do ---- */
+/* ---- write.c: the reply; struct exchange_ops says what the first nine do ---- */
 
 char *h1_reply_reserve(struct exchange *x, size_t min, size_t *room, int *error);
 int h1_reply_commit(struct exchange *x, size_t len);
 char *h1_reply_place(struct exchange *x, size_t len);
 int h1_reply_write(struct exchange *x, const char *data, size_t len);
+size_t h1_reply_written(struct exchange *x, const char **data);
+int h1_reply_commit_head(struct exchange *x);
 int h1_reply_flush(struct exchange *x);
 int h1_reply_push(struct exchange *x);
 void h1_reply_discard(struct exchange *x);
@@ -249,6 +251,9 @@ void h1_reply_discard(struct exchange *x);
 int h1_close_open(struct h1 *h);
 /* A final reply goes into the queue before its handler has ended: its room is needed. 0 or an error. May suspend. */
 int h1_commit_final(struct h1 *h);
+/* The reply is complete: it goes through its filters, if it has any. 0, or an error after which x.gone is set. May
+ * suspend. */
+int h1_finish_filters(struct h1 *h);
 /* The handler has ended: the rest of the reply goes into the queue. */
 int h1_finish_reply(struct h1 *h);
 

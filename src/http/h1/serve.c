@@ -67,14 +67,16 @@ static void h1_spill(struct h1 *h)
     }
 }
 
-/* Whether the connection goes on behind the request's body. Response middleware may read that, so it runs before what
- * is there is dropped. */
-static COLD bool body_is_over(struct h1 *h)
+/* Settles whether the connection goes on behind the request's body. Response middleware may read that, so it runs
+ * before what is there is dropped. */
+static COLD void body_is_over(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    if (!x->body_read && !reply_is_committed(&x->reply) && !x->gone)
-        x->http->host->before_head(x);
-    return h1_body_can_drop(h);
+    bool changed = !x->body_read && !reply_is_committed(&x->reply) && !x->gone && x->http->host->before_head(x);
+    if (!h1_body_can_drop(h))
+        h1_end(h, ENDING_LINGER); /* the reply's head says so, if it is not out */
+    if (changed)
+        (void)h1_finish_filters(h); /* its failure is x->gone */
 }
 
 /* What is left of the body has been promised to be read, by a head that is out; the next request lies behind it. */
@@ -93,9 +95,11 @@ static inline __attribute__((always_inline)) void finish(struct h1 *h, bool spec
     struct exchange *x = &h->x;
     exchange_end_handler(x, special);
     bool body = x->body_length != 0;
-    if (unlikely(body) && !body_is_over(h))
-        h1_end(h, ENDING_LINGER); /* the reply's head says so, if it is not out */
-    (void)h1_finish_reply(h);     /* its failure is x->gone */
+    if (unlikely(body))
+        body_is_over(h);
+    if (special)
+        (void)h1_finish_filters(h);
+    (void)h1_finish_reply(h); /* its failure is x->gone */
     exchange_let_go(x);
     if (unlikely(body))
         body_finish(h);

@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "http/filter.h"
 #include "http/h1/h1.h"
 #include "http/request_log.h"
 #include "http/status.h"
@@ -16,6 +17,10 @@
 #define DIRECT_MIN  2048 /* a write of at least this is sent from where it lies */
 #define HEAD_GROWTH 36   /* what a head may still need beside its fields: Connection, for instance */
 #define REGION_MIN  256  /* a region with less room is drained first */
+
+/* Beside errors: the reply has just got filters, and nothing has been committed. The exchange's call that this stopped
+ * is made again, on the filters' operations. */
+#define H1_FILTERED 1
 
 /* ---- The head ---- */
 
@@ -178,9 +183,13 @@ int h1_close_open(struct h1 *h)
     struct exchange *x = &h->x;
     if (!reply_is_committed(&x->reply)) {
         x->reply.phase = REPLY_SEALING;
-        x->http->host->before_head(x);
-        if (!reply_is_committed(&x->reply))
-            return head_commit(h, x->reply.length);
+        bool changed = x->http->host->before_head(x);
+        if (!reply_is_committed(&x->reply)) {
+            if (likely(!changed))
+                return head_commit(h, x->reply.length);
+            x->reply.phase = REPLY_OPEN;
+            return H1_FILTERED;
+        }
     }
     if (!h->open)
         return 0;
@@ -272,6 +281,8 @@ char *h1_reply_reserve(struct exchange *x, size_t min, size_t *room, int *error)
     *error = write_check(h);
     if (!*error && (!h->open || open_room(h) < min))
         *error = open_begin(h, min);
+    if (unlikely(*error == H1_FILTERED))
+        return x->ops->reserve(x, min, room, error);
     if (*error)
         return NULL;
     *room = open_room(h);
@@ -351,6 +362,10 @@ int h1_reply_write(struct exchange *x, const char *data, size_t len)
             error = write_direct(h, data, len);
         }
     }
+    if (unlikely(error == H1_FILTERED)) {
+        x->body_sent -= all; /* none of it has been taken */
+        return x->ops->write(x, data, all);
+    }
     if (error && x->gone)
         return exchange_dead_end(x, error);
     exchange_charge(x, all);
@@ -365,6 +380,8 @@ int h1_reply_flush(struct exchange *x)
     if (reply_is_complete(&x->reply) || x->reply.phase == REPLY_SEALING)
         return WEIR_EDONE;
     int error = h1_close_open(h);
+    if (unlikely(error == H1_FILTERED))
+        return x->ops->flush(x);
     return error ? error : h1_drain(h);
 }
 
@@ -382,6 +399,8 @@ int h1_reply_push(struct exchange *x)
     if (x->gone)
         return WEIR_ECLOSED;
     int error = is_written(h) ? h1_close_open(h) : 0;
+    if (unlikely(error == H1_FILTERED))
+        return x->ops->push(x);
     if (unlikely(error) && !x->gone) { /* what was open is lost, and nobody looks at what is returned */
         http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
         x->gone = true;
@@ -408,6 +427,19 @@ void h1_reply_discard(struct exchange *x)
     x->body_sent = 0;
 }
 
+size_t h1_reply_written(struct exchange *x, const char **data)
+{
+    const struct h1 *h = h1_of(x);
+    *data = h->open;
+    return h->open && !reply_is_committed(&x->reply) ? (size_t)(h->pos - h->open) : 0;
+}
+
+int h1_reply_commit_head(struct exchange *x)
+{
+    debug_assert(!reply_is_committed(&x->reply));
+    return h1_close_open(h1_of(x));
+}
+
 /* ---- The end of a reply ---- */
 
 static void queue_body(struct h1 *h)
@@ -422,9 +454,9 @@ static void queue_body(struct h1 *h)
 
 /* The reply cannot be made whole. What is queued still goes out, whole replies to earlier requests among it; then the
  * connection is reset. */
-static COLD int break_off(struct h1 *h)
+static COLD int break_off(struct h1 *h, const char *why)
 {
-    http_refused(h->x.http, REFUSAL_BROKEN_REPLY, "a handler wrote another length than it announced");
+    http_refused(h->x.http, REFUSAL_BROKEN_REPLY, why);
     (void)h1_drain(h);
     h->x.gone = true;
     h1_end(h, ENDING_RESET);
@@ -439,7 +471,7 @@ static int finish_stream(struct h1 *h)
         return error;
     if (x->reply.length >= 0 && h->announced_left > 0) {
         http_log_failure(x, "its handler wrote %lld bytes less than it announced", (long long)h->announced_left);
-        return break_off(h);
+        return break_off(h, "a handler wrote another length than it announced");
     }
     if (x->reply.form != REPLY_CHUNKED)
         return 0;
@@ -452,6 +484,12 @@ static int finish_stream(struct h1 *h)
     return 0;
 }
 
+COLD int h1_finish_filters(struct h1 *h)
+{
+    int error = filter_finish(&h->x);
+    return error && !h->x.gone ? break_off(h, weir_strerror(error)) : error;
+}
+
 /* What is not committed and not the usual. */
 static __attribute__((noinline)) int finish_otherwise(struct h1 *h)
 {
@@ -462,7 +500,7 @@ static __attribute__((noinline)) int finish_otherwise(struct h1 *h)
     if (announced && x->reply.length != actual && !reply_is_bodyless(&x->reply) && !status_bodyless(x->reply.status)) {
         http_log_failure(x, "its handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
                          (long long)actual);
-        return break_off(h);
+        return break_off(h, "a handler wrote another length than it announced");
     }
     int error = head_commit(h, announced ? x->reply.length : actual);
     if (!error && x->reply.body.len && !reply_is_bodyless(&x->reply))
@@ -473,16 +511,19 @@ static __attribute__((noinline)) int finish_otherwise(struct h1 *h)
 static int finish_uncommitted(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    x->http->host->before_head(x); /* may make the reply if there is none yet */
-    if (unlikely(reply_is_committed(&x->reply)))
-        return finish_stream(h);
+    if (unlikely(x->http->host->before_head(x))) { /* may make the reply if there is none yet */
+        int error = h1_finish_filters(h);
+        if (error || reply_is_committed(&x->reply))
+            return error ? error : finish_stream(h);
+    }
     return likely(h1_put_usual(h)) ? 0 : finish_otherwise(h);
 }
 
 int h1_commit_final(struct h1 *h)
 {
     debug_assert(reply_is_complete(&h->x.reply));
-    return reply_is_committed(&h->x.reply) ? 0 : finish_uncommitted(h);
+    int error = h1_finish_filters(h);
+    return error || reply_is_committed(&h->x.reply) ? error : finish_uncommitted(h);
 }
 
 /* The reply could not be made, or the client has gone. */

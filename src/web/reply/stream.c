@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
+#include "http/filter.h"
 #include "web/context.h"
 
 #include <stdio.h>
@@ -71,7 +72,7 @@ static COLD int stream_failed(weir_ctx *c, int error)
     if (reply_is_complete(&x->reply) || x->reply.phase == REPLY_SEALING ||
         (reply_is_committed(&x->reply) && reply_is_bodyless(&x->reply)))
         return WEIR_EDONE;
-    if (error == WEIR_ETOOBIG && x->reply.length >= 0)
+    if (error == WEIR_ETOOBIG && (x->reply.length >= 0 || filter_counts_length(x)))
         return error; /* more than was announced: the body may be whole, and is counted at the end */
     if (reply_is_committed(&x->reply)) {
         reply_break(c, weir_strerror(error));

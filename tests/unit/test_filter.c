@@ -1,0 +1,869 @@
+/*
+ * Chains of reply filters over a scripted exchange: what they get, in which order, what comes out, and that each is
+ * released once, however the reply ends.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "http/filter.h"
+#include "http/http.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HOLD  4096 /* body bytes that the scripted exchange collects before its head is committed */
+#define BLOCK 16384
+
+/* ---- The scripted exchange ---- */
+
+struct fixture {
+    struct exchange x; /* first */
+    struct memory memory;
+    struct account account;
+    struct pool blocks;
+    struct loop loop;
+    struct net net;
+    struct http http;
+    char out[1 << 20]; /* the body: held until committed */
+    size_t len;
+    int64_t head_length; /* as the head was committed */
+    int write_error;     /* of the next write that has bytes */
+    size_t most;         /* the longest piece that was written */
+    struct reply_filter *added_late;
+    int late_result;
+    int befores;
+    char calls[256]; /* of what is below the filters, and of filters that write their name there */
+};
+
+static struct fixture *fixture_of(struct exchange *x)
+{
+    return (struct fixture *)(void *)x;
+}
+
+static void note(struct exchange *x, const char *call)
+{
+    struct fixture *f = fixture_of(x);
+    size_t len = strlen(f->calls);
+    assert_true(len + strlen(call) + 2 < sizeof f->calls);
+    snprintf(f->calls + len, sizeof f->calls - len, "%s ", call);
+}
+
+static int check(const struct exchange *x)
+{
+    return exchange_may(x, REPLY_WRITE);
+}
+
+static int put(struct exchange *x, const char *data, size_t len)
+{
+    struct fixture *f = fixture_of(x);
+    if (len > 0 && f->write_error)
+        return f->write_error;
+    if (x->reply.length >= 0 && (int64_t)len > x->reply.length - (int64_t)x->body_sent)
+        return WEIR_ETOOBIG;
+    assert_true(f->len + len < sizeof f->out);
+    if (data)
+        memcpy(f->out + f->len, data, len);
+    f->len += len;
+    x->body_sent += len;
+    f->most = len > f->most ? len : f->most;
+    return 0;
+}
+
+static int base_write(struct exchange *x, const char *data, size_t len)
+{
+    int error = check(x);
+    return error ? error : put(x, data, len);
+}
+
+static char *base_reserve(struct exchange *x, size_t min, size_t *room, int *error)
+{
+    *error = check(x);
+    *room = min < 7 ? 7 : min;
+    return *error ? NULL : fixture_of(x)->out + fixture_of(x)->len;
+}
+
+static int base_commit(struct exchange *x, size_t len)
+{
+    return put(x, NULL, len);
+}
+
+static char *base_place(struct exchange *x, size_t len)
+{
+    struct fixture *f = fixture_of(x);
+    return !reply_is_committed(&x->reply) && f->len + len <= HOLD ? f->out + f->len : NULL;
+}
+
+static size_t base_written(struct exchange *x, const char **data)
+{
+    *data = fixture_of(x)->out;
+    return reply_is_committed(&x->reply) ? 0 : fixture_of(x)->len;
+}
+
+static int base_commit_head(struct exchange *x)
+{
+    struct fixture *f = fixture_of(x);
+    assert_false(reply_is_committed(&x->reply));
+    assert_int_equal(f->len, 0);
+    reply_set_committed(&x->reply);
+    f->head_length = x->reply.length;
+    note(x, "head");
+    return 0;
+}
+
+static int base_flush(struct exchange *x)
+{
+    note(x, "flush");
+    return check(x);
+}
+
+static int base_push(struct exchange *x)
+{
+    note(x, "push");
+    return 0;
+}
+
+static void base_discard(struct exchange *x)
+{
+    note(x, "discard");
+    x->reply.body = (struct segment){.kind = SEGMENT_STATIC};
+    if (reply_is_committed(&x->reply))
+        return;
+    fixture_of(x)->len = 0;
+    x->body_sent = 0;
+}
+
+static void base_end(struct exchange *x, enum ending how)
+{
+    assert_int_equal(how, ENDING_RESET);
+    note(x, "reset");
+}
+
+static const struct exchange_ops base_ops = {
+    .reserve = base_reserve,
+    .commit = base_commit,
+    .place = base_place,
+    .write = base_write,
+    .written = base_written,
+    .commit_head = base_commit_head,
+    .flush = base_flush,
+    .push = base_push,
+    .discard = base_discard,
+    .end = base_end,
+};
+
+static bool before_head(struct exchange *x)
+{
+    struct fixture *f = fixture_of(x);
+    if (f->befores++ == 0 && f->added_late)
+        f->late_result = filter_add(x, f->added_late);
+    return false;
+}
+
+static const struct http_host host = {.before_head = before_head};
+
+static int fixture_open(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    memory_init(&f->memory, 0);
+    account_open(&f->account, &f->memory, "blocks");
+    pool_init(&f->blocks, &f->account, BLOCK, 64, 0);
+    f->net.loop = &f->loop;
+    f->http.net = &f->net;
+    f->http.host = &host;
+    struct exchange *x = &f->x;
+    x->ops = &base_ops;
+    x->http = &f->http;
+    x->reply = (struct reply){.status = 200, .length = REPLY_LENGTH_UNKNOWN, .body.kind = SEGMENT_STATIC};
+    x->budget = INT32_MAX;
+    f->head_length = -2;
+    arena_init(&x->arena, &f->blocks, x->inline_memory, sizeof x->inline_memory);
+    *state = f;
+    return 0;
+}
+
+static int fixture_close(void **state)
+{
+    struct fixture *f = *state;
+    assert_ptr_equal(f->x.ops, &base_ops);
+    arena_done(&f->x.arena, f->x.inline_memory, sizeof f->x.inline_memory);
+    memory_unpoison(f->x.inline_memory, sizeof f->x.inline_memory);
+    assert_int_equal(counter_read(&f->account.in_use), 0);
+    pool_done(&f->blocks);
+    account_close(&f->account);
+    memory_done(&f->memory);
+    free(f);
+    return 0;
+}
+
+/* ---- Filters ---- */
+
+/* "wrap" encloses each piece in its two signs, at once; "hold" keeps everything, to 100 bytes, for flush and finish. */
+struct filter {
+    struct reply_filter f;
+    int answer;
+    bool holds;
+    char sign;
+    int begun, released;
+    int64_t length;
+    size_t len, most;
+    int data_error, finish_error;
+    jmp_buf *leave; /* data does not return */
+    struct reply_filter *adds;
+    int add_result;
+    char held[100];
+};
+
+static struct filter *filter_of(struct reply_filter *f)
+{
+    return (struct filter *)(void *)f;
+}
+
+static int begin(struct reply_filter *r, struct exchange *x, int64_t length)
+{
+    struct filter *f = filter_of(r);
+    f->begun++;
+    f->length = length;
+    assert_int_equal(f->released, 0);
+    if (f->adds)
+        f->add_result = filter_add(x, f->adds);
+    return f->answer;
+}
+
+static int data(struct reply_filter *r, struct exchange *x, const char *bytes, size_t len)
+{
+    struct filter *f = filter_of(r);
+    assert_int_equal(f->begun, 1);
+    assert_int_equal(f->released, 0);
+    assert_true(len > 0);
+    f->most = len > f->most ? len : f->most;
+    if (f->leave)
+        longjmp(*f->leave, 1);
+    if (f->data_error)
+        return f->data_error;
+    if (f->holds) {
+        assert_true(f->len + len <= sizeof f->held);
+        memcpy(f->held + f->len, bytes, len);
+        f->len += len;
+        return 0;
+    }
+    while (len > 0) { /* as room is given */
+        size_t room;
+        int error;
+        char *to = filter_reserve(r, x, 3, &room, &error);
+        if (!to)
+            return error;
+        size_t piece = f->answer == FILTER_KEEPS_LENGTH ? room : room - 2;
+        piece = piece < len ? piece : len;
+        char *end = to;
+        if (f->answer == FILTER_CHANGES_LENGTH)
+            *end++ = f->sign;
+        for (size_t i = 0; i < piece; i++)
+            *end++ = f->answer == FILTER_KEEPS_LENGTH ? f->sign : bytes[i];
+        if (f->answer == FILTER_CHANGES_LENGTH)
+            *end++ = f->sign;
+        error = filter_commit(r, x, (size_t)(end - to));
+        if (error)
+            return error;
+        bytes += piece;
+        len -= piece;
+    }
+    return 0;
+}
+
+static int give(struct filter *f, struct exchange *x, char sign)
+{
+    char text[sizeof f->held + 1];
+    size_t len = f->len;
+    memcpy(text, f->held, len);
+    text[len++] = sign;
+    f->len = 0;
+    return filter_write(&f->f, x, text, len);
+}
+
+static int flush(struct reply_filter *r, struct exchange *x)
+{
+    struct filter *f = filter_of(r);
+    note(x, (char[]){f->sign, 'f', '\0'});
+    return f->holds ? give(f, x, '|') : 0;
+}
+
+static int finish(struct reply_filter *r, struct exchange *x)
+{
+    struct filter *f = filter_of(r);
+    note(x, (char[]){f->sign, 'e', '\0'});
+    return f->finish_error ? f->finish_error : f->holds ? give(f, x, f->sign) : 0;
+}
+
+static void release(struct reply_filter *r, struct exchange *x)
+{
+    (void)x;
+    filter_of(r)->released++;
+}
+
+static const struct reply_filter_ops filter_ops = {
+    .begin = begin, .data = data, .flush = flush, .finish = finish, .release = release};
+
+static const struct reply_filter_ops bare_ops = {.begin = begin, .data = data};
+
+static struct filter make(int answer, char sign, bool holds)
+{
+    return (struct filter){.f.ops = &filter_ops, .answer = answer, .sign = sign, .holds = holds};
+}
+
+static void add(struct fixture *f, struct filter *filter)
+{
+    assert_int_equal(filter_add(&f->x, &filter->f), 0);
+}
+
+static int say(struct fixture *f, const char *text)
+{
+    return f->x.ops->write(&f->x, text, strlen(text));
+}
+
+/* What the handler writes by room that it is given. */
+static int print(struct fixture *f, const char *text)
+{
+    size_t room, len = strlen(text);
+    int error;
+    char *to = f->x.ops->reserve(&f->x, len, &room, &error);
+    if (!to)
+        return error;
+    assert_true(room >= len);
+    memcpy(to, text, len);
+    return f->x.ops->commit(&f->x, len);
+}
+
+static void came_out(const struct fixture *f, const char *text)
+{
+    assert_int_equal(f->len, strlen(text));
+    assert_memory_equal(f->out, text, f->len);
+    assert_int_equal(f->x.body_sent, f->len);
+}
+
+static void each_once(const struct filter *filter, int begun)
+{
+    assert_int_equal(filter->begun, begun);
+    assert_int_equal(filter->released, 1);
+}
+
+/* ---- Tests ---- */
+
+/* Nothing is seen before the head is due; then all at once, with its length, the last one that was added first. */
+static void collected(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true), b = make(FILTER_CHANGES_LENGTH, 'b', true);
+    add(f, &a);
+    assert_int_equal(say(f, "one "), 0);
+    add(f, &b);
+    assert_int_equal(print(f, "two"), 0);
+    assert_int_equal(a.begun + b.begun, 0);
+    assert_int_equal(f->x.body_sent, 7);
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "one twoba");
+    assert_int_equal(b.length, 7);
+    assert_int_equal(a.length, REPLY_LENGTH_UNKNOWN);
+    assert_false(reply_is_committed(&f->x.reply));
+    assert_int_equal(f->x.reply.length, REPLY_LENGTH_UNKNOWN);
+    assert_string_equal(f->calls, "discard be ae ");
+    each_once(&a, 1);
+    each_once(&b, 1);
+    assert_int_equal(filter_finish(&f->x), 0);
+}
+
+static void kept_length(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_KEEPS_LENGTH, 'a', false), b = make(FILTER_KEEPS_LENGTH, 'b', false);
+    add(f, &a);
+    add(f, &b);
+    assert_int_equal(say(f, "0123456789abcdefghij"), 0);
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "aaaaaaaaaaaaaaaaaaaa");
+    assert_int_equal(a.length, 20);
+    assert_int_equal(f->x.reply.length, 20);
+}
+
+/* More than is collected commits the head, and then each write goes through. */
+static void streamed(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', false);
+    char *large = malloc(100001);
+    assert_non_null(large);
+    memset(large, 'x', 100000);
+    large[100000] = '\0';
+    add(f, &a);
+    assert_int_equal(say(f, "begin"), 0);
+    assert_int_equal(say(f, large), 0);
+    assert_true(reply_is_committed(&f->x.reply));
+    assert_int_equal(f->head_length, REPLY_LENGTH_UNKNOWN);
+    assert_int_equal(a.length, REPLY_LENGTH_UNKNOWN);
+    assert_true(a.most <= 8192);
+    assert_memory_equal(f->out, "abegina", 7);
+    assert_int_equal(print(f, "more"), 0);
+    assert_memory_equal(f->out + f->len - 6, "amorea", 6);
+    assert_int_equal(filter_add(&f->x, &a.f), WEIR_ECOMMITTED);
+    assert_int_equal(filter_finish(&f->x), 0);
+    size_t bytes = 0;
+    for (size_t i = 0; i < f->len; i++)
+        bytes += f->out[i] == 'x';
+    assert_int_equal(bytes, 100000);
+    assert_int_equal(f->befores, 1);
+    assert_string_equal(f->calls, "discard head ae ");
+    each_once(&a, 1);
+    free(large);
+}
+
+/* An unfiltered reply is left as it was found. */
+static void passed(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_PASSES, 'a', false), b = make(FILTER_PASSES, 'b', false);
+    add(f, &a);
+    add(f, &b);
+    f->x.reply.body = (struct segment){.kind = SEGMENT_STATIC, .len = 6, .data = "static"};
+    f->x.reply.length = 6;
+    assert_int_equal(filter_finish(&f->x), 0);
+    assert_int_equal(f->x.reply.body.len, 6);
+    assert_int_equal(f->x.reply.length, 6);
+    assert_string_equal(f->calls, "");
+    each_once(&a, 1);
+    each_once(&b, 1);
+}
+
+static void passed_by_a_stream(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_PASSES, 'a', false);
+    add(f, &a);
+    assert_int_equal(say(f, "text"), 0);
+    assert_int_equal(f->x.ops->flush(&f->x), 0);
+    assert_int_equal(say(f, "more"), 0);
+    came_out(f, "textmore");
+    assert_string_equal(f->calls, "flush ");
+    each_once(&a, 1);
+}
+
+static void some_pass(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_PASSES, 'a', false), b = make(FILTER_CHANGES_LENGTH, 'b', false),
+                  c = make(FILTER_PASSES, 'c', false);
+    b.f.ops = &bare_ops;
+    add(f, &a);
+    add(f, &b);
+    add(f, &c);
+    assert_int_equal(say(f, "text"), 0);
+    assert_int_equal(f->x.ops->flush(&f->x), 0);
+    assert_int_equal(c.released, 1);
+    assert_int_equal(a.released, 1);
+    came_out(f, "btextb");
+    assert_int_equal(filter_finish(&f->x), 0);
+    each_once(&a, 1);
+    each_once(&c, 1);
+    assert_int_equal(b.begun, 1);
+}
+
+static void no_body(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    add(f, &a);
+    f->x.reply.status = 304;
+    assert_int_equal(filter_finish(&f->x), 0);
+    each_once(&a, 0);
+    assert_string_equal(f->calls, "");
+}
+
+static void head_request(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    f->x.reply.form = REPLY_BODYLESS;
+    add(f, &a);
+    assert_int_equal(say(f, "text"), 0);
+    f->x.reply.length = 4;
+    assert_int_equal(filter_finish(&f->x), 0);
+    each_once(&a, 1);
+    assert_int_equal(a.length, 4);
+    assert_int_equal(a.most, 0);
+    assert_int_equal(f->head_length, REPLY_LENGTH_UNKNOWN);
+    assert_string_equal(f->calls, "discard head ");
+}
+
+static void head_request_of_known_length(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_KEEPS_LENGTH, 'a', false);
+    f->x.reply.form = REPLY_BODYLESS;
+    add(f, &a);
+    assert_int_equal(say(f, "text"), 0);
+    assert_int_equal(filter_finish(&f->x), 0);
+    each_once(&a, 1);
+    assert_int_equal(a.most, 0);
+    assert_int_equal(f->x.reply.length, 4);
+    assert_false(reply_is_committed(&f->x.reply));
+}
+
+/* What the handler announced is held against what it writes, whatever comes out. */
+static void announced(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    add(f, &a);
+    f->x.reply.length = 10;
+    assert_false(filter_counts_length(&f->x));
+    assert_int_equal(say(f, "01234567890"), WEIR_ETOOBIG);
+    assert_int_equal(say(f, "0123"), 0);
+    assert_int_equal(f->x.ops->flush(&f->x), 0);
+    assert_int_equal(f->head_length, REPLY_LENGTH_UNKNOWN);
+    assert_true(filter_counts_length(&f->x));
+    assert_int_equal(say(f, "4567890"), WEIR_ETOOBIG);
+    assert_int_equal(say(f, "456789"), 0);
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "0123|456789a");
+    assert_false(filter_counts_length(&f->x));
+    each_once(&a, 1);
+}
+
+static void announced_and_not_written(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    add(f, &a);
+    f->x.reply.length = 10;
+    assert_int_equal(say(f, "012345678"), 0);
+    assert_int_equal(filter_finish(&f->x), WEIR_EPROTO);
+    each_once(&a, 1);
+}
+
+/* An error page in place of what was written: the filters have seen nothing yet. */
+static void replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    add(f, &a);
+    assert_int_equal(say(f, "half a reply"), 0);
+    f->x.ops->discard(&f->x);
+    assert_int_equal(say(f, "page"), 0);
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "pagea");
+    each_once(&a, 1);
+}
+
+static void flushed(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true), b = make(FILTER_CHANGES_LENGTH, 'b', true);
+    add(f, &a);
+    add(f, &b);
+    assert_int_equal(say(f, "1"), 0);
+    assert_int_equal(f->x.ops->flush(&f->x), 0);
+    came_out(f, "1||");
+    assert_string_equal(f->calls, "discard head bf af flush ");
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "1||ba");
+}
+
+/* Before a wait what was written is to be seen; but a wait after which nothing was written adds nothing. */
+static void pushed(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    add(f, &a);
+    assert_int_equal(f->x.ops->push(&f->x), 0);
+    assert_false(reply_is_committed(&f->x.reply));
+    assert_int_equal(say(f, "1"), 0);
+    assert_int_equal(f->x.ops->push(&f->x), 0);
+    assert_int_equal(f->x.ops->push(&f->x), 0);
+    came_out(f, "1|");
+    reply_set_complete(&f->x.reply);
+    assert_int_equal(f->x.ops->push(&f->x), 0);
+    f->x.reply.phase = REPLY_STREAMING;
+    assert_int_equal(say(f, "2"), 0);
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "1|2a");
+    assert_string_equal(f->calls, "push discard head af push push push ae ");
+}
+
+/* A reply that was one call may still be read to its end. */
+static void final_reply(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    add(f, &a);
+    f->x.reply.length = 4;
+    assert_int_equal(say(f, "text"), 0);
+    reply_set_complete(&f->x.reply);
+    assert_int_equal(say(f, "more"), WEIR_EDONE);
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "texta");
+    assert_true(f->x.reply.phase == REPLY_FINAL);
+}
+
+static void begin_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true), b = make(WEIR_ENOMEM, 'b', true);
+    add(f, &a);
+    add(f, &b);
+    assert_int_equal(say(f, "text"), 0);
+    assert_int_equal(f->x.ops->flush(&f->x), WEIR_ENOMEM);
+    each_once(&a, 0);
+    each_once(&b, 1);
+    f->x.ops->discard(&f->x);
+    assert_int_equal(say(f, "page"), 0);
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "page");
+}
+
+static void data_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true), b = make(FILTER_CHANGES_LENGTH, 'b', false);
+    add(f, &a);
+    add(f, &b);
+    assert_int_equal(say(f, "text"), 0);
+    assert_int_equal(f->x.ops->flush(&f->x), 0);
+    b.data_error = WEIR_EIO;
+    assert_int_equal(say(f, "text"), WEIR_EIO);
+    b.data_error = 0;
+    assert_int_equal(say(f, "text"), WEIR_EDONE);
+    assert_int_equal(f->x.ops->flush(&f->x), WEIR_EDONE);
+    assert_int_equal(filter_finish(&f->x), WEIR_EDONE);
+    came_out(f, "btextb|");
+    each_once(&a, 1);
+    each_once(&b, 1);
+}
+
+static void finish_fails(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    a.finish_error = WEIR_EIO;
+    add(f, &a);
+    assert_int_equal(filter_finish(&f->x), WEIR_EIO);
+    each_once(&a, 1);
+}
+
+static void client_goes(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true), b = make(FILTER_CHANGES_LENGTH, 'b', false);
+    add(f, &a);
+    add(f, &b);
+    assert_int_equal(say(f, "text"), 0);
+    assert_int_equal(f->x.ops->flush(&f->x), 0);
+    exchange_break(&f->x);
+    assert_int_equal(say(f, "text"), WEIR_ECLOSED);
+    assert_int_equal(filter_finish(&f->x), 0);
+    each_once(&a, 1);
+    each_once(&b, 1);
+}
+
+static void client_is_gone_before(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    add(f, &a);
+    f->x.gone = true;
+    assert_int_equal(filter_finish(&f->x), 0);
+    each_once(&a, 0);
+}
+
+/* The handler is ended within a filter: the rest of the reply cannot come any more. */
+static void never_returns(void **state)
+{
+    struct fixture *f = *state;
+    static struct filter a;
+    jmp_buf here;
+    a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    add(f, &a);
+    assert_int_equal(f->x.ops->flush(&f->x), 0);
+    a.leave = &here;
+    if (setjmp(here) == 0)
+        (void)say(f, "text");
+    assert_int_equal(filter_finish(&f->x), WEIR_EPROTO);
+    each_once(&a, 1);
+}
+
+/* As the handler is ended while its final reply is completed: a page takes its place, without filters. */
+static void replaced_within(void **state)
+{
+    struct fixture *f = *state;
+    static struct filter a;
+    jmp_buf here;
+    a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    add(f, &a);
+    assert_int_equal(say(f, "text"), 0);
+    a.leave = &here;
+    if (setjmp(here) == 0)
+        (void)filter_finish(&f->x);
+    assert_false(reply_is_committed(&f->x.reply));
+    f->x.ops->discard(&f->x);
+    each_once(&a, 1);
+    assert_int_equal(say(f, "page"), 0);
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "page");
+}
+
+/* Response middleware adds one; a filter that begins may not. */
+static void added_late(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', true), b = make(FILTER_CHANGES_LENGTH, 'b', true),
+                  c = make(FILTER_PASSES, 'c', false);
+    assert_int_equal(say(f, "written before"), 0);
+    add(f, &a);
+    f->added_late = &b.f;
+    b.adds = &c.f;
+    assert_int_equal(filter_finish(&f->x), 0);
+    assert_int_equal(f->late_result, 0);
+    assert_int_equal(b.add_result, WEIR_EDONE);
+    assert_int_equal(c.begun + c.released, 0);
+    came_out(f, "written beforeba");
+    each_once(&a, 1);
+    each_once(&b, 1);
+}
+
+/* Where request memory has no room for a copy, less is collected; a page and the like never need one. */
+static void little_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', false);
+    add(f, &a);
+    assert_non_null(arena_alloc(&f->x.arena, BLOCK - 64));
+    char text[2001];
+    memset(text, 'x', 2000);
+    text[1000] = '\0';
+    assert_int_equal(say(f, text), 0);
+    assert_false(reply_is_committed(&f->x.reply));
+    assert_int_equal(say(f, text), 0);
+    assert_true(reply_is_committed(&f->x.reply));
+    assert_int_equal(filter_finish(&f->x), 0);
+    each_once(&a, 1);
+}
+
+static void no_memory(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', false);
+    char *text = calloc(1, 3001);
+    assert_non_null(text);
+    memset(text, 'x', 3000);
+    assert_int_equal(say(f, text), 0);
+    assert_non_null(arena_alloc(&f->x.arena, BLOCK - 1024));
+    assert_int_equal(filter_add(&f->x, &a.f), WEIR_ENOMEM);
+    assert_int_equal(a.begun + a.released, 0);
+    assert_ptr_equal(f->x.ops, &base_ops);
+    free(text);
+}
+
+static void bytes_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_KEEPS_LENGTH, 'a', false);
+    char *large = calloc(1, 50000);
+    assert_non_null(large);
+    add(f, &a);
+    f->x.reply.body = (struct segment){.kind = SEGMENT_STATIC, .len = 50000, .data = large};
+    f->x.reply.length = 50000;
+    reply_set_complete(&f->x.reply);
+    assert_int_equal(filter_finish(&f->x), 0);
+    assert_int_equal(f->x.body_sent, 50000);
+    assert_int_equal(f->x.reply.body.len, 0);
+    assert_int_equal(f->x.reply.length, 50000);
+    assert_int_equal(a.length, 50000);
+    free(large);
+}
+
+/* In pieces, from an offset to a length; the descriptor is the exchange's. */
+static void file(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', false);
+    FILE *stream = tmpfile();
+    assert_non_null(stream);
+    for (int i = 0; i < 20000; i++)
+        fputc("0123456789"[i % 10], stream);
+    fflush(stream);
+    struct file opened = {.fd = fileno(stream), .references = 1};
+    add(f, &a);
+    f->x.reply.body = (struct segment){.kind = SEGMENT_FILE, .len = 15000, .file = &opened, .offset = 11};
+    assert_int_equal(filter_finish(&f->x), 0);
+    assert_int_equal(a.length, 15000);
+    assert_true(a.most <= 4096);
+    size_t at = 0;
+    for (size_t i = 0; i < f->len; i++)
+        if (f->out[i] != 'a')
+            assert_int_equal(f->out[i], "0123456789"[(11 + at++) % 10]);
+    assert_int_equal(at, 15000);
+    assert_int_equal(f->x.reply.body.kind, SEGMENT_FILE);
+    assert_int_equal(f->x.reply.body.len, 0);
+    assert_int_equal(opened.references, 1);
+    fclose(stream);
+    each_once(&a, 1);
+}
+
+static void file_that_ends_early(void **state)
+{
+    struct fixture *f = *state;
+    struct filter a = make(FILTER_CHANGES_LENGTH, 'a', false);
+    FILE *stream = tmpfile();
+    assert_non_null(stream);
+    fputs("short", stream);
+    fflush(stream);
+    struct file opened = {.fd = fileno(stream), .references = 1};
+    add(f, &a);
+    f->x.reply.body = (struct segment){.kind = SEGMENT_FILE, .len = 6, .file = &opened};
+    assert_int_equal(filter_finish(&f->x), WEIR_EIO);
+    assert_int_equal(opened.references, 1);
+    fclose(stream);
+    each_once(&a, 1);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, fixture_open, fixture_close)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(collected),
+        TEST(kept_length),
+        TEST(streamed),
+        TEST(passed),
+        TEST(passed_by_a_stream),
+        TEST(some_pass),
+        TEST(no_body),
+        TEST(head_request),
+        TEST(head_request_of_known_length),
+        TEST(announced),
+        TEST(announced_and_not_written),
+        TEST(replaced),
+        TEST(flushed),
+        TEST(pushed),
+        TEST(final_reply),
+        TEST(begin_fails),
+        TEST(data_fails),
+        TEST(finish_fails),
+        TEST(client_goes),
+        TEST(client_is_gone_before),
+        TEST(never_returns),
+        TEST(replaced_within),
+        TEST(added_late),
+        TEST(little_memory),
+        TEST(no_memory),
+        TEST(bytes_elsewhere),
+        TEST(file),
+        TEST(file_that_ends_early),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -178,7 +178,7 @@ static inline WRAPS char *h1_put_text(char *to, const char *text, size_t len)
         memcpy(&last, text + len - 8, 8);
         memcpy(to, &first, 8);
         memcpy(to + len - 8, &last, 8);
-    } else {
+    } else if (len > 0) { /* or there may be no text */
         memcpy(to, text, len);
     }
     return to + len;

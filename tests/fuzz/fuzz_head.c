@@ -98,6 +98,12 @@ static void check_target(const struct http_head *h, const struct reference_head 
     }
     FUZZ_CHECK(slice_equal(t.path, expected.path) && slice_equal(t.authority, expected.authority));
     FUZZ_CHECK((t.query.data != NULL) == expected.has_query && slice_equal(t.query, expected.query));
+    /* What the parser noted of the path is what a look at all of it tells. */
+    struct http_head again = *h;
+    struct target slow;
+    again.path_len = 0;
+    FUZZ_CHECK(target_split(&again, &slow, &reason) == 0);
+    FUZZ_CHECK(slow.plain == t.plain && slice_equal(slow.path, t.path) && slice_equal(slow.query, t.query));
 }
 
 static bool string_is(const char *string, struct slice text)

@@ -377,6 +377,28 @@ static void test_trim(struct world *w)
     CHECK(w->fibers.total == 3);
 }
 
+/* Promises more than keep their pages while it runs, so that the least recently used give theirs back. */
+static void promise_body(struct world *w)
+{
+    char volatile local[8192];
+    for (size_t i = 0; i < sizeof local; i++)
+        local[i] = (char)i;
+    CHECK(w->fibers.idle_count == 1); /* it has not waited, and is still among the idle ones */
+    CHECK(fibers_promise(&w->fibers, w->fibers.keep + 8));
+    CHECK(w->fibers.idle_count == w->fibers.keep + 7 && w->fibers.lean_count == 7);
+    for (size_t i = 0; i < sizeof local; i++)
+        CHECK(local[i] == (char)i);
+}
+
+/* A running fiber's own pages stay, whatever it asks for. */
+static void test_promise(struct world *w)
+{
+    world_start(w, promise_body);
+    CHECK(w->fibers.idle_count == w->fibers.keep + 8 && w->fibers.total == w->fibers.keep + 8);
+    world_start(w, nothing);
+    CHECK(w->fibers.idle_count == w->fibers.keep + 8);
+}
+
 static void test_limit(void)
 {
     struct world w;
@@ -491,6 +513,7 @@ int main(void)
     run_world("deep recursion", test_deep_recursion);
     run_world("abandon", test_abandon);
     run_world("trim", test_trim);
+    run_world("promise", test_promise);
     test_limit();
     run_world("many fibers", test_many);
     run_world("backtrace", test_backtrace);

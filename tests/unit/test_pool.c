@@ -225,6 +225,31 @@ static void cleaning(void **state)
     close_pool(&f);
 }
 
+/* The object given last comes first, and counts as used in its slab alone, until the pool is trimmed. */
+static void at_hand(void **state)
+{
+    (void)state;
+#ifndef WEIR_POISON
+    struct fixture f;
+    open_pool(&f, 0, 1000, 8);
+    void *first = pool_take(&f.pool), *second = pool_take(&f.pool);
+    uint64_t in_use = counter_read(&f.account.in_use);
+    pool_give(&f.pool, first);
+    pool_give(&f.pool, second);
+    assert_int_equal(counter_read(&f.account.in_use), 0);
+    assert_int_equal(f.pool.empty, 0);
+    assert_ptr_equal(pool_take(&f.pool), second);
+    assert_ptr_equal(pool_take(&f.pool), first);
+    assert_int_equal(counter_read(&f.account.in_use), in_use);
+    assert_int_equal(counter_read(&f.account.peak), in_use);
+    pool_give(&f.pool, first);
+    pool_give(&f.pool, second);
+    pool_trim(&f.pool, true);
+    assert_int_equal(counter_read(&f.account.reserved), 0);
+    close_pool(&f);
+#endif
+}
+
 struct walk {
     struct pool *pool;
     size_t visits;
@@ -366,7 +391,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(take_and_give), cmocka_unit_test(last_given_first), cmocka_unit_test(rested_longest_first),
         cmocka_unit_test(limit),         cmocka_unit_test(trimming),         cmocka_unit_test(cleaning),
-        cmocka_unit_test(walking),       cmocka_unit_test(kept_pointers),
+        cmocka_unit_test(at_hand),       cmocka_unit_test(walking),          cmocka_unit_test(kept_pointers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -227,6 +227,18 @@ void net_trim(struct net *n, bool all)
         pool_trim(&n->larger[i], all);
 }
 
+bool net_ready(struct net *n, size_t *slab)
+{
+    struct pool *pool = &n->connections;
+    for (size_t i = 0; pool_ready(pool); i++) {
+        if (i == n->larger_count)
+            return true;
+        pool = &n->larger[i];
+    }
+    *slab = pool->slab_size;
+    return false;
+}
+
 void net_drop(struct net *n, int fd, uint32_t address_slot)
 {
     close(fd);

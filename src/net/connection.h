@@ -133,6 +133,8 @@ void net_each(struct net *n, void (*each)(void *arg, void *connection), void *ar
 size_t net_record_size(void);
 /* As pool_trim(), the records. */
 void net_trim(struct net *n, bool all);
+/* Whether each listener's next connection has a record; false: there is no memory for *slab bytes of them. */
+bool net_ready(struct net *n, size_t *slab);
 
 /* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a
  * negative error returned. */

@@ -72,8 +72,10 @@ void relief_seek(struct worker *w)
 void relief_make_room(void *owner)
 {
     struct worker *w = container_of((struct http *)owner, struct worker, http);
-    caches_give_back(w->server, w->net.connections.slab_size);
-    if (pool_ready(&w->net.connections)) {
+    size_t slab = w->net.connections.slab_size;
+    bool ready = net_ready(&w->net, &slab);
+    caches_give_back(w->server, slab);
+    if (ready || net_ready(&w->net, &slab)) {
         listeners_resume(w->listeners, w->listener_count);
         return;
     }

@@ -134,7 +134,7 @@ void pools_close(struct pool_table t, void *owner)
 int pools_make(struct pool_table t, void *owner, const struct pool_basis *b)
 {
     for (const struct pool_kind *k = t.kinds; k < t.kinds + t.count; k++) {
-        uint32_t made = pool_kind_made(k, b);
+        uint32_t made = pool_basis_number(b, k->made);
         int error = made > 0 ? pool_preallocate(pool_kind_pool(k, owner, 0), made) : 0;
         if (error)
             return error;

@@ -55,6 +55,7 @@ struct pool_kind {
     bool kept;       /* trimming leaves it alone */
     uint16_t bound;  /* offset in struct admission_bounds of the most objects that there may be; 0: no such setting */
     uint16_t made;   /* offset in struct pool_basis of what is made before the start; 0: nothing */
+    uint16_t extra;  /* likewise of what a worker has beside what is held; 0: nothing */
     uint16_t beside; /* offset in struct promise of what is promised of each beside whole sets; 0: nothing is */
 };
 
@@ -77,10 +78,10 @@ static inline struct account *pool_kind_account(const struct pool_kind *k, void 
     return (struct account *)(void *)((char *)owner + k->account);
 }
 
-/* How many of a row's objects are made before the start. */
-static inline uint32_t pool_kind_made(const struct pool_kind *k, const struct pool_basis *b)
+/* A number of objects that a row names by its offset; 0: none. */
+static inline uint32_t pool_basis_number(const struct pool_basis *b, uint16_t offset)
 {
-    return k->made ? *(const uint32_t *)(const void *)((const char *)b + k->made) : 0;
+    return offset ? *(const uint32_t *)(const void *)((const char *)b + offset) : 0;
 }
 
 /* The bound that is set on a row's objects; 0: any number. */

@@ -23,6 +23,7 @@
 struct planned {
     size_t object_size, align, slab_size;
     uint64_t each;   /* objects for each connection with a live request */
+    uint64_t extra;  /* objects that each worker has beside those */
     uint64_t before; /* objects that each worker makes before the start */
     uint64_t bound;  /* most that each worker has then; 0: any number */
 };
@@ -38,12 +39,13 @@ static bool plan_pool(const struct settings *s, const struct pool_basis *b, cons
                       struct planned *p)
 {
     const bool of_sets = k->holder == POOL_SET || k->holder == POOL_CLASS;
-    uint64_t made = pool_kind_made(k, b), standing = b->limited && of_sets ? k->held : 0, sets = plan_sets(s);
+    uint64_t made = pool_basis_number(b, k->made), standing = b->limited && of_sets ? k->held : 0, sets = plan_sets(s);
     *p = (struct planned){
         .object_size = k->object_size(b, i),
         .align = k->align,
         .slab_size = k->slab_size,
         .each = k->holder == POOL_WAITING && !b->limited ? 0 : k->held,
+        .extra = pool_basis_number(b, k->extra),
         .before = made > standing ? made : standing,
         .bound = k->beside && k->holder == POOL_SET ? pool_kind_bound(k, &s->http.bounds)
                  : of_sets                          ? sets * k->held
@@ -127,7 +129,7 @@ static void plan_add_stacks(const struct settings *s, weir_memory_plan *plan)
 static void plan_add_pool(const struct settings *s, const struct planned *p, weir_memory_plan *plan)
 {
     uint64_t workers = (uint64_t)s->config.workers, before = slab_bytes(p, p->before);
-    uint64_t most = slab_bytes(p, p->each * (uint64_t)s->config.max_connections) +
+    uint64_t most = slab_bytes(p, p->each * (uint64_t)s->config.max_connections + workers * p->extra) +
                     workers * (before > 0 ? before : slab_bytes(p, 1));
     if (p->bound > 0)
         most = least_of(most, workers * slab_bytes(p, most_of(p->bound, p->before)));

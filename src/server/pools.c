@@ -64,7 +64,8 @@ static const struct pool_kind kinds[] = {
     {"open files", POOL(web.files.files), ACCOUNT(web.files.account), .start = POOL_BY_OWNER, .object_size = file_size,
      .slab_size = FILE_CACHE_SLAB, .align = 8},
     {"file handles", POOL(web.files.handles), ACCOUNT(web.files.handle_account), .start = POOL_BY_OWNER,
-     .object_size = handle_size, .slab_size = FILE_HANDLE_SLAB, .align = 8, .holder = POOL_REPLY, .held = 1},
+     .object_size = handle_size, .slab_size = FILE_HANDLE_SLAB, .align = 8, .holder = POOL_REPLY, .held = 1,
+     .extra = offsetof(struct pool_basis, files)},
 };
 
 const struct pool_table worker_pools = {kinds, COUNT(kinds)};

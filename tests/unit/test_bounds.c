@@ -137,6 +137,16 @@ static void bounds_in_the_plan(void **state)
     assert_true(least.worst < 5000 * (16384 + 2340 + 64 + 64) + (16ull << 20));
 }
 
+/* A handle for each connection, and for each file that is kept; 96 workers keep more than a slab of handles holds. */
+static void files_in_the_plan(void **state)
+{
+    (void)state;
+    const weir_config none = {.workers = 96, .open_files = WEIR_OFF}, kept = {.workers = 96, .open_files = 64};
+    const uint64_t handles = 96 * 64 * sizeof(struct file), slabs = handles / FILE_HANDLE_SLAB;
+    const uint64_t more = plan_of(&kept).worst - plan_of(&none).worst - 96 * FILE_CACHE_SLAB;
+    assert_true(slabs > 10 && more >= slabs * FILE_HANDLE_SLAB && more <= (slabs + 2) * FILE_HANDLE_SLAB);
+}
+
 /* A start with the least that is asked for, and not with a byte less. */
 static void least_memory(const weir_config *given)
 {
@@ -264,12 +274,9 @@ static void together(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(made_before_the_start),
-                                       cmocka_unit_test(bounds_in_the_ledger),
-                                       cmocka_unit_test(bounds_in_the_plan),
-                                       cmocka_unit_test(memory_limit),
-                                       cmocka_unit_test(memory_of_groups),
-                                       cmocka_unit_test(bodies_of_groups),
-                                       cmocka_unit_test(together)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(made_before_the_start), cmocka_unit_test(bounds_in_the_ledger),
+                                       cmocka_unit_test(bounds_in_the_plan),    cmocka_unit_test(files_in_the_plan),
+                                       cmocka_unit_test(memory_limit),          cmocka_unit_test(memory_of_groups),
+                                       cmocka_unit_test(bodies_of_groups),      cmocka_unit_test(together)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

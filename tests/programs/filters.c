@@ -4,10 +4,9 @@
  * handler, or several of them. `filters ROOT [NAME=NUMBER ...]` serves with settings by name and logs to standard
  * error.
  *
- *   upper     upper-cases: as many bytes come out as go in
- *   hex       two digits for each byte; holds back up to 64 bytes, "|" behind what a flush made it give, "!" at the end
- *   text      as hex, but passes replies whose type is not text
- *   broken-N  an error from its N-th call: 0 is begin, 1 and up data, 9 finish
+ *   upper     upper-cases: as many bytes come out as go in hex       two digits for each byte; holds back up to 64
+ *   bytes, "|" behind what a flush made it give where X-Marks is sent, "!" at the end text      as hex, but passes
+ *   replies whose type is not text broken-N  an error from its N-th call: 0 is begin, 1 and up data, 9 finish
  *
  * SPDX-License-Identifier: MIT
  */
@@ -42,6 +41,7 @@ struct test_filter {
     struct reply_filter f;
     bool released;
     bool text_only;
+    bool marks;          /* the request wants to see where flushes were: also turns that took long flush */
     int fails_at, calls; /* -1: never */
     size_t len;
     char held[HELD];
@@ -106,6 +106,7 @@ static int hex_begin(struct reply_filter *f, struct exchange *x, int64_t length)
     const char *type = weir_response_header(x->context, "Content-Type");
     if (test_filter(f)->text_only && (!type || strncmp(type, "text/", 5) != 0))
         return FILTER_PASSES;
+    test_filter(f)->marks = weir_header(x->context, "X-Marks") != NULL;
     tell_begin(x, "hex", length);
     return FILTER_CHANGES_LENGTH;
 }
@@ -138,7 +139,8 @@ static int hex_data(struct reply_filter *f, struct exchange *x, const char *data
 
 static int hex_flush(struct reply_filter *f, struct exchange *x)
 {
-    return hex_put(f, x, "|");
+    const struct test_filter *t = test_filter(f);
+    return t->marks || t->len > 0 ? hex_put(f, x, t->marks ? "|" : "") : 0;
 }
 
 static int hex_finish(struct reply_filter *f, struct exchange *x)

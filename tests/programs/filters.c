@@ -4,9 +4,11 @@
  * handler, or several of them. `filters ROOT [NAME=NUMBER ...]` serves with settings by name and logs to standard
  * error.
  *
- *   upper     upper-cases: as many bytes come out as go in hex       two digits for each byte; holds back up to 64
- *   bytes, "|" behind what a flush made it give where X-Marks is sent, "!" at the end text      as hex, but passes
- *   replies whose type is not text broken-N  an error from its N-th call: 0 is begin, 1 and up data, 9 finish
+ *   upper     upper-cases: as many bytes come out as go in
+ *   hex       two digits for each byte; holds back up to 64 bytes; "|" behind what a flush made it give, where X-Marks
+ *             is sent, and "!" at the end
+ *   text      as hex, but passes replies whose type is not text
+ *   broken-N  an error from its N-th call: 0 is begin, 1 and up data, 9 finish
  *
  * SPDX-License-Identifier: MIT
  */

@@ -62,9 +62,10 @@ static bool lines_send(struct net *n, struct connection *c)
             }
         }
     }
-    if (l->ending)
-        lines_close(n, c, false);
-    return !l->ending;
+    if (!l->ending)
+        return true;
+    lines_close(n, c, false);
+    return false;
 }
 
 static void lines_say(struct lines *l, const char *text, size_t len)

@@ -32,12 +32,17 @@ static void lines_close(struct net *n, struct connection *c, bool reset)
     connection_close(n, c, reset);
 }
 
+static bool lines_sent(const struct lines *l)
+{
+    return l->out_len == 0 && !l->flow.held;
+}
+
 /* Sends what waits. False: the connection is over. */
 static bool lines_send(struct net *n, struct connection *c)
 {
     struct lines *l = c->active;
     const struct transport *t = connection_transport(n, c);
-    while (l->out_len > 0 || l->flow.held) {
+    while (!lines_sent(l)) {
         struct iovec part = {.iov_base = l->out, .iov_len = l->out_len};
         ssize_t sent = l->out_len > 0 ? t->write(c, &l->flow, &part, 1, false) : t->flush(c, &l->flow);
         if (sent < 0 && !transport_wants(sent)) {
@@ -97,8 +102,8 @@ static bool lines_answer(struct net *n, struct connection *c)
         size_t len = (size_t)(end + 1 - l->in);
         connection_deadline(n, c, deadline_ms);
         if (len == 5 && memcmp(l->in, "http\n", 5) == 0) {
-            if (l->out_len > 0)
-                return true; /* once that is sent */
+            if (!lines_sent(l))
+                return true; /* once that is done */
             lines_to_http(n, c, len);
             return false;
         }
@@ -137,7 +142,7 @@ static void lines_run(struct net *n, struct connection *c)
     do {
         if (!lines_answer(n, c) || !lines_send(n, c))
             return;
-    } while (l->out_len == 0 && (memchr(l->in, '\n', l->in_len) || lines_read(n, c)));
+    } while (lines_sent(l) && (memchr(l->in, '\n', l->in_len) || lines_read(n, c)));
     if (l->ending)
         lines_send(n, c);
 }

@@ -98,6 +98,10 @@ static void first_run(struct net *n, struct connection *c)
 {
     char buf[64];
     first.run++;
+    if (n->cutting) {
+        connection_close(n, c, true);
+        return;
+    }
     for (unsigned i = 0; i < first.most && (c->ready & READY_READ); i++) {
         first.result = connection_read(n, c, buf, first.piece);
         if (first.result <= 0)
@@ -123,7 +127,8 @@ static void first_drain(struct net *n, struct connection *c)
 static void first_cut(struct net *n, struct connection *c)
 {
     first.cut++;
-    connection_close(n, c, true);
+    if (!(c->ready & READY_QUEUED)) /* else first_run() does */
+        connection_close(n, c, true);
 }
 
 static uint32_t first_stalled(struct net *n, struct connection *c)

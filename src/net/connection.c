@@ -20,7 +20,7 @@ static uint64_t connection_mark(const struct connection *c)
     return source_mark(SOURCE_CONNECTION, c, c->timer.owner_data);
 }
 
-static void connection_note(struct connection *c, uint32_t events)
+static __attribute__((noinline)) void connection_note_all(struct connection *c, uint32_t events)
 {
     if (events & POLLER_READ)
         c->ready |= READY_READ;
@@ -30,6 +30,14 @@ static void connection_note(struct connection *c, uint32_t events)
         c->ready |= READY_HALF_CLOSED | READY_READ;
     if (events & POLLER_HANGUP)
         c->ready |= READY_GONE | READY_READ | READY_WRITE;
+}
+
+static inline void connection_note(struct connection *c, uint32_t events)
+{
+    if (likely(events == POLLER_READ))
+        c->ready |= READY_READ;
+    else
+        connection_note_all(c, events);
 }
 
 /*

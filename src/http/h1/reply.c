@@ -154,13 +154,13 @@ char *h1_head_compose(const struct h1 *h, int64_t length, char *to)
 
 /* ---- What most replies are ---- */
 
-/* Whether a reply is complete and has nothing but status 200, a type and a small static body. */
+/* Whether a reply is complete and has nothing but status 200, a type and a small static body, or none. */
 static inline bool reply_is_usual(const struct h1 *h)
 {
     const struct reply *r = &h->x.reply;
     if (r->status != 200 || r->phase != REPLY_FINAL || r->form != REPLY_PLAIN || r->close || r->fields)
         return false;
-    if (r->body.kind != SEGMENT_STATIC || r->body.len == 0 || r->body.len > H1_JOIN_MAX || h->open || r->type.len == 0)
+    if (r->body.kind != SEGMENT_STATIC || r->body.len > H1_JOIN_MAX || h->open || r->type.len == 0)
         return false;
     return h->ending == ENDING_KEEP && h->x.head.minor != 0 && !h1_net(h)->draining;
 }

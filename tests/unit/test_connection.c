@@ -107,6 +107,7 @@ static void half_close_outlasts_the_wait(void **state)
     assert_int_equal(fake.calls[FAKE_READ], 1);
     unstuff(f->peer);
     turns(f, 2);
+    assert_true(first.events & POLLER_HALF_CLOSED);
     assert_int_equal(first.result, 0);
     assert_true(f->c->ready & READY_HALF_CLOSED);
 }
@@ -288,6 +289,7 @@ static void changes_transport(void **state)
     say(f, "preface");
     turn(f);
     assert_string_equal(first.data, "preface");
+    memset(f->c + 1, 0xff, FAKE_STATE);
     connection_set_transport(&f->net, f->c, net_transport(&f->net, &transport_fake_handshake));
     const char *own = (const char *)(f->c + 1);
     for (size_t i = 0; i < FAKE_STATE; i++)

@@ -133,7 +133,7 @@ static COLD void answer_error(weir_ctx *c)
 
 /* ---- The HTTP floor's calls ---- */
 
-/* handler, route_data and chain are for the routing to set, match and path for it or for who does without. */
+/* chain, route_data, match and path are for the routing to set, or for who does without; handler for the routing. */
 static inline weir_ctx *context_begin(struct exchange *x)
 {
     weir_ctx *c = x->context;
@@ -315,6 +315,7 @@ static bool web_handle(struct exchange *x)
 static void web_refuse(struct exchange *x, int status, const char *reason)
 {
     weir_ctx *c = context_begin(x);
+    c->route_data = NULL;
     c->match = (struct router_match){0};
     c->path = (struct path){.in_place = false};
     c->path_text = "";

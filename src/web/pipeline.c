@@ -357,6 +357,14 @@ static void web_replace(struct exchange *x)
     context_error_page(c, info->status, info->text);
 }
 
+static void web_unmade(struct exchange *x, int error)
+{
+    weir_ctx *c = x->context;
+    c->reply_error = error;
+    c->reply_broken = true;
+    answer_error(c);
+}
+
 /* True: the head has just been committed by one of them, or filters have been added. */
 static COLD bool run_response_middleware(weir_ctx *c)
 {
@@ -401,6 +409,7 @@ const struct http_host web_host = {
     .refuse = web_refuse,
     .resume = web_resume,
     .replace = web_replace,
+    .unmade = web_unmade,
     .before_head = web_before_head,
     .body_over = web_body_over,
     .ended = web_ended,

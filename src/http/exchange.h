@@ -244,6 +244,9 @@ struct http_host {
     /* The request was refused while its handler ran (x->refusal), and the handler has not said so: the page for it
      * replaces what it made. */
     void (*replace)(struct exchange *x);
+    /* The handler has ended, and its reply cannot be made, because of error; the head is not out: the page for that
+     * takes the reply's place. */
+    void (*unmade)(struct exchange *x, int error);
     /* The head is about to be committed: the last chance to change x->reply, and to add filters. False: nothing is in
      * the way. True: it has just been committed, or filters have been added, whose x->ops the call is to be made on
      * again. */

@@ -372,12 +372,13 @@ static int chain_push(struct exchange *x)
     return error ? error : base->push(x);
 }
 
-/* Filters that have begun cannot begin again: what takes the place of their reply goes out without them. */
+/* Filters that have begun, or were about to when the handler was ended, cannot begin again: what takes the place of
+ * their reply goes out without them. */
 static void chain_discard(struct exchange *x)
 {
     struct filter_chain *chain = chain_of(x);
     const struct exchange_ops *base = chain->base;
-    if (chain->state == FILTER_RUNS && !reply_is_committed(&x->reply))
+    if ((chain->state == FILTER_RUNS || chain->busy) && !reply_is_committed(&x->reply))
         chain_remove(x, chain);
     base->discard(x);
 }

@@ -455,10 +455,11 @@ int connection_blocked(struct net *n, struct connection *c, ssize_t want)
     return connection_await(n, c, want);
 }
 
-void connection_shutdown(struct net *n, struct connection *c)
+bool connection_shutdown(struct net *n, struct connection *c)
 {
     int want;
     do
         want = connection_transport(n, c)->shutdown(c);
     while (want != 0 && connection_blocked(n, c, want) > 0);
+    return want == 0;
 }

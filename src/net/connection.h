@@ -224,8 +224,9 @@ ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t l
  * write again; or WEIR_ECLOSED: the system has no memory to watch it, so that no event would ever tell. */
 int connection_blocked(struct net *n, struct connection *c, ssize_t want) MUST_CHECK;
 
-/* Ends this side, as far as the transport can at once; for the rest, it is called again when c can be written. */
-void connection_shutdown(struct net *n, struct connection *c);
+/* Ends this side, as far as the transport can at once. False: for the rest, it is called again when c can be written,
+ * and not once it has said true: on a socket, each call makes an event. */
+bool connection_shutdown(struct net *n, struct connection *c);
 
 extern const struct protocol protocol_handshake;
 

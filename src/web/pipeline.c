@@ -133,7 +133,7 @@ static COLD void answer_error(weir_ctx *c)
 
 /* ---- The HTTP floor's calls ---- */
 
-/* handler, route_data and chain are for the routing to set, match and path for it or for who does without. */
+/* chain, route_data, match and path are for the routing to set, or for who does without; handler for the routing. */
 static inline weir_ctx *context_begin(struct exchange *x)
 {
     weir_ctx *c = x->context;
@@ -315,6 +315,7 @@ static bool web_handle(struct exchange *x)
 static void web_refuse(struct exchange *x, int status, const char *reason)
 {
     weir_ctx *c = context_begin(x);
+    c->route_data = NULL;
     c->match = (struct router_match){0};
     c->path = (struct path){.in_place = false};
     c->path_text = "";
@@ -354,6 +355,14 @@ static void web_replace(struct exchange *x)
     if (info->status == 503 && !x->reply.fields) /* a field that has stayed is Retry-After */
         (void)reply_add_field(c, SLICE("Retry-After"), SLICE("1"), true);
     context_error_page(c, info->status, info->text);
+}
+
+static void web_unmade(struct exchange *x, int error)
+{
+    weir_ctx *c = x->context;
+    c->reply_error = error;
+    c->reply_broken = true;
+    answer_error(c);
 }
 
 /* True: the head has just been committed by one of them, or filters have been added. */
@@ -400,6 +409,7 @@ const struct http_host web_host = {
     .refuse = web_refuse,
     .resume = web_resume,
     .replace = web_replace,
+    .unmade = web_unmade,
     .before_head = web_before_head,
     .body_over = web_body_over,
     .ended = web_ended,

@@ -16,6 +16,7 @@
 #include "connection_site.h"
 #include "fuzz.h"
 #include "http/pools.h"
+#include "server/pools.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -310,6 +311,7 @@ static void check_trimmed(void)
 {
     struct worker *w = world.worker;
     pools_trim(http_pools, &w->http, true);
+    pools_trim(worker_pools, w, true);
     net_trim(&w->net, true);
     fibers_trim(&w->loop.fibers, true);
     uint64_t reserved = ledger_reserved();

@@ -9,6 +9,7 @@
  *             is sent, and "!" at the end
  *   text      as hex, but passes replies whose type is not text
  *   broken-N  an error from its N-th call: 0 is begin, 1 and up data, 9 finish
+ *   fails-N   ends the handler with 409 from its N-th call
  *
  * SPDX-License-Identifier: MIT
  */
@@ -42,7 +43,7 @@ static struct tally tally;
 struct test_filter {
     struct reply_filter f;
     bool released;
-    bool text_only;
+    bool text_only, fails;
     bool marks;          /* the request wants to see where flushes were: also turns that took long flush */
     int fails_at, calls; /* -1: never */
     size_t len;
@@ -153,24 +154,32 @@ static int hex_finish(struct reply_filter *f, struct exchange *x)
 static const struct reply_filter_ops hex_ops = {
     .begin = hex_begin, .data = hex_data, .flush = hex_flush, .finish = hex_finish, .release = release};
 
+/* Returns the error of a filter that is broken. */
+static int fail(const struct test_filter *t, struct exchange *x, int error)
+{
+    if (t->fails)
+        weir_fail(x->context, 409, "failed in a filter");
+    return error;
+}
+
 static int broken_begin(struct reply_filter *f, struct exchange *x, int64_t length)
 {
-    (void)x;
     (void)length;
+    struct test_filter *t = test_filter(f);
     atomic_fetch_add(&tally.begun, 1);
-    return test_filter(f)->fails_at == 0 ? WEIR_ENOMEM : FILTER_CHANGES_LENGTH;
+    return t->fails_at == 0 ? fail(t, x, WEIR_ENOMEM) : FILTER_CHANGES_LENGTH;
 }
 
 static int broken_data(struct reply_filter *f, struct exchange *x, const char *data, size_t len)
 {
     struct test_filter *t = test_filter(f);
-    return ++t->calls == t->fails_at ? WEIR_ETOOBIG : filter_write(f, x, data, len);
+    return ++t->calls == t->fails_at ? fail(t, x, WEIR_ETOOBIG) : filter_write(f, x, data, len);
 }
 
 static int broken_finish(struct reply_filter *f, struct exchange *x)
 {
-    (void)x;
-    return test_filter(f)->fails_at == 9 ? WEIR_EIO : 0;
+    struct test_filter *t = test_filter(f);
+    return t->fails_at == 9 ? fail(t, x, WEIR_EIO) : 0;
 }
 
 static const struct reply_filter_ops broken_ops = {
@@ -181,11 +190,13 @@ static void add_filter(weir_ctx *c, const char *name, size_t len)
     struct test_filter *t = weir_alloc(c, sizeof *t);
     if (!t)
         abort();
-    *t = (struct test_filter){.f.ops = *name == 'u'   ? &upper_ops
-                                       : *name == 'b' ? &broken_ops
-                                                      : &hex_ops,
+    bool broken = *name == 'b' || *name == 'f';
+    *t = (struct test_filter){.f.ops = *name == 'u' ? &upper_ops
+                                       : broken     ? &broken_ops
+                                                    : &hex_ops,
                               .text_only = *name == 't',
-                              .fails_at = *name == 'b' ? name[len - 1] - '0' : -1};
+                              .fails = *name == 'f',
+                              .fails_at = broken ? name[len - 1] - '0' : -1};
     int error = filter_add(c->x, &t->f);
     atomic_store(&tally.add_error, error);
     atomic_fetch_add(&tally.added, error == 0);

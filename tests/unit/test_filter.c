@@ -216,6 +216,7 @@ struct filter {
     size_t len, most;
     int data_error, finish_error;
     jmp_buf *leave; /* data does not return */
+    jmp_buf *leave_begin; /* nor does begin */
     struct reply_filter *adds;
     int add_result;
     char held[100];
@@ -234,6 +235,8 @@ static int begin(struct reply_filter *r, struct exchange *x, int64_t length)
     assert_int_equal(f->released, 0);
     if (f->adds)
         f->add_result = filter_add(x, f->adds);
+    if (f->leave_begin)
+        longjmp(*f->leave_begin, 1);
     return f->answer;
 }
 
@@ -716,6 +719,34 @@ static void replaced_within(void **state)
     came_out(f, "page");
 }
 
+/* The handler is ended as its filters begin: the head is not out, so that a page takes the reply's place without those
+ * that have begun. */
+static void replaced_at_the_beginning(void **state)
+{
+    struct fixture *f = *state;
+    static struct filter a, b, c;
+    jmp_buf here;
+    a = make(FILTER_CHANGES_LENGTH, 'a', true);
+    b = make(FILTER_CHANGES_LENGTH, 'b', true);
+    c = make(FILTER_PASSES, 'c', true);
+    add(f, &a);
+    add(f, &b);
+    add(f, &c);
+    assert_int_equal(say(f, "text"), 0);
+    b.leave_begin = &here;
+    if (setjmp(here) == 0)
+        (void)f->x.ops->flush(&f->x);
+    assert_true(f->x.reply.phase == REPLY_SEALING);
+    f->x.reply.phase = REPLY_OPEN; /* as exchange_abandon() does */
+    f->x.ops->discard(&f->x);
+    assert_int_equal(say(f, "page"), 0);
+    assert_int_equal(filter_finish(&f->x), 0);
+    came_out(f, "page");
+    each_once(&a, 0);
+    each_once(&b, 1);
+    each_once(&c, 1);
+}
+
 /* Response middleware adds one; a filter that begins may not. */
 static void added_late(void **state)
 {
@@ -858,6 +889,7 @@ int main(void)
         TEST(client_is_gone_before),
         TEST(never_returns),
         TEST(replaced_within),
+        TEST(replaced_at_the_beginning),
         TEST(added_late),
         TEST(little_memory),
         TEST(no_memory),

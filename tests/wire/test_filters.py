@@ -1,7 +1,7 @@
 """Reply filters: what a body becomes on its way out, for every kind of reply, and what becomes of the filters.
 
 The server's filters are "upper" (as many bytes come out), "hex" (twice as many, held back until a flush or the end, "|"
-behind a flush and "!" at the end), "text" (hex for texts only) and "broken-N".
+behind a flush and "!" at the end), "text" (hex for texts only), "broken-N" and "fails-N".
 
 SPDX-License-Identifier: MIT
 """
@@ -223,13 +223,32 @@ def test_a_filter_that_fails(server, kind, step):
     """Before the head is out it is an error of the reply, whose page goes out without filters; else the reply is broken
     off. The next request is served."""
     before = counts(server)
-    with server.connect() as connection:
-        try:
-            reply = connection.ask(path=f"/reply/{kind}", headers=fields(f"hex, broken-{step}"))
-            assert step == 0 and reply.status in (500, 503) and reply.text().startswith(str(reply.status))
-        except (ProtocolError, ConnectionResetError):
-            pass
-    assert since(server, before, 1)["added"] == 2
+    whole = step == 0 or kind in ("text", "stream")
+    for chain in (f"hex, broken-{step}", f"broken-{step}, hex"):
+        with server.connect() as connection:
+            try:
+                reply = connection.ask(path=f"/reply/{kind}", headers=fields(chain))
+                assert reply.status in (500, 503) and reply.text().startswith(str(reply.status))
+            except (ProtocolError, ConnectionResetError):
+                assert not whole
+    assert since(server, before, 2)["added"] == 4
+    assert server.ask(path="/reply/text").text() == "some text"
+
+
+@pytest.mark.parametrize("kind", ["text", "reply-large", "static-large", "file-large", "stream", "stream-large", "flushed"])
+@pytest.mark.parametrize("step", [0, 1, 9])
+def test_a_filter_that_ends_the_handler(server, kind, step):
+    """The page that it asks for goes out without filters while the head is not out; else the reply is broken off."""
+    before = counts(server)
+    whole = step == 0 or kind in ("text", "stream")
+    for chain in (f"hex, fails-{step}", f"fails-{step}, hex"):
+        with server.connect() as connection:
+            try:
+                reply = connection.ask(path=f"/reply/{kind}", headers=fields(chain))
+                assert reply.status == 409 and "failed in a filter" in reply.text()
+            except (ProtocolError, ConnectionResetError):
+                assert not whole
+    assert since(server, before, 2)["added"] == 4
     assert server.ask(path="/reply/text").text() == "some text"
 
 

@@ -453,14 +453,17 @@ def test_error_hook(site, status):
 
 
 def test_error_hook_without_a_head(site):
-    """The hook knows status, message and peer of what could not be parsed; nothing of the request before."""
+    """The hook knows status, message and peer of what could not be parsed; nothing of the request before, nor its route's
+    data."""
     for data, status in ((b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400), (b"\x16\x03\x01\r\n\r\n", 400),
                          (b"GET / HTTP/1.1\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431),
                          (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414)):
         with site.connect() as connection:
             assert connection.ask(path="/tell/a/b?a=b", headers={"X-Hook": "silent"}).status == 200
+            assert connection.ask(path="/with").status == 200
             connection.send(data, "GET")
             reply = connection.reply()
+            assert reply.header("X-Route") == "[] 0 0"
             peer = "127.0.0.1:%d" % connection.socket.getsockname()[1]
             assert reply.status == status and re.fullmatch(rf"hook {status} '.+' '' '' {peer}", reply.text())
 

@@ -118,6 +118,21 @@ def test_reader_that_stops_for_too_long(start_probe):
                 pass
 
 
+def test_reader_that_is_refused_behind(start_tour):
+    """Its connection, whose output has waited for it once, lingers without work for the server."""
+    server = start_tour("--workers", 1)
+    with server.connect(receive_buffer=4096) as connection:
+        connection.send(request(path="/stream") + b"BAD\r\n\r\n", "GET", "GET")
+        time.sleep(0.3)
+        while len(connection.parser.replies) < 2:
+            assert connection.fill()
+        cpu = server.cpu()
+        time.sleep(1)
+        assert server.cpu() - cpu < 0.2
+        connection.parser.replies.popleft()
+        assert connection.reply().status == 400
+
+
 @pytest.mark.parametrize("path", ["/flood", "/deaf"])
 def test_reader_that_leaves(start_probe, path):
     """By a close, which is a reset here, since there is unread data; the handler ends, also one that ignores errors."""

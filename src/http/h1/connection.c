@@ -97,12 +97,20 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
 
 /* ---- Ending a connection ---- */
 
+/* Ends this side, or goes on with that. */
+static void linger_shut(struct net *n, struct connection *c)
+{
+    c->flags &= (uint8_t)~H1_SHUTTING;
+    if (!connection_shutdown(n, c))
+        c->flags |= H1_SHUTTING;
+}
+
 void h1_linger(struct net *n, struct connection *c)
 {
     struct http *http = n->owner;
     c->state = H1_LINGER;
     counter_add(&http->counters.lingering, 1);
-    connection_shutdown(n, c);
+    linger_shut(n, c);
     connection_deadline(n, c, n->draining ? LINGER_STOP_MS : LINGER_MS);
     connection_queue(n, c); /* what has arrived already makes no further event */
 }
@@ -397,8 +405,8 @@ static __attribute__((noinline)) void ready_otherwise(struct net *n, struct conn
             h1_continue_draining(h);
         break;
     case H1_LINGER:
-        if (events & POLLER_WRITE) /* the end of this side may not have been sent */
-            connection_shutdown(n, c);
+        if ((c->flags & H1_SHUTTING) && (events & POLLER_WRITE))
+            linger_shut(n, c);
         if (!(c->ready & READY_QUEUED) && (c->ready & READY_READ))
             linger_read(n, c);
         break;

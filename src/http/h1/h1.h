@@ -32,6 +32,7 @@ enum h1_flags {
     H1_ADMITTED = 2,   /* it has been promised a set, and waits for a fiber */
     H1_SERVED = 4,     /* it has had a request */
     H1_LOOKED = 8,     /* its time is over, and what came meanwhile has been looked for */
+    H1_SHUTTING = 16,  /* it lingers, and the end of this side has not been sent */
 };
 
 #define H1_STOP_GRACE_MS 1000u /* what half a head, or a first request, has to come in once the server stops */

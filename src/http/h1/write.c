@@ -484,10 +484,25 @@ static int finish_stream(struct h1 *h)
     return 0;
 }
 
+/* The reply's filters have failed. What they have made already goes, where the head is not out: there is a page instead.
+ * WEIR_EPROTO is the handler's fault, or a filter's that was left. */
+static COLD int filters_failed(struct h1 *h, int error)
+{
+    struct exchange *x = &h->x;
+    if (x->gone)
+        return error;
+    if (error != WEIR_EPROTO && !reply_is_committed(&x->reply)) {
+        http_log_failure(x, "its reply could not go through its filters: %s", weir_strerror(error));
+        x->http->host->unmade(x, error);
+        error = filter_finish(x); /* an error hook may have added some */
+    }
+    return error && !x->gone ? break_off(h, weir_strerror(error)) : error;
+}
+
 COLD int h1_finish_filters(struct h1 *h)
 {
     int error = filter_finish(&h->x);
-    return error && !h->x.gone ? break_off(h, weir_strerror(error)) : error;
+    return error ? filters_failed(h, error) : 0;
 }
 
 /* What is not committed and not the usual. */

@@ -187,6 +187,60 @@ static void reading_ends_the_wait_of_writing(void **state)
     assert_true(first.events & POLLER_WRITE);
 }
 
+/* A read gives nothing, and reads what a write waits for all the same. */
+static void vain_reading_ends_the_wait_of_writing(void **state)
+{
+    struct fixture *f = *state;
+    FAKE_PLAY({.call = FAKE_READ, .result = TRANSPORT_WANT_READ}, {.call = FAKE_READ, .result = TRANSPORT_WANT_READ});
+    adopt(f, LISTENER_FAKE);
+    turn(f);
+    assert_int_equal(connection_blocked(&f->net, f->c, TRANSPORT_WANT_READ), 0);
+    char buf[8];
+    assert_int_equal(connection_read(&f->net, f->c, buf, sizeof buf), TRANSPORT_WANT_READ);
+    turn(f);
+    assert_int_equal(first.ready, 1);
+    assert_true(first.events & POLLER_WRITE);
+    assert_int_equal(f->c->crossed, 0);
+}
+
+/* A write that is tried again before its event waits for what it wants now. */
+static void writing_wants_the_other_direction_next(void **state)
+{
+    struct fixture *f = *state;
+    adopt(f, LISTENER_FAKE);
+    stuff(f->c->fd);
+    turn(f);
+    assert_int_equal(connection_blocked(&f->net, f->c, TRANSPORT_WANT_READ), 0);
+    assert_int_equal(connection_blocked(&f->net, f->c, TRANSPORT_WANT_WRITE), 0);
+    turns(f, 3);
+    assert_int_equal(first.ready, 0);
+    unstuff(f->peer);
+    turn(f);
+    assert_int_equal(first.ready, 1);
+    assert_true(first.events & POLLER_WRITE);
+}
+
+/* A read that is tried again before its event, and gives bytes or wants something else, waits no more as before. */
+static void reading_wants_the_other_direction_next(void **state)
+{
+    struct fixture *f = *state;
+    FAKE_PLAY({.call = FAKE_READ, .result = TRANSPORT_WANT_WRITE}, {.call = FAKE_READ, .record = "x", .drained = true},
+              {.call = FAKE_READ, .result = TRANSPORT_WANT_WRITE});
+    adopt(f, LISTENER_FAKE);
+    stuff(f->c->fd);
+    turn(f);
+    char buf[8];
+    assert_int_equal(connection_read(&f->net, f->c, buf, sizeof buf), 1);
+    say(f, "y");
+    turn(f);
+    assert_int_equal(first.ready, 1);
+    assert_true(first.events & POLLER_READ);
+    assert_int_equal(f->c->crossed, CROSSED_READ);
+    unstuff(f->peer);
+    assert_int_equal(connection_read(&f->net, f->c, buf, sizeof buf), TRANSPORT_WANT_READ);
+    assert_int_equal(f->c->crossed, 0);
+}
+
 /* Both wait, each for the other direction. */
 static void both_cross(void **state)
 {
@@ -359,6 +413,9 @@ int main(void)
         TEST(cannot_be_watched),
         TEST(writing_waits_for_reading),
         TEST(reading_ends_the_wait_of_writing),
+        TEST(vain_reading_ends_the_wait_of_writing),
+        TEST(writing_wants_the_other_direction_next),
+        TEST(reading_wants_the_other_direction_next),
         TEST(both_cross),
         TEST(hang_up_ends_waits),
         TEST(blocked_in_vain),

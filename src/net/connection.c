@@ -247,6 +247,11 @@ bool net_ready(struct net *n, size_t *slab)
     return false;
 }
 
+bool net_ready_for(struct net *n, uint8_t listener)
+{
+    return pool_ready(listen_pool(n, &n->listeners[listener]));
+}
+
 void net_drop(struct net *n, int fd, uint32_t address_slot)
 {
     close(fd);

@@ -247,6 +247,11 @@ bool net_ready(struct net *n, size_t *slab)
     return false;
 }
 
+bool net_ready_for(struct net *n, uint8_t listener)
+{
+    return pool_ready(listen_pool(n, &n->listeners[listener]));
+}
+
 void net_drop(struct net *n, int fd, uint32_t address_slot)
 {
     close(fd);
@@ -400,6 +405,14 @@ static COLD void connection_uncross_write(struct net *n, struct connection *c)
         c->ready |= READY_GONE;
 }
 
+/* A read has given bytes: it waits for nothing, and may have read what a write waits for. */
+static COLD void connection_uncross_all(struct net *n, struct connection *c)
+{
+    c->crossed &= CROSSED_WRITE;
+    if (c->crossed)
+        connection_uncross_write(n, c);
+}
+
 /* Sees to it that the poller tells when c can do what is wanted: 0, or WEIR_ECLOSED. An exact transport's is watched
  * once: it wants nothing that is so already. */
 static int connection_await(struct net *n, struct connection *c, ssize_t want)
@@ -418,11 +431,13 @@ static int connection_await(struct net *n, struct connection *c, ssize_t want)
 /* Reading gave no bytes, but `got`: the end, an error, or what is wanted first. */
 static __attribute__((noinline)) ssize_t connection_unread(struct net *n, struct connection *c, ssize_t got)
 {
+    bool wants = transport_wants(got);
     c->ready &= (uint8_t)~READY_READ;
-    if (!transport_wants(got)) {
+    c->crossed &= CROSSED_WRITE;
+    if ((wants || got == 0) && (c->crossed & CROSSED_WRITE))
+        connection_uncross_write(n, c);
+    if (!wants) {
         c->ready |= got == 0 ? READY_HALF_CLOSED : READY_GONE;
-        if (got == 0 && (c->crossed & CROSSED_WRITE))
-            connection_uncross_write(n, c);
         return got;
     }
     if (got == TRANSPORT_WANT_WRITE)
@@ -439,14 +454,15 @@ ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t l
     if (unlikely(got <= 0))
         return connection_unread(n, c, got);
     counter_add(&n->bytes_in, (uint64_t)got);
-    if (unlikely(c->crossed & CROSSED_WRITE))
-        connection_uncross_write(n, c);
+    if (unlikely(c->crossed))
+        connection_uncross_all(n, c);
     return got;
 }
 
 int connection_blocked(struct net *n, struct connection *c, ssize_t want)
 {
     const struct transport *t = connection_transport(n, c);
+    c->crossed &= CROSSED_READ; /* what it waited for before has no meaning any more */
     if (want == TRANSPORT_WANT_READ)
         c->crossed |= CROSSED_WRITE;
     else if (t->widen && t->widen(n, c))

@@ -61,8 +61,13 @@ static void handshake_opened(struct net *n, struct connection *c, const char *da
 {
     (void)data;
     weir_assert(len == 0); /* whoever switches to a handshake has left all of it in the socket */
+    if (n->cutting) {      /* the listeners' last look comes after the cut where the stop has little time */
+        connection_close(n, c, true);
+        return;
+    }
     c->state = n->listeners[c->timer.owner_bits].protocol;
-    connection_deadline(n, c, n->handshake_timeout_ms);
+    bool late = n->draining && n->handshake_timeout_ms > HANDSHAKE_STOP_MS;
+    connection_deadline(n, c, late ? HANDSHAKE_STOP_MS : n->handshake_timeout_ms);
     handshake_step(n, c);
 }
 

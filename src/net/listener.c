@@ -241,7 +241,7 @@ static bool listener_accept(struct listener *ls, uint32_t batch)
             listener_pause(ls, ACCEPT_PAUSE_MS);
             return true;
         }
-        if (!pool_ready(&n->connections)) {
+        if (!net_ready_for(n, ls->number)) {
             if (i > 0)
                 return false; /* the poller tells whether anybody else waits; who does need not be turned away */
             listener_wait(ls, "no memory for a connection");

@@ -187,6 +187,60 @@ static void reading_ends_the_wait_of_writing(void **state)
     assert_true(first.events & POLLER_WRITE);
 }
 
+/* A read gives nothing, and reads what a write waits for all the same. */
+static void vain_reading_ends_the_wait_of_writing(void **state)
+{
+    struct fixture *f = *state;
+    FAKE_PLAY({.call = FAKE_READ, .result = TRANSPORT_WANT_READ}, {.call = FAKE_READ, .result = TRANSPORT_WANT_READ});
+    adopt(f, LISTENER_FAKE);
+    turn(f);
+    assert_int_equal(connection_blocked(&f->net, f->c, TRANSPORT_WANT_READ), 0);
+    char buf[8];
+    assert_int_equal(connection_read(&f->net, f->c, buf, sizeof buf), TRANSPORT_WANT_READ);
+    turn(f);
+    assert_int_equal(first.ready, 1);
+    assert_true(first.events & POLLER_WRITE);
+    assert_int_equal(f->c->crossed, 0);
+}
+
+/* A write that is tried again before its event waits for what it wants now. */
+static void writing_wants_the_other_direction_next(void **state)
+{
+    struct fixture *f = *state;
+    adopt(f, LISTENER_FAKE);
+    stuff(f->c->fd);
+    turn(f);
+    assert_int_equal(connection_blocked(&f->net, f->c, TRANSPORT_WANT_READ), 0);
+    assert_int_equal(connection_blocked(&f->net, f->c, TRANSPORT_WANT_WRITE), 0);
+    turns(f, 3);
+    assert_int_equal(first.ready, 0);
+    unstuff(f->peer);
+    turn(f);
+    assert_int_equal(first.ready, 1);
+    assert_true(first.events & POLLER_WRITE);
+}
+
+/* A read that is tried again before its event, and gives bytes or wants something else, waits no more as before. */
+static void reading_wants_the_other_direction_next(void **state)
+{
+    struct fixture *f = *state;
+    FAKE_PLAY({.call = FAKE_READ, .result = TRANSPORT_WANT_WRITE}, {.call = FAKE_READ, .record = "x", .drained = true},
+              {.call = FAKE_READ, .result = TRANSPORT_WANT_WRITE});
+    adopt(f, LISTENER_FAKE);
+    stuff(f->c->fd);
+    turn(f);
+    char buf[8];
+    assert_int_equal(connection_read(&f->net, f->c, buf, sizeof buf), 1);
+    say(f, "y");
+    turn(f);
+    assert_int_equal(first.ready, 1);
+    assert_true(first.events & POLLER_READ);
+    assert_int_equal(f->c->crossed, CROSSED_READ);
+    unstuff(f->peer);
+    assert_int_equal(connection_read(&f->net, f->c, buf, sizeof buf), TRANSPORT_WANT_READ);
+    assert_int_equal(f->c->crossed, 0);
+}
+
 /* Both wait, each for the other direction. */
 static void both_cross(void **state)
 {
@@ -326,6 +380,74 @@ static void records_by_size(void **state)
     assert_int_equal(f->net.larger_count, 1);
 }
 
+static unsigned made_room;
+
+static bool may_accept(void *owner)
+{
+    (void)owner;
+    return true;
+}
+
+static void no_memory(void *owner)
+{
+    (void)owner;
+    made_room++;
+}
+
+static bool hand_over(void *owner, int fd, uint8_t listener, uint32_t slot)
+{
+    (void)owner;
+    (void)fd;
+    (void)listener;
+    (void)slot;
+    return false;
+}
+
+static bool refuse_memory(void *arg, const struct account *a, size_t size)
+{
+    (void)arg;
+    (void)a;
+    (void)size;
+    return true;
+}
+
+/* A client for whose connection there is no record, though there are those of another size, waits until room has been
+ * made for it. */
+static void client_waits_for_a_record(void **state)
+{
+    struct fixture *f = *state;
+    static const struct listener_hooks hooks = {
+        .may_accept = may_accept, .no_memory = no_memory, .hand_over = hand_over};
+    struct listen_spec *spec = &f->listeners[LISTENER_FAKE];
+    FAKE_PLAY({.call = FAKE_READ, .record = "x", .drained = true});
+    spec->backlog = 8;
+    spec->linger_seconds = -1;
+    assert_int_equal(address_parse(&spec->address, "127.0.0.1", 0), 0);
+    int fd = listen_open(spec);
+    assert_true(fd >= 0);
+    struct listener ls;
+    listener_init(&ls, &f->net, fd, LISTENER_FAKE, spec, &hooks);
+    assert_int_equal(listener_start(&ls), 0);
+    f->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(f->peer, &spec->address.base, spec->address.len), 0);
+    size_t slab;
+    assert_true(pool_ready(&f->net.connections));
+    f->memory.fault = refuse_memory;
+    made_room = 0;
+    turn(f);
+    f->memory.fault = NULL;
+    assert_false(first.opened);
+    assert_int_equal(made_room, 1);
+    assert_true(net_ready(&f->net, &slab));
+    listener_resume(&ls);
+    turn(f);
+    assert_int_equal(first.opened, 1);
+    assert_string_equal(first.data, "x");
+    listener_stop(&ls);
+    timer_cancel(&f->loop.wheel, &ls.timer);
+    close(fd);
+}
+
 static void too_many(void **state)
 {
     struct fixture *f = *state;
@@ -360,6 +482,9 @@ int main(void)
         TEST(cannot_be_watched),
         TEST(writing_waits_for_reading),
         TEST(reading_ends_the_wait_of_writing),
+        TEST(vain_reading_ends_the_wait_of_writing),
+        TEST(writing_wants_the_other_direction_next),
+        TEST(reading_wants_the_other_direction_next),
         TEST(both_cross),
         TEST(hang_up_ends_waits),
         TEST(blocked_in_vain),
@@ -367,6 +492,7 @@ int main(void)
         TEST(switches_protocol),
         TEST(changes_transport),
         TEST(records_by_size),
+        TEST(client_waits_for_a_record),
         TEST(too_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/clock.h"
 #include "http_fixture.h"
 
 static struct http_settings settings; /* no limits */
@@ -229,7 +230,9 @@ static void share(void **state)
     struct task task;
     scripted_begin(f, &s);
     assert_false(fixture_run(f, &task, move_much, &s));
-    assert_in_range(steps, 2, 17); /* fewer where the machine is so busy that the turn takes long */
+    /* Fewer where the machine is so busy that the turn takes long: one look at the clock may have ended it. */
+    bool quick = clock_monotonic_ns() - f->loop.now_ns < 1000000;
+    assert_in_range(steps, quick ? 2 : 1, 17);
     int turns = 1;
     for (; !task.done; turns++)
         fixture_go_on(f);

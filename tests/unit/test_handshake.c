@@ -159,13 +159,35 @@ static void handshake_is_cut(void **state)
     assert_int_equal(fake.closed, 1);
 }
 
+/* The server stops already: a client that had connected just before has no longer than those that were there. */
+static void late_one_is_drained(void **state)
+{
+    struct fixture *f = *state;
+    FAKE_PLAY({.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ});
+    net_drain(&f->net);
+    adopt(f, LISTENER_HANDSHAKE);
+    assert_in_range(ticks_between(loop_now_ms(&f->loop), f->c->deadline), 1, 1001);
+}
+
+/* Its time is over already: nothing would cut this one any more. */
+static void late_one_is_cut(void **state)
+{
+    struct fixture *f = *state;
+    FAKE_PLAY({.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ});
+    net_cut(&f->net);
+    adopt(f, LISTENER_HANDSHAKE);
+    assert_int_equal(counter_read(&f->net.open), 0);
+    assert_int_equal(fake.closed, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(handshake_in_steps),    TEST(handshake_wants_in_vain), TEST(handshake_at_once),
         TEST(handshake_is_refused),  TEST(handshake_has_no_memory), TEST(handshake_cannot_be_watched),
         TEST(peer_leaves_handshake), TEST(handshake_is_too_slow),   TEST(handshake_is_done_at_the_deadline),
-        TEST(handshake_is_drained),  TEST(handshake_is_cut),
+        TEST(handshake_is_drained),  TEST(handshake_is_cut),        TEST(late_one_is_drained),
+        TEST(late_one_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,7 +215,7 @@ struct filter {
     int64_t length;
     size_t len, most;
     int data_error, finish_error;
-    jmp_buf *leave; /* data does not return */
+    jmp_buf *leave;       /* data does not return */
     jmp_buf *leave_begin; /* nor does begin */
     struct reply_filter *adds;
     int add_result;

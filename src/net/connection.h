@@ -135,7 +135,7 @@ size_t net_record_size(void);
 void net_trim(struct net *n, bool all);
 /* Whether each listener's next connection has a record; false: there is no memory for *slab bytes of them. */
 bool net_ready(struct net *n, size_t *slab);
-/* Whether the listener of that number's has one. */
+/* Whether the next connection of one listener, by its number, has a record. */
 bool net_ready_for(struct net *n, uint8_t listener);
 
 /* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a

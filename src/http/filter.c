@@ -362,7 +362,7 @@ static int chain_push(struct exchange *x)
 {
     struct filter_chain *chain = chain_of(x);
     const struct exchange_ops *base = chain->base;
-    if (chain->busy) /* the filter's fiber has had its share; a body that ends may still get a length */
+    if (chain->busy) /* the exchange's fiber has had its share; a body that ends may still get a length */
         return reply_is_committed(&x->reply) ? base->push(x) : 0;
     int error = is_open(x) ? push_filters(x, chain) : 0;
     if (unlikely(error) && !x->gone) { /* as where what is written cannot be sent: nobody looks at what is returned */

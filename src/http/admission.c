@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #define RETRY_MS       50  /* memory may have been given back by another worker: nothing else would tell */
-#define HEADROOM_SHARE 8   /* of the bound is left */
-#define SCAN_MAX       256 /* of those who wait are looked at in a turn */
+#define HEADROOM_SHARE 8   /* part of the bound that sets leave to others */
+#define SCAN_MAX       256 /* the most waiters that are looked at in a turn */
 
 /* ---- Promises ---- */
 
@@ -36,7 +36,7 @@ static bool promise_cover(struct http *h, const struct promise *p)
     return http_pools_promise(h, p) && fibers_promise(&h->net->loop->fibers, p->sets + 1); /* and the standing one */
 }
 
-/* Bytes that have to be mapped for that. */
+/* Bytes that have to be mapped before promise_cover() can do that. */
 static uint64_t promise_missing(struct http *h, const struct promise *p)
 {
     uint32_t all = p->sets + 1;
@@ -44,13 +44,14 @@ static uint64_t promise_missing(struct http *h, const struct promise *p)
     return http_pools_missing(h, p) + (all > f->total ? (all - f->total) * (uint64_t)f->stack_size : 0);
 }
 
-/* Whether the bounds on the pools allow that. */
+/* Whether the bounds on the pools allow what p promises. */
 static bool bounds_allow(const struct http *h, const struct promise *p)
 {
     return p->sets <= h->admission.sets_most && http_pools_allow(&h->settings->bounds, p);
 }
 
-/* False, with nothing changed: it is too much. Where that is for want of memory, some is sought. */
+/* Makes p the worker's promise. False, with nothing changed: p is too much; where memory is what is missing, some is
+ * sought. */
 static bool promise_change(struct http *h, const struct promise *p)
 {
     struct admission *a = &h->admission;
@@ -79,7 +80,7 @@ static bool promise_change(struct http *h, const struct promise *p)
     return true;
 }
 
-/* Puts a set with such a block (0: with none of another size) into a promise, or takes it out. */
+/* Puts a set into a promise, or takes it out. memory: the number of its block's size; 0: the usual one. */
 static void promise_add(struct promise *p, uint8_t memory)
 {
     p->sets++;
@@ -94,7 +95,7 @@ static void promise_remove(struct promise *p, uint8_t memory)
         p->memories[memory - 1]--;
 }
 
-/* Takes out what the request holds. */
+/* Takes what a request holds out of a promise. */
 static void promise_remove_held(struct promise *p, const struct hold *hold)
 {
     if (hold->kind == HOLD_SET)
@@ -315,7 +316,7 @@ void admission_forget(struct http *h, struct admission_class *class)
     (void)promise_change(h, &p);
 }
 
-/* Lets one that waits go on. False: there is no memory. */
+/* Lets a waiter go on. False: there is no memory. */
 static bool admission_admit(struct http *h, struct waiter *w)
 {
     struct admission *a = &h->admission;
@@ -334,7 +335,8 @@ void admission_turn(struct http *h)
     struct admission *a = &h->admission;
     if (!a->freed)
         return;
-    /* From where the last look ended, so that many of a route that has its share do not hide those behind them. */
+    /* Begins where the last look ended. Because many waiters of a route that has its share would hide those behind
+     * them. */
     struct list *l = list_empty(&a->mark) ? a->waiting.next : a->mark.next;
     list_remove(&a->mark);
     for (int left = SCAN_MAX; l != &a->waiting; left--) {
@@ -367,7 +369,7 @@ size_t admission_class_sets_size(uint32_t classes)
     return (classes * sizeof(uint32_t) + page) & ~(page - 1);
 }
 
-/* The counts of what each class has of this worker's pools, where they are bounded. */
+/* Makes the counts of what each class has of this worker's pools, where they are bounded. */
 static bool bounds_init(struct http *h)
 {
     struct admission *a = &h->admission;

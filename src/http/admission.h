@@ -46,7 +46,7 @@ static inline bool admission_bounds_any(const struct admission_bounds *b)
     return (b->records | b->buffers | b->arenas | b->stacks) != 0;
 }
 
-/* The sets that they allow, the standing one included; UINT32_MAX: any number. */
+/* The sets that the bounds allow, the standing one included; UINT32_MAX: any number. */
 uint32_t admission_bounds_sets(const struct admission_bounds *b);
 
 /* Bytes of a worker's counts by class; they are there where pools are bounded. */
@@ -58,18 +58,18 @@ size_t admission_class_sets_size(uint32_t classes);
 struct admission_class {
     uint32_t number;          /* from 0, of settings->classes */
     _Atomic uint32_t sets;    /* promised to its requests */
-    _Atomic uint32_t waiting; /* its requests that wait for one */
-    _Atomic uint8_t waits;    /* its handlers wait: not 0. One less for each that did not */
-    uint8_t memory;           /* the number of its size of request memory; 0: the usual one */
+    _Atomic uint32_t waiting; /* requests of the class that wait for a set */
+    _Atomic uint8_t waits;    /* the class's handlers wait: not 0. Falls by one for each that did not */
+    uint8_t memory;           /* the number of the class's size of request memory; 0: the usual one */
 };
 
 #define ADMISSION_WAITS                                                                                                \
-    64 /* after a wait: so many in a row have to do without until the class is taken for one that does not wait */
+    64 /* waits after a wait: handlers in a row that do not wait until the class is taken for one that does not */
 
 enum hold_kind {
     HOLD_STANDING, /* nothing of its own: it runs on the worker's set */
     HOLD_SET,      /* a set */
-    HOLD_OUTPUT,   /* its record, and buffers that are being sent */
+    HOLD_OUTPUT,   /* a record, and buffers that are being sent */
 };
 
 /* What a live request holds, where memory is bounded. */
@@ -78,14 +78,15 @@ struct hold {
     uint8_t buffers; /* of HOLD_OUTPUT */
     uint8_t memory;  /* of HOLD_SET: the set's size of request memory, see struct admission_class */
     bool counted;    /* the request is among its class's sets */
-    bool suspended;  /* its fiber has been suspended, for something and not only for its turn */
+    bool suspended;  /* the request's fiber has been suspended, for something and not only for its turn */
 };
 
 /* A request that waits for a set. Whoever lets it wait embeds one, and keeps what there is of the request. */
 struct waiter {
     struct list link;
     struct admission_class *class;
-    /* There is a set for it, promised and counted: it is off the list, and goes on as soon as a fiber serves it. */
+    /* There is a set for the request, promised and counted: it is off the list, and goes on as soon as a fiber serves
+     * it. */
     void (*admitted)(struct http *h, struct waiter *w);
 };
 
@@ -109,7 +110,7 @@ struct admission {
     struct account account; /* of those that wait, and of the counts by class */
     struct timer retry;
     bool freed;                    /* a promise was given back since the last look at who waits */
-    uint32_t sets_most;            /* that the bounds on pools allow beside the standing one */
+    uint32_t sets_most;            /* sets that the bounds on pools allow beside the standing one */
     uint32_t *class_sets;          /* by a class's number: sets promised to it in this worker. NULL: no such bounds */
     _Atomic uint64_t *shared_sets; /* promised in all workers */
     struct memory *memory;
@@ -129,7 +130,7 @@ bool admission_enter(struct exchange *x, struct admission_class *class);
  * its turn. False: it cannot be suspended. */
 bool admission_hold(struct exchange *x, bool waits);
 
-/* Its handler has ended: what is learned of its class. */
+/* The request's handler has ended: what is learned of its class. */
 void admission_learn(struct exchange *x);
 
 /* The request goes on without a fiber, with so many buffers. False: there is no memory for that. */
@@ -138,9 +139,9 @@ bool admission_keep_output(struct exchange *x, uint32_t buffers);
 /* The request holds nothing of its own any more. */
 void admission_release(struct exchange *x);
 
-/* Lets a request of that class wait; w is the caller's, and on the list until it is admitted or taken off. */
+/* Lets a request of the class wait; w is the caller's, and on the list until it is admitted or taken off. */
 void admission_wait(struct http *h, struct waiter *w, struct admission_class *class);
-/* Takes it off the list. */
+/* Takes a waiter off the list. */
 void admission_unwait(struct http *h, struct waiter *w);
 /* A request that was admitted while it waited has got its record, which holds the set from here on. */
 void admission_arrive(struct exchange *x, struct admission_class *class);
@@ -150,7 +151,7 @@ void admission_forget(struct http *h, struct admission_class *class);
 /* Whether so much may be taken beside what is promised, which leaves the headroom; where not, some is sought. */
 bool admission_make_room(struct http *h, uint64_t bytes);
 
-/* Lets those go on for whom there is memory now. At the end of a turn. */
+/* Lets the waiters go on for whom there is memory now. At the end of a turn. */
 void admission_turn(struct http *h);
 static inline bool admission_is_waited_for(const struct admission *a)
 {

@@ -176,9 +176,9 @@ struct exchange_ops {
     enum exchange_peer (*peer)(struct exchange *x, bool look);
     /* The client's address, or the server's own end of the connection. */
     void (*address)(const struct exchange *x, bool own, struct address *a);
-    /* The number of the listener by which it has come. */
+    /* The number of the listener by which the exchange's connection has come. */
     uint8_t (*listener)(const struct exchange *x);
-    /* What the ledger's page shows of it. */
+    /* What the ledger's page shows of the exchange. */
     void (*live)(const struct exchange *x, struct http_live *live);
 };
 
@@ -197,12 +197,12 @@ struct body_clock {
 };
 
 struct exchange {
-    const struct exchange_ops *ops; /* its version's, or those of its filters, see filter.h */
+    const struct exchange_ops *ops; /* operations of its version, or of its filters, see filter.h */
     struct http *http;
     struct connection *conn;
     void *context;                 /* the web floor's record of the request */
     struct admission_class *class; /* of the request's route; of the one before until it is admitted; see admission.h */
-    struct fiber *fiber;           /* that the handler waits on; NULL while it runs or is not alive */
+    struct fiber *fiber;           /* the handler's, while it waits; NULL while it runs or is not alive */
     struct http_head head;
     struct target target;
     struct arena arena;
@@ -218,7 +218,7 @@ struct exchange {
     bool gone;           /* the client has gone, or the connection was cut */
     bool cut;            /* the next wait ends the handler: it is over its time, or the server's stop has cut it */
     bool body_read;      /* the request's body has been read to its end */
-    bool told;           /* those who listen have been told, or will be, that it is over: once, see over.h */
+    bool told;           /* listeners have been told, or will be, that the exchange is over: once, see over.h */
     bool special;        /* limits beyond the usual apply to it, or it has been refused */
     uint8_t handler;     /* enum exchange_handler */
     uint8_t untold;      /* enum exchange_news: what the handler wants to know and no wait has told it yet */

@@ -18,8 +18,8 @@ enum filter_state {
     FILTER_RUNS,  /* what is written goes through the filters */
 };
 
-/* In the request's memory. Found by the exchange's operations, which lie in it: so an exchange without filters holds
- * nothing for them. */
+/* The filters of one reply, in the request's memory. Found by the exchange's operations, which lie in it: so an
+ * exchange without filters holds nothing for them. */
 struct filter_chain {
     struct exchange_ops ops; /* first: x->ops of the exchange */
     const struct exchange_ops *base;
@@ -362,7 +362,7 @@ static int chain_push(struct exchange *x)
 {
     struct filter_chain *chain = chain_of(x);
     const struct exchange_ops *base = chain->base;
-    if (chain->busy) /* its fiber has had its share; a body that ends may still get a length */
+    if (chain->busy) /* the exchange's fiber has had its share; a body that ends may still get a length */
         return reply_is_committed(&x->reply) ? base->push(x) : 0;
     int error = is_open(x) ? push_filters(x, chain) : 0;
     if (unlikely(error) && !x->gone) { /* as where what is written cannot be sent: nobody looks at what is returned */

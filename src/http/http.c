@@ -80,15 +80,15 @@ void http_refuse_socket(struct http *h, int fd, enum refusal cause)
     struct connection c = {.fd = fd};
     char dropped[1024];
     http_refuse_connection(h, &c, cause);
-    /* What has come already would turn the close into a reset, which takes the reply with it. It gets no place to
-     * linger: that would be a connection. */
+    /* Drops what has come already. Because bytes that nobody read would turn the close into a reset, which takes the
+     * reply with it. The socket gets no place to linger: that would be a connection. */
     for (int i = 0; i < 16; i++)
         if (transport_plain.read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
             break;
     close(fd);
 }
 
-/* The second has changed. */
+/* Renews the date. Because the second has changed. */
 static COLD void date_renew(struct http *h, uint64_t now_ns)
 {
     struct timespec wall;

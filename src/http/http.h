@@ -72,8 +72,8 @@ struct http_counters {
  * to a buffer, where it is parsed. */
 struct spill {
     uint16_t len, capacity;        /* of data */
-    uint32_t requests;             /* that the connection has had */
-    struct admission_class *class; /* that it has been admitted in; NULL: it has not */
+    uint32_t requests;             /* requests that the connection has had */
+    struct admission_class *class; /* the one that the connection has been admitted in; NULL: none */
     char data[];
 };
 
@@ -121,7 +121,7 @@ struct http {
 #define HTTP_OK_HEAD_LEN (sizeof "HTTP/1.1 200 OK\r\nDate: \r\n" - 1 + DATE_LEN)
 #define HTTP_DATE_AT     (sizeof "HTTP/1.1 200 OK\r\nDate: " - 1)
 
-/* A block for so much request memory. */
+/* A block for that size of request memory. */
 static inline size_t http_block_size(uint32_t request_memory)
 {
     return (request_memory + (size_t)15) & ~(size_t)15;

@@ -11,10 +11,10 @@
 
 enum http_live_state {
     LIVE_RUNNING,
-    LIVE_FAILED, /* its handler was ended, and its page is about to be made */
+    LIVE_FAILED, /* the handler was ended, and the error page is about to be made */
     LIVE_WAITING,
     LIVE_RECEIVING,
-    LIVE_SENDING,  /* its handler waits until output has been taken */
+    LIVE_SENDING,  /* the handler waits until output has been taken */
     LIVE_DRAINING, /* no handler; the output is being taken */
 };
 

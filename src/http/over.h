@@ -24,7 +24,7 @@ struct exchange_over {
     uint64_t received, sent;     /* bytes of body, the request's with its framing */
     uint64_t begin_ns, end_ns;   /* clock_monotonic_ns(): the turn in which it began, and now */
 
-    /* Its own. */
+    /* Private to over.c. */
     void (*on_sent)(void *arg, int error, uint64_t bytes);
     void *on_sent_arg;
     char method_text[OVER_METHOD_MAX], target_text[OVER_TARGET_MAX];

@@ -19,8 +19,8 @@ struct pool_basis {
     const struct http_host *host;
     bool limited;                                   /* memory or pools are bounded: there are sets, see admission.h */
     bool listened;                                  /* somebody is told when exchanges are over, see over.h */
-    uint32_t records, buffers, arenas, connections; /* that a worker makes before the start */
-    uint32_t files;                                 /* that a worker keeps open at most */
+    uint32_t records, buffers, arenas, connections; /* objects that a worker makes before the start */
+    uint32_t files;                                 /* files that a worker keeps open at most */
     size_t message_size;                            /* of a WebSocket message's buffer */
 };
 
@@ -64,7 +64,7 @@ struct pool_table {
     size_t count;
 };
 
-/* Of struct http. */
+/* The pools of struct http. */
 extern const struct pool_table http_pools;
 
 /* The i-th of a row's pools, and their account, in the record that owns them. */
@@ -91,7 +91,7 @@ static inline uint32_t pool_kind_bound(const struct pool_kind *k, const struct a
 }
 
 void pools_open(struct pool_table t, void *owner, struct memory *m, const struct pool_basis *b);
-/* Nothing for what is not open. */
+/* Closes the pools, and the accounts of rows that name one. Does nothing for what is not open. */
 void pools_close(struct pool_table t, void *owner);
 /* Makes what is to be made before the start. 0 or WEIR_ENOMEM. */
 int pools_make(struct pool_table t, void *owner, const struct pool_basis *b) MUST_CHECK;
@@ -108,11 +108,11 @@ size_t http_pools_set_size(struct http *h);
 /* Makes the pools able to give what is promised, and the standing set. What was mapped stays so if not all can be:
  * trimming takes it back. */
 bool http_pools_promise(struct http *h, const struct promise *p) MUST_CHECK;
-/* Bytes that have to be mapped for that. */
+/* Bytes that have to be mapped before http_pools_promise() can do that. */
 uint64_t http_pools_missing(struct http *h, const struct promise *p);
 /* Whether p promises more of anything than another promise. */
 bool http_pools_is_more(const struct promise *p, const struct promise *than);
-/* Whether the bounds on the pools allow that. */
+/* Whether the bounds on the pools allow what p promises. */
 bool http_pools_allow(const struct admission_bounds *b, const struct promise *p);
 
 #endif

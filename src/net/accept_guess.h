@@ -27,9 +27,9 @@ void accept_guess_init(struct accept_guess *g);
 /* The socket is readable in a turn of that count, which began at now_ns. How many to ask for: 1 to ACCEPT_BATCH. */
 uint32_t accept_guess_ask(struct accept_guess *g, uint64_t turn, uint64_t now_ns);
 
-/* So many were there, and then none. */
+/* Fewer connections were there than were asked for: `taken`, and then none. */
 void accept_guess_drained(struct accept_guess *g, uint32_t taken);
-/* All that were asked for were there. */
+/* All connections that were asked for were there. */
 void accept_guess_filled(struct accept_guess *g);
 
 #endif

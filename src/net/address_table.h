@@ -50,7 +50,7 @@ size_t address_table_size(uint32_t connections);
 
 /* For up to `connections` connections. 0 or a negative error, with nothing left to undo. */
 int address_table_init(struct address_table *t, struct memory *m, uint32_t connections, uint32_t limit) MUST_CHECK;
-/* Harmless for one that was never made. */
+/* Unmaps a table. Harmless for one that was never made. */
 void address_table_done(struct address_table *t);
 
 /* Counts a connection of peer. False: it has too many already, and nothing was counted. *slot is for

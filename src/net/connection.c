@@ -443,7 +443,7 @@ static __attribute__((noinline)) ssize_t connection_unread(struct net *n, struct
     if (got == TRANSPORT_WANT_WRITE)
         c->crossed |= CROSSED_READ;
     else if (!(c->ready & READY_WATCHED))
-        return TRANSPORT_WANT_READ; /* it will be, when the run is over or its fiber waits */
+        return TRANSPORT_WANT_READ; /* watched when the run is over or the fiber waits */
     int error = connection_await(n, c, got);
     return error ? error : TRANSPORT_WANT_READ;
 }

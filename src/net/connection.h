@@ -40,7 +40,7 @@ enum connection_crossed {
 };
 
 struct connection {
-    struct timer timer; /* its owner_data is the generation, owner_bits the listener's number */
+    struct timer timer; /* owner_data is the generation, owner_bits the listener's number */
     struct work work;   /* in the loop's queue for a fiber */
     union {
         void *active;   /* the protocol's: a live request, a half-received head */
@@ -79,11 +79,11 @@ struct protocol {
 enum { PROTOCOL_HTTP1, PROTOCOL_HANDSHAKE, PROTOCOL_FURTHER, PROTOCOLS_MAX = 8 };
 
 #define TRANSPORTS_MAX   8
-#define RECORD_SIZES_MAX 4 /* that a worker's connections can have */
+#define RECORD_SIZES_MAX 4 /* sizes of records that a worker's connections can have */
 
 /* Why connections have ended in their handshake. */
 enum handshake_failure {
-    HANDSHAKE_TIMEOUT, /* it was not done in time */
+    HANDSHAKE_TIMEOUT, /* the handshake was not done in time */
     HANDSHAKE_CLOSED,  /* the peer has gone */
     HANDSHAKE_REFUSED, /* the transport did not like what came */
     HANDSHAKE_MEMORY,  /* there was no memory for it */
@@ -102,7 +102,7 @@ struct net {
     const struct listen_spec *listeners; /* by number */
     uint32_t handshake_timeout_ms;
     void *owner;                                     /* the protocols' state */
-    _Atomic uint64_t handshakes[HANDSHAKE_FAILURES]; /* that have failed, by enum handshake_failure */
+    _Atomic uint64_t handshakes[HANDSHAKE_FAILURES]; /* failed ones, by enum handshake_failure */
     _Atomic uint64_t *shared_open;                   /* connections open in all workers */
     struct address_table *addresses;                 /* of all workers; NULL: addresses are not counted */
     _Atomic uint64_t open;                           /* connections open in this worker */
@@ -135,7 +135,7 @@ size_t net_record_size(void);
 void net_trim(struct net *n, bool all);
 /* Whether each listener's next connection has a record; false: there is no memory for *slab bytes of them. */
 bool net_ready(struct net *n, size_t *slab);
-/* Whether the listener of that number's has one. */
+/* Whether the next connection of one listener, by its number, has a record. */
 bool net_ready_for(struct net *n, uint8_t listener);
 
 /* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a

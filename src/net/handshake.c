@@ -102,7 +102,7 @@ static void handshake_cut(struct net *n, struct connection *c)
     connection_close(n, c, true);
 }
 
-/* None of its output is worth giving it up: it is small, and the deadline is near. */
+/* A handshake is not given up for its output. Because that is small, and the deadline is near. */
 static uint32_t handshake_stalled(struct net *n, struct connection *c)
 {
     (void)n;

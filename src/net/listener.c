@@ -128,7 +128,7 @@ static void tcp_refuse(int fd)
     };
     struct sock_fprog program = {.len = sizeof drop_first_packets / sizeof drop_first_packets[0],
                                  .filter = drop_first_packets};
-    /* Without it, who connects between the last look and the close is reset. */
+    /* A socket without the filter resets who connects between the last look and the close. */
     (void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
@@ -259,7 +259,7 @@ static bool listener_accept(struct listener *ls, uint32_t batch)
                 return true;
             const char *reason = pause_reason(number);
             if (!reason)
-                continue; /* that connection has failed already: the next one */
+                continue; /* a connection that has failed already: on to the next one */
             listener_wait(ls, reason);
             return true;
         }

@@ -33,7 +33,7 @@ struct listen_spec {
     int linger_seconds; /* -1: off */
     bool nodelay;
     const struct transport *transport; /* of its connections; NULL: the plain one */
-    uint8_t protocol;                  /* that they begin with, when a handshake is done */
+    uint8_t protocol;                  /* the one that connections begin with, when a handshake is done */
     size_t record_size;  /* of their records: the most that the transports need that they may be given; 0: this one's */
     int user_timeout_ms; /* how long unacknowledged bytes may wait, TCP_USER_TIMEOUT */
     /* The file of a Unix socket that we have bound; 0: there is none. Another server may have put its own in that

@@ -29,7 +29,7 @@ void segment_release(const struct segment *s, int error)
     }
 }
 
-/* The segment is let go of once it is off the queue: what that calls may add others. */
+/* Lets go of the first segment once it is off the queue. Because what is called then may add others. */
 static __attribute__((noinline)) void output_pop_owned(struct output *o, int error)
 {
     struct segment s = *output_at(o, 0);
@@ -174,7 +174,7 @@ static int output_refused(struct output *o, struct net *n, struct connection *c,
     return output_block(o, n, c, sent < 0 ? (int)sent : TRANSPORT_WANT_WRITE);
 }
 
-/* Any queue, segment by segment. */
+/* Sends any queue, segment by segment. */
 static __attribute__((noinline)) int output_send_long(struct output *o, struct net *n, struct connection *c, bool more)
 {
     size_t turn = OUTPUT_TURN_BYTES;
@@ -208,7 +208,7 @@ static __attribute__((noinline)) int output_send_long(struct output *o, struct n
     return output_sent_all(o, n, c, more);
 }
 
-/* Of a write of what a short queue held, the kernel took only some. */
+/* Goes on after a write of a short queue, of which the kernel took only some. */
 static COLD int output_send_rest(struct output *o, struct net *n, struct connection *c, bool more, ssize_t sent)
 {
     if (sent > 0) {

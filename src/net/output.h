@@ -145,7 +145,7 @@ static inline void output_push_region(struct output *o, const char *data, size_t
 #define OUTPUT_TURN_BYTES ((size_t)1 << 20)
 
 /* What output_send() returns besides 0, TRANSPORT_WANT_... and the transport's errors. */
-#define OUTPUT_TURN  (-110) /* its turn is over though more could be sent */
+#define OUTPUT_TURN  (-110) /* the connection's turn is over though more could be sent */
 #define OUTPUT_COLD  (-111) /* what comes next of a file is not in memory, and `warm` did not say not to look */
 #define OUTPUT_FILL  (-112) /* what comes next has to be read: output_fill(), and call again */
 #define OUTPUT_SHORT (-113) /* a file or a source ended before its length */

@@ -143,8 +143,8 @@ static void look_at(void *arg, void *object)
     struct kind *kind = pressed ? &r->pressed : &r->quiet;
     bool turn = (kind->count++ + m->round) % kind->step == 0;
     uint64_t output = turn ? kind_sample(kind, c) : 0;
-    /* Those that would be cut are looked after before it comes to that: the protocol learns then when they last took
-     * something. */
+    /* Connections that would be cut are looked at before it comes to that. Because the protocol learns then when they
+     * last took something. */
     if (m->total->limit == 0 || !(pressed ? turn || m->over : output >= CUT_BYTES))
         return;
     uint32_t ms = n->protocols[c->protocol]->stalled(n, c);

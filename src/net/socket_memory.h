@@ -22,7 +22,7 @@ struct socket_memory_total {
     _Atomic uint64_t cut;  /* connections that were cut for it */
 };
 
-/* Of a worker. */
+/* One worker's part in the total. */
 struct socket_memory {
     struct net *net;
     struct socket_memory_total *total;

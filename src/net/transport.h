@@ -26,8 +26,8 @@ struct net;
 enum {
     TRANSPORT_SENDFILE = 1, /* files go out without passing through user space */
     TRANSPORT_SPLICE = 2,   /* bodies come in without passing through user space */
-    /* It wants the socket only when that has just given or taken nothing, so that an edge will tell. What another waits
-     * for is watched anew each time, which tells of what is there already. */
+    /* The socket is wanted only when it has just given or taken nothing, so that an edge will tell. What another
+     * transport waits for is watched anew each time, which tells of what is there already. */
     TRANSPORT_EXACT = 4,
 };
 

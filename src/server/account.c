@@ -22,7 +22,7 @@ struct weir_account {
 };
 
 struct block {
-    size_t size; /* this head included */
+    size_t size; /* size of the block, with this head */
     struct weir_account *account;
 };
 

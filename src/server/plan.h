@@ -12,7 +12,7 @@ struct weir_server;
 
 /* The least memory_limit by what is registered so far: what the workers make, and what requests need to wait. */
 uint64_t plan_least(struct weir_server *s);
-/* Before the start: memory_limit has to allow that, or it is a wrong setting. */
+/* Before the start: memory_limit has to allow plan_least(), or is a wrong setting. */
 void plan_check_limit(struct weir_server *s);
 
 #endif

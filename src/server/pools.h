@@ -9,7 +9,7 @@
 #include "http/pools.h"
 #include "server/settings.h"
 
-/* Of struct worker. */
+/* The pools of struct worker. */
 extern const struct pool_table worker_pools;
 
 /* What the sizes and numbers of all pools follow from. */

@@ -13,13 +13,13 @@
 #include <unistd.h>
 
 #define SAMPLE_NS    1000000000u /* least time between samples */
-#define SAMPLE_SHARE 20          /* and as many times what the last one took: many mappings take long */
+#define SAMPLE_SHARE 20          /* a pause lasts so many times what the last sample took: many mappings take long */
 #define LINE_MAX_LEN 4096
 
 /* A mapping whose lines are being read, and the sums so far. */
 struct reading {
     uint64_t private_bytes; /* of the mapping */
-    bool own;               /* it is one of weir's */
+    bool own;               /* the mapping is one of weir's */
     uint64_t resident, all_private, own_private;
 };
 

@@ -19,7 +19,7 @@ void relief_asked(struct loop *l, struct inbox_node *node);
 /* Called when so many bytes could not be granted: the caches give back at once, because nobody waits, and nobody is
  * refused, for what is only there to be quicker; more is sought at the end of the turn. http.starved. */
 void relief_starved(struct http *http, uint64_t bytes);
-uint64_t relief_spare(const struct http *http); /* that the caches would give then. http.spare */
+uint64_t relief_spare(const struct http *http); /* bytes that the caches would give. http.spare */
 /* Seeks what other workers, and this one, hold in reserve. */
 void relief_seek(struct worker *w);
 /* Called when there is no memory for a connection: the caches make room, and only if that is not enough, connections

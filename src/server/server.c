@@ -43,8 +43,8 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     settings_read(&s->settings, config, config_size, &s->site);
     const weir_config *c = &s->settings.config;
     s->log = (struct log){.level = c->log_level, .fn = c->log, .data = c->log_data};
-    /* Under a bound that is too small, every route would be one that there is no memory for; the start is refused, and
-     * says why. */
+    /* Sets no bound that is too small. Because every route would be one that there is no memory for; the start is
+     * refused, and says why. */
     if (c->memory_limit > 0 && c->memory_limit >= plan_least(s))
         s->memory.limit = c->memory_limit;
     s->sockets.limit = c->kernel_memory_limit;

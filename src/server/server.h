@@ -38,7 +38,7 @@ struct weir_server {
     struct process_memory process_memory;
     struct admin admin;
     uint64_t start_ns;     /* CLOCK_MONOTONIC when the workers began to serve */
-    _Atomic uint64_t sets; /* that are promised to requests, all workers; see admission.h */
+    _Atomic uint64_t sets; /* sets promised to requests, all workers; see admission.h */
     _Atomic bool stopping;
     _Atomic int port;
     int end_fd; /* written to when the last worker has ended; -1: nobody asks */

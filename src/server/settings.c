@@ -34,14 +34,14 @@ struct setting {
 #define KERNEL_MEMORY_MIN     (1 << 20)
 #define GROUP_CONNECTIONS_MIN 16 /* whatever the group allows */
 
-#define OBJECTS_MAX (1 << 20) /* of a worker's pool that are made before the start, or bounded */
-#define SET_BUFFERS 2         /* that a request may need: fewer would serve none */
+#define OBJECTS_MAX (1 << 20) /* the most of a worker's pool that are made before the start, or bounded */
+#define SET_BUFFERS 2         /* buffers that a request may need: fewer would serve none */
 
 #define BODY_MEMORY       (64 << 20)
 #define BODY_MEMORY_SHARE 4 /* of memory_limit */
-/* Of the stacks for what a handler's own is too small for. Parsing and deleting a tree as deep as cJSON and jansson
- * allow takes 168 KiB, and writing one as JSON 616 KiB; where there is a bound on all memory, the default is no more
- * than a part of it. */
+/* Sizes of the stacks for what a handler's own is too small for. Parsing and deleting a tree as deep as cJSON and
+ * jansson allow takes 168 KiB, and writing one as JSON 616 KiB; where there is a bound on all memory, the default is no
+ * more than a part of it. */
 #define DEEP_LEAST       ((int64_t)64 << 10)
 #define DEEP_MOST        ((int64_t)64 << 20)
 #define DEEP_DEFAULT     ((size_t)1 << 20)
@@ -50,7 +50,7 @@ struct setting {
 
 #define WRITE_WINDOW_MS 30000 /* over which a client's rate is measured, where write_timeout_ms is off */
 
-/* Of the settings that are bytes in a socket. */
+/* Bounds of the settings that are bytes in a socket. */
 #define SOCKET_BYTES_MIN 1024
 #define SOCKET_BYTES_MAX (1 << 30)
 

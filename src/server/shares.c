@@ -6,7 +6,7 @@
 #include "server/shares.h"
 #include "server/server.h"
 
-#define ADDRESSES_MAX ((uint32_t)1 << 16) /* that are told apart at once; of a memory_limit, one for each 512 bytes */
+#define ADDRESSES_MAX ((uint32_t)1 << 16) /* addresses told apart at once; of a memory_limit, one for each 512 bytes */
 
 /* Addresses that are told apart; 0: none is counted. */
 static uint32_t addresses_most(const weir_server *s)

@@ -13,7 +13,7 @@ struct weir_server;
 
 /* Bytes of the table of connections by address. */
 uint64_t shares_addresses_size(const struct weir_server *s);
-/* Makes that table. 0 or WEIR_ENOMEM. */
+/* Makes the table of connections by address. 0 or WEIR_ENOMEM. */
 int shares_make_addresses(struct weir_server *s);
 
 /* Most that bodies may take beside request memory; 0: none is allowed any. */

@@ -60,13 +60,13 @@ struct worker {
 void worker_init(struct worker *w, struct weir_server *s, int index);
 /* The thread: sets up, tells the server, serves when it is told to, cleans up. */
 void *worker_main(void *arg);
-/* Any thread. */
+/* Tells the worker to stop, gracefully or at once. Any thread. */
 void worker_order_stop(struct worker *w);
 void worker_order_cut(struct worker *w);
 /* After all workers have ended: closes sockets that were on their way to this one. */
 void worker_drop_inbox(struct worker *w);
-/* Closes what wakes it. A message can have been taken, and the worker have ended, before its sender writes there: so
- * not before offload threads have ended and nobody calls weir_server_stop() any more. */
+/* Closes what wakes the worker. Not before offload threads have ended and nobody calls weir_server_stop() any more.
+ * Because a message can have been taken, and the worker have ended, before its sender writes there. */
 void worker_close_wake(struct worker *w);
 
 #endif

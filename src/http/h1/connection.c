@@ -274,7 +274,7 @@ static __attribute__((noinline)) void run_on(struct net *n, struct connection *c
     case H1_FAILED:
         c->state = H1_ACTIVE; /* from here on it may wait again */
         if (!h->x.gone)
-            h->x.cut = false; /* it is over its time: there may be a page */
+            h->x.cut = false; /* the request is over its time: there may be a page */
         h->x.http->host->resume(&h->x);
         h1_finish_exchange(h);
         break;

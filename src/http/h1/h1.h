@@ -20,7 +20,7 @@ enum h1_state {
     H1_IDLE,     /* between requests; active is NULL */
     H1_HEAD,     /* half a head; active is a struct spill */
     H1_ACTIVE,   /* a fiber serves it; active is a struct h1 */
-    H1_FAILED,   /* its handler was ended; queued to be finished */
+    H1_FAILED,   /* the handler was ended; queued to be finished */
     H1_DRAINING, /* no fiber; the output is being sent */
     H1_WAITING,  /* a request that cannot be admitted yet; active is a struct h1_waiting */
     H1_LINGER,   /* the reply is out and this side is shut; what still comes is dropped */
@@ -29,10 +29,10 @@ enum h1_state {
 /* connection.flags */
 enum h1_flags {
     H1_HEAD_TIMED = 1, /* the head's time runs */
-    H1_ADMITTED = 2,   /* it has been promised a set, and waits for a fiber */
-    H1_SERVED = 4,     /* it has had a request */
-    H1_LOOKED = 8,     /* its time is over, and what came meanwhile has been looked for */
-    H1_SHUTTING = 16,  /* it lingers, and the end of this side has not been sent */
+    H1_ADMITTED = 2,   /* a set has been promised, and a fiber is waited for */
+    H1_SERVED = 4,     /* a request has been served */
+    H1_LOOKED = 8,     /* the deadline has passed, and what came meanwhile has been looked for */
+    H1_SHUTTING = 16,  /* in H1_LINGER: the end of this side has not been sent */
 };
 
 #define H1_STOP_GRACE_MS 1000u /* what half a head, or a first request, has to come in once the server stops */
@@ -101,7 +101,7 @@ static inline struct net *h1_net(const struct h1 *h)
 /* What lies before a chunk's data: up to 5 digits of size and CRLF. */
 #define H1_CHUNK_ROOM 7
 
-/* ---- h1.c: the record and its end ---- */
+/* ---- connection.c: the record and its end ---- */
 
 /* Gives back the buffers that hold nothing any more: while only a file or static bytes are left, a stalled client costs
  * its records. */
@@ -123,7 +123,7 @@ static inline void h1_release(struct h1 *h)
 /* The last reply is out, or there will be none: ends the connection. */
 void h1_close(struct h1 *h);
 
-/* This side is shut; what still comes is dropped for a while, so that the reply can be read. */
+/* Shuts this side, and drops what still comes for a while. Because a reset would take an unread reply away. */
 void h1_linger(struct net *n, struct connection *c);
 
 /* ---- waiting.c: requests that wait for memory ---- */

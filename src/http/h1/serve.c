@@ -58,7 +58,7 @@ static void h1_spill(struct h1 *h)
     s->requests = requests;
     c->active = s;
     c->state = H1_HEAD;
-    /* Counted from the head's first byte: what drips in later does not extend it. */
+    /* The head's time counts from its first byte: what drips in later does not extend it. */
     if (first) {
         c->flags |= H1_HEAD_TIMED;
         connection_deadline(n, c, n->draining && header_timeout > H1_STOP_GRACE_MS ? H1_STOP_GRACE_MS : header_timeout);
@@ -76,10 +76,10 @@ static COLD void body_is_over(struct h1 *h)
     if (!h1_body_can_drop(h))
         h1_end(h, ENDING_LINGER); /* the reply's head says so, if it is not out */
     if (changed)
-        (void)h1_finish_filters(h); /* its failure is x->gone */
+        (void)h1_finish_filters(h); /* a failure is x->gone */
 }
 
-/* What is left of the body has been promised to be read, by a head that is out; the next request lies behind it. */
+/* Reads what is left of the body. Because a head that is out has promised that; the next request lies behind it. */
 static COLD void body_finish(struct h1 *h)
 {
     struct exchange *x = &h->x;
@@ -99,7 +99,7 @@ static inline __attribute__((always_inline)) void finish(struct h1 *h, bool spec
         body_is_over(h);
     if (special)
         (void)h1_finish_filters(h);
-    (void)h1_finish_reply(h); /* its failure is x->gone */
+    (void)h1_finish_reply(h); /* a failure is x->gone */
     exchange_let_go(x);
     if (unlikely(body))
         body_finish(h);
@@ -324,7 +324,7 @@ static void h1_leave(struct h1 *h, int result)
         connection_queue(n, c);
 }
 
-/* Nothing came. False, as h1_receive(). */
+/* Leaves a connection on which nothing came. False, as h1_receive(). */
 static __attribute__((noinline)) bool received_nothing(struct h1 *h, ssize_t got)
 {
     if (got != TRANSPORT_WANT_READ) {
@@ -350,7 +350,7 @@ static inline bool receive_behind(struct h1 *h, uint32_t most)
     return true;
 }
 
-/* Behind the beginning of a head. */
+/* Receives more behind the beginning of a head. */
 static __attribute__((noinline)) bool receive_more(struct h1 *h, uint32_t most)
 {
     if (h->in_pos > 0 && h->in_len > most / 2) {

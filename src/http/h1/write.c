@@ -39,7 +39,7 @@ static int64_t reply_decide(struct h1 *h, int64_t length)
     if (until_close || h1_net(h)->draining)
         h1_end(h, ENDING_CLOSE);
     if (unlikely(x->reply.close))
-        h1_end(h, ENDING_LINGER); /* it is not the client's wish: it may have sent more */
+        h1_end(h, ENDING_LINGER); /* the close is not the client's wish: it may have sent more */
     x->reply.length = length;
     return length;
 }
@@ -484,8 +484,8 @@ static int finish_stream(struct h1 *h)
     return 0;
 }
 
-/* The reply's filters have failed. What they have made already goes, where the head is not out: there is a page instead.
- * WEIR_EPROTO is the handler's fault, or a filter's that was left. */
+/* The reply's filters have failed. What they have made already goes, where the head is not out: there is a page
+ * instead. WEIR_EPROTO is the handler's fault, or a filter's that was left. */
 static COLD int filters_failed(struct h1 *h, int error)
 {
     struct exchange *x = &h->x;
@@ -505,7 +505,7 @@ COLD int h1_finish_filters(struct h1 *h)
     return error ? filters_failed(h, error) : 0;
 }
 
-/* What is not committed and not the usual. */
+/* Finishes a reply that is neither committed nor the usual one. */
 static __attribute__((noinline)) int finish_otherwise(struct h1 *h)
 {
     struct exchange *x = &h->x;
@@ -551,7 +551,7 @@ static COLD void finish_failed(struct h1 *h, int error)
     h->open = NULL;
 }
 
-/* Those who want to know it are told when the reply has been sent. */
+/* Has the listeners told when the reply has been sent. */
 static COLD void finish_told(struct h1 *h, int error)
 {
     struct segment call;

@@ -27,15 +27,15 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     const struct pool_basis basis = {.settings = settings, .host = host, .limited = limited};
     pools_open(http_pools, h, m, &basis);
     h->spill_account.limit = settings->spill_limit;
+    if (log_wants(n->loop->log, WEIR_LOG_DEBUG)) {
+        h->log.over = http_log_over;
+        http_listen(h, &h->log);
+    }
     http_pools_bound(h, &settings->bounds);
     if (settings->bounds.stacks)
         n->loop->fibers.account->limit = (uint64_t)settings->bounds.stacks * n->loop->fibers.stack_size;
     n->protocols[PROTOCOL_HTTP1] = &http_protocol_h1;
     n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
-    if (log_wants(n->loop->log, WEIR_LOG_DEBUG)) {
-        h->log.over = http_log_over;
-        http_listen(h, &h->log);
-    }
     http_tick(h);
     return admission_init(h, m, shared_sets);
 }

@@ -178,6 +178,8 @@ void http_pools_bound(struct http *h, const struct admission_bounds *b)
         uint32_t bound = pool_kind_bound(k, b);
         if (!k->name && is_of_sets(k) && a->limit > 0) /* bounded with a row before: a set has one at most */
             bound = sets;
+        if (!k->name && k->holder == POOL_REPLY && a->limit > 0) /* or a record as many as its queue holds replies */
+            bound = b->records * (OUTPUT_SEGMENTS / 2);
         for (uint32_t n = 0; n < k->count && bound > 0; n++)
             if (pool_kind_pool(k, h, n)->account)
                 a->limit += pool_slab_bytes(pool_kind_pool(k, h, n), bound);

@@ -205,6 +205,18 @@ def test_no_room_to_wait_at_all(start_probe):
         assert connection.reply().text() == "Hello, World!"
 
 
+def test_log_of_requests_has_room(start_probe):
+    """At the level debug each reply on its way has a record of what is to be logged, beside the requests' own."""
+    server = start_probe("workers=1", "max_request_records=2", "log_level=4")
+    with server.connect() as connection:
+        for count in (1, 16):
+            connection.send(request() * count, *["GET"] * count)
+            for _ in range(count):
+                assert connection.reply().status == 200
+        account = json.loads(connection.ask(path="/ledger").text())["accounts"]["requests"]
+    assert account["refused"] == 0 and account["peak"] <= account["reserved"] <= account["limit"]
+
+
 def test_bound_below_memory_limit(start_probe):
     """Both bounds together; the lower one is met."""
     server, watch = start_bounded(start_probe, ["stacks"], "memory_wait_ms=300", "memory_share=100",

@@ -484,8 +484,8 @@ static int finish_stream(struct h1 *h)
     return 0;
 }
 
-/* The reply's filters have failed. What they have made already goes, where the head is not out: there is a page
- * instead. WEIR_EPROTO is the handler's fault, or a filter's that was left. */
+/* The reply's filters have failed. Where the head is not out, a page takes the place of what they have made; but for
+ * WEIR_EPROTO, by which the handler has announced another length, or left a filter. */
 static COLD int filters_failed(struct h1 *h, int error)
 {
     struct exchange *x = &h->x;

@@ -43,6 +43,14 @@ static struct filter_chain *chain_of(const struct exchange *x)
     return x->ops->write == chain_write ? (struct filter_chain *)(uintptr_t)x->ops : NULL;
 }
 
+/* The chain whose operation was called, or that is known to be there. */
+static struct filter_chain *chain_own(const struct exchange *x)
+{
+    struct filter_chain *chain = chain_of(x);
+    weir_assert(chain != NULL);
+    return chain;
+}
+
 /* Lets go of the filters; the exchange's own operations are its only ones again. */
 static void chain_remove(struct exchange *x, struct filter_chain *chain)
 {
@@ -63,7 +71,7 @@ int filter_write(struct reply_filter *f, struct exchange *x, const char *data, s
 {
     if (len == 0)
         return 0;
-    return f->next ? f->next->ops->data(f->next, x, data, len) : chain_of(x)->base->write(x, data, len);
+    return f->next ? f->next->ops->data(f->next, x, data, len) : chain_own(x)->base->write(x, data, len);
 }
 
 /* Where the input of f is composed. */
@@ -78,14 +86,14 @@ static char *filter_room(struct reply_filter *f, struct exchange *x, size_t *roo
 
 char *filter_reserve(struct reply_filter *f, struct exchange *x, size_t min, size_t *room, int *error)
 {
-    return f->next ? filter_room(f->next, x, room, error) : chain_of(x)->base->reserve(x, min, room, error);
+    return f->next ? filter_room(f->next, x, room, error) : chain_own(x)->base->reserve(x, min, room, error);
 }
 
 int filter_commit(struct reply_filter *f, struct exchange *x, size_t len)
 {
     if (len == 0)
         return 0;
-    return f->next ? f->next->ops->data(f->next, x, f->next->room, len) : chain_of(x)->base->commit(x, len);
+    return f->next ? f->next->ops->data(f->next, x, f->next->room, len) : chain_own(x)->base->commit(x, len);
 }
 
 /* ---- What goes in ---- */
@@ -222,7 +230,7 @@ static int start_body(struct exchange *x, struct filter_chain *chain, bool last)
  */
 static int chain_start(struct exchange *x, bool last)
 {
-    struct filter_chain *chain = chain_of(x);
+    struct filter_chain *chain = chain_own(x);
     struct reply *r = &x->reply;
     if (!last)
         r->phase = REPLY_SEALING;
@@ -275,7 +283,7 @@ static char *hold_place(struct exchange *x, const struct filter_chain *chain, si
 
 static int chain_write(struct exchange *x, const char *data, size_t len)
 {
-    struct filter_chain *chain = chain_of(x);
+    struct filter_chain *chain = chain_own(x);
     int error = write_check(x, chain);
     if (error || len == 0)
         return error;
@@ -294,7 +302,7 @@ static int chain_write(struct exchange *x, const char *data, size_t len)
 
 static char *chain_reserve(struct exchange *x, size_t min, size_t *room, int *error)
 {
-    struct filter_chain *chain = chain_of(x);
+    struct filter_chain *chain = chain_own(x);
     *error = write_check(x, chain);
     if (*error)
         return NULL;
@@ -313,7 +321,7 @@ static char *chain_reserve(struct exchange *x, size_t min, size_t *room, int *er
 
 static int chain_commit(struct exchange *x, size_t len)
 {
-    struct filter_chain *chain = chain_of(x);
+    struct filter_chain *chain = chain_own(x);
     if (chain->state == FILTER_WAITS)
         return chain->base->commit(x, len);
     return len > 0 ? chain_pass(x, chain, chain->first->room, len) : 0;
@@ -321,7 +329,7 @@ static int chain_commit(struct exchange *x, size_t len)
 
 static char *chain_place(struct exchange *x, size_t len)
 {
-    return hold_place(x, chain_of(x), len);
+    return hold_place(x, chain_own(x), len);
 }
 
 /* Whether the handler may have its bytes on their way; the exchange's own operations say why not. */
@@ -332,7 +340,7 @@ static bool is_open(const struct exchange *x)
 
 static int chain_flush(struct exchange *x)
 {
-    struct filter_chain *chain = chain_of(x);
+    struct filter_chain *chain = chain_own(x);
     if (is_open(x)) {
         int error = chain->state == FILTER_WAITS ? chain_start(x, false) : 0;
         if (error)
@@ -360,7 +368,7 @@ static int push_filters(struct exchange *x, struct filter_chain *chain)
 
 static int chain_push(struct exchange *x)
 {
-    struct filter_chain *chain = chain_of(x);
+    struct filter_chain *chain = chain_own(x);
     const struct exchange_ops *base = chain->base;
     if (chain->busy) /* the exchange's fiber has had its share; a body that ends may still get a length */
         return reply_is_committed(&x->reply) ? base->push(x) : 0;
@@ -376,7 +384,7 @@ static int chain_push(struct exchange *x)
  * their reply goes out without them. */
 static void chain_discard(struct exchange *x)
 {
-    struct filter_chain *chain = chain_of(x);
+    struct filter_chain *chain = chain_own(x);
     const struct exchange_ops *base = chain->base;
     if ((chain->state == FILTER_RUNS || chain->busy) && !reply_is_committed(&x->reply))
         chain_remove(x, chain);

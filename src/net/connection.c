@@ -194,9 +194,17 @@ static struct pool *listen_pool(struct net *n, const struct listen_spec *spec)
     return NULL;
 }
 
+/* The pool of a listener's records, which net_listen() has made. */
+static struct pool *record_pool(struct net *n, uint8_t listener)
+{
+    struct pool *pool = listen_pool(n, &n->listeners[listener]);
+    weir_assert(pool != NULL);
+    return pool;
+}
+
 static struct pool *connection_pool(struct net *n, const struct connection *c)
 {
-    return listen_pool(n, &n->listeners[c->timer.owner_bits]);
+    return record_pool(n, c->timer.owner_bits);
 }
 
 int net_listen(struct net *n, const struct listen_spec *listeners, size_t count)
@@ -249,7 +257,7 @@ bool net_ready(struct net *n, size_t *slab)
 
 bool net_ready_for(struct net *n, uint8_t listener)
 {
-    return pool_ready(listen_pool(n, &n->listeners[listener]));
+    return pool_ready(record_pool(n, listener));
 }
 
 void net_drop(struct net *n, int fd, uint32_t address_slot)
@@ -276,7 +284,7 @@ int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
 {
     const struct listen_spec *spec = &n->listeners[listener];
     const struct transport *t = listen_transport(spec);
-    struct connection *c = pool_take(listen_pool(n, spec));
+    struct connection *c = pool_take(record_pool(n, listener));
     if (!c) {
         net_drop(n, fd, address_slot);
         return WEIR_ENOMEM;

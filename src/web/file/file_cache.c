@@ -143,8 +143,10 @@ bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now
     if (!pool_ready(&f->files) || !pool_ready(&f->handles))
         return false;
     struct kept_file *k = pool_take(&f->files);
-    k->file = pool_take(&f->handles);
-    file_init(k->file, &f->handles, b->fd);
+    struct file *file = pool_take(&f->handles);
+    weir_assert(k && file); /* both were ready */
+    file_init(file, &f->handles, b->fd);
+    k->file = file;
     k->opened = k->used = k->looked = now;
     k->root_len = (uint16_t)root_len;
     k->len = (uint16_t)(root_len + 1 + len);

@@ -78,7 +78,7 @@ static int second_clear(struct h1 *h)
         error = h1_close_open(h);
     if (!error && !output_empty(&h->out))
         error = h1_drain(h);
-    debug_assert(error || !h->open || h->pos == h->open);
+    debug_assert(error < 0 || (error == 0 && (!h->open || h->pos == h->open)));
     h->open = NULL;
     return error;
 }

@@ -20,7 +20,10 @@ static void loop_serve(void *arg)
 {
     struct loop *l = arg;
     while (l->work_left > 0) {
-        struct work *w = l->work_first; /* no less than work_left are queued */
+        struct work *w = l->work_first;
+        debug_assert(w);
+        if (!w) /* no less than work_left are queued; said for those who check the code */
+            __builtin_unreachable();
         l->work_first = w->next;
         if (!w->next)
             l->work_last = &l->work_first;

@@ -188,6 +188,7 @@ static void h1_drain_connection(struct net *n, struct connection *c)
 static void h1_opened(struct net *n, struct connection *c, const char *data, size_t len)
 {
     struct http *http = n->owner;
+    weir_assert(len <= http->settings->buffer_size); /* whoever hands a connection over has read no more than that */
     c->state = H1_IDLE;
     connection_deadline(n, c, http->settings->idle_timeout_ms);
     if (len > 0) { /* of a head, or more: as if it had dripped in */

@@ -462,7 +462,7 @@ static void trace_body(struct world *w)
     _Unwind_Reason_Code code = _Unwind_Backtrace(trace_frame, &trace);
     CHECK(code == _URC_END_OF_STACK);
     CHECK(trace.frames >= 3 && trace.frames < 20);
-    CHECK(trace.outermost == (void *)weir_fiber_begin);
+    CHECK(trace.outermost == (void *)weir_fiber_enter);
     w->order_len++;
 }
 

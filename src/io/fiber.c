@@ -2,7 +2,7 @@
  * Fibers: the pool of them, and the scheduler's side of the switch.
  *
  * Idle stacks beyond a mark give their pages back at once, and whole stacks are unmapped by trimming. A fiber that is
- * started stays in the idle list until it waits: most end before that, and nothing has to be moved for them.
+ * started stays in the idle list until it waits: most end before that, and nothing has to be moved or counted for them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -269,6 +269,7 @@ static void fiber_leave_pool(struct fibers *f)
         f->lean = self->link.next;
     list_remove(&self->link);
     f->idle_count--;
+    account_take(f->account, f->stack_size);
 }
 
 /* The first idle fiber, or a new one; it stays in the list. */
@@ -291,7 +292,6 @@ static struct fiber *fibers_take(struct fibers *f)
     fiber->pooled = true;
     if (f->idle_count <= f->idle_low)
         f->idle_low = f->idle_count - 1;
-    account_take(f->account, f->stack_size);
     return fiber;
 }
 
@@ -361,11 +361,11 @@ static inline void fibers_settle(struct fibers *f, struct fiber *fiber)
     if (unlikely(fiber->dead))
         fiber_reset(fiber);
     fiber->label = NULL;
-    account_give(f->account, f->stack_size);
     if (likely(fiber->pooled)) {
         fiber->pooled = false;
         fiber_forget(fiber);
     } else {
+        account_give(f->account, f->stack_size);
         fibers_insert(f, fiber);
     }
 }

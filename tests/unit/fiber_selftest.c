@@ -159,6 +159,42 @@ static WRAPS void registers_body(struct world *w)
     }
 }
 
+static WRAPS void spoil_registers(struct world *w)
+{
+    uint64_t values[REGISTERS];
+    for (uint64_t i = 0; i < REGISTERS; i++)
+        values[i] = i * 0x10001;
+    selftest_registers(yield_from, &w->fibers, values);
+}
+
+static void abandon_at_once(struct world *w)
+{
+    fiber_abandon(&w->fibers);
+}
+
+static void start_from(void *arg)
+{
+    struct world *w = arg;
+    CHECK(fibers_start(&w->fibers));
+}
+
+/* The thread's own registers survive a start, whether the fiber ends, waits or is left. */
+static void test_registers_start(struct world *w)
+{
+    void (*bodies[])(struct world *) = {nothing, spoil_registers, nothing, abandon_at_once, nothing};
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        uint64_t before[REGISTERS], after[REGISTERS];
+        for (uint64_t j = 0; j < REGISTERS; j++)
+            before[j] = after[j] = ~(i << 8 | j);
+        w->body = bodies[i];
+        selftest_registers(start_from, w, after);
+        CHECK(memcmp(before, after, sizeof before) == 0);
+    }
+    CHECK(w->order_len == 3);
+    world_run_ready(w);
+    CHECK(w->fibers.idle_count == w->fibers.total);
+}
+
 static void test_registers(struct world *w)
 {
     for (int i = 0; i < 16; i++)
@@ -509,6 +545,7 @@ int main(void)
     run_world("wake results", test_wake_results);
     run_world("wake from a fiber", test_wake_from_fiber);
     run_world("preserved registers", test_registers);
+    run_world("registers of who starts", test_registers_start);
     run_world("rounding modes", test_rounding);
     run_world("deep recursion", test_deep_recursion);
     run_world("abandon", test_abandon);

@@ -178,6 +178,29 @@ static void start_from(void *arg)
     CHECK(fibers_start(&w->fibers));
 }
 
+static void return_at_once(void *arg)
+{
+    (void)arg;
+}
+
+/* Keeps nothing over the call, and so saves no register itself, as fibers_start() does. */
+static void enter_from(void *top)
+{
+    static void *save;
+    weir_fiber_enter(&save, top, return_at_once, NULL);
+}
+
+static void test_registers_enter(struct world *w)
+{
+    CHECK(fibers_preallocate(&w->fibers, 1) == 0);
+    struct fiber *fiber = container_of(w->fibers.idle.next, struct fiber, link);
+    uint64_t before[REGISTERS], after[REGISTERS];
+    for (uint64_t i = 0; i < REGISTERS; i++)
+        before[i] = after[i] = ~i;
+    selftest_registers(enter_from, fiber->stack_pointer, after);
+    CHECK(memcmp(before, after, sizeof before) == 0);
+}
+
 /* The thread's own registers survive a start, whether the fiber ends, waits or is left. */
 static void test_registers_start(struct world *w)
 {
@@ -545,6 +568,7 @@ int main(void)
     run_world("wake results", test_wake_results);
     run_world("wake from a fiber", test_wake_from_fiber);
     run_world("preserved registers", test_registers);
+    run_world("registers of who enters", test_registers_enter);
     run_world("registers of who starts", test_registers_start);
     run_world("rounding modes", test_rounding);
     run_world("deep recursion", test_deep_recursion);

@@ -2,7 +2,7 @@
  * Fibers: the pool of them, and the scheduler's side of the switch.
  *
  * Idle stacks beyond a mark give their pages back at once, and whole stacks are unmapped by trimming. A fiber that is
- * started stays in the idle list until it waits: most end before that, and nothing has to be moved for them.
+ * started stays in the idle list until it waits: most end before that, and nothing has to be moved or counted for them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -50,8 +50,8 @@ static inline void switch_arrived(struct fibers *f, struct fiber *self)
     (void)self;
 }
 
-/* From main to a fiber; returns when it parks. */
-static void switch_to_fiber(struct fibers *f, struct fiber *to)
+/* What comes before a switch from main to a fiber. */
+static inline void switch_leave_main(struct fibers *f, struct fiber *to)
 {
     debug_assert(f->current == NULL);
     f->current = to;
@@ -62,6 +62,12 @@ static void switch_to_fiber(struct fibers *f, struct fiber *to)
 #ifdef WEIR_TSAN
     __tsan_switch_to_fiber(to->tsan, 0);
 #endif
+}
+
+/* From main to a fiber that has waited; returns when it parks or ends. */
+static void switch_to_fiber(struct fibers *f, struct fiber *to)
+{
+    switch_leave_main(f, to);
     weir_fiber_switch(&f->main_stack_pointer, to->stack_pointer);
     switch_arrived(f, NULL);
 }
@@ -75,12 +81,18 @@ static COLD void must_not_wait(const struct fibers *f)
     abort();
 }
 
+/* No lock may be held where a fiber goes back to main. */
+static inline void switch_check(const struct fibers *f)
+{
+    if (unlikely(*f->locks != 0))
+        must_not_wait(f);
+}
+
 /* From the running fiber to main; returns when it is resumed. */
 static void switch_to_main(struct fibers *f)
 {
     struct fiber *self = f->current;
-    if (unlikely(*f->locks != 0))
-        must_not_wait(f);
+    switch_check(f);
     f->current = NULL;
 #ifdef WEIR_ASAN
     __sanitizer_start_switch_fiber(&self->asan, f->main_stack_bottom, f->main_stack_size);
@@ -92,19 +104,53 @@ static void switch_to_main(struct fibers *f)
     switch_arrived(f, self);
 }
 
-/* ---- Stacks ---- */
+/* From the running fiber to main for good; its frames are forgotten. */
+static __attribute__((noreturn)) void switch_for_good(struct fibers *f)
+{
+    struct fiber *self = f->current;
+    f->current = NULL;
+    self->state = FIBER_IDLE;
+    self->dead = true;
+#ifdef WEIR_ASAN
+    __sanitizer_start_switch_fiber(NULL, f->main_stack_bottom, f->main_stack_size);
+#endif
+#ifdef WEIR_TSAN
+    __tsan_switch_to_fiber(f->main_tsan, 0);
+#endif
+    weir_fiber_switch(&self->stack_pointer, f->main_stack_pointer);
+    __builtin_unreachable();
+}
 
+/* A fiber from its start to its end. Returns to enter_fiber() if it has not waited: main has gone on otherwise. */
 static void fiber_run(void *arg)
 {
     struct fiber *self = arg;
     struct fibers *f = self->fibers;
     switch_arrived(f, self);
-    for (;;) {
-        f->entry(f->arg);
-        self->state = FIBER_IDLE;
-        switch_to_main(f);
-    }
+    f->entry(f->arg);
+    switch_check(f);
+    if (unlikely(!self->pooled))
+        switch_for_good(f);
+    self->state = FIBER_IDLE;
+    f->current = NULL;
+#ifdef WEIR_ASAN
+    __sanitizer_start_switch_fiber(&self->asan, f->main_stack_bottom, f->main_stack_size);
+#endif
 }
+
+/* From main to an idle fiber; returns when it parks or ends. */
+static inline void enter_fiber(struct fibers *f, struct fiber *to)
+{
+    switch_leave_main(f, to);
+    weir_fiber_enter(&f->main_stack_pointer, to->stack_pointer, fiber_run, to);
+#ifdef WEIR_TSAN
+    if (to->state == FIBER_IDLE && !to->dead) /* the call has returned, on the fiber's record up to here */
+        __tsan_switch_to_fiber(f->main_tsan, 0);
+#endif
+    switch_arrived(f, NULL);
+}
+
+/* ---- Stacks ---- */
 
 /* The part of an idle fiber's stack where frames of handlers were. */
 static size_t fiber_unused(const struct fiber *fiber)
@@ -130,7 +176,7 @@ static void fiber_forget(struct fiber *fiber)
 static void fiber_reset(struct fiber *fiber)
 {
     memory_unpoison(fiber->stack, (size_t)((char *)fiber - fiber->stack));
-    fiber->stack_pointer = fiber_switch_prepare((char *)fiber, fiber_run, fiber);
+    fiber->stack_pointer = fiber;
     fiber->state = FIBER_IDLE;
     fiber->asan = NULL;
     fiber->dead = false;
@@ -223,6 +269,7 @@ static void fiber_leave_pool(struct fibers *f)
         f->lean = self->link.next;
     list_remove(&self->link);
     f->idle_count--;
+    account_take(f->account, f->stack_size);
 }
 
 /* The first idle fiber, or a new one; it stays in the list. */
@@ -245,7 +292,6 @@ static struct fiber *fibers_take(struct fibers *f)
     fiber->pooled = true;
     if (f->idle_count <= f->idle_low)
         f->idle_low = f->idle_count - 1;
-    account_take(f->account, f->stack_size);
     return fiber;
 }
 
@@ -315,11 +361,11 @@ static inline void fibers_settle(struct fibers *f, struct fiber *fiber)
     if (unlikely(fiber->dead))
         fiber_reset(fiber);
     fiber->label = NULL;
-    account_give(f->account, f->stack_size);
     if (likely(fiber->pooled)) {
         fiber->pooled = false;
         fiber_forget(fiber);
     } else {
+        account_give(f->account, f->stack_size);
         fibers_insert(f, fiber);
     }
 }
@@ -329,7 +375,7 @@ bool fibers_start(struct fibers *f)
     struct fiber *fiber = fibers_take(f);
     if (!fiber)
         return false;
-    switch_to_fiber(f, fiber);
+    enter_fiber(f, fiber);
     fibers_settle(f, fiber);
     return true;
 }
@@ -379,23 +425,12 @@ bool fiber_wake(struct fiber *fiber, int result)
 
 void fiber_abandon(struct fibers *f)
 {
-    struct fiber *self = f->current;
     if (f->deep.state == DEEP_BUSY) {
         weir_assert(*lock_depth() == 1); /* the call itself */
         deep_leave(&f->deep);            /* fiber_call_deep() goes on here */
     }
     weir_assert(*lock_depth() == 0);
-    f->current = NULL;
-    self->state = FIBER_IDLE;
-    self->dead = true;
-#ifdef WEIR_ASAN
-    __sanitizer_start_switch_fiber(NULL, f->main_stack_bottom, f->main_stack_size);
-#endif
-#ifdef WEIR_TSAN
-    __tsan_switch_to_fiber(f->main_tsan, 0);
-#endif
-    weir_fiber_switch(&self->stack_pointer, f->main_stack_pointer);
-    __builtin_unreachable();
+    switch_for_good(f);
 }
 
 int fiber_call_deep(struct fibers *f, int (*fn)(void *arg), void *arg)

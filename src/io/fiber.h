@@ -2,7 +2,8 @@
  * Fibers: functions with a stack of their own that can be parked in the middle and resumed later, on the same thread. A
  * handler runs on one, so that it can wait in straight-line code. A fiber's record lies at the top of its own stack.
  *
- * A switch saves what the calling convention says a call preserves, nothing else, and makes no system call.
+ * A switch saves what the calling convention says a call preserves, nothing else, and makes no system call. An idle
+ * fiber has no frames: it is started by a call on its stack, which returns if it has not waited.
  * AddressSanitizer, ThreadSanitizer and Valgrind are told of every switch.
  *
  * The scheduler is two-level: the thread's own stack (main) resumes fibers; a fiber parks to main, never to another
@@ -29,14 +30,14 @@ enum fiber_state {
 };
 
 struct fiber {
-    void *stack_pointer; /* while it does not run */
+    void *stack_pointer; /* while it does not run; idle: the record itself, under which nothing lies */
     struct list link;    /* in the pool's idle list or the ready list */
     struct fibers *fibers;
     char *stack; /* lowest usable address */
     enum fiber_state state;
     int result;        /* what the waker said */
     bool lean;         /* idle, and its pages were given back */
-    bool dead;         /* left for good: its frames have to be laid out anew */
+    bool dead;         /* left for good: what the tools know of its frames is to be forgotten */
     bool pooled;       /* runs, and is still in the idle list: it has not waited */
     const char *label; /* see fiber_label() */
     void *tsan;        /* ThreadSanitizer's record */

@@ -70,6 +70,52 @@ weir_fiber_switch:
     .cfi_endproc
     .size weir_fiber_switch, .-weir_fiber_switch
 
+    .globl weir_fiber_enter
+    .hidden weir_fiber_enter
+    .type weir_fiber_enter, %function
+    .p2align 4
+weir_fiber_enter:
+    .cfi_startproc
+    sub sp, sp, #176
+    .cfi_adjust_cfa_offset 176
+    stp x19, x20, [sp, #0]
+    .cfi_rel_offset x19, 0
+    .cfi_rel_offset x20, 8
+    stp x21, x22, [sp, #16]
+    stp x23, x24, [sp, #32]
+    stp x25, x26, [sp, #48]
+    stp x27, x28, [sp, #64]
+    stp x29, x30, [sp, #80]
+    .cfi_rel_offset x29, 80
+    .cfi_rel_offset x30, 88
+    stp d8, d9, [sp, #96] /* these and x21 to x28 are for a switch that comes back here in the call's stead */
+    stp d10, d11, [sp, #112]
+    stp d12, d13, [sp, #128]
+    stp d14, d15, [sp, #144]
+    mrs x9, fpcr
+    str x9, [sp, #160]
+    mov x19, sp
+    str x19, [x0]
+    .cfi_remember_state
+    .cfi_undefined x30 /* the outermost frame: a backtrace ends here */
+    mov sp, x1
+    mov x29, xzr
+    mov x0, x3
+    blr x2
+    mov sp, x19
+    .cfi_restore_state
+    ldp x29, x30, [sp, #80]
+    ldp x19, x20, [sp, #0]
+    add sp, sp, #176
+    .cfi_adjust_cfa_offset -176
+    .cfi_restore x19
+    .cfi_restore x20
+    .cfi_restore x29
+    .cfi_restore x30
+    ret
+    .cfi_endproc
+    .size weir_fiber_enter, .-weir_fiber_enter
+
     .globl weir_fiber_begin
     .hidden weir_fiber_begin
     .type weir_fiber_begin, %function

@@ -81,6 +81,52 @@ weir_fiber_switch:
     .cfi_endproc
     .size weir_fiber_switch, .-weir_fiber_switch
 
+    .globl weir_fiber_enter
+    .hidden weir_fiber_enter
+    .type weir_fiber_enter, @function
+    .p2align 4
+weir_fiber_enter:
+    .cfi_startproc
+    pushq %rbp
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbp, 0
+    pushq %rbx
+    .cfi_adjust_cfa_offset 8
+    .cfi_rel_offset rbx, 0
+    pushq %r12 /* what is below is for a switch that comes back here in the call's stead */
+    .cfi_adjust_cfa_offset 8
+    pushq %r13
+    .cfi_adjust_cfa_offset 8
+    pushq %r14
+    .cfi_adjust_cfa_offset 8
+    pushq %r15
+    .cfi_adjust_cfa_offset 8
+    subq $8, %rsp
+    .cfi_adjust_cfa_offset 8
+    stmxcsr (%rsp)
+    fnstcw 4(%rsp)
+    movq %rsp, (%rdi)
+    movq %rsp, %rbx
+    .cfi_remember_state
+    .cfi_undefined rip /* the outermost frame: a backtrace ends here */
+    movq %rsi, %rsp
+    xorl %ebp, %ebp
+    movq %rcx, %rdi
+    callq *%rdx
+    movq %rbx, %rsp
+    .cfi_restore_state
+    addq $40, %rsp
+    .cfi_adjust_cfa_offset -40
+    popq %rbx
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbx
+    popq %rbp
+    .cfi_adjust_cfa_offset -8
+    .cfi_restore rbp
+    ret /* to where the call before last came from: predicted */
+    .cfi_endproc
+    .size weir_fiber_enter, .-weir_fiber_enter
+
     .globl weir_fiber_begin
     .hidden weir_fiber_begin
     .type weir_fiber_begin, @function

@@ -159,6 +159,65 @@ static WRAPS void registers_body(struct world *w)
     }
 }
 
+static WRAPS void spoil_registers(struct world *w)
+{
+    uint64_t values[REGISTERS];
+    for (uint64_t i = 0; i < REGISTERS; i++)
+        values[i] = i * 0x10001;
+    selftest_registers(yield_from, &w->fibers, values);
+}
+
+static void abandon_at_once(struct world *w)
+{
+    fiber_abandon(&w->fibers);
+}
+
+static void start_from(void *arg)
+{
+    struct world *w = arg;
+    CHECK(fibers_start(&w->fibers));
+}
+
+static void return_at_once(void *arg)
+{
+    (void)arg;
+}
+
+/* Keeps nothing over the call, and so saves no register itself, as fibers_start() does. */
+static void enter_from(void *top)
+{
+    static void *save;
+    weir_fiber_enter(&save, top, return_at_once, NULL);
+}
+
+static void test_registers_enter(struct world *w)
+{
+    CHECK(fibers_preallocate(&w->fibers, 1) == 0);
+    struct fiber *fiber = container_of(w->fibers.idle.next, struct fiber, link);
+    uint64_t before[REGISTERS], after[REGISTERS];
+    for (uint64_t i = 0; i < REGISTERS; i++)
+        before[i] = after[i] = ~i;
+    selftest_registers(enter_from, fiber->stack_pointer, after);
+    CHECK(memcmp(before, after, sizeof before) == 0);
+}
+
+/* The thread's own registers survive a start, whether the fiber ends, waits or is left. */
+static void test_registers_start(struct world *w)
+{
+    void (*bodies[])(struct world *) = {nothing, spoil_registers, nothing, abandon_at_once, nothing};
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        uint64_t before[REGISTERS], after[REGISTERS];
+        for (uint64_t j = 0; j < REGISTERS; j++)
+            before[j] = after[j] = ~(i << 8 | j);
+        w->body = bodies[i];
+        selftest_registers(start_from, w, after);
+        CHECK(memcmp(before, after, sizeof before) == 0);
+    }
+    CHECK(w->order_len == 3);
+    world_run_ready(w);
+    CHECK(w->fibers.idle_count == w->fibers.total);
+}
+
 static void test_registers(struct world *w)
 {
     for (int i = 0; i < 16; i++)
@@ -462,7 +521,7 @@ static void trace_body(struct world *w)
     _Unwind_Reason_Code code = _Unwind_Backtrace(trace_frame, &trace);
     CHECK(code == _URC_END_OF_STACK);
     CHECK(trace.frames >= 3 && trace.frames < 20);
-    CHECK(trace.outermost == (void *)weir_fiber_begin);
+    CHECK(trace.outermost == (void *)weir_fiber_enter);
     w->order_len++;
 }
 
@@ -509,6 +568,8 @@ int main(void)
     run_world("wake results", test_wake_results);
     run_world("wake from a fiber", test_wake_from_fiber);
     run_world("preserved registers", test_registers);
+    run_world("registers of who enters", test_registers_enter);
+    run_world("registers of who starts", test_registers_start);
     run_world("rounding modes", test_rounding);
     run_world("deep recursion", test_deep_recursion);
     run_world("abandon", test_abandon);

@@ -332,6 +332,10 @@ static void stream(weir_ctx *c)
         write_large(c, *how == 'a' ? 40000 : *how == 's' ? 30000 : 39000);
         if (*how == 'l')
             atomic_store(&tally.status, weir_write(c, tally.large, 2000));
+    } else if (strcmp(how, "over") == 0) {
+        weir_set_length(c, 40000);
+        write_large(c, 40000);
+        atomic_store(&tally.status, weir_write(c, tally.large, 1));
     } else if (strcmp(how, "fail") == 0) {
         weir_printf(c, "half a reply");
         weir_fail(c, 409, "failed");

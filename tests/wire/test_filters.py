@@ -207,6 +207,15 @@ def test_an_announced_length_is_held_against_what_is_written(server, kind, error
 
 
 @pytest.mark.parametrize("when", WAYS)
+def test_more_than_was_announced_is_left_out(server, when):
+    for chain, filtered in CHAINS.items():
+        with server.connect() as connection:
+            for _ in range(2):
+                assert connection.ask(path="/reply/over", headers=fields(chain, when)).body == filtered(LARGE[:40000])
+                assert counts(server)["write_error"] == -6
+
+
+@pytest.mark.parametrize("when", WAYS)
 def test_a_reply_that_fails_late_is_broken_off(server, when):
     for chain in CHAINS:
         before = counts(server)
@@ -300,6 +309,20 @@ def test_bodies_of_requests(server, size, when):
                 assert reply.body == filtered(LARGE[:3000])
                 reply = connection.ask("POST", "/reply/echo?unread=1", headers=fields(chain, when), body=sent)
                 assert reply.body == filtered(b"not read")
+    now = counts(server)
+    assert now["added"] == now["released"] and now["twice"] == 0
+
+
+@pytest.mark.parametrize("when", ("request", "around", "response"))
+def test_a_final_reply_makes_room_for_the_body(server, when):
+    """The head fills the buffer so far that both directions share the other one: the reply has to be out, through its
+    filters, before the body is received."""
+    for chain, filtered in CHAINS.items():
+        with server.connect() as connection:
+            for size in (0, 20000):
+                reply = connection.ask("POST", "/reply/echo?final=1", body=LARGE[:size],
+                                       headers=fields(chain, when, **{"X-Fill": "x" * 6500}))
+                assert reply.body == filtered(LARGE[:3000])
     now = counts(server)
     assert now["added"] == now["released"] and now["twice"] == 0
 

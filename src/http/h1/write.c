@@ -536,9 +536,11 @@ static int finish_uncommitted(struct h1 *h)
 
 int h1_commit_final(struct h1 *h)
 {
-    debug_assert(reply_is_complete(&h->x.reply));
+    struct exchange *x = &h->x;
+    debug_assert(reply_is_complete(&x->reply) && !reply_is_committed(&x->reply));
+    (void)x->http->host->before_head(x); /* may add filters: what they begin to stream ends once, with the handler */
     int error = h1_finish_filters(h);
-    return error || reply_is_committed(&h->x.reply) ? error : finish_uncommitted(h);
+    return error || reply_is_committed(&x->reply) ? error : finish_uncommitted(h);
 }
 
 /* The reply could not be made, or the client has gone. */

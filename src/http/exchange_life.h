@@ -4,7 +4,7 @@
  *
  *   exchange_init        once, for a record
  *   exchange_begin       a head is complete; the version fills target, body and form, and calls http_host.handle
- *   exchange_end_handler the handler has ended; the version completes the reply, if need be with exchange_let_go()
+ *   exchange_end_handler the handler has ended; the version completes the reply
  *   exchange_let_go      the reply is in the output; the version drops what is left of the request's body
  *   exchange_clear       nothing of the request is left
  *

@@ -4,13 +4,8 @@
  * SPDX-License-Identifier: MIT
  */
 #if defined(__aarch64__)
-    .text
-    .globl weir_fiber_switch
-    .hidden weir_fiber_switch
-    .type weir_fiber_switch, %function
-    .p2align 4
-weir_fiber_switch:
-    .cfi_startproc
+/* Saves what a call preserves in the frame that weir_fiber_switch() leaves a stack by, wherever it was made. */
+    .macro save_frame
     sub sp, sp, #176
     .cfi_adjust_cfa_offset 176
     stp x19, x20, [sp, #0]
@@ -37,6 +32,16 @@ weir_fiber_switch:
     stp d14, d15, [sp, #144]
     mrs x9, fpcr
     str x9, [sp, #160]
+    .endm
+
+    .text
+    .globl weir_fiber_switch
+    .hidden weir_fiber_switch
+    .type weir_fiber_switch, %function
+    .p2align 4
+weir_fiber_switch:
+    .cfi_startproc
+    save_frame
     mov x10, sp
     str x10, [x0]
     mov sp, x1
@@ -76,24 +81,7 @@ weir_fiber_switch:
     .p2align 4
 weir_fiber_enter:
     .cfi_startproc
-    sub sp, sp, #176
-    .cfi_adjust_cfa_offset 176
-    stp x19, x20, [sp, #0]
-    .cfi_rel_offset x19, 0
-    .cfi_rel_offset x20, 8
-    stp x21, x22, [sp, #16]
-    stp x23, x24, [sp, #32]
-    stp x25, x26, [sp, #48]
-    stp x27, x28, [sp, #64]
-    stp x29, x30, [sp, #80]
-    .cfi_rel_offset x29, 80
-    .cfi_rel_offset x30, 88
-    stp d8, d9, [sp, #96] /* these and x21 to x28 are for a switch that comes back here in the call's stead */
-    stp d10, d11, [sp, #112]
-    stp d12, d13, [sp, #128]
-    stp d14, d15, [sp, #144]
-    mrs x9, fpcr
-    str x9, [sp, #160]
+    save_frame /* most of it is for a switch that comes back here in the call's stead */
     mov x19, sp
     str x19, [x0]
     .cfi_remember_state
@@ -110,6 +98,14 @@ weir_fiber_enter:
     .cfi_adjust_cfa_offset -176
     .cfi_restore x19
     .cfi_restore x20
+    .cfi_restore x21
+    .cfi_restore x22
+    .cfi_restore x23
+    .cfi_restore x24
+    .cfi_restore x25
+    .cfi_restore x26
+    .cfi_restore x27
+    .cfi_restore x28
     .cfi_restore x29
     .cfi_restore x30
     ret

@@ -6,13 +6,8 @@
  * SPDX-License-Identifier: MIT
  */
 #if defined(__x86_64__)
-    .text
-    .globl weir_fiber_switch
-    .hidden weir_fiber_switch
-    .type weir_fiber_switch, @function
-    .p2align 4
-weir_fiber_switch:
-    .cfi_startproc
+/* Saves what a call preserves in the frame that weir_fiber_switch() leaves a stack by, wherever it was made. */
+    .macro save_frame
     pushq %rbp
     .cfi_adjust_cfa_offset 8
     .cfi_rel_offset rbp, 0
@@ -35,6 +30,16 @@ weir_fiber_switch:
     .cfi_adjust_cfa_offset 8
     stmxcsr (%rsp)
     fnstcw 4(%rsp)
+    .endm
+
+    .text
+    .globl weir_fiber_switch
+    .hidden weir_fiber_switch
+    .type weir_fiber_switch, @function
+    .p2align 4
+weir_fiber_switch:
+    .cfi_startproc
+    save_frame
     movq %rsp, (%rdi)
     movl (%rsp), %eax
     movw 4(%rsp), %cx
@@ -87,24 +92,7 @@ weir_fiber_switch:
     .p2align 4
 weir_fiber_enter:
     .cfi_startproc
-    pushq %rbp
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset rbp, 0
-    pushq %rbx
-    .cfi_adjust_cfa_offset 8
-    .cfi_rel_offset rbx, 0
-    pushq %r12 /* what is below is for a switch that comes back here in the call's stead */
-    .cfi_adjust_cfa_offset 8
-    pushq %r13
-    .cfi_adjust_cfa_offset 8
-    pushq %r14
-    .cfi_adjust_cfa_offset 8
-    pushq %r15
-    .cfi_adjust_cfa_offset 8
-    subq $8, %rsp
-    .cfi_adjust_cfa_offset 8
-    stmxcsr (%rsp)
-    fnstcw 4(%rsp)
+    save_frame /* most of it is for a switch that comes back here in the call's stead */
     movq %rsp, (%rdi)
     movq %rsp, %rbx
     .cfi_remember_state
@@ -117,6 +105,10 @@ weir_fiber_enter:
     .cfi_restore_state
     addq $40, %rsp
     .cfi_adjust_cfa_offset -40
+    .cfi_restore r12
+    .cfi_restore r13
+    .cfi_restore r14
+    .cfi_restore r15
     popq %rbx
     .cfi_adjust_cfa_offset -8
     .cfi_restore rbx

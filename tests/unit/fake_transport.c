@@ -105,27 +105,13 @@ static void fake_close(struct connection *c)
     fake.closed++;
 }
 
-const struct transport transport_fake = {
-    .connection_size = sizeof(struct connection) + FAKE_STATE,
-    .piece = FAKE_SAID,
-    .read = fake_read,
-    .write = fake_write,
-    .flush = fake_flush,
-    .pending = fake_pending,
-    .unacknowledged = fake_unacknowledged,
-    .shutdown = fake_shutdown,
-    .close = fake_close,
-};
+/* Both fakes, which differ in what comes before the first byte. */
+#define FAKE_TRANSPORT(first)                                                                                          \
+    {                                                                                                                  \
+        .connection_size = sizeof(struct connection) + FAKE_STATE, .piece = FAKE_SAID, .handshake = (first),           \
+        .read = fake_read, .write = fake_write, .flush = fake_flush, .pending = fake_pending,                          \
+        .unacknowledged = fake_unacknowledged, .shutdown = fake_shutdown, .close = fake_close,                         \
+    }
 
-const struct transport transport_fake_handshake = {
-    .connection_size = sizeof(struct connection) + FAKE_STATE,
-    .piece = FAKE_SAID,
-    .handshake = fake_handshake,
-    .read = fake_read,
-    .write = fake_write,
-    .flush = fake_flush,
-    .pending = fake_pending,
-    .unacknowledged = fake_unacknowledged,
-    .shutdown = fake_shutdown,
-    .close = fake_close,
-};
+const struct transport transport_fake = FAKE_TRANSPORT(NULL);
+const struct transport transport_fake_handshake = FAKE_TRANSPORT(fake_handshake);

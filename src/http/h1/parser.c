@@ -6,6 +6,7 @@
  */
 #include "http/h1/parser.h"
 #include "base/debug.h"
+#include "base/load.h"
 #include "http/authority.h"
 #include "http/scan.h"
 
@@ -37,27 +38,6 @@ static COLD enum h1_parse_result refuse(struct h1_parser *p, int status, const c
 }
 
 /* ---- Fields that the framing depends on ---- */
-
-static inline uint64_t load_8(const char *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-static inline uint16_t load_2(const char *p)
-{
-    uint16_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-static inline uint32_t load_4(const char *p)
-{
-    uint32_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
 
 /*
  * Whether len (a constant of at least 4) bytes are `lower` but for case, by words that overlap. No byte but a letter's

@@ -79,7 +79,7 @@ static COLD void body_is_over(struct h1 *h)
         (void)h1_finish_filters(h); /* a failure is x->gone */
 }
 
-/* Reads what is left of the body. Because a head that is out has promised that; the next request lies behind it. */
+/* Drops what is left of the body: a head that is out has promised that, and the next request lies behind it. */
 static COLD void body_finish(struct h1 *h)
 {
     struct exchange *x = &h->x;

@@ -15,6 +15,7 @@
 #ifndef WEIR_WEB_ROUTE_TREE_H
 #define WEIR_WEB_ROUTE_TREE_H
 
+#include "base/load.h"
 #include "base/memory.h"
 #include "base/slice.h"
 #include "web/route/regex.h"
@@ -93,20 +94,6 @@ static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 {
     unsigned __int128 product = (unsigned __int128)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static inline uint64_t load_8(const char *p)
-{
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-static inline uint64_t load_4(const char *p)
-{
-    uint32_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
 }
 
 /* An edge's key, read by overlapping loads, which never look beyond the text. */

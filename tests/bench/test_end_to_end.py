@@ -6,50 +6,18 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import signal
-import subprocess
 import time
-import uuid
 
 import pytest
 from lib import build
-
-MARK = "WEIR_BENCH_TEST"
+from scripts import starting
 
 
 @pytest.fixture(name="start")
 def fixture_start(tmp_path):
-    """Starts script/bench with a report in tmp_path/report; afterwards no process of it may be left."""
-    mark = uuid.uuid4().hex
-    started = []
-
-    def start(*words):
-        tour = os.path.join(os.environ.get("WEIR_BUILD", os.path.join(build.ROOT, "build", "release")), "examples", "tour")
-        command = [os.path.join(build.ROOT, "script", "bench"), "--tour", tour, "--output", str(tmp_path / "report"), *words]
-        started.append(
-            subprocess.Popen(command, env={**os.environ, MARK: mark}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        )
-        return started[-1]
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-    assert processes_with(mark) == []
-
-
-def processes_with(mark):
-    """Command lines of the processes that were started with this mark in their environment."""
-    found = []
-    for name in os.listdir("/proc"):
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                if f"{MARK}={mark}".encode() in file.read().split(b"\0"):
-                    with open(f"/proc/{name}/cmdline", "rb") as line:
-                        found.append(line.read().replace(b"\0", b" ").decode())
-        except OSError:
-            pass  # no process, or ended meanwhile
-    return found
+    """Starts script/bench with a report in tmp_path/report."""
+    with starting("bench", "--output", str(tmp_path / "report")) as start:
+        yield start
 
 
 def read(tmp_path, name):

@@ -10,15 +10,14 @@ import signal
 import socket
 import subprocess
 import threading
-import uuid
 from types import SimpleNamespace
 
 import pytest
-from lib import build, slices
+from lib import slices
 from lib.watch import LoadError
+from scripts import starting
 
 REPLY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
-MARK = "WEIR_FLOOR_TEST"
 
 
 class Listener:
@@ -154,39 +153,11 @@ def test_wrong_options_are_refused(words):
 # ---- script/bench_floor
 
 
-def processes_with(mark):
-    """Processes that were started with this mark in their environment."""
-    found = []
-    for name in os.listdir("/proc"):
-        with contextlib.suppress(OSError):
-            with open(f"/proc/{name}/environ", "rb") as file:
-                if f"{MARK}={mark}".encode() in file.read().split(b"\0"):
-                    found.append(name)
-    return found
-
-
 @pytest.fixture(name="start")
 def fixture_start():
-    """Starts script/bench_floor with the tour of this build; afterwards no process of it may be left."""
-    mark = uuid.uuid4().hex
-    started = []
-
-    def start(*words):
-        tour = os.path.join(os.environ.get("WEIR_BUILD", os.path.join(build.ROOT, "build", "release")), "examples", "tour")
-        command = [os.path.join(build.ROOT, "script", "bench_floor"), "--tour", tour, *words]
-        started.append(
-            subprocess.Popen(
-                command, env={**os.environ, MARK: mark, "PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
-        )
-        return started[-1]
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-    assert processes_with(mark) == []
+    """Starts script/bench_floor."""
+    with starting("bench_floor") as start:
+        yield start
 
 
 def test_the_tour_is_compared_with_the_floor(start, tmp_path):

@@ -37,15 +37,20 @@ enum {
 /* What the handlers know: they reach it by weir_server_data(). */
 struct tour {
     const char *root;
+    const char *upload_dir; /* NULL: nothing can be uploaded */
     weir_cache *cache;
 };
 
 struct options {
     const char *host;
     const char *root;
+    const char *upload_dir;
     int port;
     int workers;
     size_t memory_limit;
+    int tls_port; /* 0: none */
+    const char *certificate, *key;
+    bool lean_records;
     bool quiet;
 };
 
@@ -141,6 +146,23 @@ static void csv(weir_ctx *c)
         weir_fail(c, 500, "%s", weir_strerror((int)len));
 }
 
+/* The lines of the request's body instead of the file's. */
+static void csv_body(weir_ctx *c)
+{
+    char line[PIECE_SIZE];
+    ssize_t len;
+
+    weir_set_header(c, "Content-Type", "text/csv");
+    while ((len = weir_body_line(c, line, sizeof(line))) > 0) {
+        for (ssize_t i = 0; i < len; i++)
+            line[i] = (char)toupper((unsigned char)line[i]);
+        if (weir_write(c, line, (size_t)len) != 0)
+            return;
+    }
+    if (len < 0)
+        weir_fail(c, len == WEIR_ETOOBIG ? 413 : 400, "%s", weir_strerror((int)len));
+}
+
 static int compute(weir_ctx *c, weir_cache_slot *slot, void *key)
 {
     const char *quoted = weir_json_string(c, key);
@@ -226,8 +248,95 @@ static void wait_and_tell(weir_ctx *c)
     weir_reply_printf(c, "text/plain", "%d", ms);
 }
 
-static void add_routes(weir_server *s)
+static void form_page(weir_ctx *c)
 {
+    static const char page[] =
+        "<!DOCTYPE html>\n"
+        "<html lang=\"en\">\n"
+        "<meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width\">\n"
+        "<title>A form</title>\n"
+        "<style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 32rem; margin: 2rem auto; padding: 0 1rem }\n"
+        "label { display: block; margin: 1rem 0 } input, textarea { display: block; width: 100%; font: inherit;"
+        " box-sizing: border-box }</style>\n"
+        "<h1>A form</h1>\n"
+        "<p>What is sent is answered with its parts, as JSON; nothing is kept.</p>\n"
+        "<form method=\"post\" action=\"/form\" enctype=\"multipart/form-data\">\n"
+        "<label>Title <input name=\"title\" autocomplete=\"off\"></label>\n"
+        "<label>Text <textarea name=\"text\" rows=\"4\"></textarea></label>\n"
+        "<label>Files <input name=\"files\" type=\"file\" multiple></label>\n"
+        "<button>Send</button>\n"
+        "</form>\n"
+        "</html>\n";
+    weir_reply_static(c, "text/html; charset=utf-8", page, sizeof(page) - 1);
+}
+
+/* Each part as it arrives, in one buffer's memory. */
+static void form_parts(weir_ctx *c)
+{
+    const weir_part *part;
+    const void *data;
+    int more, count = 0;
+
+    weir_set_header(c, "Content-Type", "application/json");
+    weir_write(c, "[", 1);
+    while ((more = weir_part_next(c, &part)) > 0) {
+        const char *name = weir_json_string(c, part->name), *type = weir_json_string(c, part->type);
+        const char *filename = weir_json_string(c, part->filename);
+        long long size = 0;
+        ssize_t len;
+        if (!name || !type || !filename)
+            weir_fail(c, 413, "the names of the parts are too long");
+        while ((len = weir_part_read_slice(c, &data)) > 0)
+            size += len;
+        if (len < 0)
+            return; /* the client is told why */
+        weir_printf(c, "%s{\"name\":%s,\"filename\":%s,\"type\":%s,\"size\":%lld}", count++ > 0 ? "," : "", name,
+                    filename, type, size);
+    }
+    if (more == 0)
+        weir_write(c, "]\n", 2);
+}
+
+#define TEXT_LINES_MAX 10000000
+
+/* Records that compress as those of a database do. */
+static void text(weir_ctx *c)
+{
+    static const char *const cities[] = {"Berlin", "Kyoto", "Lima", "Nairobi", "Oslo", "Quebec", "Turin"};
+    int64_t lines = -1;
+    if (weir_param_int(c, "n", 0, TEXT_LINES_MAX, &lines) != 0)
+        weir_fail(c, 400, "the number of lines is one from 0 to %d", TEXT_LINES_MAX);
+    weir_set_header(c, "Content-Type", "application/json");
+    weir_printf(c, "[");
+    for (int i = 0; i < lines; i++) {
+        unsigned mixed = (unsigned)((uint64_t)i * 48271 % 2147483647); /* looks like chance, the same each time */
+        if (weir_printf(c, "%s\n{\"id\":%d,\"name\":\"name-%u\",\"city\":\"%s\",\"value\":%u.%02u,\"active\":%s}",
+                        i ? "," : "", i, mixed % 10007, cities[mixed % 7], mixed % 1000, mixed / 7 % 100,
+                        mixed & 64 ? "true" : "false") != 0)
+            return;
+    }
+    weir_printf(c, "\n]\n");
+}
+
+static void upload(weir_ctx *c)
+{
+    const struct tour *tour = weir_server_data(c);
+    weir_saved saved;
+    if (!tour->upload_dir)
+        weir_fail(c, 404, "there is no folder for uploads: --upload-dir names one");
+    if (weir_save_body(c, tour->upload_dir, weir_param(c, "name"), &(weir_save_options){.saved = &saved}) == 0)
+        weir_set_status(c, saved.replaced ? 204 : 201);
+}
+
+static void add_routes(weir_server *s, const struct options *o)
+{
+    weir_group *compressed = weir_group_new(s, NULL, "", NULL);
+    weir_group_compress(compressed, NULL);
+    weir_group_route(compressed, "GET", "/text/{n}", text, NULL);
+    weir_group *uploads = weir_group_new(s, NULL, "/upload", NULL);
+    weir_group_max_body(uploads, WEIR_OFF);
+    weir_group_route(uploads, "PUT", "/{name}", upload, NULL);
     weir_get(s, "/", hello);
     weir_get(s, "/file/{file:^.*$}", file);
     weir_get(s, "/stream", stream);
@@ -235,11 +344,16 @@ static void add_routes(weir_server *s)
     weir_get(s, "/json", json);
     weir_get(s, "/efficient", efficient);
     weir_get(s, "/csv", csv);
+    weir_post(s, "/csv", csv_body);
     weir_get(s, "/cache/{key}", cached);
     weir_any(s, "/echo", echo);
     weir_post(s, "/length", length);
     weir_get(s, "/users/{id:[0-9]+}/posts/{post}", post);
     weir_get(s, "/wait/{ms}", wait_and_tell);
+    weir_files(weir_root(s), "/files",
+               &(weir_files_options){.root = o->root, .listing = WEIR_ON, .precompressed = WEIR_ON});
+    weir_get(s, "/form", form_page);
+    weir_post(s, "/form", form_parts);
     weir_server_admin(s, "/_weir", NULL); /* for everybody, since this server is for trying things out */
 }
 
@@ -310,8 +424,13 @@ static const char usage[] = "usage: tour [options]\n"
                             "  --host ADDRESS       IPv4, IPv6 or unix:PATH (127.0.0.1)\n"
                             "  --port PORT          0: one that is free (60000)\n"
                             "  --root DIR           the files to serve (" WEIR_SAMPLES_DIR ", or $WEIR_SAMPLES)\n"
+                            "  --upload-dir DIR     where PUT /upload/{name} saves (none: nowhere)\n"
                             "  --workers N          threads (one for each processor)\n"
                             "  --memory-limit SIZE  bound on the memory, such as 8M (none)\n"
+                            "  --tls-port PORT      https as well; 0: a port that is free (none)\n"
+                            "  --cert FILE          its certificate, in PEM form (one that is made at the start)\n"
+                            "  --key FILE           and the key of that\n"
+                            "  --lean-records       connections over TLS in a few hundred bytes\n"
                             "  --quiet              print only where it listens\n"
                             "  --help               this text\n";
 
@@ -344,6 +463,9 @@ static bool parse_option(struct options *o, int option)
     case 'r':
         o->root = optarg;
         break;
+    case 'u':
+        o->upload_dir = optarg;
+        break;
     case 'q':
         o->quiet = true;
         break;
@@ -354,6 +476,19 @@ static bool parse_option(struct options *o, int option)
     case 'w':
         good = parse_number(optarg, false, 1, 1024, &number);
         o->workers = (int)number;
+        break;
+    case 't':
+        good = parse_number(optarg, false, 0, 65535, &number);
+        o->tls_port = number == 0 ? WEIR_ANY : (int)number;
+        break;
+    case 'c':
+        o->certificate = optarg;
+        break;
+    case 'k':
+        o->key = optarg;
+        break;
+    case 'l':
+        o->lean_records = true;
         break;
     case 'm':
         good = parse_number(optarg, true, 1, LLONG_MAX, &number);
@@ -371,10 +506,19 @@ static bool parse_option(struct options *o, int option)
 static void parse_arguments(struct options *o, int argc, char **argv)
 {
     static const struct option known[] = {
-        {"host", required_argument, NULL, 'h'},         {"port", required_argument, NULL, 'p'},
-        {"root", required_argument, NULL, 'r'},         {"workers", required_argument, NULL, 'w'},
-        {"memory-limit", required_argument, NULL, 'm'}, {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, '?' + 128},         {0},
+        {"host", required_argument, NULL, 'h'},
+        {"port", required_argument, NULL, 'p'},
+        {"root", required_argument, NULL, 'r'},
+        {"workers", required_argument, NULL, 'w'},
+        {"memory-limit", required_argument, NULL, 'm'},
+        {"quiet", no_argument, NULL, 'q'},
+        {"tls-port", required_argument, NULL, 't'},
+        {"cert", required_argument, NULL, 'c'},
+        {"key", required_argument, NULL, 'k'},
+        {"lean-records", no_argument, NULL, 'l'},
+        {"upload-dir", required_argument, NULL, 'u'},
+        {"help", no_argument, NULL, '?' + 128},
+        {0},
     };
     int option;
     while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -387,17 +531,38 @@ static void parse_arguments(struct options *o, int argc, char **argv)
             exit(2);
         }
     }
-    struct stat root;
-    if (optind < argc)
+    struct stat root, upload_dir;
+    if (!o->certificate != !o->key)
+        fprintf(stderr, "tour: --cert and --key go together\n");
+    else if (optind < argc)
         fprintf(stderr, "tour: unexpected argument '%s'\n%s", argv[optind], usage);
     else if (stat(o->root, &root) != 0 || !S_ISDIR(root.st_mode))
         fprintf(stderr, "tour: '%s' is not a folder; --root names the one to serve\n", o->root);
+    else if (o->upload_dir && (stat(o->upload_dir, &upload_dir) != 0 || !S_ISDIR(upload_dir.st_mode)))
+        fprintf(stderr, "tour: '%s' is not a folder; --upload-dir names the one to save to\n", o->upload_dir);
     else
         return;
     exit(2);
 }
 
 /* ---- Running */
+
+/* https as well, with the certificate of the options or one that is made here. */
+static void listen_tls(weir_server *s, const struct options *o)
+{
+    bool is_unix = strncmp(o->host, "unix:", 5) == 0;
+    weir_tls_config tls = {
+        .certificate = o->certificate,
+        .key = o->key,
+        .self_signed = o->certificate ? NULL : "localhost 127.0.0.1 ::1",
+        .lean_records = o->lean_records ? WEIR_ON : WEIR_OFF,
+    };
+    weir_server_listen(s, &(weir_listen_config){
+                              .host = is_unix ? "127.0.0.1" : o->host,
+                              .port = o->tls_port,
+                              .tls = &tls,
+                          }); /* what is wrong is told when the server starts */
+}
 
 static void print_programs(const char *curl, const char *url)
 {
@@ -415,7 +580,11 @@ static void print_programs(const char *curl, const char *url)
     printf("echo            %s -d 'some text' %s/echo\n", curl, url);
     printf("length          %s --data-binary @README.md %s/length\n", curl, url);
     printf("parameters      %s -i %s/users/7/posts/first\n", curl, url);
+    printf("a form          %s/form  # in a browser; %s -F title=hello -F files=@README.md %s/form\n", url, curl, url);
     printf("waiting         %s -i %s/wait/500\n", curl, url);
+    printf("compression     %s -i --compressed %s/text/100\n", curl, url);
+    printf("a folder        %s/files/  # in a browser; %s -iH 'Accept-Encoding: br' %s/files/hello.txt\n", url, curl,
+           url);
     printf("the ledger      %s/_weir/  # in a browser; %s -s %s/_weir/metrics\n", url, curl, url);
 }
 
@@ -431,7 +600,7 @@ static void print_plan(weir_server *s)
                plan.connections);
 }
 
-static void print_listening(const struct options *o, int port)
+static void print_listening(const struct options *o, int port, int tls_port)
 {
     char curl[PATH_MAX + 32] = "curl", url[PATH_MAX + 32];
     bool is_unix = strncmp(o->host, "unix:", 5) == 0;
@@ -450,6 +619,8 @@ static void print_listening(const struct options *o, int port)
         printf("listening on %s\n", o->host);
     else
         printf("listening on http://%s%s%s:%d\n", brackets[0], o->host, brackets[1], port);
+    if (tls_port)
+        printf("listening on https://%s%s%s:%d\n", brackets[0], is_unix ? "127.0.0.1" : o->host, brackets[1], tls_port);
     fflush(stdout);
 }
 
@@ -470,7 +641,7 @@ static int serve(weir_server *s, const struct options *o)
         fprintf(stderr, "tour: %s\n%s", weir_strerror(error), weir_server_errors(s));
         return 1;
     }
-    print_listening(o, weir_server_port(s));
+    print_listening(o, weir_server_port(s), weir_server_tls_port(s));
     sigwait(&stop, &number);
     weir_server_stop(s);
     pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
@@ -485,6 +656,7 @@ int main(int argc, char **argv)
     parse_arguments(&o, argc, argv);
     make_samples(&o);
     tour.root = o.root;
+    tour.upload_dir = o.upload_dir;
 
     weir_catch_stack_overflow();
     weir_catch_crash();
@@ -507,7 +679,9 @@ int main(int argc, char **argv)
     tour.cache = weir_cache_new(s, &(weir_cache_config){.max_entries = CACHE_ENTRIES});
     if (!tour.cache)
         fprintf(stderr, "tour: there is no memory for the cache\n");
-    add_routes(s);
+    add_routes(s, &o);
+    if (o.tls_port)
+        listen_tls(s, &o);
     int status = tour.cache ? serve(s, &o) : 1;
     weir_server_free(s);
     return status;

@@ -55,22 +55,26 @@ WEIR_API const char *weir_version_string(void);
 
 enum weir_error {
     WEIR_OK = 0,
-    WEIR_EINVAL = -1,     /* an argument or a setting is wrong */
-    WEIR_ENOMEM = -2,     /* the memory's bound, or the machine's, is reached */
-    WEIR_ECLOSED = -3,    /* the client has gone, or the connection was cut */
-    WEIR_ECOMMITTED = -4, /* the reply's head has been sent and cannot be changed any more */
-    WEIR_EDONE = -5,      /* a final reply has been made; nothing can be added */
-    WEIR_ETOOBIG = -6,    /* a limit is exceeded */
-    WEIR_ETIMEDOUT = -7,  /* the time given has passed */
-    WEIR_ENOENT = -8,     /* no such file, key or route */
-    WEIR_EACCES = -9,     /* not permitted, or outside the root */
-    WEIR_EIO = -10,       /* reading or writing a file failed */
-    WEIR_EDEADLK = -11,   /* the call would wait for itself */
-    WEIR_ECANCELED = -12, /* the server is stopping and the wait was cut */
-    WEIR_EPROTO = -13,    /* the peer broke the protocol */
-    WEIR_EEXIST = -14,    /* a route or a name is already there */
-    WEIR_EBUSY = -15,     /* a resource is in use, such as an address or a table */
-    WEIR_ESYS = -16,      /* the system refused for another reason; the log names it */
+    WEIR_EINVAL = -1,      /* an argument or a setting is wrong */
+    WEIR_ENOMEM = -2,      /* the memory's bound, or the machine's, is reached */
+    WEIR_ECLOSED = -3,     /* the client has gone, or the connection was cut */
+    WEIR_ECOMMITTED = -4,  /* the reply's head has been sent and cannot be changed any more */
+    WEIR_EDONE = -5,       /* a final reply has been made; nothing can be added */
+    WEIR_ETOOBIG = -6,     /* a limit is exceeded */
+    WEIR_ETIMEDOUT = -7,   /* the time given has passed */
+    WEIR_ENOENT = -8,      /* no such file, key or route */
+    WEIR_EACCES = -9,      /* not permitted, or outside the root */
+    WEIR_EIO = -10,        /* reading or writing a file failed */
+    WEIR_EDEADLK = -11,    /* the call would wait for itself */
+    WEIR_ECANCELED = -12,  /* the server is stopping and the wait was cut */
+    WEIR_EPROTO = -13,     /* the peer broke the protocol */
+    WEIR_EEXIST = -14,     /* a route or a name is already there */
+    WEIR_EBUSY = -15,      /* a resource is in use, such as an address or a table */
+    WEIR_ESYS = -16,       /* the system refused for another reason; the log names it */
+    WEIR_ENOSPC = -17,     /* the disk is full, or what one may have of it */
+    WEIR_ETYPE = -18,      /* the request's body is of a type that the call does not read */
+    WEIR_ECONDITION = -19, /* a condition that the request names is not met */
+    WEIR_EUPGRADE = -20,   /* the client has not asked for that protocol */
 };
 
 /* A short English text for an error value; static, never NULL. Any thread. */
@@ -157,7 +161,7 @@ typedef struct weir_config {
     /* Connections of one IPv4 address or one IPv6 /64; 503. Default 3/4 of max_connections, WEIR_OFF where that is
      * below 256. */
     int max_connections_per_address;
-    int max_requests_per_connection; /* the last one's reply says close; default WEIR_OFF */
+    int max_requests_per_connection; /* the last one's reply says close, HTTP/2: GOAWAY; default WEIR_OFF */
     int max_request_line;            /* bytes, CRLF included; default and at most http_buffer_size; 414 */
     /* Bytes from behind the request line to the end of the head; default and at most http_buffer_size; 431. */
     int max_header_block;
@@ -166,12 +170,38 @@ typedef struct weir_config {
     /* Bytes that bodies of groups with body_memory may take together, in all workers; default a quarter of
      * memory_limit, or 64 MiB without one; WEIR_OFF: what memory_limit allows. Then weir_body() gives WEIR_ENOMEM. */
     int64_t max_body_memory;
+    /* Bytes that compressors may take together, in all workers, for the groups that weir_group_compress() names; beyond
+     * that a reply goes out uncompressed. Default an eighth of memory_limit, or 64 MiB without one; WEIR_OFF: what
+     * memory_limit allows. */
+    int64_t max_compression_memory;
+    /* Bytes that topics may take together, their messages included; 64 KiB and more. Default an eighth of memory_limit,
+     * or 64 MiB without one. Then histories give way, see weir_topic_publish(). */
+    size_t max_topic_memory;
+    int max_topics; /* most topics and patterns at once, up to 1048576; default 10000 */
+    /* Bytes, 65536 and more, that compressed forms of files up to 256 KiB may take, which are kept for further replies
+     * in those groups; what has not been asked for lately gives way. Default 1/32 of memory_limit and at most 8 MiB;
+     * WEIR_OFF: none is kept. */
+    int64_t kept_compressed_memory;
     int max_chunk_extension; /* bytes of chunk extensions beyond 1/16 of the data; default 1024; 413 */
-    int max_trailer;         /* bytes of a chunked body's trailer; default 4096; 431 */
-    int pipeline_depth;      /* requests of one connection served before others get a turn; default 64 */
-    int64_t drain_limit;     /* unread body bytes that are read and dropped to keep a connection; default 65536 */
+    int max_trailer; /* bytes of the fields behind a request's body; default 4096; 431, HTTP/2: the stream is reset */
+    /* Requests of one connection that are served before others get a turn, HTTP/2: four times as many frames; default
+     * 64. */
+    int pipeline_depth;
+    /* Unread body bytes that are read and dropped to keep a connection; default 65536. Of a longer rest an HTTP/2
+     * client is told not to send it, and the connection is kept in any case. */
+    int64_t drain_limit;
 
-    int header_timeout_ms;  /* from a head's first byte to its last, however it drips; default 10000; 408 */
+    int http2;             /* HTTP/2, by prior knowledge and, over TLS, by ALPN; default WEIR_ON; WEIR_OFF */
+    int http2_max_streams; /* requests of an HTTP/2 connection at once, others are refused; default 100 */
+    /* Bytes of a request's body that may come before they are read, over HTTP/2: while its handler reads, and before
+     * that no more than http_buffer_size. Default 65536. Under memory_limit, or a bound of a pool, no more than
+     * http_buffer_size at any time. */
+    int http2_stream_window;
+    int http2_connection_window; /* likewise, of all requests of a connection; default 1 MiB, at least 65535 */
+
+    /* From a head's first byte to its last, however it drips; default 10000; 408. HTTP/2: of a frame, and of a header
+     * block in several, and until the first SETTINGS are acknowledged; and the connection ends. */
+    int header_timeout_ms;
     int idle_timeout_ms;    /* a connection between requests, or before its first; default 60000 */
     int body_timeout_ms;    /* longest wait for a piece of a request's body; default 30000; 408 */
     int body_min_rate;      /* bytes a second that a body has to come with while it is waited for; default 240; 408 */
@@ -249,6 +279,59 @@ WEIR_API int weir_server_port(const weir_server *s);
 /* The number of workers that the server has or will have; 0 if s is NULL. Any thread. */
 WEIR_API int weir_server_workers(const weir_server *s);
 
+/* One certificate with its key, each in PEM form: by the path of a file, or as text. */
+typedef struct weir_tls_certificate {
+    const char *certificate;     /* file: the certificate itself first, then those that it was signed by */
+    const char *key;             /* file of its private key, without a passphrase */
+    const char *certificate_pem; /* text of what the file would hold, instead of it */
+    const char *key_pem;         /* as certificate_pem */
+    const char *ocsp_response;   /* file of an OCSP response in DER form, which is stapled; NULL: none */
+} weir_tls_certificate;
+
+/* What weir_tls_config.client_certificates can be besides WEIR_OFF. */
+enum weir_tls_clients { WEIR_TLS_ASKED = 1, WEIR_TLS_REQUIRED = 2 };
+
+/*
+ * TLS of a listener: versions 1.2 (RFC 5246) and 1.3 (RFC 8446). Zero is each member's default. Strings need to live
+ * only for the call that takes them. Every wrong value and every file that cannot be used is told by name when the
+ * server starts, and refuses the start; a certificate that has expired is a warning. docs/tls.md says more.
+ */
+typedef struct weir_tls_config {
+    const char *certificate, *key;         /* the first certificate, as in weir_tls_certificate */
+    const char *certificate_pem, *key_pem; /* and as text */
+    const char *ocsp_response;
+    /* Names and addresses, such as "localhost 127.0.0.1": instead of the first certificate one is made for them, in
+     * memory, which nobody trusts. For trying things out. */
+    const char *self_signed;
+    /* Further ones, of which the client's SNI (RFC 6066 section 3) chooses by the DNS names that they are for: exact
+     * ones, and wildcards of one label. */
+    const weir_tls_certificate *certificates;
+    size_t certificate_count; /* up to 255 */
+    /* WEIR_ON: a client that asks for none of the names is refused; default WEIR_OFF: it gets the first one. */
+    int strict_names;
+    int min_version;          /* 12 (default) or 13 */
+    const char *ciphers;      /* of TLS 1.2, as OpenSSL writes them; default: Mozilla's intermediate, by ECDHE alone */
+    const char *ciphersuites; /* of TLS 1.3 */
+    const char *groups; /* for the key exchange; default X25519, P-256, P-384, before them X25519MLKEM768 if known */
+    int http2;          /* WEIR_OFF: HTTP/2 is not offered by ALPN (RFC 7301); default WEIR_ON, if it is built in */
+    /* Session tickets, by which a client resumes without a full handshake; the server keeps nothing for them. Default
+     * WEIR_ON. Keys change every six hours by themselves. */
+    int tickets;
+    /* File of 32 bytes or more that the keys of tickets are derived from, so that processes that share it accept each
+     * other's; default: keys of this process alone. */
+    const char *ticket_file;
+    int client_certificates; /* WEIR_OFF (default), WEIR_TLS_ASKED: it is verified if there is one, WEIR_TLS_REQUIRED */
+    const char *client_ca;   /* file of the certificates that may sign clients' */
+    int handshake_timeout_ms; /* longest time of a handshake; default: header_timeout_ms */
+    int max_handshakes;       /* handshakes under way at once in each worker; others wait; default 256 */
+    /* WEIR_ON: after the handshake weir seals and opens records itself, by OpenSSL's ciphers, and OpenSSL's object is
+     * freed: a connection costs a few hundred bytes instead of 14 KB. Default WEIR_OFF; see docs/tls.md. */
+    int lean_records;
+    /* WEIR_ON: plain HTTP is answered by 308 to the same URL with https; default WEIR_OFF: by 400, which says so. */
+    int redirect_plain;
+    int watch_files; /* WEIR_OFF: files that change are not loaded anew; default WEIR_ON: they are, within a second */
+} weir_tls_config;
+
 /* A further listener. Zero is each member's default: what weir_config has by that name, where no other is named. */
 typedef struct weir_listen_config {
     const char *host; /* as in weir_config; "unix:PATH" for a Unix socket (an old socket file there is replaced) */
@@ -256,17 +339,33 @@ typedef struct weir_listen_config {
     /* An inherited listening descriptor, > 0: used instead of host and port. Closed by the server, which leaves the
      * socket itself to other processes that have it. */
     int fd;
-    int backlog;         /* as in weir_config */
-    int shared_listener; /* as in weir_config; Unix sockets and inherited descriptors are always shared */
-    int notsent_lowat;   /* as in weir_config */
-    int send_buffer;     /* as in weir_config */
-    int receive_buffer;  /* as in weir_config */
-    int unix_mode;       /* permission bits of the socket file; default 0666 */
+    int backlog;                /* as in weir_config */
+    int shared_listener;        /* as in weir_config; Unix sockets and inherited descriptors are always shared */
+    int notsent_lowat;          /* as in weir_config */
+    int send_buffer;            /* as in weir_config */
+    int receive_buffer;         /* as in weir_config */
+    int unix_mode;              /* permission bits of the socket file; default 0666 */
+    const weir_tls_config *tls; /* NULL: plain */
+    /* Of weir_listen_raw() alone. WEIR_ON: a handler runs as soon as a client has connected; default WEIR_OFF: when the
+     * client has said something. */
+    int server_first;
+    int read_timeout_ms; /* likewise: as weir_read_timeout(); default idle_timeout_ms; WEIR_OFF: any time */
 } weir_listen_config;
 
 /* Adds a listener, copying config; up to 16 in all. With at least one such call, weir_config's host and port are
  * listened on only if they were set. Before the start only. Returns 0, WEIR_EINVAL or WEIR_ENOMEM. */
 WEIR_API int weir_server_listen(weir_server *s, const weir_listen_config *config);
+
+/*
+ * Loads the certificates, keys and other files of all TLS listeners anew, as is done by itself when they change. What
+ * is whole and fits together is used by handshakes from here on; connections keep what they have. Where something is
+ * wrong a listener goes on with what it had, and the log says why. Returns 0; WEIR_EINVAL: that was so, or s has no TLS
+ * listener. Blocks. Any thread; a handler calls it by weir_offload().
+ */
+WEIR_API int weir_tls_reload(weir_server *s);
+
+/* The TCP port of the first TLS listener, once started; 0 if there is none, or s is NULL. Any thread. */
+WEIR_API int weir_server_tls_port(const weir_server *s);
 
 /* Opt-in, process-wide: the stack of a handler, of weir_call_deep() or of an offloaded function that overflows ends the
  * process with a message that says so and names the setting, such as stack_size. Installed only where SIGSEGV has its
@@ -288,8 +387,8 @@ WEIR_API int weir_catch_crash(void);
 typedef void (*weir_handler)(weir_ctx *c);
 
 /*
- * Registers a handler for a method ("GET"; NULL: any; RFC 9110 section 9) and a path pattern. Before the start only.
- * Segments of a pattern:
+ * Registers a handler for a method ("GET"; NULL: any but CONNECT; RFC 9110 section 9) and a path pattern. Before the
+ * start only. Segments of a pattern:
  *   text          exactly this text
  *   {name}        one whole segment, not empty
  *   {name:regex}  one whole segment that the expression (PCRE2) matches as a whole; as the last segment of a pattern,
@@ -303,6 +402,12 @@ typedef void (*weir_handler)(weir_ctx *c);
  * the server then refuses to start.
  */
 WEIR_API int weir_route(weir_server *s, const char *method, const char *pattern, weir_handler handler);
+/*
+ * In place of a method: the route is for clients that ask for another protocol, which weir_upgrade() gives to them.
+ * They send GET in HTTP/1.1 (RFC 9110 section 7.8), and CONNECT with :protocol in HTTP/2 (RFC 8441), which is announced
+ * where there is such a route; weir_method() says which. The header "Upgrade" is what they ask for, in either.
+ */
+#define WEIR_UPGRADE "GET, CONNECT"
 /* weir_route() for the method that the name says; weir_any(): for any. */
 WEIR_API int weir_get(weir_server *s, const char *pattern, weir_handler handler);
 WEIR_API int weir_post(weir_server *s, const char *pattern, weir_handler handler);
@@ -424,6 +529,14 @@ typedef struct weir_group_settings {
     /* WEIR_ON: as if each handler began with weir_stop_ends_waits(c, true); WEIR_OFF: not. */
     int stop_ends_waits;
     size_t body_memory; /* longest body that weir_body() takes where request_memory has no room for it; see there */
+    /* Seconds for which browsers that have got a reply by TLS use nothing else for its host: the reply's
+     * Strict-Transport-Security (RFC 6797), where the handler has not set one. Not sent without TLS. WEIR_OFF: none. */
+    int hsts_seconds;
+    int hsts_subdomains; /* WEIR_ON: that goes for all names below the host's, too; WEIR_OFF */
+    int hsts_preload;    /* WEIR_ON: lists that browsers are made with may hold the host; WEIR_OFF */
+    /* WEIR_ON: entity tags of files are of their contents, and so the same on several machines and after a file was put
+     * there anew; see weir_send_file(). WEIR_OFF, the default: of their state on the disk. */
+    int content_tags;
 } weir_group_settings;
 
 /*
@@ -449,7 +562,8 @@ WEIR_API int weir_not_found(weir_server *s, weir_handler handler);
  * one line of up to 512 bytes with spaces for control characters. message is for people and holds nothing secret of the
  * library's; that of weir_fail() and weir_reply_error() is the handler's, and may hold what a client sent: escape it
  * for what you make. A hook that does not want to show it, for 500 say, replies without it. For a head that could not
- * be parsed, c knows status, message and peer only, and method and path are "". May suspend.
+ * be parsed, c knows status, message and peer only, and method and path are "". What HTTP/2 calls malformed (RFC 9113
+ * section 8.1.1) has no reply, and is not told. May suspend.
  */
 typedef void (*weir_error_hook)(weir_ctx *c, int status, const char *message);
 /* Sets the server's error hook, in place of an earlier one. Before the start only. Returns 0 or WEIR_EINVAL. */
@@ -465,12 +579,47 @@ typedef struct weir_route_info {
 /* Calls each(arg, route) for every route, sorted by pattern. Before or after the start, not while routes are added. */
 WEIR_API void weir_routes(weir_server *s, void (*each)(void *arg, const weir_route_info *route), void *arg);
 
+/* ---- Compression of replies --------------------------------------------------------------------------------- */
+
+/*
+ * What of a group's replies is compressed, and how; docs/compression.md says more. Zero is each member's default. A
+ * secret in a compressed reply can be guessed by who sees its length and can have text of his own put beside it (the
+ * BREACH attack): leave such groups out, or have their replies say "Cache-Control: no-transform".
+ */
+typedef struct weir_compress_config {
+    int on; /* WEIR_OFF: nothing, whatever the group around this one says; default WEIR_ON */
+    /* Codings that are offered, with a space between two: of those that a client likes best the first is sent. Known
+     * are "gzip" (RFC 1952), "br" (RFC 7932) and "zstd" (RFC 8878). Default "zstd br gzip", as far as there. */
+    const char *codings;
+    int gzip_level;  /* 1 to 9; default 5 */
+    int br_level;    /* 1 to 8; default 5 */
+    int zstd_level;  /* 1 to 9; default 3 */
+    size_t min_size; /* bytes of a body below which it is sent as it is, if its length is known; default 1024 */
+    /* Patterns of a Content-Type without its parameters, with a space between two: "*" stands for any text, and "!"
+     * before a pattern takes types out. Default: text but text/event-stream, JSON, JavaScript, XML, SVG, WebAssembly,
+     * fonts and a few more. */
+    const char *types;
+} weir_compress_config;
+
+/*
+ * Has the replies of a group, and of those below it that do not say otherwise, compressed as config (a const
+ * weir_compress_config *, copied; NULL: all defaults) says, by what the client accepts (RFC 9110 section 12.5.3). Such
+ * replies, and those that a client got uncompressed for want of a coding, say "Vary: Accept-Encoding"; a compressed
+ * one's strong ETag becomes weak (section 8.8.3.3), and Accept-Ranges is removed. Left as they are: replies with
+ * Content-Encoding, Content-Range or a digest of their bytes, with "Cache-Control: no-transform", with status 206, and
+ * without a Content-Type. A second call replaces the first one's settings. Before the start only. Returns 0,
+ * WEIR_ENOMEM or WEIR_EINVAL; the error is also kept, and the server then refuses to start.
+ */
+#define weir_group_compress(g, ...) weir_group_compress_sized((g), (__VA_ARGS__), sizeof(weir_compress_config))
+/* weir_group_compress() for callers without macros; config_size as that of weir_server_new_sized(). */
+WEIR_API int weir_group_compress_sized(weir_group *g, const weir_compress_config *config, size_t config_size);
+
 /* ---- The request -------------------------------------------------------------------------------------------- */
 
 /* The method, such as "GET", as it was sent, case-sensitive (RFC 9110 section 9.1); "" for a refused head. */
 WEIR_API const char *weir_method(weir_ctx *c);
 
-/* The raw request target (RFC 9112 section 3.2); "" for a refused head. */
+/* The raw request target (RFC 9112 section 3.2), of HTTP/2 ":path" (RFC 9113 section 8.3.1); "" for a refused head. */
 WEIR_API const char *weir_target(weir_ctx *c);
 
 /* The target's path, decoded by segment, dot segments resolved (RFC 3986 section 5.2.4); "%2F" stays "%2F". "*" for
@@ -481,17 +630,39 @@ WEIR_API const char *weir_path(weir_ctx *c);
 WEIR_API const char *weir_query_string(weir_ctx *c);
 
 /* The authority asked for, with its port (RFC 9112 sections 3.2.2 and 3.3); "" if unknown. That of an absolute target
- * also replaces the Host header. */
+ * also replaces the Host header. ":authority" of HTTP/2 is the Host header. */
 WEIR_API const char *weir_host(weir_ctx *c);
 
-/* The version of HTTP that the client speaks (RFC 9110 section 2.5): 10 for HTTP/1.0, 11 for HTTP/1.1. */
+/* Versions of HTTP (RFC 9110 section 2.5), ten times their number. */
+enum weir_http { WEIR_HTTP_1_0 = 10, WEIR_HTTP_1_1 = 11, WEIR_HTTP_2 = 20 };
+
+/* The version of HTTP that the request came by, an enum weir_http; WEIR_HTTP_1_1 for a refused head of HTTP/1. */
 WEIR_API int weir_http_version(weir_ctx *c);
+
+/* Whether nobody between the client and this server can read or change what they say: true by TLS. */
+WEIR_API bool weir_is_secure(weir_ctx *c);
 
 /* The client's address: "127.0.0.1:4711", "[::1]:4711" or "unix:". A copy in the request's memory; "" beyond it. */
 WEIR_API const char *weir_peer(weir_ctx *c);
 
 /* The address of this end of the connection; as weir_peer(). */
 WEIR_API const char *weir_local(weir_ctx *c);
+
+/* What the handshake of a request's connection has agreed on. Its strings are copies in the request's memory, "" where
+ * there is nothing to say. */
+typedef struct weir_tls_session {
+    const char *version;     /* "TLSv1.2" or "TLSv1.3" */
+    const char *cipher;      /* the suite as IANA names it, such as "TLS_AES_128_GCM_SHA256" */
+    const char *server_name; /* the host that the client asked for by SNI (RFC 6066 section 3), not checked */
+    const char *protocol;    /* what ALPN has chosen (RFC 7301): "h2", "http/1.1" */
+    bool resumed;            /* by a ticket of an earlier connection */
+    bool verified;           /* the client has shown a certificate that client_ca's have signed */
+    const char *subject;     /* of that certificate (RFC 2253), such as "CN=alice,O=Example"; up to 1,023 bytes */
+} weir_tls_session;
+
+/* Tells how a request's connection is secured. Returns 0; WEIR_EINVAL: it is plain HTTP, and *session is all empty; or
+ * WEIR_ENOMEM. */
+WEIR_API int weir_tls_info(weir_ctx *c, weir_tls_session *session);
 
 /* The pattern that matched, with the groups' prefixes; "" if none did. */
 WEIR_API const char *weir_route_pattern(weir_ctx *c);
@@ -513,13 +684,13 @@ WEIR_API const char *weir_query_nth(weir_ctx *c, const char *name, size_t i);
 WEIR_API bool weir_query_item(weir_ctx *c, size_t i, const char **name, const char **value);
 
 /* A header's value by name, case-insensitive (RFC 9110 section 5.1): the first line of that name, or NULL. Not
- * percent-decoded or joined. */
+ * percent-decoded or joined, but for cookies of HTTP/2, which are one line (RFC 9113 section 8.2.3). */
 WEIR_API const char *weir_header(weir_ctx *c, const char *name);
 /* The i-th (from 0) line of that name, or NULL. */
 WEIR_API const char *weir_header_nth(weir_ctx *c, const char *name, size_t i);
 /* The number of header lines of that name; name NULL: of all header lines. */
 WEIR_API size_t weir_header_count(weir_ctx *c, const char *name);
-/* The i-th header line in order of arrival; as weir_param_item(). */
+/* The i-th header line in order of arrival, as weir_param_item(). Names of HTTP/2 are in lower case. */
 WEIR_API bool weir_header_item(weir_ctx *c, size_t i, const char **name, const char **value);
 
 /*
@@ -538,8 +709,8 @@ WEIR_API const char *weir_cookie(weir_ctx *c, const char *name);
 /* The i-th cookie; as weir_param_item(). */
 WEIR_API bool weir_cookie_item(weir_ctx *c, size_t i, const char **name, const char **value);
 
-/* The announced length of the request's body in bytes (RFC 9112 section 6.3): 0 without a body, -1 for a chunked one,
- * whose length is not known. */
+/* The announced length of the request's body in bytes (RFC 9112 section 6.3): 0 without a body, -1 for one whose length
+ * is not known: a chunked one, or one of HTTP/2 without a Content-Length. */
 WEIR_API int64_t weir_body_length(weir_ctx *c);
 
 /*
@@ -554,6 +725,18 @@ WEIR_API ssize_t weir_read(weir_ctx *c, void *buf, size_t len);
 WEIR_API ssize_t weir_read_slice(weir_ctx *c, const void **data);
 
 /*
+ * Reads the body's next line, its newline included (and a CR before that), into buf of size bytes, NUL-terminated, as
+ * weir_file_line() does with a file's. What the body ends with is a line, too, without a newline. Returns the length, 0
+ * at the body's end, WEIR_ETOOBIG for a line of size bytes or more (the natural reply is 413), or as weir_read(). That
+ * error, and one that comes within a line, is final: later calls give it, too. Takes no memory but buf. May suspend.
+ */
+WEIR_API ssize_t weir_body_line(weir_ctx *c, char *buf, size_t size);
+
+/* Reads as weir_body_line(), and without a copy where it can: *line points to the line where it was received or, if it
+ * has come in several pieces, into buf. Valid until the next read, and not NUL-terminated. May suspend. */
+WEIR_API ssize_t weir_body_line_slice(weir_ctx *c, const char **line, char *buf, size_t size);
+
+/*
  * Reads the whole body of the request into its memory, NUL-terminated (the NUL does not count in *len). limit bounds
  * the body in bytes (0: what request_memory has left). In a group with body_memory a body of up to that many bytes that
  * would take more than half of what is left gets memory of its own, which grows with what has come and dies with the
@@ -564,10 +747,10 @@ WEIR_API ssize_t weir_read_slice(weir_ctx *c, const void **data);
 WEIR_API int weir_body(weir_ctx *c, size_t limit, const char **data, size_t *len);
 
 /*
- * The value of a field that came behind a chunked body (RFC 9112 section 7.1.2), the first of that name, case ignored;
- * NULL if there is none, and as long as the body has not been read to its end (weir_read() gave 0, or weir_body() gave
- * 0). Never mixed with the header's (RFC 9110 section 6.5.1). Fields that are no trailer's business, such as
- * Content-Length, Host, Cookie or Authorization, have been refused with 400.
+ * The value of a field that came behind the body (RFC 9110 section 6.5), a chunked one or one of HTTP/2: the first of
+ * that name, case ignored; NULL if there is none, and as long as the body has not been read to its end (weir_read()
+ * gave 0, or weir_body() gave 0). Never mixed with the header's (RFC 9110 section 6.5.1). Fields that are no trailer's
+ * business, such as Content-Length, Host, Cookie or Authorization, have been refused, with 400 or by a reset stream.
  */
 WEIR_API const char *weir_trailer(weir_ctx *c, const char *name);
 /* The i-th trailer field; as weir_param_item(). */
@@ -639,9 +822,10 @@ WEIR_API int weir_status(weir_ctx *c);
  * Headers of the reply (RFC 9110 section 5): weir_set_header() replaces all lines of that name by one,
  * weir_add_header() adds a line, weir_remove_header() removes all lines of that name, be there any or not. Names must
  * be tokens and values must not hold CR, LF or NUL: anything else is refused with WEIR_EINVAL, logged, and never sent.
- * Content-Length, Transfer-Encoding, Connection (except "close"), Date and Trailer are the framework's own and refused
- * too. There is one Content-Type (RFC 9110 section 8.3), by whatever call it was given last; weir_add_header() replaces
- * it, too. Strings are copied; one that is NULL is an error as with weir_reply(). Returns 0, WEIR_EINVAL, WEIR_ENOMEM
+ * Content-Length, Transfer-Encoding, Connection (except "close") and Date are the framework's own and refused too.
+ * HTTP/2 has no Connection, Keep-Alive, Proxy-Connection and Upgrade, which are left out there; "close" is GOAWAY.
+ * There is one Content-Type (RFC 9110 section 8.3), by whatever call it was given last; weir_add_header() replaces it,
+ * too. Strings are copied; one that is NULL is an error as with weir_reply(). Returns 0, WEIR_EINVAL, WEIR_ENOMEM
  * beyond request_memory, or WEIR_ECOMMITTED once the head is committed.
  */
 WEIR_API int weir_set_header(weir_ctx *c, const char *name, const char *value);
@@ -651,6 +835,21 @@ WEIR_API int weir_remove_header(weir_ctx *c, const char *name);
 /* The first value set so far for a header of the reply, as a copy in the request's memory; NULL if there is none, or
  * beyond request_memory. */
 WEIR_API const char *weir_response_header(weir_ctx *c, const char *name);
+
+/*
+ * Adds a trailer field (RFC 9110 section 6.5), which is sent behind the reply's body: at any time before the handler
+ * and response middleware have ended, also when the head has been sent, so that it may tell what the body has shown.
+ * With one that is added before the head is sent, an HTTP/1.1 reply is chunked, its Content-Length is left out (RFC
+ * 9112 section 7.1.2), and it does not matter whether the request said "TE: trailers": clients that do not know
+ * trailer fields drop them, as may any hop between. HTTP/1.0, replies to HEAD and those without a body have none;
+ * there the call succeeds and nothing is sent. An error page that replaces the reply drops them. Names and values are
+ * checked as by weir_add_header(); fields that framing, routing, authentication, caching or the form of the body
+ * depend on are refused (RFC 9110 section 6.5.1), such as Set-Cookie, Content-Type and Vary. Strings are copied.
+ * Returns 0; WEIR_EINVAL; WEIR_ENOMEM beyond request_memory; WEIR_ECOMMITTED when the head has been sent with a
+ * Content-Length by HTTP/1.1; WEIR_EDONE when the reply is over; WEIR_ECLOSED when the client has gone. A Trailer
+ * header that announces the names (section 6.6.2) is the handler's to set. By HTTP/2 a reply keeps its Content-Length.
+ */
+WEIR_API int weir_add_trailer(weir_ctx *c, const char *name, const char *value);
 
 enum weir_same_site { WEIR_SAME_SITE_NONE_SET = 0, WEIR_SAME_SITE_LAX, WEIR_SAME_SITE_STRICT, WEIR_SAME_SITE_NONE };
 
@@ -695,30 +894,42 @@ WEIR_API int weir_reply_static(weir_ctx *c, const char *type, const void *data, 
 WEIR_API int weir_redirect(weir_ctx *c, int status, const char *location);
 /* A final reply that is the error page of a status (400..599), made by the error hook if there is one. Does not end the
  * handler. The client sees message (NULL: none), see weir_on_error(). Headers that were set are sent. WEIR_ECOMMITTED
- * once the head is committed. May suspend. */
+ * once the head is committed; else an error as by weir_reply() where the page could not be made. May suspend. */
 WEIR_API int weir_reply_error(weir_ctx *c, int status, const char *message);
 
 /*
- * A final reply of the regular file root/path as it is now, with its length: one of up to 4 KiB is read at once, a
- * larger one is opened, and sent by sendfile where the transport can, after the handler has returned. A worker keeps
- * small files open for two or three seconds, and looks each time whether they have changed. Nothing outside root is
- * reachable, by "..", by a link or by an absolute path. Content-Type is application/octet-stream unless set;
- * Last-Modified is set (RFC 9110 section 8.8.2). Returns 0; WEIR_ENOENT (also for a directory), WEIR_EACCES, WEIR_EIO,
- * WEIR_ENOMEM. After an error nothing is replied yet: the handler may reply; if it does not, the client gets the error
- * page that fits (404, 403, 500, 503). May suspend.
+ * A final reply of the regular file root/path as it is now, with its length: up to 4 KiB are read at once, more go out
+ * by sendfile where the transport can, after the handler has returned. A worker keeps small files open for two or three
+ * seconds, and looks each time whether they have changed. Nothing outside root is reachable, by "..", by a link or by
+ * an absolute path. Content-Type is application/octet-stream unless set.
+ *
+ * To GET and HEAD, if the status is 200, the reply is what RFC 9110 asks for: ETag (strong; weak until the file has not
+ * changed for two seconds) and Last-Modified (section 8.8), unless set: then those are compared; If-Match,
+ * If-Unmodified-Since, If-None-Match, If-Modified-Since and If-Range in their order (section 13.2.2), with 304, or the
+ * error page of 412; to GET one range (206) or several (multipart/byteranges, at most 32, merged where they nearly
+ * touch), and the error page of 416 where there is none of them (section 14). A handler that sets Accept-Ranges to
+ * "none" gets no ranges. All that is a reply, and 0 is returned; weir_status() tells which.
+ *
+ * In a group with content_tags the ETag is a hash of the file's content (SHA-256, its first half), where the file has
+ * at most 64 MiB and has not changed for two seconds: read once for each version of the file, by another thread unless
+ * it is small, and meanwhile the call waits.
+ *
+ * Returns 0; WEIR_ENOENT (also for a directory), WEIR_EACCES, WEIR_EIO, WEIR_ENOMEM. After an error nothing is replied
+ * yet: the handler may reply; if it does not, the client gets the error page that fits (404, 403, 500, 503). May
+ * suspend.
  */
 WEIR_API int weir_send_file(weir_ctx *c, const char *root, const char *path);
 
 /*
  * Streams: what is written is collected in the connection's output and goes out when that is full, on weir_flush(),
  * when the handler returns, and before the handler waits for anything else. A body that fits one buffer gets a
- * Content-Length, a longer one is chunked (RFC 9112 section 7.1; HTTP/1.0: ends with the connection). A large write is
- * sent from data itself, uncopied. Each call waits while the client is slow. Returns 0, WEIR_ECLOSED once the client
- * has gone, WEIR_EDONE after a final reply, WEIR_ETIMEDOUT when the client took nothing for write_timeout_ms;
- * WEIR_ENOMEM without memory, WEIR_ETOOBIG for a text longer than what request_memory has left, WEIR_EINVAL for data or
- * a format that is NULL. After one of the last three the reply will not look whole: if its head is out, the connection
- * is reset (broken_reply in the ledger), else the client gets an error page, and later writes give WEIR_EDONE. So a
- * handler may just return. May suspend.
+ * Content-Length, a longer one is chunked (RFC 9112 section 7.1; HTTP/1.0: ends with the connection; HTTP/2 needs
+ * neither). A large write is sent from data itself, uncopied. Each call waits while the client is slow. Returns 0,
+ * WEIR_ECLOSED once the client has gone, WEIR_EDONE after a final reply, WEIR_ETIMEDOUT when the client took nothing
+ * for write_timeout_ms; WEIR_ENOMEM without memory, WEIR_ETOOBIG for a text longer than what request_memory has left,
+ * WEIR_EINVAL for data or a format that is NULL. After one of the last three the reply will not look whole: if its head
+ * is out, the connection (HTTP/2: the stream) is reset (broken_reply in the ledger), else the client gets an error
+ * page, and later writes give WEIR_EDONE. So a handler may just return. May suspend.
  */
 WEIR_API int weir_write(weir_ctx *c, const void *data, size_t len);
 WEIR_API int weir_printf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3);
@@ -726,20 +937,23 @@ WEIR_API int weir_vprintf(weir_ctx *c, const char *fmt, va_list args) WEIR_PRINT
 WEIR_API int weir_flush(weir_ctx *c);
 
 /* Announces the length in bytes of a body that will be written, which is sent as Content-Length (RFC 9110 section 8.6).
- * Writing more is WEIR_ETOOBIG; writing less cuts the connection. Returns 0, WEIR_EINVAL for a negative one,
- * WEIR_ECOMMITTED once the head is committed, or WEIR_EDONE after a final reply or a write. */
+ * Writing more is WEIR_ETOOBIG; writing less cuts the connection (HTTP/2: the stream). Returns 0, WEIR_EINVAL for a
+ * negative one, WEIR_ECOMMITTED once the head is committed, or WEIR_EDONE after a final reply or a write. */
 WEIR_API int weir_set_length(weir_ctx *c, int64_t length);
 
 enum weir_closed_state {
     WEIR_OPEN = 0,        /* the client is there */
     WEIR_HALF_CLOSED = 1, /* the client has ended its side and still reads (a FIN after the request) */
-    WEIR_GONE = 2,        /* the client has reset or hung up, or a write to it failed */
+    WEIR_GONE = 2, /* the client has reset the connection or the request's stream, or hung up, or a write failed */
 };
 
-/* The state of the client's side of the connection, looked at now. */
+/* The state of the client's side of the connection, looked at now. WEIR_OPEN also when an HTTP/2 stream has ended as
+ * requests do. */
 WEIR_API enum weir_closed_state weir_closed(weir_ctx *c);
 
-/* Closes the connection after this reply, which says so if its head is still to be sent (RFC 9112 section 9.6). */
+/* Closes the connection after this reply, which says so if its head is still to be sent (RFC 9112 section 9.6). HTTP/2:
+ * a GOAWAY says so when the handler has ended; requests that have come are answered, no others are taken (RFC 9113
+ * section 6.8). */
 WEIR_API void weir_close_after(weir_ctx *c);
 
 /* Calls fn when the reply has been handed to the kernel to its last byte (error 0) or has failed (negative), with the
@@ -749,9 +963,9 @@ WEIR_API int weir_on_sent(weir_ctx *c, void (*fn)(void *arg, int error, uint64_t
 
 /*
  * Ends the handler from any depth: deferred calls run, the error hook writes the page for status (400..599, else it is
- * 500). After the head has been sent there is no page: the connection is reset. The client sees the message, see
- * weir_on_error(): nothing secret belongs into it. What was written and set before is dropped, except headers that
- * belong to an error: WWW-Authenticate, Proxy-Authenticate, Allow, Retry-After, Location; of 415 Accept,
+ * 500). After the head has been sent there is no page: the connection (HTTP/2: the stream) is reset. The client sees
+ * the message, see weir_on_error(): nothing secret belongs into it. What was written and set before is dropped, except
+ * headers that belong to an error: WWW-Authenticate, Proxy-Authenticate, Allow, Retry-After, Location; of 415 Accept,
  * Accept-Encoding, Accept-Patch, Accept-Post; of 416 Content-Range; of 426 Upgrade. Never across C++ frames with
  * destructors, never with a lock held, never in an offloaded function.
  */
@@ -763,9 +977,9 @@ WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, 
  * News: what ends a wait for anything but the client: weir_sleep(), weir_await_fd() and weir_cache_get(). Each is told
  * once, by the wait that it ends or, at once, by the next one. Later waits are not shortened, so that a loop does not
  * spin; where the client is gone for good they return WEIR_ECLOSED when they end.
- *   WEIR_ECLOSED    the client has gone: a reset, a hang-up, a failed write, or, unless the setting half_close says
- *                   otherwise, the end of its side. weir_closed() tells these apart; a client that has only ended its
- *                   side may still read the reply, which is sent.
+ *   WEIR_ECLOSED    the client has gone: a reset (HTTP/2: of the stream, too), a hang-up, a failed write, or, unless
+ *                   the setting half_close says otherwise, the end of its side. weir_closed() tells these apart; a
+ *                   client that has only ended its side may still read the reply, which is sent.
  *   WEIR_ECANCELED  the server stops: told to handlers for which weir_stop_ends_waits() is on, and to all by the waits
  *                   that are cut when the time for stopping is over; the wait after such a cut ends the handler.
  */
@@ -810,6 +1024,47 @@ WEIR_API int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg);
  */
 WEIR_API int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg);
 
+/* ---- Other protocols ---------------------------------------------------------------------------------------- */
+
+/*
+ * Goes from HTTP to another protocol, which the handler then speaks: its name is what the client has to have asked for
+ * by Upgrade (RFC 9110 section 7.8, HTTP/1.1) or :protocol (RFC 8441, HTTP/2), case ignored. Replies 101 or 200 with
+ * the fields that the handler has set, after response middleware, and sends that. From then on
+ *   weir_read(), weir_read_slice()   give what the client sends, from the first byte behind the request, to the end of
+ *                                    its side (0); they wait for any time, or as weir_read_timeout() says
+ *   weir_write(), weir_printf(), weir_flush()  send bytes as they are
+ * in both directions at once; no limit of a request holds any more but those on the output (write_timeout_ms,
+ * write_min_rate), and handler_timeout_ms does not, either. The begin of a stop ends waits, as if
+ * weir_stop_ends_waits() were on. When the handler returns what it has written is sent, then this side is ended.
+ *
+ * Returns 0, or an error after which the request is as it was: WEIR_EUPGRADE when the client has not asked for it;
+ * WEIR_EPROTO for a request with a body, of HTTP/1.0 or HEAD; WEIR_ECANCELED when the server stops, or response
+ * middleware has made another status of it; WEIR_EINVAL for a name that is none; WEIR_ECOMMITTED, WEIR_EDONE,
+ * WEIR_ECLOSED, WEIR_ENOMEM. A handler that then returns has the page of the error sent: 426 with Upgrade, 400, 503.
+ * docs/upgrades.md says more. Suspends.
+ */
+WEIR_API int weir_upgrade(weir_ctx *c, const char *protocol);
+
+/*
+ * Adds a listener without HTTP, plain or with TLS: handler runs for each connection of its own, on a fiber, from the
+ * first byte that the client sends (see server_first), and what it reads and writes is the connection's, as after
+ * weir_upgrade(). A connection that has said nothing costs no more than an idle one of HTTP, and is closed after
+ * idle_timeout_ms. There is no request: weir_method(), weir_path() and the like are empty, no middleware runs, and
+ * nothing can be set of a reply; weir_peer(), weir_sleep(), weir_defer(), weir_alloc() and all else is there. When the
+ * handler returns, what it has written is sent and the connection is closed; weir_fail() resets it, as everything does
+ * that would break a reply off. Of the settings those hold that are of connections, memory and the output. config as of
+ * weir_server_listen(), copied. Before the start only. Returns 0, WEIR_EINVAL or WEIR_ENOMEM.
+ */
+WEIR_API int weir_listen_raw(weir_server *s, const weir_listen_config *config, weir_handler handler);
+
+/* The TCP port of the n-th listener of weir_listen_raw(), from 0, once started; 0 if there is none. Any thread. */
+WEIR_API int weir_listen_raw_port(const weir_server *s, int n);
+
+/* How long a read of an upgraded request waits for bytes from here on, in ms; -1: any time. It then returns
+ * WEIR_ETIMEDOUT, and may be called again. Returns 0, or WEIR_EINVAL: another negative number, or a request that has
+ * not been upgraded. */
+WEIR_API int weir_read_timeout(weir_ctx *c, int ms);
+
 /* ---- Files read by hand ------------------------------------------------------------------------------------- */
 
 /* A file that a handler reads piece by piece. The request's. */
@@ -827,11 +1082,244 @@ WEIR_API int64_t weir_file_size(const weir_file *file);
 WEIR_API ssize_t weir_file_read(weir_ctx *c, weir_file *file, void *buf, size_t len);
 
 /* Reads the next line with its newline into buf of size bytes, NUL-terminated: its length, 0 at the end, WEIR_ETOOBIG
- * if the line does not fit (nothing is consumed), WEIR_EIO, WEIR_ENOMEM. May suspend. */
+ * if the line does not fit (nothing is consumed), WEIR_EIO, WEIR_ENOMEM. The last line may end without a newline. May
+ * suspend. A request's body: weir_body_line(). */
 WEIR_API ssize_t weir_file_line(weir_ctx *c, weir_file *file, char *buf, size_t size);
 
 /* Closes the file before the request ends. NULL, or a file that is closed: nothing. */
 WEIR_API void weir_file_close(weir_ctx *c, weir_file *file);
+
+/* ---- Files written ------------------------------------------------------------------------------------------ */
+
+/* A file that a handler makes: under no name that others see until it is committed. The request's. */
+typedef struct weir_new_file weir_new_file;
+
+/* What weir_save_body() tells. */
+typedef struct weir_saved {
+    int64_t bytes; /* of the file */
+    bool replaced; /* another file had that name */
+    bool verified; /* the client has sent a Content-Digest, and these are the bytes */
+} weir_saved;
+
+/* How a file is made. Zero is each member's default. */
+typedef struct weir_save_options {
+    int exclusive; /* WEIR_ON: a file that is there is not replaced, but WEIR_EEXIST; default WEIR_OFF: it is */
+    int folders;   /* WEIR_ON: missing folders of the path are made; default WEIR_OFF: WEIR_ENOENT */
+    int sync;      /* WEIR_ON: when it is committed, the file and its name are on the disk, not only in the kernel */
+    int mode;      /* permission bits, less the process's umask; default 0666. Those of a file that is replaced go */
+    int64_t limit; /* most bytes of the file; default: none but max_body */
+    /* Of weir_save_body() alone. WEIR_ON: a body without a Content-Digest that can be checked is refused (400). */
+    int require_digest;
+    weir_saved *saved; /* likewise: filled where the body was saved; NULL: not wanted */
+} weir_save_options;
+
+/*
+ * Saves the request's body as the file root/path, which is made as by weir_file_create() and is there when all of it
+ * has come: whatever breaks off leaves no file. Bytes go from the socket to the file without passing through the
+ * program where the transport allows (HTTP/1.1 without TLS, a body of known length), else through the buffer of
+ * weir_read(), whose times and limits hold. options->limit counts as max_body does: 413. A Content-Digest by sha-256 or
+ * sha-512 is checked (RFC 9530). If-Match, If-None-Match and If-Unmodified-Since (RFC 9110 section 13) are compared
+ * with the file that has the name when the body begins, and once more when it has come: WEIR_ECONDITION. Returns 0, and
+ * nothing is replied: 201 or 204 would be natural. Else an error as by weir_file_create(), weir_read() or
+ * weir_file_commit(), WEIR_EPROTO also for a wrong digest; then the handler may reply, and if it does not, the client
+ * gets the error page that fits (400, 403, 404, 408, 409, 412, 413, 500, 503, 507). options may be NULL. May suspend.
+ */
+WEIR_API int weir_save_body(weir_ctx *c, const char *root, const char *path, const weir_save_options *options);
+
+/*
+ * Begins the file root/path, confined as weir_send_file(): nothing outside of root is written to, by "..", by a link or
+ * by an absolute path. A link as the last name is itself replaced. *file is NULL after an error, and else disappears
+ * when the request ends, unless it was committed. options (NULL: all defaults) is copied. Returns 0; WEIR_ENOENT: a
+ * folder is missing; WEIR_EACCES; WEIR_EINVAL: the path ends with no name, or one that is too long; WEIR_ENOSPC;
+ * WEIR_ENOMEM, also for lack of descriptors; WEIR_EIO; WEIR_ESYS. May suspend.
+ */
+WEIR_API int weir_file_create(weir_ctx *c, const char *root, const char *path, const weir_save_options *options,
+                              weir_new_file **file);
+
+/* Writes len bytes where the last write has ended. Returns 0; WEIR_ETOOBIG beyond the limit: nothing was written;
+ * WEIR_ENOSPC, WEIR_EIO, WEIR_ENOMEM, or WEIR_EINVAL: the file is NULL, committed or dropped. After any of these the
+ * file cannot be committed, and later writes give the same. Waits for a slow disk on another thread. May suspend. */
+WEIR_API int weir_file_write(weir_ctx *c, weir_new_file *file, const void *data, size_t len);
+
+/* The next write goes to offset, in bytes from the file's beginning; what lies between its end and that reads as zeros.
+ * Returns 0, WEIR_EINVAL, or WEIR_ETOOBIG beyond the limit, which changes nothing. */
+WEIR_API int weir_file_seek(weir_ctx *c, weir_new_file *file, int64_t offset);
+
+/*
+ * Gives the file its name, at once, and closes it; *replaced (replaced may be NULL) tells whether another had that name
+ * until then. Readers see one or the other, whole. Returns 0; WEIR_EEXIST: with `exclusive` there is such a name, or a
+ * folder has it; WEIR_EINVAL as weir_file_write(); an error that a write has met; or another, as by weir_file_create().
+ * After an error there is no such file, but for WEIR_EIO with `sync`: the name may be there and not on the disk. May
+ * suspend.
+ */
+WEIR_API int weir_file_commit(weir_ctx *c, weir_new_file *file, bool *replaced);
+
+/* Gives up a file before the request ends. NULL, or one that is committed or dropped: nothing. May suspend. */
+WEIR_API void weir_file_drop(weir_ctx *c, weir_new_file *file);
+
+/* ---- Uploads that go on after a break ----------------------------------------------------------------------- */
+
+/* An upload that is complete, as its function is told. Valid until that function returns. */
+typedef struct weir_tus_upload weir_tus_upload;
+
+/* How uploads are taken. Zero is each member's default. */
+typedef struct weir_tus_options {
+    const char *root; /* the folder for what has come so far; a relative path is made absolute by weir_tus() */
+    /*
+     * Runs in the handler of the request by which an upload is complete, or of a later one that asks for it, until it
+     * has returned 0: then the upload is over, and what has not been saved elsewhere expires with the rest. So it may
+     * run again after a crash, never twice at once. A negative error, or weir_fail(), is what the client gets, and the
+     * upload stays. It may reply by itself, and wait.
+     */
+    int (*complete)(weir_ctx *c, weir_tus_upload *upload);
+    int64_t max_size; /* bytes of an upload; 413; default 1 GiB, WEIR_OFF: any. Counts in place of max_body */
+    int expire_s;     /* seconds from an upload's last byte to its end; default 86400; WEIR_OFF: none ends */
+    /* Uploads in root, those that are over and have not expired included; 503; default 1000. Without expire_s those
+     * that are over do not count. */
+    int max_uploads;
+    int sync; /* WEIR_ON: what a client is told to have come is on the disk, not only in the kernel */
+    int mode; /* permission bits of the files, less the process's umask; 0200 is one; default 0666 */
+} weir_tus_options;
+
+/*
+ * Takes uploads below a prefix of a group by tus 1.0.0 (https://tus.io/protocols/resumable-upload), with the extensions
+ * creation, creation-with-upload, termination and expiration; options is a const weir_tus_options *, copied with its
+ * root. All that is known of an upload lies in root, which several mounts, or processes, may have at a time. Ids are
+ * random; whoever knows one may go on with that upload, see it or remove it, as far as the group's middleware lets
+ * them. prefix begins with "/" or is "". Before the start only. Returns 0, or WEIR_EINVAL (also for a root that is no
+ * folder) / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then refuses to start. docs/uploads.md
+ * says more.
+ */
+#define weir_tus(g, prefix, ...) weir_tus_sized((g), (prefix), (__VA_ARGS__), sizeof(weir_tus_options))
+/* weir_tus() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_tus_sized(weir_group *g, const char *prefix, const weir_tus_options *options, size_t options_size);
+
+/* The id, 32 hexadecimal digits: the last part of the upload's URL. */
+WEIR_API const char *weir_tus_id(const weir_tus_upload *upload);
+/* The length in bytes. */
+WEIR_API int64_t weir_tus_length(const weir_tus_upload *upload);
+/*
+ * A value of Upload-Metadata, decoded: what the client says of the upload, such as "filename" and "filetype", which
+ * nobody has checked. NUL-terminated, in the request's memory; *len (len may be NULL) tells its bytes, among which
+ * others may be NUL. NULL: there is no such key, or no memory. key NULL: the field as it was sent.
+ */
+WEIR_API const char *weir_tus_metadata(weir_ctx *c, const weir_tus_upload *upload, const char *key, size_t *len);
+
+/*
+ * Makes the upload the file root/path, at once and without copying it: both roots lie on one file system. Confined as
+ * weir_file_create(); of options (NULL: all defaults) exclusive, folders, sync and saved count. Returns 0; WEIR_EEXIST:
+ * with `exclusive` there is such a name, or a folder has it; WEIR_ESYS: the folder is on another file system;
+ * WEIR_EINVAL: also where the upload has been saved before; or another error as by weir_file_create(). After an error
+ * the upload is where it was, but for WEIR_EIO with `sync`: it may have its new name. May suspend.
+ */
+WEIR_API int weir_tus_save(weir_ctx *c, weir_tus_upload *upload, const char *root, const char *path,
+                           const weir_save_options *options);
+
+/* ---- Forms -------------------------------------------------------------------------------------------------- */
+
+/*
+ * The body of a request that is a form: multipart/form-data (RFC 7578) or application/x-www-form-urlencoded. Both are
+ * read by the same calls, as a stream of parts, whatever their size, or a small one whole by weir_form(). What a part
+ * is called and what it holds is the client's word: names and values are bytes, mostly UTF-8, that nobody has checked.
+ *
+ * Calls that meet an error of the form's own refuse the request: unless the handler makes an error's reply of its own,
+ * the client gets the page for the status that is given here, even if the handler replies otherwise, so that a handler
+ * may just return. The ledger counts each cause.
+ *   WEIR_ETYPE   415: the body is of neither type, or has a Content-Encoding                             form_type
+ *   WEIR_EPROTO  400: the form is malformed or breaks off                                                form
+ *   WEIR_ETOOBIG 413: a limit is exceeded                        form_parts, form_header, form_part, form_size
+ *   WEIR_ENOMEM  503: the request's memory has no room for reading a form                                memory
+ * They are final: what follows such an error gets it, too. Further ones are those of weir_read().
+ */
+
+/* Limits of a form. Zero is each member's default; WEIR_OFF is none. */
+typedef struct weir_form_options {
+    int max_parts;     /* fields and files; default 1000 */
+    size_t max_header; /* bytes of a part's header lines, or of an urlencoded name; 64..65536, default 2048 */
+    int64_t max_part;  /* bytes of the content of one part; default WEIR_OFF */
+    int64_t max_size;  /* bytes of the body in all; default: none but max_body */
+} weir_form_options;
+
+/* Whether the request says that its body is a form. */
+WEIR_API bool weir_is_form(weir_ctx *c);
+
+/*
+ * Begins a form with limits of its own (a const weir_form_options *, copied; NULL: all defaults), before any other call
+ * about it; without this, the first of those begins it with the defaults. Takes up to twice max_header and 600 bytes of
+ * the request's memory. A request without a body and without a type is a form without parts. Where weir_body() has read
+ * the body, that is what is parsed. Returns 0; WEIR_EINVAL: options are wrong; WEIR_EBUSY: the form has begun; or an
+ * error as above.
+ */
+#define weir_form_begin(c, ...) weir_form_begin_sized((c), (__VA_ARGS__), sizeof(weir_form_options))
+/* weir_form_begin() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_form_begin_sized(weir_ctx *c, const weir_form_options *options, size_t options_size);
+
+/* A part of a form: a field or a file. The request's; valid until the next weir_part_next(). */
+typedef struct weir_part {
+    const char *name;
+    /* The file's name as the client tells it, "" where its user has chosen none; NULL: the part is a field. It may hold
+     * slashes, "..", line ends and quotes. "filename*" (RFC 8187) counts only where there is no "filename". */
+    const char *filename;
+    /* Of filename, what can be used for a file: its last part, without slash, backslash, control characters, leading
+     * dots and what is not UTF-8; up to 200 bytes. "" where nothing is left, or the part is a field. */
+    const char *safe_name;
+    const char *type; /* Content-Type, as the client tells it; NULL: not told, which means text/plain */
+} weir_part;
+
+/*
+ * Goes on to the form's next part, whether the one before has been read or not. Returns 1 with the part in *part; 0 at
+ * the form's end, with *part NULL; or an error as above, or as weir_read(). Parts are in the order of the body; they
+ * are read as they arrive, so that a part is told before the body is known to be whole. May suspend.
+ */
+WEIR_API int weir_part_next(weir_ctx *c, const weir_part **part);
+
+/* Reads up to len bytes of the part's content into buf. Returns how many (at least 1, unless len is 0), 0 at the part's
+ * end, WEIR_EINVAL where there is no part, or an error as weir_part_next(). May suspend. */
+WEIR_API ssize_t weir_part_read(weir_ctx *c, void *buf, size_t len);
+
+/* Reads as weir_part_read() without a copy: *data points to the bytes where they were received, or, of an urlencoded
+ * value, decoded; valid until the next call about the form. May suspend. */
+WEIR_API ssize_t weir_part_read_slice(weir_ctx *c, const void **data);
+
+/* Reads the rest of the part's content into the request's memory as a string. limit: most bytes (0: what that memory
+ * has left). Returns 0; WEIR_ETOOBIG beyond it (413); WEIR_EPROTO: the content holds a NUL (400); or an error as
+ * weir_part_read(). May suspend. */
+WEIR_API int weir_part_text(weir_ctx *c, size_t limit, const char **text);
+
+/* A header of the present part by name, case-insensitive: the first line of that name, or NULL. Urlencoded parts have
+ * none. Valid as long as the part. */
+WEIR_API const char *weir_part_header(weir_ctx *c, const char *name);
+/* The i-th header line of the present part; as weir_param_item(). */
+WEIR_API bool weir_part_header_item(weir_ctx *c, size_t i, const char **name, const char **value);
+
+/*
+ * Saves the rest of the part's content as the file root/path, as weir_file_create() and weir_file_commit() do: the file
+ * has no name before the part is complete, and nothing is left of one that breaks off. What follows in the body may
+ * still be malformed. Beyond the limit of options it is WEIR_ETOOBIG (413). Returns 0, or an error of those calls or of
+ * weir_part_read(). After one of the former the handler may reply, or go on with the next part; if it does neither, the
+ * client gets the error page that fits, as by weir_save_body(). options may be NULL. May suspend.
+ */
+WEIR_API int weir_part_save(weir_ctx *c, const char *root, const char *path, const weir_save_options *options);
+
+/*
+ * Reads a whole form into the request's memory, for weir_form() and its kin: fields alone, files are dropped as they
+ * come. Fields that hold a NUL are malformed, and more than the request's memory has left is WEIR_ETOOBIG. Returns 0;
+ * WEIR_EBUSY: parts have been taken one by one; or an error as weir_part_next(). A second call gives the same again.
+ * May suspend.
+ */
+WEIR_API int weir_form_read(weir_ctx *c);
+
+/*
+ * The value of a form's field, the first of that name, or NULL. The first call reads the form, unless weir_form_read()
+ * has done so, and ends the handler as weir_fail() does where that fails: a field that could not be read must not look
+ * like one that was left out. After weir_form_read() these calls end nothing: who has to clean up calls that first.
+ * NULL, too, where parts have been taken one by one. May suspend.
+ */
+WEIR_API const char *weir_form(weir_ctx *c, const char *name);
+/* The i-th (from 0) value of that name, or NULL. As weir_form(). */
+WEIR_API const char *weir_form_nth(weir_ctx *c, const char *name, size_t i);
+/* The i-th field of the form in its order; as weir_param_item() and weir_form(). */
+WEIR_API bool weir_form_item(weir_ctx *c, size_t i, const char **name, const char **value);
 
 /* ---- Shared values and the cache ---------------------------------------------------------------------------- */
 
@@ -897,6 +1385,408 @@ typedef struct weir_cache_stats {
 /* Reads a cache's figures into *stats; all zero if cache is NULL. Any thread. */
 WEIR_API void weir_cache_stats_read(const weir_cache *cache, weir_cache_stats *stats);
 
+/* ---- Topics ------------------------------------------------------------------------------------------------- */
+
+/*
+ * A topic hands messages to whoever has subscribed to its name, on all workers. Each is a ring of its last messages,
+ * bounded in number and in bytes, so that a slow subscriber holds up nobody and takes no memory. Messages of one
+ * publisher to one topic arrive in order. docs/topics.md is the manual.
+ *
+ * A name is segments of UTF-8 with "/" between them, such as "room/5": none is empty or has a control character, "+" or
+ * "#". A pattern, to subscribe to, may have "+" in place of a segment, for any one, and "#" in place of the last, for
+ * whatever follows, which may be nothing: "room/+", "room/#". Neither stands for a first segment that begins with "$".
+ */
+typedef struct weir_topic weir_topic;
+
+#define WEIR_TOPIC_NAME_MAX  255 /* bytes of a name or a pattern */
+#define WEIR_TOPIC_EVENT_MAX 64  /* bytes of the name of an event */
+#define WEIR_TOPIC_WHO_MAX   64  /* bytes of a member's name */
+
+/* What becomes of a subscriber that is so slow that messages it has not taken have left the ring. Each is counted. */
+enum weir_overrun {
+    WEIR_OVERRUN_SKIP = 1,       /* goes on with the oldest message that is there */
+    WEIR_OVERRUN_CONFLATE = 2,   /* goes on with the newest: for states, of which only the last counts */
+    WEIR_OVERRUN_DISCONNECT = 3, /* ends: for clients that would rather begin anew than miss something */
+};
+
+/* The bounds of a topic. Zero is each member's default. */
+typedef struct weir_topic_bounds {
+    int max_messages;   /* most messages in the ring, 1..1048576; default 1024 */
+    size_t max_bytes;   /* most bytes they take, with about 100 each for themselves; the newest stays; default 1 MiB */
+    size_t max_message; /* bytes of one message's data, up to 16 MiB; WEIR_ETOOBIG; default 64 KiB */
+    /* Messages that are kept for those who subscribe later; up to max_messages. Default 0: a message goes when all who
+     * have subscribed have taken it. */
+    int history;
+    int overrun;     /* enum weir_overrun; default WEIR_OVERRUN_SKIP */
+    int presence;    /* WEIR_ON: who joins and leaves is published, see weir_topic_join(); default WEIR_OFF */
+    int max_members; /* most names in it, up to 100000; default 1000 */
+} weir_topic_bounds;
+
+/* A message: as it is published, and as it is given to a handler that subscribes. */
+typedef struct weir_message {
+    const char *text; /* to publish a NUL-terminated text, in place of data and len; given: data, unless it is binary */
+    const void *data; /* NUL-terminated beyond len where it is given */
+    size_t len;       /* bytes of data */
+    bool binary; /* sent to WebSocket clients as a binary message, and to event streams not at all; text is UTF-8 */
+    const char *event; /* name of the event in event streams, in one line; NULL: none */
+    const char *topic; /* given: the name it was published to. Not read when publishing */
+    uint64_t id;       /* given: grows within a topic; no two messages of a server have the same. Likewise */
+} weir_message;
+
+/*
+ * Makes a topic that stays, or gives that of this name, with the bounds that it has. bounds (NULL: all defaults) is
+ * copied. NULL when the name or a number is wrong, or there is no memory for it. At any time after weir_server_new().
+ * Any thread. The server's.
+ */
+WEIR_API weir_topic *weir_topic_new(weir_server *s, const char *name, const weir_topic_bounds *bounds);
+
+/*
+ * Allows that names which pattern matches are made at run time, by whoever publishes or subscribes to them first, with
+ * these bounds (NULL: all defaults). Where several match, the one that was allowed first holds. They go when nobody
+ * subscribes and no history is left; of those without subscribers the one unused for longest goes where there would be
+ * more than max_topics. No other name is made so. Returns 0, WEIR_EINVAL, WEIR_EEXIST or WEIR_ENOMEM. As
+ * weir_topic_new().
+ */
+WEIR_API int weir_topic_allow(weir_server *s, const char *pattern, const weir_topic_bounds *bounds);
+
+/*
+ * Publishes a copy of m to all who have subscribed now, waking each worker that has some. Returns 0; WEIR_EINVAL for a
+ * text that is not UTF-8, or an event that is no single line or too long; WEIR_ETOOBIG beyond max_message; WEIR_ENOMEM
+ * at the bound of max_topic_memory, when no history is left that could go. Never waits for a subscriber. Any thread,
+ * also one that weir does not know, until weir_server_free() is called.
+ */
+WEIR_API int weir_topic_publish(weir_topic *topic, const weir_message *m);
+
+/* weir_topic_publish() by name. Also WEIR_EINVAL for a name that is none; WEIR_EACCES for one that is not there and not
+ * allowed, see weir_topic_allow(); WEIR_ETOOBIG when there are max_topics. */
+WEIR_API int weir_topic_publish_to(weir_server *s, const char *name, const weir_message *m);
+
+/* A subscription of a handler; in the request's memory. */
+typedef struct weir_subscription weir_subscription;
+
+/* Where a subscription begins. All zero: with what is published from now on. */
+typedef struct weir_topic_start {
+    int last;       /* number of messages of the topic's history that come first, as far as they are there */
+    uint64_t after; /* id of the last message that the subscriber has seen, such as Last-Event-ID: what came after it in
+                     * the history comes first; 0: none. last is not looked at then */
+} weir_topic_start;
+
+/*
+ * Subscribes a handler to a name or a pattern, until the request ends. start may be NULL. Returns 0 with *subscription,
+ * else NULL there and WEIR_EINVAL for a name that is none, WEIR_EACCES for one that is not there and not allowed,
+ * WEIR_ETOOBIG when there are max_topics, or WEIR_ENOMEM. For long polling:
+ *     weir_subscription *s;
+ *     weir_message m;
+ *     if (weir_topic_subscribe(c, "news", &(weir_topic_start){.after = seen}, &s) == 0 &&
+ *         weir_topic_next(c, s, 25000, &m) == 0)
+ *         weir_reply_text(c, m.text);
+ */
+WEIR_API int weir_topic_subscribe(weir_ctx *c, const char *name, const weir_topic_start *start,
+                                  weir_subscription **subscription);
+
+/*
+ * Waits for the next message, for timeout_ms at most (0: no limit; WEIR_OFF: does not wait). *m is the library's, until
+ * the next call for this subscription or the request's end. Returns 0; WEIR_ETIMEDOUT; news, see "Waiting";
+ * WEIR_ETOOBIG where the subscription has ended by WEIR_OVERRUN_DISCONNECT, now or before; WEIR_EINVAL. May suspend.
+ */
+WEIR_API int weir_topic_next(weir_ctx *c, weir_subscription *subscription, int timeout_ms, weir_message *m);
+
+/* Ends a subscription before its request does. NULL, or one that has ended: nothing. */
+WEIR_API void weir_topic_unsubscribe(weir_ctx *c, weir_subscription *subscription);
+
+/* The number of subscriptions to a name, or to a pattern itself; 0 where it is not there. Any thread. */
+WEIR_API size_t weir_topic_subscribers(weir_server *s, const char *name);
+
+/* Somebody who is in a topic, by a name that the program gives: for lists of who is there. The server's. */
+typedef struct weir_member weir_member;
+
+/*
+ * Adds a member to a topic, who need not subscribe; the same name may join several times, as with two windows. Where
+ * the topic's bounds say presence, a first joining and a last leaving are published to the topic "$presence/NAME",
+ * as an event "join" or "leave" whose data is {"event":"join","who":WHO,"members":NUMBER}. who: UTF-8
+ * without control characters, copied. *member (may not be NULL) is to be given to weir_topic_leave(). Returns 0, or an
+ * error as weir_topic_publish_to(). Any thread.
+ */
+WEIR_API int weir_topic_join(weir_server *s, const char *name, const char *who, weir_member **member);
+/* Takes a member out again. NULL: nothing. Any thread. */
+WEIR_API void weir_topic_leave(weir_member *member);
+/* Calls each(arg, who) for every name that is in a topic, once, in no particular order; each must not call anything of
+ * topics. each may be NULL. Returns the number of names. Any thread. */
+WEIR_API size_t weir_topic_members(weir_server *s, const char *name, void (*each)(void *arg, const char *who),
+                                   void *arg);
+
+/*
+ * What carries topics between servers, such as the client of a broker. Its functions are called on whatever thread
+ * publishes or subscribes; they must not block, and subscribe and unsubscribe must not call anything of topics.
+ */
+typedef struct weir_topic_carrier {
+    /* m was published to name here and has been handed to the subscribers of this server. */
+    void (*publish)(void *arg, const char *name, const weir_message *m);
+    /* The first subscriber of a name or a pattern has come to this server; the last one has gone. Each in turn, never
+     * two at once. NULL: nobody asks. */
+    void (*subscribe)(void *arg, const char *name);
+    void (*unsubscribe)(void *arg, const char *name);
+    void *arg; /* handed to all */
+} weir_topic_carrier;
+
+/* Sets what carries a server's topics; copied. Before the start only, once. Returns 0, WEIR_EINVAL or WEIR_EEXIST. */
+WEIR_API int weir_topic_carry(weir_server *s, const weir_topic_carrier *carrier);
+
+/* weir_topic_publish_to() for a message that came from outside: the carrier is not told of it. Any thread. */
+WEIR_API int weir_topic_deliver(weir_server *s, const char *name, const weir_message *m);
+
+/* ---- WebSocket ---------------------------------------------------------------------------------------------- */
+
+/*
+ * WebSocket (RFC 6455) over HTTP/1.1 and HTTP/2 (RFC 8441), plain and by TLS. Its route is one for WEIR_UPGRADE, or for
+ * any method. A handler that has called weir_ws_accept() goes on with the socket in a straight line, on its fiber:
+ *
+ *     static void echo(weir_ctx *c)
+ *     {
+ *         weir_ws_message m;
+ *         if (weir_ws_accept(c, NULL) != 0)
+ *             return;
+ *         while (weir_ws_receive(c, &m, 0) == 0)
+ *             weir_ws_send(c, m.text ? WEIR_WS_TEXT : WEIR_WS_BINARY, m.data, m.len);
+ *     }
+ *
+ * Pings are answered, and the closing handshake is held, without its doing. docs/websocket.md is the manual.
+ */
+
+enum weir_ws_kind { WEIR_WS_TEXT = 1, WEIR_WS_BINARY = 2 };
+
+/* What a socket takes and how it is looked after. Zero is each member's default. */
+typedef struct weir_ws_config {
+    /* Subprotocols that the program speaks (RFC 6455 section 1.9), with a space between two: the client's first that
+     * stands among them is agreed on, see weir_ws_protocol(). NULL: none. Has to live as long as the socket. */
+    const char *protocols;
+    /* Origins whose pages may open a socket, beside those of the host and port that the request names: "https://a.test
+     * https://b.test", or "*" for all; others are refused by 403, for browsers send the user's cookies along, whatever
+     * page asks (RFC 6455 section 10.2). A client that sends no Origin is no page. NULL: none. */
+    const char *origins;
+    int kinds;           /* WEIR_WS_TEXT or WEIR_WS_BINARY: the other kind is closed with 1003; default both */
+    int64_t max_message; /* bytes of a message, inflated; beyond: 1009; WEIR_OFF: any; default 1 MiB */
+    int64_t max_frame;   /* bytes of a frame's payload, as it is sent; likewise; default as max_message */
+    /* WEIR_ON, the default: a message comes in one piece; one that does not fit ws_buffer_size is gathered in a block
+     * of its own, which grows with what has come. WEIR_OFF: it comes in pieces as large as that, and takes no more. */
+    int whole;
+    int ping_ms; /* a client that has been silent for so long while it is waited for is sent a Ping; WEIR_OFF: none;
+                  * default 30000 */
+    int pong_timeout_ms;  /* and if it stays silent for so long, is given up; WEIR_OFF: it is not; default 20000 */
+    int close_timeout_ms; /* how long the client's Close is waited for behind ours; default 2000 */
+    /*
+     * permessage-deflate (RFC 7692), where the client offers it. WEIR_OFF, the default: it takes processor time and,
+     * while a message is compressed or inflated, a context of up to 300 KB; and a secret in a message can be guessed by
+     * who sees its length and can have text of his own put beside it (as by the BREACH attack).
+     */
+    int deflate;
+    /* WEIR_ON: a message may refer to those before it, so that each socket keeps a context; WEIR_OFF, the default. */
+    int deflate_server_takeover, deflate_client_takeover;
+    /* Windows of messages that are sent, and that are received, as powers of two: 9 to 15, default 12 and 15. With less
+     * than 15 for the client's only those clients are agreed with that can have theirs bounded. A worker's contexts are
+     * as large as the first socket with deflate has them; none uses more than that to send. */
+    int deflate_server_bits, deflate_client_bits;
+    int deflate_level;    /* 1 to 9; default 5 */
+    int deflate_min_size; /* bytes of a message below which it is sent as it is; default 128 */
+} weir_ws_config;
+
+/* A message that has come, or a piece of one. */
+typedef struct weir_ws_message {
+    const char *data; /* not NUL-terminated; the library's, until the next weir_ws_receive() or the event's end */
+    size_t len;
+    bool text;        /* UTF-8, by whole characters in each piece; else binary */
+    bool first, last; /* piece of its message: both where messages come whole */
+} weir_ws_message;
+
+/*
+ * Opens a socket to the client that has asked for one (RFC 6455 section 4.2): replies 101, or 200 over HTTP/2, with the
+ * fields that the handler has set. config (a const weir_ws_config *, NULL: all defaults) is copied but for its strings.
+ * The handler goes on, as behind weir_upgrade().
+ *
+ * Returns 0; or an error as weir_upgrade(), after which the request is as it was, and has the page of the error if the
+ * handler then returns: WEIR_EUPGRADE (426) where no WebSocket is asked for, or none of version 13; WEIR_EPROTO (400)
+ * for a malformed handshake; WEIR_EACCES (403) for a page of a foreign origin. Suspends.
+ */
+#define weir_ws_accept(c, ...) weir_ws_accept_sized((c), (__VA_ARGS__), sizeof(weir_ws_config))
+/* weir_ws_accept() for callers without macros; config_size as that of weir_server_new_sized(). */
+WEIR_API int weir_ws_accept_sized(weir_ctx *c, const weir_ws_config *config, size_t config_size);
+
+/*
+ * Waits for the next message, or the next piece of one, for timeout_ms at most (0: no limit; WEIR_OFF: does not wait).
+ * Meanwhile Pings are answered, Pings are sent, and messages of topics too, see weir_ws_subscribe(). Returns 0 with *m;
+ * WEIR_ETIMEDOUT; WEIR_ECLOSED when the socket is closed, or has been (weir_ws_close_code()); WEIR_ECANCELED, once,
+ * when the server stops: it may be called again, and what is sent still goes out; WEIR_EINVAL: there is no such socket,
+ * or its messages come as events. May suspend.
+ */
+WEIR_API int weir_ws_receive(weir_ctx *c, weir_ws_message *m, int timeout_ms);
+
+/*
+ * Sends a message (enum weir_ws_kind); text has to be UTF-8. It goes out with the handler's next wait, or before, and
+ * a client that does not take it makes the handler wait: nothing is queued. Returns 0; WEIR_ECLOSED behind a Close, of
+ * whichever side, or when the client has gone; WEIR_ETIMEDOUT when it took nothing for write_timeout_ms, and has been
+ * cut; WEIR_EBUSY within a message that is sent in parts; WEIR_EINVAL for a kind or a text that is none, or where there
+ * is no socket; WEIR_ENOMEM. May suspend.
+ */
+WEIR_API int weir_ws_send(weir_ctx *c, int kind, const void *data, size_t len);
+/* Likewise, a NUL-terminated text. */
+WEIR_API int weir_ws_send_text(weir_ctx *c, const char *text);
+/* Likewise, a text as by printf(), made on the stack or, for a moment, in the request's memory. */
+WEIR_API int weir_ws_printf(weir_ctx *c, const char *fmt, ...) WEIR_PRINTF(2, 3);
+/* Sends a message in parts, each as a frame of its own (RFC 6455 section 5.4); last: it ends with this one. They are
+ * not compressed. kind is the same for each. A text's characters may be cut between two. As weir_ws_send(). */
+WEIR_API int weir_ws_send_part(weir_ctx *c, int kind, const void *data, size_t len, bool last);
+/* Sends a Ping with up to 125 bytes, which the client's Pong has to repeat. As weir_ws_send(). */
+WEIR_API int weir_ws_ping(weir_ctx *c, const void *data, size_t len);
+
+/*
+ * Closes the socket (RFC 6455 section 7): sends a Close with a code, 1000 to 1003, 1007 to 1014 or 3000 to 4999, or 0
+ * for none, and a reason, UTF-8 of which up to 123 bytes are sent; NULL: none. What the client has sent before its own
+ * Close can still be received; when the handler returns that is waited for, for close_timeout_ms. A handler that
+ * returns without this call has 1000 sent, or 1001 when the server stops; one that is ended by weir_fail(), or in other
+ * ways, 1011. Returns 0, or as weir_ws_send(). May suspend.
+ */
+WEIR_API int weir_ws_close(weir_ctx *c, int code, const char *reason);
+
+/* Of a socket that is closed: the code of the client's Close, 1005 where that had none; where weir has closed for what
+ * the client had sent, the code that says so; 1006 when the connection has gone without a Close. 0: not closed. */
+WEIR_API int weir_ws_close_code(weir_ctx *c);
+/* The reason that came or was sent with that code; "" if there is none. NUL-terminated, the request's. */
+WEIR_API const char *weir_ws_close_reason(weir_ctx *c);
+
+/* The subprotocol that was agreed on; "" if none was. The request's. */
+WEIR_API const char *weir_ws_protocol(weir_ctx *c);
+
+/*
+ * Has the messages of a topic, or of all that a pattern matches, sent to the socket as they are, in order, until it is
+ * closed: while it waits in weir_ws_receive(), and no message is being sent in parts. One that is slow falls behind in
+ * the topic's ring, as the topic's bounds say; WEIR_OVERRUN_DISCONNECT closes it with 1008. start may be NULL. Returns
+ * 0; WEIR_EEXIST: subscribed to that already; or as weir_topic_subscribe().
+ */
+WEIR_API int weir_ws_subscribe(weir_ctx *c, const char *name, const weir_topic_start *start);
+/* Ends that. Returns 0, or WEIR_ENOENT: there is no such subscription. */
+WEIR_API int weir_ws_unsubscribe(weir_ctx *c, const char *name);
+
+/*
+ * What a route of WebSockets does by events: each of these functions runs on a fiber for as long as it takes, may wait
+ * and send like any handler, by weir_ws_send() and its kin, and is followed by the next event of its socket when it has
+ * returned, so that a socket's are in order. Between events a socket holds no fiber, no buffer and no context: c is one
+ * without a request, whose memory (weir_alloc(), weir_defer()) is that of the event. Any function may be NULL. One that
+ * is ended by weir_fail() or otherwise ends its socket with 1011.
+ */
+typedef struct weir_ws_handlers {
+    /* The request that asks for the socket, with all that a handler has of it; *data (initially the member `data`) is
+     * handed to the other functions. True: it is accepted; false: it is not, and what was replied stands. */
+    bool (*accept)(weir_ctx *c, void **data);
+    void (*open)(weir_ctx *c, void *data); /* the socket is open */
+    /* A message has come, or a piece of one, see weir_ws_config.whole. */
+    void (*message)(weir_ctx *c, void *data, const weir_ws_message *m);
+    /* The socket is closed, by whomever, or could not be opened: once for each `accept` that said true. code is as
+     * weir_ws_close_code()'s, the reason "" if there is none. Nothing can be sent any more. */
+    void (*close)(weir_ctx *c, void *data, int code, const char *reason);
+    void *data; /* the program's */
+    /* Of all of the route's sockets; its strings have to live as long as the server. There is no takeover. */
+    weir_ws_config config;
+} weir_ws_handlers;
+
+/*
+ * Registers a route of WebSockets with events, for clients that ask for them (as a route for WEIR_UPGRADE); middleware
+ * runs before `accept`. handlers (a const weir_ws_handlers *) is copied. Before the start only. weir_ws_receive() is
+ * WEIR_EINVAL in events, and weir_ws_protocol() "". Returns as weir_group_route(), or WEIR_EINVAL for a wrong setting.
+ */
+#define weir_websocket(s, pattern, ...) weir_group_websocket(weir_root(s), (pattern), __VA_ARGS__)
+/* weir_websocket() within a group. */
+#define weir_group_websocket(g, pattern, ...)                                                                          \
+    weir_group_websocket_sized((g), (pattern), (__VA_ARGS__), sizeof(weir_ws_handlers))
+/* weir_group_websocket() for callers without macros; size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_group_websocket_sized(weir_group *g, const char *pattern, const weir_ws_handlers *handlers,
+                                        size_t size);
+
+/* ---- Server-Sent Events ------------------------------------------------------------------------------------- */
+
+/* One event of an event stream (HTML, "Server-sent events"). Zero members are left out. */
+typedef struct weir_event {
+    const char *event; /* name of the event, one line; default "message" */
+    const char *data;  /* UTF-8; each of its lines is a field of its own */
+    size_t len;        /* of data; 0: up to its NUL */
+    const char *id;    /* one line: what the client says by Last-Event-ID when it connects again */
+    int retry_ms;      /* how long the client waits before that */
+} weir_event;
+
+/*
+ * Begins an event stream: sets Content-Type (text/event-stream) and Cache-Control, where the head has not been sent,
+ * and sends the head. weir_write() then adds to the body, for what weir_sse_send() does not do. Returns 0, or an error
+ * as weir_set_header() and weir_flush(). Suspends.
+ */
+WEIR_API int weir_sse_open(weir_ctx *c);
+
+/* Sends an event, behind weir_sse_open(). Returns 0; WEIR_EINVAL: event or id has more than a line, or retry_ms is
+ * negative; or an error as weir_write(). May suspend. */
+WEIR_API int weir_sse_send(weir_ctx *c, const weir_event *event);
+
+/* What the client says by Last-Event-ID: the id of the event that it got last. NULL: it connects for the first time. */
+WEIR_API const char *weir_sse_last_id(weir_ctx *c);
+
+/*
+ * Has the stream go on when the handler has returned, without it: with the messages of a topic, or of all that a
+ * pattern matches, as events with the message's id, until the client goes or the server stops. It then costs 72 bytes
+ * and no fiber. Begins the stream if that has not been done, and may be called again for further topics. start
+ * (NULL: after the client's Last-Event-ID, if it is one of a topic's): what of the history comes first. Comments are
+ * sent in between so that nobody takes the stream for dead. Binary messages are left out. Returns 0; WEIR_EINVAL,
+ * WEIR_EACCES, WEIR_ETOOBIG, WEIR_ENOMEM as weir_topic_subscribe(); or an error as weir_sse_open(). May suspend.
+ */
+WEIR_API int weir_sse_subscribe(weir_ctx *c, const char *topic, const weir_topic_start *start);
+
+/* ---- Folders ------------------------------------------------------------------------------------------------ */
+
+/*
+ * The media type of a file by the end of its name (a name or a path), such as "text/css; charset=utf-8": text gets that
+ * charset. What pages are made of has a type of its own that no system changes; else the system's database is asked
+ * (shared-mime-info, or /etc/mime.types), on the workers' threads of a server that has weir_files(); else a table that
+ * is built in. "application/octet-stream" where nothing is known, and for NULL. Static, or the server's. Any thread.
+ */
+WEIR_API const char *weir_mime_type(const char *name);
+
+/* A header of the replies with files whose path matches. Of several with one name the last that matches counts. */
+typedef struct weir_files_header {
+    /* "*": any bytes but "/"; "?": one of them; "**": any bytes. Compared with the path beneath the root; without a "/"
+     * in it, with the last name of that. Up to 63 bytes. "*-????????.js", "fonts/?*", "*". */
+    const char *pattern;
+    const char *name, *value; /* such as "Cache-Control" and "public, max-age=31536000, immutable" */
+} weir_files_header;
+
+/* How a folder is served. Zero is each member's default. */
+typedef struct weir_files_options {
+    const char *root;  /* the folder; a relative path is made absolute by weir_files() */
+    const char *index; /* names of files that are sent for a folder, with spaces between them; default "index.html" */
+    int listing;       /* WEIR_ON: a folder without an index is listed as a page; default WEIR_OFF: 404 */
+    /* A file beneath the root that is sent with 200 for what is not there: for pages that route by themselves. Names
+     * with a dot get it only if the request's Accept names text/html. NULL: 404. */
+    const char *fallback;
+    int hidden; /* WEIR_ON: names that begin with a dot are served; default WEIR_OFF: as if they were not there */
+    /* WEIR_OFF: nothing is reached through a symbolic link; default WEIR_ON: links are followed, as long as they are
+     * relative and stay beneath the root. */
+    int links;
+    /* WEIR_ON: a request that accepts it gets NAME.br, NAME.zst or NAME.gz in place of NAME, if there is one that is
+     * not older; the client's weights choose (RFC 9110 section 12.5.3). Ranges are of NAME itself. Default WEIR_OFF. */
+    int precompressed;
+    const weir_files_header *headers;
+    size_t header_count; /* up to 64 */
+    int content_tags;    /* as in weir_group_settings, for this folder; default: as the group says */
+} weir_files_options;
+
+/*
+ * Serves a folder below a prefix of a group, by GET and HEAD; options is a const weir_files_options *, copied with all
+ * that it points to. A file is sent as by weir_send_file(), with the type of weir_mime_type() and "nosniff". A folder's
+ * path ends with a slash, without which it is redirected by 301, its query kept. Middleware reads the path beneath the
+ * root by weir_param(c, "path"). prefix begins with "/" or is "". Before the start only. Returns 0, or WEIR_EINVAL
+ * (also for a root that is no folder) / WEIR_EEXIST / WEIR_ENOMEM; the error is also kept, and the server then refuses
+ * to start. docs/folders.md says more.
+ */
+#define weir_files(g, prefix, ...) weir_files_sized((g), (prefix), (__VA_ARGS__), sizeof(weir_files_options))
+/* weir_files() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_files_sized(weir_group *g, const char *prefix, const weir_files_options *options,
+                              size_t options_size);
+
 /* ---- Memory of the program ---------------------------------------------------------------------------------- */
 
 /*
@@ -930,13 +1820,17 @@ WEIR_API void weir_account_free(weir_account *a, void *p);
 /* The memory that a server will take, in bytes of the ledger's accounts: address space first, of which less is
  * resident. */
 typedef struct weir_memory_plan {
-    uint64_t start;      /* taken before the first request */
-    uint64_t connection; /* for each open connection, all that an idle one takes */
-    /* For each request that is alive at once, at most, besides its connection: record, two buffers, memory, stack. */
+    uint64_t start; /* taken before the first request */
+    /* For each open connection, all that an idle one takes at most: with HTTP/2 its table of header fields, too, which
+     * it gives back after two seconds. */
+    uint64_t connection;
+    /* For each request that is alive at once, at most, besides its connection: record, two buffers, memory, stack. One
+     * of HTTP/2 whose handler reads may have more buffers, http2_stream_window in all, where memory is not bounded. */
     uint64_t request;
     uint64_t connections; /* number of connections, most at once: max_connections */
-    /* Most in all: every connection with a request, caches and threads at their bounds; not more than memory_limit. The
-     * program's own accounts come on top, below memory_limit. */
+    /* Most in all: every connection with one request, caches and threads at their bounds; not more than memory_limit.
+     * Connections of HTTP/2 can have more, which memory_limit and the bounds of pools bound. The program's own accounts
+     * come on top, below memory_limit. */
     uint64_t worst;
 } weir_memory_plan;
 
@@ -964,7 +1858,7 @@ typedef struct weir_handler_time {
     uint64_t count;   /* handlers in the class, ever */
 } weir_handler_time;
 
-/* The number of times that a limit or a timeout was met. */
+/* The number of times that a limit or a timeout was met, or that handshakes failed of one cause. */
 typedef struct weir_ledger_refusal {
     const char *cause; /* the setting's name where there is one, such as "max_body"; static */
     uint64_t count;
@@ -978,10 +1872,57 @@ typedef struct weir_ledger_cache {
     weir_cache_stats stats;
 } weir_ledger_cache;
 
-#define WEIR_LEDGER_ACCOUNTS 48 /* most rows of accounts */
-#define WEIR_LEDGER_TIMES    16 /* classes of handler times */
-#define WEIR_LEDGER_REFUSALS 40 /* most causes of refusals */
-#define WEIR_LEDGER_CACHES   16 /* most rows of caches */
+#define WEIR_LEDGER_LEAN 12 /* most causes for which OpenSSL keeps a connection's records */
+
+/* Figures of TLS, all zero without a TLS listener. */
+typedef struct weir_ledger_tls {
+    uint64_t handshakes_now; /* handshakes under way */
+    uint64_t handshakes;     /* handshakes done, ever */
+    uint64_t resumptions;    /* of these, by a ticket */
+    uint64_t tls12, tls13;   /* of these, by version */
+    uint64_t waited;         /* handshakes that waited for a slot, for memory or for their turn, ever */
+    uint64_t sessions[2];    /* connections open behind their handshake: OpenSSL's records [0], and lean ones [1] */
+    uint64_t bytes_in[2];    /* plaintext, ever, likewise */
+    uint64_t bytes_out[2];   /* plaintext, ever, likewise */
+    uint64_t lean_fallbacks; /* connections with lean_records whose records OpenSSL has kept, ever */
+    uint64_t lean_self_tests_failed; /* listeners with lean_records that go without, since their self-test has failed */
+    size_t lean_reason_count;
+    weir_ledger_refusal lean_reasons[WEIR_LEDGER_LEAN]; /* lean_fallbacks by cause */
+    uint64_t plain_answers;                             /* plain HTTP that was answered, ever */
+    uint64_t truncated;      /* connections whose client ended them without close_notify, ever */
+    uint64_t reloads;        /* times that a listener's files were loaded anew, ever */
+    uint64_t reloads_failed; /* times that they were not, since something was wrong, ever */
+} weir_ledger_tls;
+
+/* Figures of compression, see weir_group_compress(): ever, of the codings gzip [0], br [1] and zstd [2]. */
+typedef struct weir_ledger_compression {
+    struct {
+        uint64_t replies;   /* replies that were compressed */
+        uint64_t bytes_in;  /* bytes of their bodies */
+        uint64_t bytes_out; /* and what they became */
+    } codings[3];
+    uint64_t missing; /* replies that went out uncompressed, since max_compression_memory or memory_limit was reached */
+} weir_ledger_compression;
+
+/* Figures of topics, see weir_topic_new(). */
+typedef struct weir_ledger_topics {
+    uint64_t topics, patterns; /* names and patterns that are there */
+    uint64_t subscribers;      /* subscriptions now */
+    uint64_t lagging;          /* of these, those that have not taken all that is there */
+    uint64_t messages, bytes;  /* messages that are held, by rings or on their way, and what they take */
+    uint64_t published;        /* messages ever */
+    uint64_t delivered;        /* times that one was handed to a subscriber, ever */
+    uint64_t skipped;          /* times that one was not, by WEIR_OVERRUN_SKIP, ever */
+    uint64_t conflated;        /* likewise, by WEIR_OVERRUN_CONFLATE */
+    uint64_t disconnected;     /* subscriptions ended by WEIR_OVERRUN_DISCONNECT, ever */
+    uint64_t refused;          /* messages, topics and subscriptions refused at a bound, ever */
+} weir_ledger_topics;
+
+#define WEIR_LEDGER_ACCOUNTS   48 /* most rows of accounts */
+#define WEIR_LEDGER_TIMES      16 /* classes of handler times */
+#define WEIR_LEDGER_REFUSALS   40 /* most causes of refusals */
+#define WEIR_LEDGER_HANDSHAKES 24 /* most causes of failed handshakes */
+#define WEIR_LEDGER_CACHES     16 /* most rows of caches */
 
 /* All figures of a server; docs/ledger.md says of every one what it means. */
 typedef struct weir_ledger {
@@ -1005,9 +1946,10 @@ typedef struct weir_ledger {
     uint64_t process_remainder; /* private memory that no pool and no allocation of weir's explains */
 
     uint64_t accepted;    /* connections ever */
-    uint64_t connections; /* open now: the sum of the six below */
+    uint64_t connections; /* open now: the sum of the seven below */
     uint64_t connections_idle, connections_head, connections_waiting, connections_active, connections_draining,
-        connections_lingering;
+        connections_lingering, connections_handshake;
+    uint64_t streams; /* requests that are alive on connections of HTTP/2, each with many or none */
 
     uint64_t requests; /* ended or refused, ever: the sum of responses but for [1] */
     /* Replies by the class of their status; [1]: interim ones; [0]: the client had gone before there was one. */
@@ -1016,6 +1958,10 @@ typedef struct weir_ledger {
 
     size_t refusal_count;
     weir_ledger_refusal refusals[WEIR_LEDGER_REFUSALS];
+
+    uint64_t handshakes; /* of transports, such as TLS, that are done, ever */
+    size_t handshake_failure_count;
+    weir_ledger_refusal handshake_failures[WEIR_LEDGER_HANDSHAKES]; /* failed ones, by cause */
 
     uint64_t handler_ns; /* sum of the handler times that were measured, in nanoseconds */
     weir_handler_time handler_times[WEIR_LEDGER_TIMES];
@@ -1026,6 +1972,10 @@ typedef struct weir_ledger {
 
     int offload_threads, offload_busy, offload_queued; /* threads now, those that run a job, jobs that wait for one */
     uint64_t offload_jobs;                             /* jobs, ever */
+
+    weir_ledger_tls tls;
+    weir_ledger_compression compression;
+    weir_ledger_topics topics;
 
     size_t account_count;
     weir_ledger_account accounts[WEIR_LEDGER_ACCOUNTS]; /* where there are more, the last is of all the others */
@@ -1057,6 +2007,38 @@ WEIR_API void weir_route_times(weir_server *s, void (*each)(void *arg, const wei
  * read. Blocks. Any thread.
  */
 WEIR_API int weir_ledger_sample(weir_server *s);
+
+#define WEIR_LIVE_METHOD_SIZE 16  /* of a live request's method, its NUL included */
+#define WEIR_LIVE_PEER_SIZE   128 /* of its client's address, likewise */
+
+/* A request whose handler runs, or whose reply is still being sent. */
+typedef struct weir_live_request {
+    uint64_t id;        /* of this request in every reading, and of no other */
+    uint64_t age_ms;    /* since its handler has begun */
+    int worker;         /* which serves it, from 0 on */
+    int version;        /* of HTTP: enum weir_http */
+    const char *route;  /* the pattern, as weir_route_pattern() has it; "" if none matched */
+    const char *state;  /* a word of docs/ledger.md, such as "receiving"; static */
+    uint64_t sent;      /* bytes of the reply's body that the kernel has taken */
+    int64_t length;     /* bytes that its body will have; -1: not known, or not yet */
+    uint64_t received;  /* bytes of the request's body that have come, with their framing where it is chunked */
+    int64_t body_total; /* bytes that it will have, as the client has announced; -1: chunked, or not announced */
+    uint64_t memory;    /* bytes in the accounts */
+    void *sent_arg;     /* what weir_on_sent() was given, by which a program knows its own record; NULL: nothing */
+    char method[WEIR_LIVE_METHOD_SIZE]; /* cut; "" once the handler has ended */
+    char peer[WEIR_LIVE_PEER_SIZE];     /* as weir_peer() has it */
+} weir_live_request;
+
+/*
+ * Reads the requests that have been running for longest, the oldest first: at most size of them, and of each worker at
+ * most 32. Workers are asked by a message and tell at the end of what they do; requests themselves pay nothing. Returns
+ * how many were read; *alive (NULL: not wanted) is how many there are. None before the start and after the server's
+ * end. The first call takes memory of the server's account for the answers; without it nothing is read.
+ *
+ * Blocks, for 20 ms at most: a worker that is busy for longer tells what it told before. Any thread but a worker's; a
+ * handler calls this by weir_offload().
+ */
+WEIR_API size_t weir_live_read(weir_server *s, weir_live_request *requests, size_t size, size_t *alive);
 
 /* Handlers for routes: the ledger as JSON, and as Prometheus metrics (text format 0.0.4). Each samples the process's
  * memory by weir_offload(), and writes as it goes, in the memory of one buffer. Who may see the ledger is not asked.

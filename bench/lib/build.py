@@ -57,17 +57,32 @@ def probe():
     return os.path.join(ROOT, "build", "release", "tests", "programs", "probe")
 
 
-def program(source, *more, flags=()):
+def program(source, *more, flags=(), libraries=(), headers=()):
     """Compiles bench/SOURCE (and more sources, relative to the root) into build/bench/ and returns the program's path."""
     sources = [os.path.join(ROOT, "bench", source)] + [os.path.join(ROOT, path) for path in more]
     name = os.path.splitext(os.path.basename(source))[0]
     target = os.path.join(ROOT, "build", "bench", name)
-    if os.path.exists(target) and all(os.path.getmtime(path) < os.path.getmtime(target) for path in sources):
+    if os.path.exists(target) and all(os.path.getmtime(path) < os.path.getmtime(target) for path in [*sources, *headers]):
         return target
     os.makedirs(os.path.dirname(target), exist_ok=True)
     compiler = os.environ.get("CC", "cc")
-    _run([compiler, "-std=gnu11", "-O2", "-pthread", *flags, "-o", target, *sources])
+    # Made beside and moved: a process may be running the one before.
+    fresh = f"{target}.{os.getpid()}"
+    _run([compiler, "-std=gnu11", "-O2", "-pthread", *flags, "-o", fresh, *sources, *libraries])
+    os.replace(fresh, target)
     return target
+
+
+def secure(name):
+    """The path of bench/secure/NAME.c as a program: a client of TLS and HTTP/2."""
+    folder = os.path.join("bench", "secure", "client")
+    parts = sorted(os.listdir(os.path.join(ROOT, folder)))
+    return program(
+        os.path.join("secure", f"{name}.c"),
+        *(os.path.join(folder, part) for part in parts if part.endswith(".c")),
+        libraries=("-lssl", "-lcrypto"),
+        headers=[os.path.join(ROOT, folder, part) for part in parts if part.endswith(".h")],
+    )
 
 
 def compiler_of(path):

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import os
 import re
 import select
 import signal
@@ -57,29 +58,35 @@ def reply_length(reply):
 class Server:
     """A server process. Use it as a context manager: leaving the block stops it, whatever happened within."""
 
-    def __init__(self, command, ready_seconds=60, environment=None):
+    def __init__(self, command, ready_seconds=60, environment=None, quiet=False):
         self.started = time.monotonic()
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        errors = subprocess.DEVNULL if quiet else None
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
         self.pid = self.process.pid
+        schemes = ["http", "https"] if "--tls-port" in command else ["http"]
         try:
-            self.url = self._wait_ready(command, ready_seconds)
+            self.url, *more = self._wait_ready(schemes, command, ready_seconds)
         except BaseException:
             end_process(self.process, 2)
             raise
         self.host, port = re.fullmatch(r"http://(.+):(\d+)", self.url).groups()
-        self.port = int(port)
+        self.port = self.h2c_port = int(port)
+        self.tls_port = int(more[0].rpartition(":")[2]) if more else None
 
-    def _wait_ready(self, command, seconds):
+    def _wait_ready(self, schemes, command, seconds):
+        """What it says that it listens on, of each scheme."""
         deadline = self.started + seconds
+        said = ""
         while time.monotonic() < deadline:
             if not select.select([self.process.stdout], [], [], deadline - time.monotonic())[0]:
                 break
-            line = self.process.stdout.readline()
-            if line == "":
+            more = os.read(self.process.stdout.fileno(), 4096)
+            if not more:
                 raise RuntimeError(f"{command[0]} ended before it listened, status {self.process.wait()}")
-            found = re.search(r"listening on (http://\S+:\d+)", line)
-            if found:
-                return found.group(1)
+            said += more.decode(errors="replace")
+            found = [re.search(rf"listening on ({scheme}://\S+:\d+)\n", said) for scheme in schemes]
+            if all(found):
+                return [match.group(1) for match in found]
         raise RuntimeError(f"{command[0]} did not say that it listens within {seconds} s")
 
     def __enter__(self):
@@ -111,14 +118,14 @@ class Server:
                     return reply
 
 
-def tour_command(path, workers=None, root=None, port=0):
+def tour_command(path, workers=None, root=None, port=0, more=()):
     """The command line that serves the tour quietly; a port of 0 lets the system choose."""
     command = [path, "--host", "127.0.0.1", "--port", str(port), "--quiet"]
     if workers:
         command += ["--workers", str(workers)]
     if root:
         command += ["--root", root]
-    return command
+    return [*command, *more]
 
 
 def floor_command(path, workers=None):

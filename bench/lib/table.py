@@ -6,6 +6,8 @@ A table is a module with
     visits(peer, options)           a list of Visits: what is measured of a peer, each list in one start of it
     sections(book, peers, options)  a list of Sections made from the records
 
+    turns(options)                  (optional) a list of Turns: what is measured of all peers in turn
+
 and, if it measures something else than running peers, collect(book, options). ROUNDS_MOST is there if more rounds say no more.
 
 SPDX-License-Identifier: MIT
@@ -36,6 +38,24 @@ class Visit:
     options: tuple = ()  # more words for the peer's command
     environment: dict = field(default_factory=dict)
     command: list = None  # in place of the manifest's
+    part: str = None  # of the manifest, laid over its [run]: what it is started for
+
+
+@dataclass(eq=False)
+class Turn:
+    """A measurement that all peers take turns at while all of them run: a slice of each, then of each again backwards."""
+
+    name: str
+    protocol: str  # of lib/secure.py: who speaks it takes part; None: it is for takes_part to say
+    seconds: float  # of a slice, about
+    measure: Callable  # instance, what prepare gave -> figures
+    prepare: Callable = lambda instance: None  # warms an instance up, and finds what each slice of it has to know
+    part: str = "secure"  # as a Visit's
+    takes_part: Callable = None  # peer -> whether it does
+
+    def is_for(self, peer):
+        """Whether a peer takes part."""
+        return peer.speaks(self.protocol) if self.takes_part is None else self.takes_part(peer)
 
 
 @dataclass

@@ -46,6 +46,10 @@ class Tree:
         """Processor time of the tree, including children that have ended."""
         return self._sum(lambda pid: proc.cpu_seconds(pid) + proc.cpu_seconds_reaped(pid))
 
+    def cpu_seconds_exact(self):
+        """Processor time of the processes that are alive, by the clocks that count nanoseconds."""
+        return self._sum(proc.cpu_seconds_exact)
+
     def memory(self):
         """What the tree has now."""
         total = Memory()

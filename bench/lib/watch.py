@@ -65,9 +65,9 @@ class Watch:
         }
 
 
-def run(command, timeout):
+def run(command, timeout, environment=None):
     """Runs a client to its end and returns what it printed. LoadError when it fails or takes too long."""
-    client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True, env=environment)
     try:
         output, _ = client.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:

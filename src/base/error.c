@@ -25,6 +25,10 @@ static const char *const error_texts[] = {
     [-WEIR_EEXIST] = "already there",
     [-WEIR_EBUSY] = "in use",
     [-WEIR_ESYS] = "refused by the system",
+    [-WEIR_ENOSPC] = "no space left on the disk",
+    [-WEIR_ETYPE] = "the body is of another type",
+    [-WEIR_ECONDITION] = "a condition of the request is not met",
+    [-WEIR_EUPGRADE] = "the client has not asked for that protocol",
 };
 
 const char *weir_strerror(int error)
@@ -69,11 +73,16 @@ int error_from_errno(int number)
         return WEIR_ENOENT;
     case EACCES:
     case EPERM:
+    case EROFS:
     case ELOOP:
     case EXDEV:
         return WEIR_EACCES;
     case EIO:
         return WEIR_EIO;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG: /* beyond RLIMIT_FSIZE, or what the file system can have */
+        return WEIR_ENOSPC;
     case EEXIST:
         return WEIR_EEXIST;
     case EADDRINUSE:

@@ -6,6 +6,7 @@
 #include "base/pool.h"
 #include "weir.h"
 
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -165,6 +166,8 @@ bool pool_grow(struct pool *p)
     struct pool_slab *s = memory_map(p->account, p->slab_size, p->slab_size);
     if (!s)
         return false;
+    if (p->secret)
+        madvise(s, p->slab_size, MADV_DONTDUMP); /* fails only where there are no dumps */
     *s = (struct pool_slab){0};
     memory_poison((char *)s + p->first, p->slab_size - p->first);
     list_push_back(&p->partial, &s->link);
@@ -210,6 +213,11 @@ static void slab_clean(const struct pool *p, struct pool_slab *s, bool quiet)
     if (s->used > 0 || s->fresh <= (quiet ? 0 : SLAB_TOUCHED_KEEP) || from >= p->slab_size)
         return;
     madvise((char *)s + from, p->slab_size - from, MADV_DONTNEED);
+    if (p->plain) { /* an object whose state begins on the page that stays must not keep half of it */
+        memory_unpoison((char *)s + p->first, from - p->first);
+        memset((char *)s + p->first, 0, from - p->first);
+        memory_poison((char *)s + p->first, from - p->first);
+    }
     s->free = s->last = NULL;
     s->fresh = 0;
 }

@@ -42,7 +42,8 @@ struct pool {
     uint32_t promised;   /* objects that the slabs have to hold together, see pool_promise() */
     uint32_t empty;      /* slabs in partial that hold no object in use */
     uint32_t keep;       /* slabs that trimming leaves */
-    bool plain;          /* objects given back are neither poisoned nor overwritten beyond their first word */
+    bool plain;          /* objects given back stay as they are beyond their first word, until they are all zeros */
+    bool secret;         /* what the slabs hold is left out of core dumps; who gives an object back has wiped it */
     uint32_t low;        /* least number of empty slabs since the last trim: they were not needed */
     struct list partial; /* slabs with a free object; the one given to last is first */
     struct list full;

@@ -7,6 +7,8 @@
 
 #include "base/bits.h"
 
+#include <sys/random.h>
+
 /* One round. Sums modulo 2^64 are the algorithm. */
 static inline WRAPS void siphash_round(uint64_t v[4])
 {
@@ -48,4 +50,9 @@ uint64_t siphash(const struct siphash_key *key, struct slice text)
     for (int i = 0; i < 4; i++)
         siphash_round(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+bool siphash_seed(struct siphash_key *key)
+{
+    return getrandom(key, sizeof *key, 0) == (ssize_t)sizeof *key;
 }

@@ -15,6 +15,9 @@ struct siphash_key {
     uint64_t word[2];
 };
 
+/* Makes a key that nobody can guess. False: the system gives no random bytes. */
+bool siphash_seed(struct siphash_key *key) __attribute__((warn_unused_result));
+
 /* The hash of text under key. */
 uint64_t siphash(const struct siphash_key *key, struct slice text);
 

@@ -66,8 +66,9 @@ static void put_connections(struct screen *s, const struct view *v)
         const char *name;
         uint64_t count;
     } states[] = {
-        {"active", v->active},    {"wait for memory", v->waiting}, {"idle", v->idle},
-        {"half a head", v->head}, {"draining", v->draining},       {"lingering", v->lingering},
+        {"active", v->active},       {"wait for memory", v->waiting}, {"idle", v->idle},
+        {"half a head", v->head},    {"draining", v->draining},       {"lingering", v->lingering},
+        {"handshake", v->handshake},
     };
     char text[256] = "";
     size_t len = 0;

@@ -19,16 +19,16 @@ static struct termios before;
 static bool begun, input_changed;
 static volatile sig_atomic_t resized, ended;
 
-bool terminal_is_there(void)
+bool terminal_is_at(int fd)
 {
     const char *kind = getenv("TERM");
-    return isatty(STDOUT_FILENO) && kind && *kind && strcmp(kind, "dumb") != 0;
+    return isatty(fd) && kind && *kind && strcmp(kind, "dumb") != 0;
 }
 
 bool terminal_has_colour(void)
 {
     const char *none = getenv("NO_COLOR");
-    return terminal_is_there() && !(none && *none);
+    return terminal_is_at(STDOUT_FILENO) && !(none && *none);
 }
 
 static void write_all(const char *text)
@@ -76,12 +76,12 @@ void terminal_end(void)
         tcsetattr(STDIN_FILENO, TCSANOW, &before);
 }
 
-void terminal_size(int *width, int *height)
+void terminal_size(int fd, int *width, int *height)
 {
     struct winsize size;
     *width = 80;
     *height = 24;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
+    if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0) {
         *width = size.ws_col;
         *height = size.ws_row;
     }

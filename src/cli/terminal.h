@@ -10,17 +10,17 @@
 
 enum terminal_event { TERMINAL_TIME, TERMINAL_RESIZED, TERMINAL_QUIT };
 
-/* Whether standard output is a terminal that can be drawn on. */
-bool terminal_is_there(void);
-/* Whether colours are wanted: a terminal, and NO_COLOR is not set. */
+/* Whether a descriptor is of a terminal that can be drawn on. */
+bool terminal_is_at(int fd);
+/* Whether colours are wanted: standard output is such a terminal, and NO_COLOR is not set. */
 bool terminal_has_colour(void);
 
 /* Takes the terminal over. Whatever ends the process, signals included, puts the terminal back first. */
 void terminal_begin(void);
 void terminal_end(void);
 
-/* The terminal's size in characters; 80 and 24 where it is not known. */
-void terminal_size(int *width, int *height);
+/* The size in characters of the terminal at fd; 80 and 24 where it is not known. */
+void terminal_size(int fd, int *width, int *height);
 
 /* Waits for ms, or until the size changes, or until q, Escape or a signal asks for the end. */
 enum terminal_event terminal_wait(int ms);

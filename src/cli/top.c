@@ -206,7 +206,7 @@ static int top_print(struct top *t)
 static void top_draw(struct top *t, const char *trouble)
 {
     struct screen *s = &t->screen;
-    terminal_size(&s->width, &s->height);
+    terminal_size(STDOUT_FILENO, &s->width, &s->height);
     s->height -= trouble ? 2 : 1; /* a newline in the last line would scroll */
     s->line_begin = "\x1b[K";
     screen_compose(s, top_latest(t), top_before(t), t->options.where);
@@ -261,7 +261,7 @@ int top_main(int argc, char **argv)
     if (!o->fetch.buf || !top.screen.buf)
         fputs("weir top: there is no memory\n", stderr);
     else
-        status = terminal_is_there() && o->count == 0 ? top_watch(&top) : top_print(&top);
+        status = terminal_is_at(STDOUT_FILENO) && o->count == 0 ? top_watch(&top) : top_print(&top);
     free(o->fetch.buf);
     free(top.screen.buf);
     return status;

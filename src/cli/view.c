@@ -7,6 +7,7 @@
 #include "cli/json_read.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 struct number {
@@ -41,6 +42,7 @@ static const struct number totals[] = {
     {"connections.active", offsetof(struct view, active)},
     {"connections.draining", offsetof(struct view, draining)},
     {"connections.lingering", offsetof(struct view, lingering)},
+    {"connections.handshake", offsetof(struct view, handshake)},
     {"requests", offsetof(struct view, requests)},
     {"responses.none", offsetof(struct view, responses[0])},
     {"responses.1xx", offsetof(struct view, responses[1])},
@@ -131,16 +133,19 @@ static void read_caches(struct view *v, struct slice array)
     }
 }
 
-static void read_refusals(struct view *v, struct slice object)
+/* prefix: of the causes' names. */
+static void read_refusals(struct view *v, const char *prefix, struct slice object)
 {
     const char *at = NULL;
     struct slice name, value;
+    char cause[VIEW_NAME_MAX];
     while (v->refusal_count < VIEW_REFUSALS && json_next_member(object, &at, &name, &value)) {
         uint64_t count = json_integer(value);
         if (count == 0)
             continue;
         struct view_refusal *r = &v->refusals[v->refusal_count++];
-        json_text(name, r->cause, sizeof r->cause);
+        json_text(name, cause, sizeof cause);
+        snprintf(r->cause, sizeof r->cause, "%s%.*s", prefix, (int)(sizeof r->cause - 1 - strlen(prefix)), cause);
         r->count = count;
     }
 }
@@ -168,7 +173,8 @@ bool view_read(struct view *v, struct slice text)
     read_live(v, json_member(text, "live"));
     read_routes(v, json_member(text, "routes"));
     read_caches(v, json_member(text, "caches"));
-    read_refusals(v, json_member(text, "refusals"));
+    read_refusals(v, "", json_member(text, "refusals"));
+    read_refusals(v, "handshake: ", json_member(text, "handshakes.failed"));
     read_times(v, json_member(text, "handlers.times"));
     return true;
 }

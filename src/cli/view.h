@@ -58,7 +58,7 @@ struct view {
     uint64_t workers;
     uint64_t limit, in_use, reserved, kernel;
     uint64_t resident, private_bytes, remainder; /* all 0: not known */
-    uint64_t accepted, open, idle, head, waiting, active, draining, lingering;
+    uint64_t accepted, open, idle, head, waiting, active, draining, lingering, handshake;
     uint64_t requests;
     uint64_t responses[6]; /* [0]: unanswered */
     uint64_t bytes_in, bytes_out;

@@ -4,8 +4,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/clock.h"
-#include "http/http.h"
+#include "http/exchange_life.h"
 #include "http/request_log.h"
+#include "http/upgrade.h"
 
 /* ---- Waiting and leaving ---- */
 
@@ -38,6 +39,11 @@ void exchange_before_wait(struct exchange *x)
         return;
     exchange_refuse(x, REFUSAL_MEMORY, NULL);
     exchange_abandon(x);
+}
+
+bool exchange_can_wait(struct exchange *x)
+{
+    return exchange_may_suspend(x, true);
 }
 
 void exchange_yield(struct exchange *x)
@@ -123,6 +129,8 @@ static uint32_t body_patience(struct exchange *x, enum refusal *cause)
 
 int exchange_wait_for_body(struct exchange *x)
 {
+    if (exchange_is_upgraded(x))
+        return upgrade_wait(x);
     const struct loop *l = x->http->net->loop;
     enum refusal cause;
     uint32_t wait = body_patience(x, &cause);
@@ -181,11 +189,29 @@ void exchange_abandon(struct exchange *x)
 {
     struct net *n = x->http->net;
     x->http->host->ended(x);
+    if (x->duplex)
+        exchange_drop_duplex(x);
     x->handler = HANDLER_ABANDONED;
     if (x->reply.phase == REPLY_SEALING)
         x->reply.phase = REPLY_OPEN;
     x->ops->fail(x);
     fiber_abandon(&n->loop->fibers);
+}
+
+int exchange_may_trail(const struct exchange *x)
+{
+    const struct reply *r = &x->reply;
+    if (x->gone)
+        return WEIR_ECLOSED;
+    if (r->phase == REPLY_ENDED && x->handler == HANDLER_ENDED)
+        return WEIR_EDONE;
+    bool counted = reply_is_committed(r) && r->form == REPLY_PLAIN && x->head.version == WEIR_HTTP_1_1;
+    return counted || exchange_is_upgraded(x) ? WEIR_ECOMMITTED : 0;
+}
+
+bool exchange_is_secure(const struct exchange *x)
+{
+    return connection_transport(x->http->net, x->conn)->capabilities & TRANSPORT_SECURE;
 }
 
 /* ---- Sharing the worker ---- */
@@ -209,6 +235,14 @@ static COLD void charge_slow(struct exchange *x)
     exchange_yield(x);
     if (exchange_is_cut(x))
         exchange_abandon(x);
+}
+
+bool exchange_security(const struct exchange *x, struct transport_security *s)
+{
+    const struct transport *t = connection_transport(x->http->net, x->conn);
+    if (t->security)
+        t->security(x->conn, s);
+    return t->security != NULL;
 }
 
 void exchange_charge(struct exchange *x, size_t n)

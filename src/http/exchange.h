@@ -22,7 +22,9 @@
 struct exchange;
 struct http;
 struct address;
+struct duplex;
 struct http_live;
+struct raw_service;
 
 /* One line of a reply's head, "Name: value\r\n", in the request's memory or static. */
 struct reply_field {
@@ -31,6 +33,16 @@ struct reply_field {
     uint16_t line_len; /* with its CRLF */
     const char *line;
 };
+
+static inline struct slice reply_field_name(const struct reply_field *f)
+{
+    return slice_of(f->line, f->name_len);
+}
+
+static inline struct slice reply_field_value(const struct reply_field *f)
+{
+    return slice_of(f->line + f->name_len + 2, f->line_len - f->name_len - 4u);
+}
 
 enum { REPLY_LENGTH_UNKNOWN = -1 };
 
@@ -48,18 +60,21 @@ enum reply_form {
     REPLY_PLAIN,    /* as it is: its length was told, or the connection's end ends it */
     REPLY_CHUNKED,  /* as a stream of unknown length */
     REPLY_BODYLESS, /* not at all: to HEAD, or with 204, 304 */
+    REPLY_RAW,      /* as it is: the exchange is upgraded, and what goes out is HTTP's no more */
 };
 
 /* The reply's head as the web floor made it. */
 struct reply {
-    int status;
+    uint16_t status;
     bool close;           /* close the connection after it */
     uint8_t phase;        /* enum reply_phase */
     uint8_t form;         /* enum reply_form */
     uint16_t status_then; /* when the request was refused */
     int64_t length;       /* announced by the handler, or REPLY_LENGTH_UNKNOWN */
     struct slice type;    /* Content-Type of a one-call reply; empty: none */
-    struct reply_field *fields, **last;
+    struct reply_field *fields;
+    struct reply_field *trailers; /* behind the body, where the version has a place for them; NULL: none */
+    struct reply_field **last;    /* where the next of fields goes */
     /* Called when the reply has been sent, or failed. NULL: none. */
     void (*on_sent)(void *arg, int error, uint64_t bytes);
     void *on_sent_arg;
@@ -139,6 +154,13 @@ struct exchange_ops {
     /* The next piece of the body: *data and its length; 0 at the end; or an error. Valid until the next call. May
      * suspend. */
     ssize_t (*read)(struct exchange *x, const char **data);
+    /* The next of the body, at most len bytes, into an empty pipe, without copying them: how many; 0 at the end; or
+     * EXCHANGE_SPLICE_..., or an error. Does not suspend where it gives bytes: the caller charges them when the pipe is
+     * empty. NULL: bodies are read. */
+    ssize_t (*splice)(struct exchange *x, int pipe, size_t len);
+    /* Waits for more of the body, after EXCHANGE_SPLICE_LATER: 0, or an error as read()'s. NULL where splice is.
+     * Suspends. */
+    int (*await)(struct exchange *x);
     /* The i-th field behind a body that has been read to its end; false: there are no more. Valid until the exchange
      * ends. */
     bool (*trailer)(const struct exchange *x, size_t i, const char **name, const char **value);
@@ -160,6 +182,14 @@ struct exchange_ops {
     int (*commit_head)(struct exchange *x);
     /* Hands everything written to the kernel. May suspend. */
     int (*flush)(struct exchange *x);
+    /*
+     * The client has asked for another protocol, and gets it: commits 101 (HTTP/1.1, with that name, as Upgrade's
+     * value) or 200 (HTTP/2), and sends it. From then on reading gives what the client sends, to the end of its side;
+     * what is written is sent as it is; when the handler has ended this side is ended, too. 0; WEIR_EPROTO: the request
+     * is of HTTP/1.0, or has a body, or cannot be upgraded for another reason; WEIR_ECANCELED: the server stops, or
+     * response middleware has made another reply of it; or another error, as of making a reply. May suspend.
+     */
+    int (*upgrade)(struct exchange *x, const char *protocol);
     /* Before a wait for something else: hands over what the kernel takes now, and leaves the rest to the loop. */
     int (*push)(struct exchange *x);
     /* Forgets body bytes that were written before the head was committed. */
@@ -182,6 +212,10 @@ struct exchange_ops {
     void (*live)(const struct exchange *x, struct http_live *live);
 };
 
+/* What splice() says besides counts and errors. */
+#define EXCHANGE_SPLICE_LATER (-100) /* nothing has come: await() */
+#define EXCHANGE_SPLICE_READ  (-101) /* what is next has to be read() */
+
 /* The timer kind's handler for exchange.deadline. */
 void exchange_overdue(void *owner, struct timer *t);
 
@@ -194,6 +228,8 @@ struct body_clock {
     uint64_t received;  /* bytes of the body, framing included */
     uint64_t waited_ms; /* how long they were waited for */
     uint32_t deadline;  /* tick until which the present wait for more lasts */
+    /* Of an upgraded exchange, see upgrade.h: how long a read waits, and bits of enum exchange_nudge. */
+    uint32_t patience_ms : 30, nudge : 2;
 };
 
 struct exchange {
@@ -207,24 +243,25 @@ struct exchange {
     struct target target;
     struct arena arena;
     struct reply reply;
-    uint64_t begin_ns;   /* turn_ns of the worker's counters when it began; 0: it has not */
-    uint64_t body_sent;  /* bytes of body handed to the output, as they are sent: behind filters, without framing */
-    struct slice rest;   /* of the last piece of the body that was read, not yet copied out */
-    int64_t body_length; /* of the request: -1 when chunked */
-    int64_t body_limit;  /* what may be read of it; meaningful where there is one */
-    int32_t budget;      /* bytes until the clock is looked at */
-    int32_t moved;       /* bytes that the fiber has moved in this turn, but for the budget */
-    uint16_t dead_ends;  /* calls for which there was nothing left, see exchange_dead_end() */
-    bool gone;           /* the client has gone, or the connection was cut */
-    bool cut;            /* the next wait ends the handler: it is over its time, or the server's stop has cut it */
-    bool body_read;      /* the request's body has been read to its end */
-    bool told;           /* listeners have been told, or will be, that the exchange is over: once, see over.h */
-    bool special;        /* limits beyond the usual apply to it, or it has been refused */
-    uint8_t handler;     /* enum exchange_handler */
-    uint8_t untold;      /* enum exchange_news: what the handler wants to know and no wait has told it yet */
-    uint8_t waiting;     /* enum exchange_wait */
-    uint8_t refusal;     /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */
-    struct hold hold;    /* of memory, where that is bounded */
+    uint64_t begin_ns;     /* turn_ns of the worker's counters when it began; 0: it has not */
+    uint64_t body_sent;    /* bytes of body handed to the output, as they are sent: behind filters, without framing */
+    struct slice rest;     /* of the last piece of the body that was read, not yet copied out */
+    int64_t body_length;   /* of the request: -1 when chunked */
+    int64_t body_limit;    /* what may be read of it; meaningful where there is one */
+    int32_t budget;        /* bytes until the clock is looked at */
+    int32_t moved;         /* bytes that the fiber has moved in this turn, but for the budget */
+    uint16_t dead_ends;    /* calls for which there was nothing left, see exchange_dead_end() */
+    bool gone;             /* the client has gone, or the connection was cut */
+    bool cut;              /* the next wait ends the handler: it is over its time, or the server's stop has cut it */
+    bool body_read;        /* the request's body has been read to its end */
+    bool told;             /* listeners have been told, or will be, that the exchange is over: once, see over.h */
+    bool special;          /* limits beyond the usual apply to it, or it has been refused */
+    uint8_t handler;       /* enum exchange_handler */
+    uint8_t untold;        /* enum exchange_news: what the handler wants to know and no wait has told it yet */
+    uint8_t waiting;       /* enum exchange_wait */
+    uint8_t refusal;       /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */
+    struct hold hold;      /* of memory, where that is bounded */
+    struct duplex *duplex; /* is left behind when the handler has ended, see duplex.h; NULL: nothing is */
     struct body_clock body_clock; /* of a request with a body */
     struct timer deadline;        /* of the handler; armed only where there is such a limit */
     struct http_field fields[HEAD_FIELDS_INLINE];
@@ -237,6 +274,9 @@ struct http_host {
     /* A request has arrived: route it and run its handler; returns when that has ended. False: it was not admitted, and
      * nothing was done. */
     bool (*handle)(struct exchange *x);
+    /* A connection without HTTP has begun, of that service: its handler runs; returns when that has ended. False: it
+     * was not admitted, and nothing was done. */
+    bool (*connected)(struct exchange *x, const struct raw_service *service);
     /* A head could not be parsed: make the reply for status. x knows no method and no target. */
     void (*refuse)(struct exchange *x, int status, const char *reason);
     /* The handler was ended by exchange_abandon(): make a page if nothing has been committed. */
@@ -249,7 +289,7 @@ struct http_host {
     void (*unmade)(struct exchange *x, int error);
     /* The head is about to be committed: the last chance to change x->reply, and to add filters. False: nothing is in
      * the way. True: it has just been committed, or filters have been added, whose x->ops the call is to be made on
-     * again. */
+     * again, or there are trailer fields. */
     bool (*before_head)(struct exchange *x);
     /* A request with a body is over, its deferred calls have run: let go of memory that the body lies in. */
     void (*body_over)(struct exchange *x);
@@ -259,6 +299,12 @@ struct http_host {
      * the next one begins. Not only on a fiber. */
     const char *(*pattern)(const struct exchange *x);
 };
+
+/* Whether the exchange is a stream of bytes in both directions, see exchange_ops.upgrade. */
+static inline bool exchange_is_upgraded(const struct exchange *x)
+{
+    return x->reply.form == REPLY_RAW;
+}
 
 static inline ssize_t exchange_read(struct exchange *x, const char **data)
 {
@@ -290,6 +336,9 @@ void exchange_use_memory(struct exchange *x, const struct admission_class *class
 /* Before any wait: the fiber may be suspended from here on. Ends the handler if there is no memory for that, or it has
  * been cut. */
 void exchange_before_wait(struct exchange *x);
+
+/* Likewise, where the handler cannot be ended any more, as in a deferred call: whether the fiber may be suspended. */
+bool exchange_can_wait(struct exchange *x);
 
 /* Lets others run, unless memory is too short for it. */
 void exchange_yield(struct exchange *x);
@@ -335,6 +384,13 @@ static inline int exchange_may(const struct exchange *x, enum reply_act act)
     return r->phase == REPLY_ENDED ? WEIR_EDONE : x->gone ? WEIR_ECLOSED : WEIR_ECOMMITTED;
 }
 
+/* Whether a field can still be added behind the reply's body, or would be dropped as RFC 9110 section 6.5 allows: 0,
+ * WEIR_ECLOSED, WEIR_EDONE, or WEIR_ECOMMITTED where the head has promised an end without any. */
+int exchange_may_trail(const struct exchange *x);
+
+/* Whether nobody can read or change what crosses the exchange's connection. */
+bool exchange_is_secure(const struct exchange *x);
+
 /* Whether the server's stop has cut the exchange while its handler runs: the handler is to be ended. */
 bool exchange_is_cut(const struct exchange *x);
 
@@ -344,6 +400,9 @@ void exchange_refuse(struct exchange *x, enum refusal cause, const char *why);
 
 /* Ends the handler here and now, from any depth; http_host.resume is called on another fiber. */
 void exchange_abandon(struct exchange *x) __attribute__((noreturn));
+
+/* How what crosses the exchange's connection is kept from others; false: it is not. */
+bool exchange_security(const struct exchange *x, struct transport_security *s);
 
 /* Called after each body write: charges n bytes to the fiber's share of this turn and yields when it is used up. */
 void exchange_charge(struct exchange *x, size_t n);

@@ -41,6 +41,8 @@ void exchange_settle(struct exchange *x, bool abandoned)
     timer_cancel(&x->http->net->loop->wheel, &x->deadline);
     if (x->http->admission.limited)
         admission_learn(x);
+    if (x->duplex && (abandoned || x->refusal != REFUSAL_NONE))
+        exchange_drop_duplex(x);
     if (x->refusal == REFUSAL_NONE)
         return;
     x->ops->end(x, ENDING_LINGER);

@@ -29,6 +29,7 @@ static inline void exchange_init(struct exchange *x, const struct exchange_ops *
     x->gone = x->cut = false;
     x->handler = HANDLER_RUNS;
     x->hold = (struct hold){.kind = HOLD_STANDING};
+    x->duplex = NULL;
     x->begin_ns = 0;
     x->deadline = (struct timer){.kind = TIMER_HANDLER};
     x->head.fields = x->fields;
@@ -47,7 +48,7 @@ static inline void exchange_begin(struct exchange *x)
     r->form = REPLY_PLAIN;
     r->length = REPLY_LENGTH_UNKNOWN;
     r->type = slice_of(NULL, 0);
-    r->fields = NULL;
+    r->fields = r->trailers = NULL;
     r->last = &r->fields;
     r->on_sent = NULL;
     debug_assert(!reply_has_body(r));
@@ -84,6 +85,9 @@ static inline __attribute__((always_inline)) void exchange_end_handler(struct ex
     if (special)
         exchange_settle(x, abandoned);
 }
+
+/* What was to be left behind is not: its user is told. Nothing where there is none. */
+COLD void exchange_drop_duplex(struct exchange *x);
 
 /* Gives back a longer table of fields. */
 COLD void exchange_shrink_fields(struct exchange *x);

@@ -164,7 +164,7 @@ static int64_t body_length(const struct exchange *x, bool last)
  * 0 or an error. */
 static int chain_begin(struct exchange *x, struct filter_chain *chain, int64_t *length)
 {
-    bool none = status_bodyless(x->reply.status);
+    bool none = status_bodyless(x->reply.status) || x->reply.status == 206; /* a part is of the body as it was */
     for (struct reply_filter **at = &chain->first; *at;) {
         struct reply_filter *f = *at;
         int answer = none ? FILTER_PASSES : f->ops->begin(f, x, *length);
@@ -391,14 +391,14 @@ static void chain_discard(struct exchange *x)
     base->discard(x);
 }
 
-int filter_add(struct exchange *x, struct reply_filter *f)
+/* Makes the exchange a chain, or finds the one that it has. 0 or an error. */
+static int chain_make(struct exchange *x, struct filter_chain **made)
 {
     struct filter_chain *chain = chain_of(x);
     if (reply_is_committed(&x->reply))
         return WEIR_ECOMMITTED;
     if (chain && (chain->state != FILTER_WAITS || chain->busy))
         return WEIR_EDONE;
-    f->room = NULL;
     if (!chain) {
         const char *held;
         chain = arena_alloc(&x->arena, sizeof *chain);
@@ -416,8 +416,34 @@ int filter_add(struct exchange *x, struct reply_filter *f)
         x->ops = &chain->ops;
         x->special = true; /* the end of its request looks at more than most do */
     }
+    *made = chain;
+    return 0;
+}
+
+int filter_add(struct exchange *x, struct reply_filter *f)
+{
+    struct filter_chain *chain;
+    int error = chain_make(x, &chain);
+    if (error)
+        return error;
+    f->room = NULL;
     f->next = chain->first;
     chain->first = f;
+    return 0;
+}
+
+int filter_append(struct exchange *x, struct reply_filter *f)
+{
+    struct filter_chain *chain;
+    int error = chain_make(x, &chain);
+    if (error)
+        return error;
+    struct reply_filter **last = &chain->first;
+    while (*last)
+        last = &(*last)->next;
+    f->room = NULL;
+    f->next = NULL;
+    *last = f;
     return 0;
 }
 
@@ -487,7 +513,8 @@ static int pass_body(struct exchange *x, struct filter_chain *chain)
     struct segment *body = &x->reply.body;
     if (body->len == 0)
         return 0;
-    debug_assert(body->kind != SEGMENT_SOURCE);
+    if (body->kind == SEGMENT_SOURCE) /* several ranges, of which a handler has made another status than 206 */
+        return WEIR_EINVAL;
     if (body->kind == SEGMENT_FILE)
         return pass_file(x, chain, body);
     int error = chain_pass(x, chain, body->data, (size_t)body->len);
@@ -526,6 +553,19 @@ int filter_finish(struct exchange *x)
         error = chain_finish(x, chain);
     chain_remove(x, chain);
     return error;
+}
+
+void filter_drop(struct exchange *x)
+{
+    struct filter_chain *chain = chain_of(x);
+    debug_assert(!chain || chain->state == FILTER_WAITS);
+    if (chain)
+        chain_remove(x, chain);
+}
+
+bool filter_is_there(const struct exchange *x)
+{
+    return chain_of(x) != NULL;
 }
 
 bool filter_counts_length(const struct exchange *x)

@@ -31,7 +31,8 @@ enum filter_answer {
 struct reply_filter_ops {
     /* The head is about to be committed: x->reply holds status and fields, which may be changed, with the web floor's
      * calls, too. length: of the body that will come; REPLY_LENGTH_UNKNOWN: not known. An enum filter_answer; an error
-     * is the reply's, whose page goes out without filters. Also of HEAD requests. Not of a status that has no body. */
+     * is the reply's, whose page goes out without filters. Also of HEAD requests. Not of a status that has no body, nor
+     * of 206, whose ranges are of the body as it was. */
     int (*begin)(struct reply_filter *f, struct exchange *x, int64_t length);
     /* A piece of the body, valid for the call, len > 0. What comes out goes on by filter_write() or filter_reserve(),
      * now or later. 0 or an error. Never of a HEAD request; neither are the two below. */
@@ -60,6 +61,9 @@ struct reply_filter {
  */
 int filter_add(struct exchange *x, struct reply_filter *f);
 
+/* Adds a filter behind those that are there: what comes out of it goes on the wire. Else as filter_add(). */
+int filter_append(struct exchange *x, struct reply_filter *f);
+
 /* ---- For filters: what comes out of f ---- */
 
 /* Hands data on; afterwards it is the filter's again. 0 or an error. May suspend. */
@@ -77,6 +81,12 @@ int filter_commit(struct reply_filter *f, struct exchange *x, size_t len);
  * the reply cannot be made whole. May suspend.
  */
 int filter_finish(struct exchange *x);
+
+/* The reply is to go out without filters, whose head is not committed: they are released. */
+void filter_drop(struct exchange *x);
+
+/* Whether the reply has filters, so that its body is not what its handler has made. */
+bool filter_is_there(const struct exchange *x);
 
 /* Whether the handler has announced a length that its filters keep count of. */
 bool filter_counts_length(const struct exchange *x);

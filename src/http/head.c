@@ -1,5 +1,5 @@
 /*
- * Looking fields up.
+ * Looking fields up, and the names of versions.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,4 +16,9 @@ const struct http_field *head_find(const struct http_head *h, struct slice name,
         n--;
     }
     return NULL;
+}
+
+const char *head_version_text(uint8_t version)
+{
+    return version == WEIR_HTTP_2 ? "HTTP/2" : version == WEIR_HTTP_1_0 ? "HTTP/1.0" : "HTTP/1.1";
 }

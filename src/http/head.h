@@ -10,6 +10,7 @@
 #define WEIR_HTTP_HEAD_H
 
 #include "base/slice.h"
+#include "weir.h"
 
 #include <stdint.h>
 
@@ -29,7 +30,8 @@ enum head_flags {
     HEAD_KEEP_ALIVE = 1 << 3, /* Connection: keep-alive */
     HEAD_EXPECT_CONTINUE = 1 << 4,
     HEAD_HAS_HOST = 1 << 5,
-    HEAD_UPGRADE = 1 << 6, /* Connection: upgrade */
+    HEAD_UPGRADE = 1 << 6, /* Connection: upgrade; or the next */
+    HEAD_CONNECT = 1 << 7, /* an extended CONNECT (RFC 8441), whose :protocol is the field "upgrade" */
 };
 
 struct http_head {
@@ -39,7 +41,7 @@ struct http_head {
     uint16_t target, target_len;
     uint16_t host, host_len; /* the Host field's value */
     uint16_t flags;          /* enum head_flags */
-    uint8_t minor;           /* version 1.minor: 0 or 1 */
+    uint8_t version;         /* enum weir_http of the message: 10, 11 or 20 */
     uint16_t field_count, field_max;
     uint16_t path_len; /* of a target that begins with a path in need of no decoding; 0: nobody has looked */
     int64_t content_length;
@@ -57,6 +59,9 @@ static inline const char *head_string(struct http_head *h, uint16_t at, uint16_t
     h->base[at + len] = '\0';
     return h->base + at;
 }
+
+/* The name of a version, such as "HTTP/1.1"; static. */
+const char *head_version_text(uint8_t version);
 
 /* The n-th (from 0) field of a name, or NULL. */
 const struct http_field *head_find(const struct http_head *h, struct slice name, size_t n);

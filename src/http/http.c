@@ -6,12 +6,59 @@
 #include "http/http.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/linger.h"
 #include "http/pools.h"
 #include "http/request_log.h"
-#include "http/status.h"
 
-#include <stdio.h>
-#include <unistd.h>
+#if WEIR_WITH_HTTP2
+/* What a worker has for HTTP/2 beside its pools: made before the start, so that no connection has to do without. */
+static int http2_init(struct http *h)
+{
+    if (!h->settings->http2)
+        return 0;
+    h->net->loop->wheel.handlers[TIMER_STREAM] = http_h2_stream_timer;
+    size_t size = http_h2_worker_size();
+    h->h2.input = memory_map(&h->h2_account, size, 4096);
+    if (!h->h2.input)
+        return WEIR_ENOMEM;
+    account_take(&h->h2_account, size);
+    h->h2.output = h->h2.input + http_h2_input_size();
+    return 0;
+}
+
+static void http2_done(struct http *h)
+{
+    size_t size = http_h2_worker_size();
+    if (!h->h2.input)
+        return;
+    account_give(&h->h2_account, size);
+    memory_unmap(&h->h2_account, h->h2.input, size);
+}
+#else
+static int http2_init(struct http *h)
+{
+    (void)h;
+    return 0;
+}
+
+static void http2_done(struct http *h)
+{
+    (void)h;
+}
+#endif
+
+/* HTTP/1 first, to which most connections belong. False: n has too many. */
+static bool protocols_init(struct net *n, const struct http_settings *settings)
+{
+    bool good = net_protocol(n, &http_protocol_h1) >= 0 && net_protocol(n, &http_protocol_linger) >= 0;
+    good = good && net_protocol(n, &http_protocol_duplex) >= 0;
+#if WEIR_WITH_HTTP2
+    good = good && (!settings->http2 || net_protocol(n, &http_protocol_h2) >= 0);
+#else
+    (void)settings;
+#endif
+    return good;
+}
 
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings, _Atomic uint64_t *shared_sets)
@@ -34,15 +81,18 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     http_pools_bound(h, &settings->bounds);
     if (settings->bounds.stacks)
         n->loop->fibers.account->limit = (uint64_t)settings->bounds.stacks * n->loop->fibers.stack_size;
-    n->protocols[PROTOCOL_HTTP1] = &http_protocol_h1;
     n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
     http_tick(h);
-    return admission_init(h, m, shared_sets);
+    if (!protocols_init(n, settings))
+        return WEIR_EINVAL;
+    int error = http2_init(h);
+    return error ? error : admission_init(h, m, shared_sets);
 }
 
 void http_done(struct http *h)
 {
     admission_done(h);
+    http2_done(h);
     pools_close(http_pools, h);
 }
 
@@ -57,35 +107,6 @@ void *http_take(struct http *h, struct pool *p)
 void http_refused(struct http *h, enum refusal cause, const char *why)
 {
     http_refused_request(h, NULL, NULL, cause, why);
-}
-
-void http_refuse_connection(struct http *h, struct connection *c, enum refusal cause)
-{
-    const struct refusal_info *info = &refusal_infos[cause];
-    struct slice reason = status_reason(info->status);
-    char head[256];
-    int len = snprintf(head, sizeof head,
-                       "HTTP/1.1 %u %.*s\r\nDate: %.*s\r\n%sConnection: close\r\nContent-Length: 0\r\n\r\n",
-                       info->status, (int)reason.len, reason.data, DATE_LEN, h->ok_head + HTTP_DATE_AT,
-                       info->status == 503 ? "Retry-After: 1\r\n" : "");
-    struct iovec part = {.iov_base = head, .iov_len = (size_t)len};
-    http_refused_request(h, c, NULL, cause, NULL);
-    counter_add(&h->routes[-1].counts[0], 1);
-    counter_add(&h->counters.replies[info->status / 100], 1);
-    (void)connection_transport(h->net, c)->write(c, &(struct flow){0}, &part, 1, false);
-}
-
-void http_refuse_socket(struct http *h, int fd, enum refusal cause)
-{
-    struct connection c = {.fd = fd};
-    char dropped[1024];
-    http_refuse_connection(h, &c, cause);
-    /* Drops what has come already. Because bytes that nobody read would turn the close into a reset, which takes the
-     * reply with it. The socket gets no place to linger: that would be a connection. */
-    for (int i = 0; i < 16; i++)
-        if (transport_plain.read(&c, dropped, sizeof dropped) < (ssize_t)sizeof dropped)
-            break;
-    close(fd);
 }
 
 /* Renews the date. Because the second has changed. */

@@ -30,8 +30,13 @@ struct http_settings {
         write_window_ms; /* bytes a second that a reply has to be taken with, 0: any; over such a time */
     int64_t max_body, drain_limit;
     uint32_t memory_wait_ms; /* how long a request waits to be admitted */
-    uint64_t spill_limit;    /* bytes of half-received heads in a worker; 0: any number */
-    uint8_t memory_share;    /* percent of the sets that one route may hold */
+    bool http2;              /* spoken where a client asks for it */
+    bool h2_connect;         /* extended CONNECT is announced and taken (RFC 8441) */
+    uint32_t h2_max_streams; /* of a connection */
+    /* Bytes that a client may send of a body, and in a connection, before they are read. */
+    uint32_t h2_stream_window, h2_connection_window;
+    uint64_t spill_limit; /* bytes of half-received heads in a worker; 0: any number */
+    uint8_t memory_share; /* percent of the sets that one route may hold */
     struct admission_bounds bounds;
     uint32_t classes; /* of requests, see admission.h */
     uint8_t news;     /* enum exchange_news that a handler's waits tell if it does not say otherwise */
@@ -62,7 +67,10 @@ struct http_counters {
     _Atomic uint64_t measured_ns;         /* of handlers that did not end in the turn in which they began */
     _Atomic uint64_t draining, lingering; /* connections in these states */
     _Atomic uint64_t unlike_requests;     /* in use: objects of the account of requests that are none */
-    _Atomic uint64_t turn_ns;             /* the loop's time of this turn, and TURN_OVERDUE */
+    _Atomic uint64_t unlike_heads;        /* in use: blocks of the account of half heads that hold something else */
+    /* Of HTTP/2: connections that are not at rest; requests that are alive on them, and that wait for memory. */
+    _Atomic uint64_t h2_live, streams, streams_waiting;
+    _Atomic uint64_t turn_ns; /* the loop's time of this turn, and TURN_OVERDUE */
 };
 
 #define TURN_OVERDUE ((uint64_t)1) /* in turn_ns, set by the watchdog: the turn has lasted too long */
@@ -72,15 +80,31 @@ struct http_counters {
  * to a buffer, where it is parsed. */
 struct spill {
     uint16_t len, capacity;        /* of data */
-    uint32_t requests;             /* requests that the connection has had */
+    uint32_t requests;             /* requests that the connection has had; SPILL_OTHER: this is no head */
     struct admission_class *class; /* the one that the connection has been admitted in; NULL: none */
     char data[];
 };
+
+#define SPILL_MOST ((size_t)65536 - sizeof(struct spill)) /* bytes that a block can hold */
+
+#define SPILL_OTHER UINT32_MAX
 
 #define SPILL_FINE_STEP    32u /* classes up to SPILL_FINE_MAX are this far apart */
 #define SPILL_FINE_MAX     2048u
 #define SPILL_FINE_CLASSES (SPILL_FINE_MAX / SPILL_FINE_STEP)
 #define SPILL_CLASSES      (SPILL_FINE_CLASSES + 6) /* then 4 KiB ... 128 KiB */
+
+struct h2;
+
+/* What a worker has for HTTP/2: where frames are read to and composed, which one connection at a time has to itself. */
+struct http_h2 {
+    char *input;
+    uint32_t in_pos, in_len; /* input[in_pos..in_len) is unread */
+    struct h2 *input_of;     /* NULL: nobody's */
+    char *output;
+    uint32_t composed; /* bytes of output that are taken */
+    struct h2 *output_of;
+};
 
 struct http {
     struct net *net;
@@ -107,6 +131,9 @@ struct http {
     struct pool waiting;                      /* struct h1_waiting; where memory is bounded, in admission's account */
     struct pool overs;                        /* struct exchange_over; where somebody listens */
     struct pool spills[SPILL_CLASSES];
+    struct http_h2 h2;
+    struct account h2_account;
+    struct pool h2_rests, h2_lives, h2_tables; /* connections at rest, others, and HPACK's tables */
     _Atomic uint64_t refusals[REFUSAL_COUNT];
     struct http_counters counters;
     /* By a class's number; [-1]: requests without a route. The server's, and outlive this. */
@@ -127,7 +154,7 @@ static inline size_t http_block_size(uint32_t request_memory)
     return (request_memory + (size_t)15) & ~(size_t)15;
 }
 
-/* n's protocols are filled. 0 or WEIR_ENOMEM. */
+/* Registers n's protocols of HTTP. 0, WEIR_ENOMEM, or WEIR_EINVAL: n has too many. */
 int http_init(struct http *h, struct net *n, struct memory *m, const struct http_host *host,
               const struct http_settings *settings, _Atomic uint64_t *shared_sets);
 void http_done(struct http *h);
@@ -135,12 +162,19 @@ void http_done(struct http *h);
 /* Counts a refusal, and logs it with why (NULL: the table's words). */
 void http_refused(struct http *h, enum refusal cause, const char *why);
 
-/* Tells a connection on which no request is alive why it will be closed, as far as it can be told at once, and counts
- * it. The caller closes it. */
-void http_refuse_connection(struct http *h, struct connection *c, enum refusal cause);
+/* ---- refuse.c: who has no request that could be replied to ---- */
 
-/* Tells a socket that has not become a connection, likewise, and closes it. */
-void http_refuse_socket(struct http *h, int fd, enum refusal cause);
+/* Counts, and logs, that a connection without a request is told why it will be closed; its version of HTTP tells it in
+ * its own way. */
+void http_refused_unasked(struct http *h, const struct connection *c, enum refusal cause);
+
+#define HTTP_REFUSAL_MAX 256
+/* What HTTP/1.1 says then, of that time: its length. */
+size_t http_refusal_compose(enum refusal cause, int64_t seconds, char to[HTTP_REFUSAL_MAX]);
+
+/* Tells a socket that has not become a connection of that listener, where its transport is the plain one, and closes
+ * it. */
+void http_refuse_socket(struct http *h, int fd, uint8_t listener, enum refusal cause);
 
 /* Closes those connections that have been idle for longest, so that there is memory for a new one. */
 void http_close_oldest(struct http *h);
@@ -157,6 +191,8 @@ void *http_take(struct http *h, struct pool *p);
 /* A block that holds a copy of data[0..len), len > 0, with a little room behind it, or NULL. */
 struct spill *spill_take(struct http *h, const char *data, size_t len);
 void spill_give(struct http *h, struct spill *s);
+/* A block for len bytes, at most SPILL_MOST, which are not copied; or NULL. */
+struct spill *spill_take_any(struct http *h, size_t len);
 
 /* Bytes of the largest block that a head takes where buffers have that size. */
 size_t spill_size_most(uint32_t buffer_size);
@@ -164,10 +200,27 @@ size_t spill_size_most(uint32_t buffer_size);
 /* Whether the bytes from before on, which have just arrived, end the head or break it: time to parse. */
 bool spill_ripe(const struct spill *s, size_t before);
 
-/* Whether no request of a connection is alive, not even in part, and nothing of it is about to be served. */
-bool http_connection_idle(const struct connection *c);
-
 extern const struct protocol http_protocol_h1;
+extern const struct protocol http_protocol_raw;    /* of listeners with a struct raw_service, see raw.h */
+extern const struct protocol http_protocol_duplex; /* of HTTP/1 connections that a duplex is left on */
+size_t http_h1_record_size(const struct http_host *host);
+size_t http_h1_waiting_size(void);
+
+extern const struct protocol http_protocol_h2;
+size_t http_h2_record_size(const struct http_host *host);
+size_t http_h2_waiting_size(void);
+size_t http_h2_live_size(void);
+size_t http_h2_rest_size(void);
+size_t http_h2_table_size(void);
+void http_h2_stream_timer(void *owner, struct timer *t);
+/* Bytes of a worker's input, and of that and the output, which lies behind it. */
+size_t http_h2_input_size(void);
+size_t http_h2_worker_size(void);
+
+/* What a client of TLS may agree on by ALPN; with HTTP/2, if that is wanted, and built in. */
+const struct alpn_offer *http_offers(bool http2);
+
+/* The largest that a version has. */
 size_t http_record_size(const struct http_host *host);
 size_t http_waiting_size(void);
 

@@ -18,11 +18,17 @@ static int32_t ticks_left(const struct oldest *o, const struct connection *c)
     return ticks_between(loop_now_ms(o->http->net->loop), c->deadline);
 }
 
+static bool is_idle(const struct oldest *o, const struct connection *c)
+{
+    const struct protocol *p = connection_protocol(o->http->net, c);
+    return p->idle && p->idle(c);
+}
+
 static void oldest_measure(void *arg, void *object)
 {
     struct oldest *o = arg;
     const struct connection *c = object;
-    if (!http_connection_idle(c))
+    if (!is_idle(o, c))
         return;
     int32_t left = ticks_left(o, c);
     o->nearest = left < o->nearest ? left : o->nearest;
@@ -34,10 +40,10 @@ static void oldest_close(void *arg, void *object)
 {
     struct oldest *o = arg;
     struct connection *c = object;
-    if (!http_connection_idle(c) || ticks_left(o, c) > o->before)
+    if (!is_idle(o, c) || ticks_left(o, c) > o->before)
         return;
     http_refused(o->http, REFUSAL_MEMORY, "an idle connection makes room for a new one");
-    connection_close(o->http->net, c, false);
+    connection_protocol(o->http->net, c)->close_idle(o->http->net, c);
 }
 
 /* An idle connection's deadline tells how long it has been idle. */

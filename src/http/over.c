@@ -36,6 +36,7 @@ static void over_fill(struct exchange_over *e, const struct exchange *x)
     e->pattern = x->http->host->pattern(x);
     e->status = reply_is_committed(&x->reply) ? x->reply.status : 0;
     e->refusal = x->refusal;
+    e->version = head->version;
     e->received = x->body_length != 0 ? x->body_clock.received : 0;
     e->begin_ns = x->begin_ns & ~TURN_OVERDUE;
     e->on_sent = x->reply.on_sent;
@@ -69,8 +70,10 @@ bool exchange_over_call(struct exchange *x, int error, struct segment *call)
     uint64_t bytes = reply_is_bodyless(&x->reply) ? 0 : x->body_sent;
     *call = (struct segment){
         .kind = SEGMENT_CALL, .len = bytes & SEGMENT_LEN_MASK, .call = x->reply.on_sent, .arg = x->reply.on_sent_arg};
-    x->reply.on_sent = NULL; /* once, whatever still happens to the request */
     bool told = x->told;
+    if (!told && !x->reply.on_sent)
+        x->reply.on_sent_arg = NULL; /* of the record's request before: who lists live requests reads it */
+    x->reply.on_sent = NULL;         /* once, whatever still happens to the request */
     x->told = true;
     if (!h->listener || told)
         return call->call != NULL;

@@ -21,6 +21,7 @@ struct exchange_over {
     int status;                  /* of the reply; 0: there was none */
     int error;                   /* why not all of the reply was sent, or 0 */
     uint8_t refusal;             /* enum refusal: the limit that was met, if one was */
+    uint8_t version;             /* enum weir_http */
     uint64_t received, sent;     /* bytes of body, the request's with its framing */
     uint64_t begin_ns, end_ns;   /* clock_monotonic_ns(): the turn in which it began, and now */
 

@@ -60,11 +60,32 @@ static size_t waiting_size(const struct pool_basis *b, uint32_t i)
     return http_waiting_size();
 }
 
+static size_t rest_size(const struct pool_basis *b, uint32_t i)
+{
+    (void)i;
+    return WEIR_WITH_HTTP2 && b->settings->http2 ? http_h2_rest_size() : 0;
+}
+
+static size_t live_size(const struct pool_basis *b, uint32_t i)
+{
+    (void)i;
+    return WEIR_WITH_HTTP2 && b->settings->http2 ? http_h2_live_size() : 0;
+}
+
+static size_t table_size(const struct pool_basis *b, uint32_t i)
+{
+    (void)i;
+    return WEIR_WITH_HTTP2 && b->settings->http2 ? http_h2_table_size() : 0;
+}
+
 static size_t over_size(const struct pool_basis *b, uint32_t i)
 {
     (void)i;
     return b->listened ? sizeof(struct exchange_over) : 0;
 }
+
+#define H2_REST_SLAB 4096 /* small, so that a server which few clients ask for HTTP/2 takes little for it */
+#define H2_LIVE_SLAB 4096
 
 #define POOL(member)    .pool = offsetof(struct http, member), .count = 1
 #define POOLS(member)   .pool = offsetof(struct http, member), .count = COUNT(((struct http *)0)->member)
@@ -88,6 +109,12 @@ static const struct pool_kind http_kinds[] = {
      .held = 1, BESIDE(memories)},
     {"half-received heads", POOLS(spills), ACCOUNT(spill_account), .start = POOL_AT_USE, .object_size = spill_size,
      .align = 8, .holder = POOL_HEAD, .held = 1},
+    {"http2 connections", POOL(h2_rests), ACCOUNT(h2_account), .object_size = rest_size, .slab_size = H2_REST_SLAB,
+     .align = 8, .holder = POOL_CONNECTION, .held = 1},
+    {NULL, POOL(h2_lives), ACCOUNT(h2_account), .object_size = live_size, .slab_size = H2_LIVE_SLAB, .align = 16,
+     .holder = POOL_SET, .held = 1},
+    {NULL, POOL(h2_tables), ACCOUNT(h2_account), .object_size = table_size, .align = 16, .holder = POOL_CONNECTION,
+     .held = 1},
     /* Kept, because whoever has to wait for memory has to find a place without any. */
     {"waiting requests", POOL(waiting), ACCOUNT(admission.account), .object_size = waiting_size, .align = 8,
      .holder = POOL_WAITING, .held = 1, .kept = true},
@@ -135,9 +162,11 @@ int pools_make(struct pool_table t, void *owner, const struct pool_basis *b)
 {
     for (const struct pool_kind *k = t.kinds; k < t.kinds + t.count; k++) {
         uint32_t made = pool_basis_number(b, k->made);
-        int error = made > 0 ? pool_preallocate(pool_kind_pool(k, owner, 0), made) : 0;
-        if (error)
-            return error;
+        for (uint32_t i = 0; made > 0 && i < k->count && k->object_size(b, i) > 0; i++) {
+            int error = pool_preallocate(pool_kind_pool(k, owner, i), made);
+            if (error)
+                return error;
+        }
     }
     return 0;
 }
@@ -210,7 +239,9 @@ static inline uint32_t promised(const struct pool_kind *k, const struct promise 
 /* How many of a row's pools there are. */
 static inline uint32_t kind_count(const struct pool_kind *k, const struct http *h)
 {
-    return k->holder == POOL_CLASS ? h->settings->memory_count : k->count;
+    if (k->holder == POOL_CLASS)
+        return h->settings->memory_count;
+    return pool_kind_pool(k, (void *)(uintptr_t)h, 0)->account ? k->count : 0;
 }
 
 bool http_pools_promise(struct http *h, const struct promise *p)

@@ -22,6 +22,7 @@ struct pool_basis {
     uint32_t records, buffers, arenas, connections; /* objects that a worker makes before the start */
     uint32_t files;                                 /* files that a worker keeps open at most */
     size_t message_size;                            /* of a WebSocket message's buffer */
+    size_t connection_sizes[RECORD_SIZES_MAX];      /* of connections' records; 0: there is none further */
 };
 
 /* Who holds an object: how many there can be. */
@@ -54,7 +55,7 @@ struct pool_kind {
     uint8_t held;    /* objects that each holder has */
     bool kept;       /* trimming leaves it alone */
     uint16_t bound;  /* offset in struct admission_bounds of the most objects that there may be; 0: no such setting */
-    uint16_t made;   /* offset in struct pool_basis of what is made before the start; 0: nothing */
+    uint16_t made;   /* offset in struct pool_basis of what each that is there makes before the start; 0: nothing */
     uint16_t extra;  /* likewise of what a worker has beside what is held; 0: nothing */
     uint16_t beside; /* offset in struct promise of what is promised of each beside whole sets; 0: nothing is */
 };

@@ -148,8 +148,10 @@ void http_log_over(struct over_listener *l, const struct exchange_over *e)
         to = put_escaped(to, e->target, TARGET_MAX);
     }
     *to = '\0';
-    log_debug(e->http->net->loop->log, "%s, from %s: %d, %llu bytes, %llu ms%s%s",
-              *request ? request : "a refused head", address_format(&e->peer, text, sizeof text), e->status,
-              (unsigned long long)e->sent, (unsigned long long)((e->end_ns - e->begin_ns) / 1000000),
-              e->error ? ": " : "", e->error ? weir_strerror(e->error) : "");
+    bool usual = e->version == WEIR_HTTP_1_1;
+    log_debug(e->http->net->loop->log, "%s%s%s, from %s: %d, %llu bytes, %llu ms%s%s",
+              *request ? request : "a refused head", usual ? "" : " ", usual ? "" : head_version_text(e->version),
+              address_format(&e->peer, text, sizeof text), e->status, (unsigned long long)e->sent,
+              (unsigned long long)((e->end_ns - e->begin_ns) / 1000000), e->error ? ": " : "",
+              e->error ? weir_strerror(e->error) : "");
 }

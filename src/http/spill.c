@@ -42,10 +42,30 @@ struct spill *spill_take(struct http *h, const char *data, size_t len)
     return s;
 }
 
+struct spill *spill_take_any(struct http *h, size_t len)
+{
+    size_t class_size;
+    debug_assert(len <= SPILL_MOST);
+    struct pool *pool = &h->spills[spill_class(sizeof(struct spill) + len, &class_size)];
+    if (!pool->account)
+        pool_init(pool, &h->spill_account, class_size, 8, class_size <= 16384 ? 65536 : 0);
+    struct spill *s = http_take(h, pool);
+    if (!s)
+        return NULL;
+    s->len = (uint16_t)len;
+    s->capacity = (uint16_t)(class_size - sizeof *s);
+    s->requests = SPILL_OTHER;
+    s->class = NULL;
+    counter_add(&h->counters.unlike_heads, 1);
+    return s;
+}
+
 void spill_give(struct http *h, struct spill *s)
 {
     size_t class_size;
     size_t size = sizeof *s + s->capacity;
+    if (s->requests == SPILL_OTHER)
+        counter_subtract(&h->counters.unlike_heads, 1);
     pool_give(&h->spills[spill_class(size, &class_size)], s);
 }
 

@@ -47,6 +47,7 @@ struct slice status_reason(int status)
         REASON(417, "Expectation Failed");
         REASON(421, "Misdirected Request");
         REASON(422, "Unprocessable Content");
+        REASON(423, "Locked");
         REASON(425, "Too Early");
         REASON(426, "Upgrade Required");
         REASON(428, "Precondition Required");

@@ -39,6 +39,13 @@ static const struct slice families[] = {
     {"X-Forwarded-", 12},
 };
 
+/* Of a reply: what its caching, its place and its authentication depend on. */
+static const struct slice reply_names[] = {
+    {"Age", 3},      {"Date", 4},         {"Expires", 7},
+    {"Location", 8}, {"Retry-After", 11}, {"Strict-Transport-Security", 25},
+    {"Vary", 4},     {"Warning", 7},      {"WWW-Authenticate", 16},
+};
+
 bool trailer_is_forbidden(struct slice name)
 {
     for (size_t i = 0; i < sizeof families / sizeof families[0]; i++)
@@ -48,4 +55,12 @@ bool trailer_is_forbidden(struct slice name)
         if (slice_equal_nocase(name, names[i]))
             return true;
     return false;
+}
+
+bool trailer_is_forbidden_in_reply(struct slice name)
+{
+    for (size_t i = 0; i < sizeof reply_names / sizeof reply_names[0]; i++)
+        if (slice_equal_nocase(name, reply_names[i]))
+            return true;
+    return trailer_is_forbidden(name);
 }

@@ -9,6 +9,9 @@
 
 #include "base/slice.h"
 
+/* Of a request. */
 bool trailer_is_forbidden(struct slice name);
+/* Of a reply, which has some names more. */
+bool trailer_is_forbidden_in_reply(struct slice name);
 
 #endif

@@ -83,6 +83,22 @@ void loop_stop(struct loop *l)
     l->stopped = true;
 }
 
+void loop_hasten_work(struct loop *l, struct work *w)
+{
+    struct work **at = &l->work_first;
+    while (*at != w) {
+        weir_assert(*at != NULL); /* w is queued */
+        at = &(*at)->next;
+    }
+    *at = w->next;
+    if (l->work_last == &w->next)
+        l->work_last = at;
+    l->work_count--;
+    if (l->work_left > l->work_count)
+        l->work_left = l->work_count;
+    loop_push_work_first(l, w);
+}
+
 void loop_send(struct loop *l, struct inbox_node *node)
 {
     struct inbox_node *first = atomic_load_explicit(&l->inbox, memory_order_relaxed);
@@ -139,7 +155,7 @@ uint32_t loop_delay_now(const struct loop *l, uint32_t ms)
 
 static int loop_timeout(struct loop *l)
 {
-    if (!list_empty(&l->fibers.ready))
+    if (!list_empty(&l->fibers.ready) || l->busy)
         return 0;
     if (l->work_first)
         return l->starved ? STARVED_WAIT_MS : 0;

@@ -64,6 +64,7 @@ struct loop {
     int wake_fd;
     bool stopped;
     bool starved; /* there was no stack for what is queued */
+    bool busy;    /* whoever has turn_fn has more to do in the next turn, which does not wait */
     _Atomic(struct inbox_node *) inbox;
     _Atomic uint64_t turns;        /* for the watchdog: grows by one when a turn begins and ends; odd while in one */
     _Atomic uint64_t fiber_count;  /* fibers not idle */
@@ -102,6 +103,9 @@ static inline void loop_push_work_first(struct loop *l, struct work *w)
     l->work_count++;
     l->work_left++;
 }
+
+/* Moves work that is queued before all else, to be done in this turn. */
+void loop_hasten_work(struct loop *l, struct work *w);
 
 /* Sends node to l. Any thread. One wake-up covers all nodes that are sent before the loop takes them. */
 void loop_send(struct loop *l, struct inbox_node *node);

@@ -43,7 +43,7 @@ size_t address_table_size(uint32_t connections)
 int address_table_init(struct address_table *t, struct memory *m, uint32_t connections, uint32_t limit)
 {
     *t = (struct address_table){.limit = limit};
-    if (getrandom(&t->key, sizeof t->key, 0) != (ssize_t)sizeof t->key)
+    if (!siphash_seed(&t->key))
         return WEIR_ESYS;
     table_shape(t, connections);
     size_t page = (size_t)sysconf(_SC_PAGESIZE), entries = (size_t)t->capacity * sizeof(struct address_entry);

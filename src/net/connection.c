@@ -69,7 +69,7 @@ static COLD void connection_announce(struct net *n, struct connection *c)
     if (c->fd < 0 || (c->ready & READY_QUEUED) || !t->pending || t->pending(c) == 0)
         return;
     c->ready |= READY_READ;
-    n->protocols[c->protocol]->ready(n, c, POLLER_READ);
+    connection_protocol(n, c)->ready(n, c, POLLER_READ);
 }
 
 /* The poller's word on a connection of another transport than the plain one, or where an operation waits for the other
@@ -80,7 +80,7 @@ static COLD void connection_event_indirect(struct net *n, struct connection *c, 
     if (!events)
         return;
     connection_note(c, events);
-    n->protocols[c->protocol]->ready(n, c, events);
+    connection_protocol(n, c)->ready(n, c, events);
     connection_announce(n, c);
 }
 
@@ -96,7 +96,7 @@ static void connection_event(struct loop *l, void *object, uint16_t generation, 
         return;
     }
     connection_note(c, events);
-    n->protocols[c->protocol]->ready(n, c, events);
+    connection_protocol(n, c)->ready(n, c, events);
 }
 
 static void connection_expired(void *owner, struct timer *t)
@@ -107,7 +107,7 @@ static void connection_expired(void *owner, struct timer *t)
     if (left > 0)
         timer_arm(&n->loop->wheel, &c->timer, (uint32_t)left);
     else
-        n->protocols[c->protocol]->expired(n, c);
+        connection_protocol(n, c)->expired(n, c);
 }
 
 static void connection_run(void *owner, struct work *w)
@@ -115,24 +115,31 @@ static void connection_run(void *owner, struct work *w)
     struct net *n = owner;
     struct connection *c = container_of(w, struct connection, work);
     c->ready &= (uint8_t)~READY_QUEUED;
-    n->protocols[c->protocol]->run(n, c);
+    connection_protocol(n, c)->run(n, c);
     /* The record is still there in this turn, even if the connection is not. */
     if (unlikely(c->transport))
         connection_announce(n, c);
     if (c->fd >= 0 && !(c->ready & READY_QUEUED) && !connection_watch(n, c))
-        n->protocols[c->protocol]->cut(n, c);
+        connection_protocol(n, c)->cut(n, c);
 }
 
 /* ---- The network side of a worker ---- */
 
+/* A pool for records of a further size. */
+static void records_init(struct net *n, size_t size)
+{
+    struct pool *pool = &n->records[n->record_sizes++];
+    pool_init(pool, &n->account, size, 8, 0);
+    pool->plain = true; /* an event fetched before the close still looks at the record */
+}
+
 void net_init(struct net *n, struct loop *loop, struct memory *memory, void *owner)
 {
-    *n = (struct net){.loop = loop, .owner = owner, .protocol_count = PROTOCOL_FURTHER, .transport_count = 1};
-    n->protocols[PROTOCOL_HANDSHAKE] = &protocol_handshake;
+    *n = (struct net){.loop = loop, .owner = owner, .protocol_count = 1, .transport_count = 1};
+    n->protocols[0] = &protocol_handshake;
     n->transports[0] = &transport_plain;
     account_open(&n->account, memory, "connections");
-    pool_init(&n->connections, &n->account, sizeof(struct connection), 8, 0);
-    n->connections.plain = true; /* an event fetched before the close still looks at the record */
+    records_init(n, sizeof(struct connection));
     loop->owner = n;
     loop->wheel.owner = n;
     loop->work_fn = connection_run;
@@ -142,9 +149,8 @@ void net_init(struct net *n, struct loop *loop, struct memory *memory, void *own
 
 void net_done(struct net *n)
 {
-    pool_done(&n->connections);
-    for (size_t i = 0; i < n->larger_count; i++)
-        pool_done(&n->larger[i]);
+    for (size_t i = 0; i < n->record_sizes; i++)
+        pool_done(&n->records[i]);
     account_close(&n->account);
 }
 
@@ -170,6 +176,15 @@ int net_transport(struct net *n, const struct transport *t)
     return n->transport_count++;
 }
 
+/* Registers what a listener's connections may begin with. False: there are too many. */
+static bool listen_protocols(struct net *n, const struct listen_spec *spec)
+{
+    bool good = net_protocol(n, spec->protocol) >= 0;
+    for (const struct alpn_offer *offer = spec->offers; offer && offer->name; offer++)
+        good = good && net_protocol(n, offer->protocol) >= 0;
+    return good;
+}
+
 static const struct transport *listen_transport(const struct listen_spec *spec)
 {
     return spec->transport ? spec->transport : &transport_plain;
@@ -182,23 +197,15 @@ static size_t listen_record_size(const struct listen_spec *spec)
     return size > spec->record_size ? size : spec->record_size;
 }
 
-/* The pool of a listener's records; NULL: there is none of that size yet. */
-static struct pool *listen_pool(struct net *n, const struct listen_spec *spec)
-{
-    size_t size = listen_record_size(spec);
-    if (likely(size == sizeof(struct connection)))
-        return &n->connections;
-    for (size_t i = 0; i < n->larger_count; i++)
-        if (n->larger[i].object_size == size)
-            return &n->larger[i];
-    return NULL;
-}
-
 /* The pool of a listener's records, which net_listen() has made. */
 static struct pool *record_pool(struct net *n, uint8_t listener)
 {
-    struct pool *pool = listen_pool(n, &n->listeners[listener]);
-    weir_assert(pool != NULL);
+    size_t size = listen_record_size(&n->listeners[listener]);
+    struct pool *pool = n->records;
+    while (unlikely(pool->object_size != size)) {
+        pool++;
+        weir_assert(pool < n->records + n->record_sizes);
+    }
     return pool;
 }
 
@@ -207,52 +214,57 @@ static struct pool *connection_pool(struct net *n, const struct connection *c)
     return record_pool(n, c->timer.owner_bits);
 }
 
+int net_record_sizes(const struct listen_spec *listeners, size_t count, size_t sizes[RECORD_SIZES_MAX])
+{
+    int known = 1;
+    sizes[0] = sizeof(struct connection);
+    for (size_t i = 0; i < count; i++) {
+        size_t size = listen_record_size(&listeners[i]);
+        int at = 0;
+        while (at < known && sizes[at] != size)
+            at++;
+        if (at == RECORD_SIZES_MAX)
+            return WEIR_EINVAL;
+        sizes[at] = size;
+        known += at == known;
+    }
+    return known;
+}
+
 int net_listen(struct net *n, const struct listen_spec *listeners, size_t count)
 {
+    size_t sizes[RECORD_SIZES_MAX];
+    int known = net_record_sizes(listeners, count, sizes);
     n->listeners = listeners;
-    for (size_t i = 0; i < count; i++) {
-        if (net_transport(n, listen_transport(&listeners[i])) < 0)
+    for (size_t i = 0; i < count; i++)
+        if (net_transport(n, listen_transport(&listeners[i])) < 0 || !listen_protocols(n, &listeners[i]))
             return WEIR_EINVAL;
-        if (listen_pool(n, &listeners[i]))
-            continue;
-        if (n->larger_count == RECORD_SIZES_MAX - 1)
-            return WEIR_EINVAL;
-        struct pool *pool = &n->larger[n->larger_count++];
-        pool_init(pool, &n->account, listen_record_size(&listeners[i]), 8, 0);
-        pool->plain = true;
-    }
-    return 0;
+    for (int i = n->record_sizes; i < known; i++)
+        records_init(n, sizes[i]);
+    return known < 0 ? known : 0;
 }
 
 void net_each(struct net *n, void (*each)(void *arg, void *connection), void *arg)
 {
-    pool_each(&n->connections, each, arg);
-    for (size_t i = 0; i < n->larger_count; i++)
-        pool_each(&n->larger[i], each, arg);
-}
-
-size_t net_record_size(void)
-{
-    return sizeof(struct connection);
+    for (size_t i = 0; i < n->record_sizes; i++)
+        pool_each(&n->records[i], each, arg);
 }
 
 void net_trim(struct net *n, bool all)
 {
-    pool_trim(&n->connections, all);
-    for (size_t i = 0; i < n->larger_count; i++)
-        pool_trim(&n->larger[i], all);
+    for (size_t i = 0; i < n->record_sizes; i++)
+        pool_trim(&n->records[i], all);
 }
 
 bool net_ready(struct net *n, size_t *slab)
 {
-    struct pool *pool = &n->connections;
-    for (size_t i = 0; pool_ready(pool); i++) {
-        if (i == n->larger_count)
-            return true;
-        pool = &n->larger[i];
+    for (struct pool *pool = n->records; pool < n->records + n->record_sizes; pool++) {
+        if (pool_ready(pool))
+            continue;
+        *slab = pool->slab_size;
+        return false;
     }
-    *slab = pool->slab_size;
-    return false;
+    return true;
 }
 
 bool net_ready_for(struct net *n, uint8_t listener)
@@ -275,9 +287,11 @@ static COLD void connection_log(const struct net *n, const struct connection *c,
     log_debug(n->loop->log, "connection %d %s: %s", c->fd, what, address_format(&peer, text, sizeof text));
 }
 
-static void connection_set_protocol(struct connection *c, int protocol)
+static void connection_set_protocol(struct net *n, struct connection *c, const struct protocol *p)
 {
-    c->protocol = (unsigned)protocol & (PROTOCOLS_MAX - 1);
+    int number = net_protocol(n, p);
+    weir_assert(number >= 0);
+    c->protocol = (unsigned)number & (PROTOCOLS_MAX - 1);
 }
 
 int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
@@ -294,7 +308,7 @@ int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
     c->timer.kind = TIMER_CONNECTION;
     c->timer.owner_data = (uint16_t)count;
     c->timer.owner_bits = listener;
-    connection_set_protocol(c, t->handshake ? PROTOCOL_HANDSHAKE : spec->protocol);
+    connection_set_protocol(n, c, t->handshake ? &protocol_handshake : spec->protocol);
     if (unlikely(t != &transport_plain))
         connection_set_transport(n, c, net_transport(n, t));
     counter_add(&n->accepted, 1);
@@ -302,7 +316,7 @@ int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
     atomic_fetch_add_explicit(n->shared_open, 1, memory_order_relaxed);
     if (unlikely(log_wants(n->loop->log, WEIR_LOG_DEBUG)))
         connection_log(n, c, "opened");
-    n->protocols[c->protocol]->opened(n, c, NULL, 0);
+    connection_protocol(n, c)->opened(n, c, NULL, 0);
     return 0;
 }
 
@@ -313,21 +327,22 @@ void connection_set_transport(struct net *n, struct connection *c, int transport
     weir_assert(transport >= 0 && transport < n->transport_count);
     weir_assert(n->transports[transport]->connection_size <= size);
     if (before->close)
-        before->close(c);
+        before->close(c, false);
     c->transport = (unsigned)transport & (TRANSPORTS_MAX - 1);
     c->crossed = 0;
     c->ready |= READY_READ | READY_WRITE;
     memset(c + 1, 0, size - sizeof *c);
+    if (n->transports[transport]->opened)
+        n->transports[transport]->opened(n, c);
 }
 
-void connection_switch(struct net *n, struct connection *c, int protocol, const char *data, size_t len)
+void connection_switch(struct net *n, struct connection *c, const struct protocol *p, const char *data, size_t len)
 {
-    weir_assert(protocol >= 0 && protocol < n->protocol_count);
     debug_assert(!(c->ready & READY_QUEUED));
-    connection_set_protocol(c, protocol);
+    connection_set_protocol(n, c, p);
     c->idled = 0;
     c->state = c->flags = 0;
-    n->protocols[c->protocol]->opened(n, c, data, len);
+    p->opened(n, c, data, len);
 }
 
 void connection_close(struct net *n, struct connection *c, bool reset)
@@ -338,7 +353,7 @@ void connection_close(struct net *n, struct connection *c, bool reset)
     if (unlikely(log_wants(n->loop->log, WEIR_LOG_DEBUG)))
         connection_log(n, c, reset ? "reset" : "closed");
     if (t->close)
-        t->close(c);
+        t->close(c, !reset);
     if (reset) {
         struct linger at_once = {.l_onoff = 1, .l_linger = 0};
         setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -356,14 +371,14 @@ static void drain_one(void *arg, void *object)
 {
     struct net *n = arg;
     struct connection *c = object;
-    n->protocols[c->protocol]->drain(n, c);
+    connection_protocol(n, c)->drain(n, c);
 }
 
 static void cut_one(void *arg, void *object)
 {
     struct net *n = arg;
     struct connection *c = object;
-    n->protocols[c->protocol]->cut(n, c);
+    connection_protocol(n, c)->cut(n, c);
 }
 
 void net_drain(struct net *n)
@@ -456,15 +471,25 @@ static __attribute__((noinline)) ssize_t connection_unread(struct net *n, struct
     return error ? error : TRANSPORT_WANT_READ;
 }
 
-ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len)
+/* What a read has given, kept in step with c->ready. */
+static inline ssize_t connection_was_read(struct net *n, struct connection *c, ssize_t got)
 {
-    ssize_t got = connection_transport(n, c)->read(c, buf, len);
     if (unlikely(got <= 0))
         return connection_unread(n, c, got);
     counter_add(&n->bytes_in, (uint64_t)got);
     if (unlikely(c->crossed))
         connection_uncross_all(n, c);
     return got;
+}
+
+ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len)
+{
+    return connection_was_read(n, c, connection_transport(n, c)->read(c, buf, len));
+}
+
+ssize_t connection_splice(struct net *n, struct connection *c, int pipe, size_t len)
+{
+    return connection_was_read(n, c, connection_transport(n, c)->splice(c, pipe, len));
 }
 
 int connection_blocked(struct net *n, struct connection *c, ssize_t want)

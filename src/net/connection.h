@@ -17,10 +17,12 @@
 #include "base/pool.h"
 #include "io/loop.h"
 #include "net/address_table.h"
+#include "net/handshake.h"
 #include "net/transport.h"
 
 struct net;
 struct listen_spec;
+struct tls_worker;
 
 enum connection_ready {
     READY_READ = 1,         /* reading may give something */
@@ -73,64 +75,72 @@ struct protocol {
      * given up now. */
     uint32_t (*stalled)(struct net *n, struct connection *c);
     void (*give_up)(struct net *n, struct connection *c); /* resets such a connection, its output is lost */
+    /* Whether c may be closed now for the sake of others, because nothing is alive on it; its deadline tells then for
+     * how long that has been so. NULL: never. */
+    bool (*idle)(const struct connection *c);
+    void (*close_idle)(struct net *n, struct connection *c); /* closes such a connection */
 };
 
-/* The first of net.protocols; further ones are registered. */
-enum { PROTOCOL_HTTP1, PROTOCOL_HANDSHAKE, PROTOCOL_FURTHER, PROTOCOLS_MAX = 8 };
-
+#define PROTOCOLS_MAX    8
 #define TRANSPORTS_MAX   8
 #define RECORD_SIZES_MAX 4 /* sizes of records that a worker's connections can have */
-
-/* Why connections have ended in their handshake. */
-enum handshake_failure {
-    HANDSHAKE_TIMEOUT, /* the handshake was not done in time */
-    HANDSHAKE_CLOSED,  /* the peer has gone */
-    HANDSHAKE_REFUSED, /* the transport did not like what came */
-    HANDSHAKE_MEMORY,  /* there was no memory for it */
-    HANDSHAKE_FAILURES,
-};
 
 /* The network side of a worker. */
 struct net {
     struct loop *loop;
-    struct pool connections; /* records of the plain transport's size */
-    struct pool larger[RECORD_SIZES_MAX - 1];
+    struct pool records[RECORD_SIZES_MAX]; /* of each size that a listener asks for; the first: the plain transport's */
     struct account account;
-    const struct protocol *protocols[PROTOCOLS_MAX];
+    const struct protocol *protocols[PROTOCOLS_MAX];    /* the first is protocol_handshake */
     const struct transport *transports[TRANSPORTS_MAX]; /* the first is the plain one */
-    uint8_t protocol_count, transport_count, larger_count;
+    uint8_t protocol_count, transport_count, record_sizes;
     const struct listen_spec *listeners; /* by number */
     uint32_t handshake_timeout_ms;
     void *owner;                                     /* the protocols' state */
     _Atomic uint64_t handshakes[HANDSHAKE_FAILURES]; /* failed ones, by enum handshake_failure */
+    _Atomic uint64_t handshakes_done;                /* ever */
+    _Atomic uint64_t handshaking;                    /* connections of this worker that are in one */
     _Atomic uint64_t *shared_open;                   /* connections open in all workers */
     struct address_table *addresses;                 /* of all workers; NULL: addresses are not counted */
     _Atomic uint64_t open;                           /* connections open in this worker */
     _Atomic uint64_t accepted, bytes_in, bytes_out;
+    struct tls_worker *tls;         /* NULL: no listener has TLS */
+    bool handshakes_due;            /* at the end of this turn handshakes are to go on, see tls/worker.h */
     bool unwatched;                 /* the system had no memory to watch a connection */
     bool draining;                  /* the server is stopping */
     bool cutting;                   /* the time for that is over: every connection ends now */
     void (*closed_fn)(void *owner); /* a connection was closed: there may be room to accept again */
+    /* A handshake is short of so many bytes: may make room at once, by what idle connections hold. always: for there is
+     * a bound of its own on what connections hold, whatever the memory's says. NULL: nobody can. */
+    void (*short_fn)(void *owner, size_t bytes, bool always);
 };
 
-enum timer_kind { TIMER_CONNECTION, TIMER_WAIT, TIMER_LISTENER, TIMER_HANDLER, TIMER_ADMISSION, TIMER_WORKER };
+enum timer_kind {
+    TIMER_CONNECTION,
+    TIMER_WAIT,
+    TIMER_LISTENER,
+    TIMER_HANDLER,
+    TIMER_ADMISSION,
+    TIMER_STREAM,
+    TIMER_WORKER
+};
 
 void net_init(struct net *n, struct loop *loop, struct memory *memory, void *owner);
 void net_done(struct net *n);
 
 /* What n's connections are accepted from: by their numbers, `count` of them, which outlive n. 0, or WEIR_EINVAL: they
- * have too many transports, or too many sizes of records. */
+ * have too many transports or protocols, or too many sizes of records. */
 int net_listen(struct net *n, const struct listen_spec *listeners, size_t count) MUST_CHECK;
 
 /* The number of a protocol or a transport, which outlive n; they are registered where they are not. WEIR_EINVAL: there
- * are too many. */
+ * are too many. Whoever makes a protocol registers it when its worker is set up, or before it is first switched to. */
 int net_protocol(struct net *n, const struct protocol *p) MUST_CHECK;
 int net_transport(struct net *n, const struct transport *t) MUST_CHECK;
 
 /* Calls each(arg, connection) for every connection; each may close its own. */
 void net_each(struct net *n, void (*each)(void *arg, void *connection), void *arg);
-/* Bytes of a record on the plain transport. */
-size_t net_record_size(void);
+/* The sizes of records that listeners ask for, in the order of net.records: their number, or WEIR_EINVAL where there
+ * are too many. The first is the plain transport's, whether one has that or not. */
+int net_record_sizes(const struct listen_spec *listeners, size_t count, size_t sizes[RECORD_SIZES_MAX]);
 /* As pool_trim(), the records. */
 void net_trim(struct net *n, bool all);
 /* Whether each listener's next connection has a record; false: there is no memory for *slab bytes of them. */
@@ -158,13 +168,19 @@ static inline const struct transport *connection_transport(const struct net *n, 
     return n->transports[c->transport];
 }
 
+/* Whose c is. */
+static inline const struct protocol *connection_protocol(const struct net *n, const struct connection *c)
+{
+    return n->protocols[c->protocol];
+}
+
 /* Gives c another transport, one that its listener allows for (listen_spec.record_size): the state of the present one
- * is freed, that of the next begins as zero. One with a handshake begins by a switch to PROTOCOL_HANDSHAKE. */
+ * is freed, that of the next begins as zero. One with a handshake begins by a switch to protocol_handshake. */
 void connection_set_transport(struct net *n, struct connection *c, int transport);
 
-/* Gives c to another protocol, by its number, with bytes that were read and belong to that. The present one has freed
- * its state. c may be closed afterwards. */
-void connection_switch(struct net *n, struct connection *c, int protocol, const char *data, size_t len);
+/* Gives c to another protocol, which is registered, with bytes that were read and belong to that. The present one has
+ * freed its state. c may be closed afterwards. */
+void connection_switch(struct net *n, struct connection *c, const struct protocol *p, const char *data, size_t len);
 
 /* A transport's word on c: the socket has nothing more to read, and it holds nothing itself; or it has received bytes
  * while it wrote, of which the poller may not tell. */
@@ -220,6 +236,9 @@ void connection_look(struct connection *c);
 /* As the transport's read, kept in step with c->ready. TRANSPORT_WANT_READ: in whichever direction it waits, ready() is
  * called when it is worth another try, as for bytes that have come. */
 ssize_t connection_read(struct net *n, struct connection *c, void *buf, size_t len);
+
+/* As connection_read(), by the transport's splice, which it must have. */
+ssize_t connection_splice(struct net *n, struct connection *c, int pipe, size_t len);
 
 /* Writing gave `want`, TRANSPORT_WANT_READ or TRANSPORT_WANT_WRITE, which is watched for from now on; ready() is called
  * when it is worth another try, as for a socket that can be written. Returns 0; 1: the kernel takes more after all,

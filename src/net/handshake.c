@@ -11,19 +11,44 @@
 #include "net/listener.h"
 #include "weir.h"
 
+#include <string.h>
+
 #define HANDSHAKE_STOP_MS 1000u /* what a handshake has left when the server stops: a request may follow it */
+
+const struct handshake_failure_info handshake_failure_infos[HANDSHAKE_FAILURES] = {
+#define X(reason, name, text) {name, text},
+    HANDSHAKE_TABLE(X)
+#undef X
+};
 
 static COLD void handshake_fail(struct net *n, struct connection *c, enum handshake_failure why)
 {
-    static const char *const reasons[HANDSHAKE_FAILURES] = {
-        [HANDSHAKE_TIMEOUT] = "it was not done in time",
-        [HANDSHAKE_CLOSED] = "the client has gone",
-        [HANDSHAKE_REFUSED] = "what came was none",
-        [HANDSHAKE_MEMORY] = "no memory for it",
-    };
-    log_debug(n->loop->log, "connection %d: handshake failed: %s", c->fd, reasons[why]);
+    log_debug(n->loop->log, "connection %d: handshake failed: %s", c->fd, handshake_failure_infos[why].text);
     counter_add(&n->handshakes[why], 1);
+    counter_subtract(&n->handshaking, 1);
     connection_close(n, c, false);
+}
+
+static void handshake_done(struct net *n, struct connection *c)
+{
+    counter_add(&n->handshakes_done, 1);
+    counter_subtract(&n->handshaking, 1);
+    connection_switch(n, c, n->protocols[c->state], NULL, 0);
+}
+
+void handshake_follow(struct net *n, struct connection *c, const struct protocol *p)
+{
+    int number = net_protocol(n, p);
+    weir_assert(number >= 0);
+    c->state = (uint8_t)number;
+}
+
+const struct alpn_offer *alpn_find(const struct alpn_offer *offers, const void *name, size_t len)
+{
+    for (const struct alpn_offer *offer = offers; offer && offer->name; offer++)
+        if (strlen(offer->name) == len && memcmp(offer->name, name, len) == 0)
+            return offer;
+    return NULL;
 }
 
 /* Has the poller tell when a handshake that wants the socket can go on. 0; 1: at once; or WEIR_ENOMEM. */
@@ -39,6 +64,13 @@ static int handshake_wait(struct net *n, struct connection *c, int want)
     return blocked < 0 ? WEIR_ENOMEM : blocked;
 }
 
+static enum handshake_failure failure_of(int error)
+{
+    if (error <= TRANSPORT_FAILED(0))
+        return (enum handshake_failure)(TRANSPORT_FAILED(0) - error);
+    return error == WEIR_ENOMEM ? HANDSHAKE_MEMORY : error == WEIR_ECLOSED ? HANDSHAKE_CLOSED : HANDSHAKE_REFUSED;
+}
+
 /* Goes as far as it goes now. True: it is under way; false: it is over, in one way or another. */
 static bool handshake_step(struct net *n, struct connection *c)
 {
@@ -48,12 +80,9 @@ static bool handshake_step(struct net *n, struct connection *c)
         wait = transport_wants(result) ? handshake_wait(n, c, result) : result;
     } while (wait > 0);
     if (wait < 0)
-        handshake_fail(n, c,
-                       wait == WEIR_ENOMEM    ? HANDSHAKE_MEMORY
-                       : wait == WEIR_ECLOSED ? HANDSHAKE_CLOSED
-                                              : HANDSHAKE_REFUSED);
+        handshake_fail(n, c, failure_of(wait));
     else if (result == 0)
-        connection_switch(n, c, c->state, NULL, 0);
+        handshake_done(n, c);
     return wait == 0 && result != 0;
 }
 
@@ -65,9 +94,11 @@ static void handshake_opened(struct net *n, struct connection *c, const char *da
         connection_close(n, c, true);
         return;
     }
-    c->state = n->listeners[c->timer.owner_bits].protocol;
-    bool late = n->draining && n->handshake_timeout_ms > HANDSHAKE_STOP_MS;
-    connection_deadline(n, c, late ? HANDSHAKE_STOP_MS : n->handshake_timeout_ms);
+    const struct listen_spec *spec = &n->listeners[c->timer.owner_bits];
+    uint32_t ms = spec->handshake_timeout_ms ? spec->handshake_timeout_ms : n->handshake_timeout_ms;
+    counter_add(&n->handshaking, 1);
+    handshake_follow(n, c, spec->protocol);
+    connection_deadline(n, c, n->draining && ms > HANDSHAKE_STOP_MS ? HANDSHAKE_STOP_MS : ms);
     handshake_step(n, c);
 }
 
@@ -99,6 +130,7 @@ static void handshake_drain(struct net *n, struct connection *c)
 
 static void handshake_cut(struct net *n, struct connection *c)
 {
+    counter_subtract(&n->handshaking, 1);
     connection_close(n, c, true);
 }
 

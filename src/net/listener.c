@@ -265,7 +265,7 @@ static bool listener_accept(struct listener *ls, uint32_t batch)
         }
         uint32_t slot = 0;
         if (counted && !address_table_enter(n->addresses, &peer.base, &slot)) {
-            ls->hooks->refuse(n->owner, fd);
+            ls->hooks->refuse(n->owner, fd, ls->number);
             continue;
         }
         if (ls->hooks->hand_over(n->owner, fd, ls->number, slot))

@@ -33,7 +33,12 @@ struct listen_spec {
     int linger_seconds; /* -1: off */
     bool nodelay;
     const struct transport *transport; /* of its connections; NULL: the plain one */
-    uint8_t protocol;                  /* the one that connections begin with, when a handshake is done */
+    const struct protocol *protocol;   /* which connections begin with, after the handshake if there is one */
+    const struct alpn_offer *offers;   /* others that they begin with where ALPN has chosen one; NULL: none */
+    const void *service;               /* what the protocol has to know of them; NULL: nothing */
+    struct tls_listener *tls;          /* of transport_tls */
+    uint32_t handshake_timeout_ms;     /* 0: net.handshake_timeout_ms */
+    uint32_t max_handshakes;           /* under way at once in a worker */
     size_t record_size;  /* of their records: the most that the transports need that they may be given; 0: this one's */
     int user_timeout_ms; /* how long unacknowledged bytes may wait, TCP_USER_TIMEOUT */
     /* The file of a Unix socket that we have bound; 0: there is none. Another server may have put its own in that
@@ -77,7 +82,7 @@ struct listener {
 struct listener_hooks {
     bool (*may_accept)(void *owner); /* false: the connection limit is reached */
     /* The peer's address has too many connections: says so, and closes the socket. */
-    void (*refuse)(void *owner, int fd);
+    void (*refuse)(void *owner, int fd, uint8_t listener);
     /* There is no memory for a connection: may make room for the next one. */
     void (*no_memory)(void *owner);
     /* True: another worker took the socket with its address's slot. */

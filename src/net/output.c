@@ -6,8 +6,6 @@
 #include "net/output.h"
 #include "net/output_file.h"
 
-#define SHORT_BYTES 4096 /* a queue of fewer goes out by the short way */
-
 void segment_release(const struct segment *s, int error)
 {
     switch ((enum segment_kind)s->kind) {
@@ -76,10 +74,11 @@ static inline struct iovec segment_part(const struct segment *s, size_t most)
 }
 
 /*
- * The parts of a queue that is one small piece of memory or two: a head and its body, which is what most replies are.
- * Returns their number, or 0 where the queue is anything else. *owned: one of them has to be let go of.
+ * The parts of a queue that is one small piece of memory or two, for one write in all: a head and its body, which is
+ * what most replies are. Returns their number, or 0 where the queue is anything else. *owned: one of them has to be let
+ * go of.
  */
-static inline int short_parts(const struct output *o, struct iovec parts[2], size_t *len, bool *owned)
+static inline int short_parts(const struct output *o, size_t most, struct iovec parts[2], size_t *len, bool *owned)
 {
     const struct segment *s = &o->segments[o->first];
     if (o->count == 0 || o->count > 2 || s->kind > SEGMENT_SHARED)
@@ -95,7 +94,7 @@ static inline int short_parts(const struct output *o, struct iovec parts[2], siz
         *len += s->len;
         *owned |= s->kind == SEGMENT_SHARED;
     }
-    return *len < SHORT_BYTES ? o->count : 0;
+    return *len <= most ? o->count : 0;
 }
 
 /* Sends the memory segments at the front, as far as one write may be given. Bytes sent or an error; *gave: bytes that
@@ -224,10 +223,11 @@ static __attribute__((noinline)) int output_send_any(struct output *o, struct ne
     struct iovec parts[2];
     size_t gave;
     bool owned;
-    int count = short_parts(o, parts, &gave, &owned);
+    const struct transport *t = connection_transport(n, c);
+    int count = short_parts(o, t->piece, parts, &gave, &owned);
     if (unlikely(count == 0))
         return output_send_long(o, n, c, more);
-    ssize_t sent = connection_transport(n, c)->write(c, &o->flow, parts, count, more);
+    ssize_t sent = t->write(c, &o->flow, parts, count, more);
     if (unlikely(sent != (ssize_t)gave))
         return output_send_rest(o, n, c, more, sent);
     if (owned)
@@ -241,11 +241,12 @@ static __attribute__((noinline)) int output_send_any(struct output *o, struct ne
 int output_send(struct output *o, struct net *n, struct connection *c, bool more)
 {
     const struct segment *s = &o->segments[o->first];
+    const struct transport *t = connection_transport(n, c);
     size_t len = s->len;
-    if (unlikely(o->count != 1 || s->kind > SEGMENT_STATIC || len >= SHORT_BYTES))
+    if (unlikely(o->count != 1 || s->kind > SEGMENT_STATIC || len > t->piece))
         return output_send_any(o, n, c, more);
     struct iovec part = segment_part(s, SIZE_MAX);
-    ssize_t sent = connection_transport(n, c)->write(c, &o->flow, &part, 1, more);
+    ssize_t sent = t->write(c, &o->flow, &part, 1, more);
     if (unlikely(sent != (ssize_t)len))
         return output_send_rest(o, n, c, more, sent);
     o->first = o->count = o->regions = 0;
@@ -269,14 +270,33 @@ void output_discard(struct output *o, int error)
     }
 }
 
-uint64_t output_unsent(const struct output *o)
+uint64_t output_unsent(const struct output *o, bool called)
 {
-    uint64_t unsent = 0;
+    uint64_t unsent = 0, before = 0; /* behind the last call so far, and before it */
     for (unsigned i = 0; i < o->count; i++) {
         const struct segment *s = &o->segments[(o->first + i) % OUTPUT_SEGMENTS];
-        unsent = s->kind == SEGMENT_CALL ? 0 : unsent + s->len;
+        if (s->kind == SEGMENT_CALL) {
+            before = unsent;
+            unsent = 0;
+        } else {
+            unsent += s->len;
+        }
     }
-    return unsent;
+    return called ? before : unsent;
+}
+
+bool output_region(struct output *o, char **begin, char **end)
+{
+    *begin = *end = NULL;
+    for (unsigned i = 0; i < o->count; i++) {
+        const struct segment *s = output_at(o, i);
+        if (s->kind != SEGMENT_REGION)
+            continue;
+        char *from = (char *)(uintptr_t)s->data, *to = from + s->len;
+        *begin = !*begin || from < *begin ? from : *begin;
+        *end = to > *end ? to : *end;
+    }
+    return *begin != NULL;
 }
 
 void output_shift_region(struct output *o, ptrdiff_t shift)

@@ -22,23 +22,26 @@ enum segment_kind {
     SEGMENT_SOURCE, /* bytes that are made when their turn comes */
 };
 
+struct segment;
+
 /*
- * What makes the bytes of a SOURCE, one piece after the other. Embedded in its owner.
+ * What makes the bytes of a SOURCE, one piece after the other. Embedded in its owner. Either by read, or by piece and
+ * took:
  *
  * read: puts up to len bytes into `to`; returns how many, or a negative error; 0: there are no more.
- * send: hands up to len bytes to c's transport itself, with o's flow; as struct transport's send_file. NULL: it cannot.
- * Is called only where the transport has TRANSPORT_SENDFILE.
+ * piece: what comes next, as a segment: STATIC, of bytes that stay as they are until the next took, or FILE, a range of
+ * a file of which no reference is given. False: there is no more.
+ * took: n bytes of that are sent, or have been copied.
  * release: nothing more is asked of it. error: 0 when all was handed over.
  */
 struct output_source {
     const struct output_source_ops *ops;
 };
 
-struct output;
-
 struct output_source_ops {
     ssize_t (*read)(struct output_source *s, char *to, size_t len);
-    ssize_t (*send)(struct output_source *s, struct output *o, struct net *n, struct connection *c, size_t len);
+    bool (*piece)(struct output_source *s, struct segment *piece);
+    void (*took)(struct output_source *s, size_t n);
     void (*release)(struct output_source *s, int error);
 };
 
@@ -112,6 +115,32 @@ static inline bool segment_is_unread(const struct segment *s)
     return s->kind >= SEGMENT_FILE;
 }
 
+/* What comes next of a segment that is no call, len > 0: of a source its next piece, else all of it. Kind SOURCE: bytes
+ * that have to be read. len 0: a source has ended too early. */
+static inline struct segment segment_next(const struct segment *s)
+{
+    struct segment piece = *s;
+    if (s->kind != SEGMENT_SOURCE || !s->source->ops->piece)
+        return piece;
+    if (!s->source->ops->piece(s->source, &piece))
+        piece = (struct segment){.kind = SEGMENT_STATIC};
+    else if (piece.len > s->len)
+        piece.len = s->len;
+    return piece;
+}
+
+/* n bytes of what segment_next() has told are sent, or have been copied. */
+static inline void segment_took(struct segment *s, size_t n)
+{
+    s->len = (s->len - n) & SEGMENT_LEN_MASK;
+    if (s->kind == SEGMENT_FILE)
+        s->offset += (int64_t)n;
+    else if (s->kind != SEGMENT_SOURCE)
+        s->data += n;
+    else if (s->source->ops->piece)
+        s->source->ops->took(s->source, n);
+}
+
 static inline struct segment *output_at(struct output *o, unsigned i)
 {
     return &o->segments[(o->first + i) % OUTPUT_SEGMENTS];
@@ -164,8 +193,11 @@ void output_discard(struct output *o, int error);
 /* Lets go of what a segment holds that is in no queue. Of a call: makes it. */
 void segment_release(const struct segment *s, int error);
 
-/* Bytes that wait, of the last reply: behind the last call. */
-uint64_t output_unsent(const struct output *o);
+/* Bytes that wait, of the last reply: behind the last call; called: that is its own, and they are before it. */
+uint64_t output_unsent(const struct output *o, bool called);
+
+/* Where the queued bytes of the region begin and end; false: there are none. */
+bool output_region(struct output *o, char **begin, char **end);
 
 /* The region's bytes have been moved by shift. */
 void output_shift_region(struct output *o, ptrdiff_t shift);

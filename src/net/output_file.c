@@ -59,10 +59,10 @@ static bool file_is_cold(struct output *o, const struct segment *s, size_t len)
 
 struct output_piece output_cold_piece(const struct output *o)
 {
-    const struct segment *s = &o->segments[o->first];
-    return (struct output_piece){.file = file_ref(s->file),
-                                 .offset = s->offset,
-                                 .len = s->len < OUTPUT_TURN_BYTES ? (size_t)s->len : OUTPUT_TURN_BYTES};
+    struct segment s = segment_next(&o->segments[o->first]);
+    return (struct output_piece){.file = file_ref(s.file),
+                                 .offset = s.offset,
+                                 .len = s.len < OUTPUT_TURN_BYTES ? (size_t)s.len : OUTPUT_TURN_BYTES};
 }
 
 int output_piece_fetch(void *piece)
@@ -85,42 +85,52 @@ bool output_needs_block(const struct output *o, const struct net *n, const struc
     bool sends = transport_sends_files(n, c);
     for (unsigned i = 0; i < o->count && o->unread > 0; i++) {
         const struct segment *s = &o->segments[(o->first + i) % OUTPUT_SEGMENTS];
-        if (s->kind == SEGMENT_SOURCE ? !sends || !s->source->ops->send : s->kind == SEGMENT_FILE && !sends)
+        if (s->kind == SEGMENT_SOURCE ? !sends || !s->source->ops->piece : s->kind == SEGMENT_FILE && !sends)
             return true;
     }
     return false;
 }
 
+/* Hands bytes, or a file's, to a transport that sends files. As its write(). */
+static ssize_t send_piece(struct output *o, const struct transport *t, struct connection *c, struct segment piece,
+                          size_t len)
+{
+    if (piece.kind == SEGMENT_FILE)
+        return t->send_file(c, &o->flow, piece.file->fd, &piece.offset, len);
+    struct iovec part = {.iov_base = (void *)(uintptr_t)piece.data, .iov_len = len < t->piece ? len : t->piece};
+    return t->write(c, &o->flow, &part, 1, true); /* of a source: more follows, or the queue's end flushes */
+}
+
 ssize_t output_send_unread(struct output *o, struct net *n, struct connection *c, size_t most)
 {
     struct segment *s = output_at(o, 0);
-    size_t len = s->len < most ? (size_t)s->len : most;
-    if (s->kind == SEGMENT_FILE && file_is_cold(o, s, len))
+    struct segment piece = segment_next(s);
+    size_t len = piece.len < most ? (size_t)piece.len : most;
+    if (piece.kind == SEGMENT_FILE && file_is_cold(o, &piece, len))
         return OUTPUT_COLD;
     if (len == 0)
-        return 0;
-    if (!transport_sends_files(n, c))
+        return s->len == 0 || most == 0 ? 0 : OUTPUT_SHORT;
+    if (piece.kind == SEGMENT_SOURCE || !transport_sends_files(n, c))
         return OUTPUT_FILL;
-    ssize_t sent;
-    if (s->kind == SEGMENT_FILE)
-        sent = connection_transport(n, c)->send_file(c, &o->flow, s->file->fd, &s->offset, len);
-    else if (s->source->ops->send)
-        sent = s->source->ops->send(s->source, o, n, c, len);
-    else
-        return OUTPUT_FILL;
+    ssize_t sent = send_piece(o, connection_transport(n, c), c, piece, len);
     if (sent > 0)
-        s->len = (s->len - (uint64_t)sent) & SEGMENT_LEN_MASK;
+        segment_took(s, (size_t)sent);
     return sent == 0 ? OUTPUT_SHORT : sent;
 }
 
 static ssize_t segment_read(struct segment *s, char *to, size_t len)
 {
-    if (s->kind == SEGMENT_SOURCE)
-        return s->source->ops->read(s->source, to, len);
-    ssize_t n = pread(s->file->fd, to, len, s->offset);
+    struct segment piece = segment_next(s);
+    ssize_t n = piece.len < len ? (ssize_t)piece.len : (ssize_t)len;
+    if (piece.kind == SEGMENT_SOURCE)
+        n = piece.source->ops->read(piece.source, to, (size_t)n);
+    else if (piece.kind == SEGMENT_FILE)
+        n = pread(piece.file->fd, to, (size_t)n, piece.offset);
+    else
+        memcpy(to, piece.data, (size_t)n);
     if (n < 0)
-        return error_from_errno(errno);
-    s->offset += n;
+        return piece.kind == SEGMENT_FILE ? error_from_errno(errno) : n;
+    segment_took(s, (size_t)n);
     return n;
 }
 
@@ -132,7 +142,6 @@ ssize_t output_fill(struct output *o, char *block, size_t size)
     ssize_t got = segment_read(s, block, s->len < size ? (size_t)s->len : size);
     if (got <= 0)
         return got == 0 ? OUTPUT_SHORT : got;
-    s->len = (s->len - (uint64_t)got) & SEGMENT_LEN_MASK;
     if (s->len == 0) {
         struct segment whole = *s;
         o->unread--;

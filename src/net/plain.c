@@ -11,6 +11,7 @@
 #include "net/socket_memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -50,6 +51,12 @@ static ssize_t plain_read(struct connection *c, void *buf, size_t len)
     if (n > 0 && (size_t)n < len && !(c->ready & READY_HALF_CLOSED))
         connection_drained(c);
     return plain_result(n, TRANSPORT_WANT_READ);
+}
+
+/* The pipe is empty, so that EAGAIN is the socket's word; why a count is short nobody knows. */
+static ssize_t plain_splice(struct connection *c, int pipe, size_t len)
+{
+    return plain_result(splice(c->fd, NULL, pipe, NULL, len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK), TRANSPORT_WANT_READ);
 }
 
 /* How many bytes more could leave at once, by the peer's window and the network's; 0 if unknown. */
@@ -171,10 +178,11 @@ static int plain_shutdown(struct connection *c)
 }
 
 const struct transport transport_plain = {
-    .capabilities = TRANSPORT_SENDFILE | TRANSPORT_SPLICE | TRANSPORT_EXACT,
+    .capabilities = TRANSPORT_SENDFILE | TRANSPORT_UNREAD | TRANSPORT_SPLICE | TRANSPORT_EXACT,
     .connection_size = sizeof(struct connection),
     .piece = PIECE,
     .read = plain_read,
+    .splice = plain_splice,
     .write = plain_write,
     .send_file = plain_send_file,
     .flush = plain_flush,

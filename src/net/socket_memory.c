@@ -147,7 +147,7 @@ static void look_at(void *arg, void *object)
      * last took something. */
     if (m->total->limit == 0 || !(pressed ? turn || m->over : output >= CUT_BYTES))
         return;
-    uint32_t ms = n->protocols[c->protocol]->stalled(n, c);
+    uint32_t ms = connection_protocol(n, c)->stalled(n, c);
     if (m->over)
         keep_stalled(r, c, ms);
 }
@@ -194,7 +194,7 @@ static void cut_stalled(struct socket_memory *m, const struct round *r, uint64_t
         uint64_t output, bytes = socket_memory_of(c->fd, &output);
         if (output < CUT_BYTES)
             continue;
-        n->protocols[c->protocol]->give_up(n, c);
+        connection_protocol(n, c)->give_up(n, c);
         freed += bytes;
         m->cut++;
         atomic_fetch_add_explicit(&m->total->cut, 1, memory_order_relaxed);

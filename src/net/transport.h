@@ -24,17 +24,22 @@ struct connection;
 struct net;
 
 enum {
-    TRANSPORT_SENDFILE = 1, /* files go out without passing through user space */
-    TRANSPORT_SPLICE = 2,   /* bodies come in without passing through user space */
+    TRANSPORT_SENDFILE = 1, /* there is send_file(): who sends a file need not read it */
+    TRANSPORT_SPLICE = 2,   /* there is splice(): bodies come in without passing through user space */
     /* The socket is wanted only when it has just given or taken nothing, so that an edge will tell. What another
      * transport waits for is watched anew each time, which tells of what is there already. */
     TRANSPORT_EXACT = 4,
+    TRANSPORT_SECURE = 8,  /* nobody between the two ends can read or change the bytes */
+    TRANSPORT_UNREAD = 16, /* nor does send_file(): the file's bytes go out without passing through user space */
 };
 
 /* What the calls return besides counts: nothing can be done until the socket can be read from, or written to. Other
  * failures are WEIR_E... values. */
 #define TRANSPORT_WANT_READ  (-100)
 #define TRANSPORT_WANT_WRITE (-101)
+
+/* What a handshake has failed of, enum handshake_failure. */
+#define TRANSPORT_FAILED(why) (-200 - (int)(why))
 
 static inline bool transport_wants(ssize_t result)
 {
@@ -49,15 +54,33 @@ struct flow {
     bool held;         /* of what was taken, something may wait until flush() is called */
 };
 
+/* What a transport knows of who is at the other end, and how what is sent is kept from others. Texts are
+ * NUL-terminated, "" where there is none. */
+struct transport_security {
+    char version[8];    /* "TLSv1.3" */
+    char cipher[48];    /* the suite's name in IANA's registry */
+    char name[256];     /* the host that the client asked for by SNI */
+    char protocol[16];  /* what ALPN chose */
+    char subject[1024]; /* of the client's certificate, as RFC 2253 writes it; "" as well if it is longer */
+    bool resumed;       /* by a ticket */
+    bool verified;      /* the client has shown a certificate, and it is good */
+};
+
 struct transport {
     unsigned capabilities;
     size_t connection_size; /* of a connection's record, the transport's own state included; that is zero at first */
     size_t piece;           /* bytes that write() is given at most */
-    /* Continues a handshake: 0 when done, TRANSPORT_WANT_..., or an error: WEIR_ECLOSED where the peer has gone. On the
-     * loop's own stack. NULL: there is none. */
+    /* c has become this transport's, whose state is zero. NULL: nothing is to be done. */
+    void (*opened)(struct net *n, struct connection *c);
+    /* Continues a handshake: 0 when done, TRANSPORT_WANT_..., or an error: WEIR_ECLOSED where the peer has gone, or
+     * TRANSPORT_FAILED(). It may say which protocol follows, by handshake_follow(). On the loop's own stack. NULL:
+     * there is none. */
     int (*handshake)(struct connection *c);
     /* Bytes read (at least 1), 0 at the peer's end of stream, TRANSPORT_WANT_... or an error. */
     ssize_t (*read)(struct connection *c, void *buf, size_t len);
+    /* As read, at most len bytes into an empty pipe, without copying them. Fewer than len says nothing. NULL without
+     * TRANSPORT_SPLICE. */
+    ssize_t (*splice)(struct connection *c, int pipe, size_t len);
     /* Bytes taken, TRANSPORT_WANT_... or an error; fewer than given: no more is taken now. more: further bytes follow
      * at once, and what these do not fill may be held back until flush(). Bytes that were not taken are given again, at
      * another place perhaps, and in other pieces. */
@@ -75,11 +98,14 @@ struct transport {
     size_t (*pending)(const struct connection *c);
     /* Bytes that were taken by write and send_file and that the peer has not acknowledged; 0 if unknown. */
     size_t (*unacknowledged)(const struct connection *c);
+    /* What is known of the peer. NULL: nothing is, and what is sent is open to all. */
+    void (*security)(const struct connection *c, struct transport_security *s);
     /* Ends this side in an orderly way; the other side may still send. 0, or TRANSPORT_WANT_...: it is to be called
      * again then. */
     int (*shutdown)(struct connection *c);
-    /* Frees the transport's own state, before the socket is closed. NULL: there is none. */
-    void (*close)(struct connection *c);
+    /* Frees the transport's own state, before the socket is closed. orderly: the peer may be told that this is the end
+     * of what it was sent, as far as the socket takes that at once. NULL: nothing is to be done. */
+    void (*close)(struct connection *c, bool orderly);
 };
 
 extern const struct transport transport_plain;

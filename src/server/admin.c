@@ -167,24 +167,12 @@ int weir_server_admin_port(const weir_server *s)
 
 int admin_start(weir_server *s)
 {
-    struct admin *a = &s->admin;
-    if (!a->mounted)
-        return 0;
-    size_t workers = (size_t)s->settings.config.workers;
-    a->boards_size = workers * sizeof *a->boards;
-    a->boards = memory_alloc(&s->account, a->boards_size);
-    if (!a->boards)
-        return WEIR_ENOMEM;
-    for (size_t i = 0; i < workers; i++)
-        live_board_init(&a->boards[i], &s->workers[i]);
-    return 0;
+    struct live_board *boards = s->admin.mounted ? live_boards_new(s) : NULL;
+    atomic_store(&s->admin.boards, boards);
+    return s->admin.mounted && !boards ? WEIR_ENOMEM : 0;
 }
 
 void admin_done(weir_server *s)
 {
-    struct admin *a = &s->admin;
-    for (size_t i = 0; a->boards && i < (size_t)s->settings.config.workers; i++)
-        live_board_done(&a->boards[i]);
-    memory_free(&s->account, a->boards, a->boards_size);
-    a->boards = NULL;
+    live_boards_free(s, atomic_exchange(&s->admin.boards, NULL));
 }

@@ -6,6 +6,9 @@
 #include "server/ledger.h"
 #include "base/clock.h"
 #include "server/caches.h"
+#include "server/ledger_compression.h"
+#include "server/ledger_tls.h"
+#include "server/ledger_topics.h"
 #include "server/route_times.h"
 #include "server/server.h"
 #include "server/state.h"
@@ -97,16 +100,23 @@ static void read_caches(const weir_server *s, weir_ledger *ledger)
     }
 }
 
+/* Connections by state. What pools have handed out tells most: of HTTP/1 each connection with a request has a record,
+ * and each with half a head a block; one of HTTP/2 that is not at rest is active, however many requests it has. */
 static void read_connections(const struct worker *w, weir_ledger *ledger)
 {
-    const struct http_counters *counters = &w->http.counters;
-    uint64_t open = counter_read(&w->net.open);
+    const struct http *http = &w->http;
+    const struct http_counters *counters = &http->counters;
+    uint64_t open = counter_read(&w->net.open), streams = counter_read(&counters->streams);
+    uint64_t waiting =
+        ledger_less(counter_read(&http->admission.account.objects), counter_read(&counters->streams_waiting));
     /* One that waits for memory has its head in such a block, too. */
-    uint64_t waiting = counter_read(&w->http.admission.account.objects);
-    uint64_t heads = ledger_less(counter_read(&w->http.spill_account.objects), waiting);
+    uint64_t heads =
+        ledger_less(counter_read(&http->spill_account.objects), counter_read(&counters->unlike_heads) + waiting);
     uint64_t draining = counter_read(&counters->draining), lingering = counter_read(&counters->lingering);
     uint64_t live =
-        ledger_less(counter_read(&w->http.record_account.objects), counter_read(&counters->unlike_requests));
+        ledger_less(counter_read(&http->record_account.objects), counter_read(&counters->unlike_requests) + streams) +
+        counter_read(&counters->h2_live);
+    uint64_t handshaking = counter_read(&w->net.handshaking);
     ledger->accepted += counter_read(&w->net.accepted);
     ledger->connections += open;
     ledger->connections_head += heads;
@@ -114,7 +124,9 @@ static void read_connections(const struct worker *w, weir_ledger *ledger)
     ledger->connections_draining += draining;
     ledger->connections_active += ledger_less(live, draining);
     ledger->connections_lingering += lingering;
-    ledger->connections_idle += ledger_less(open, heads + waiting + live + lingering);
+    ledger->connections_handshake += handshaking;
+    ledger->connections_idle += ledger_less(open, heads + waiting + live + lingering + handshaking);
+    ledger->streams += streams;
     ledger->bytes_in += counter_read(&w->net.bytes_in);
     ledger->bytes_out += counter_read(&w->net.bytes_out);
 }
@@ -142,6 +154,13 @@ static void read_refusals(const struct http *http, weir_ledger *ledger)
         ledger->refusals[i].count += counter_read(&http->refusals[i + 1]); /* the first cause is none */
 }
 
+static void read_handshakes(const struct net *n, weir_ledger *ledger)
+{
+    ledger->handshakes += counter_read(&n->handshakes_done);
+    for (size_t i = 0; i < ledger->handshake_failure_count; i++)
+        ledger->handshake_failures[i].count += counter_read(&n->handshakes[i]);
+}
+
 static void read_fibers(const struct worker *w, weir_ledger *ledger)
 {
     uint64_t fibers = counter_read(&w->stack_account.objects);
@@ -151,6 +170,7 @@ static void read_fibers(const struct worker *w, weir_ledger *ledger)
 
 _Static_assert(HTTP_TIMES == WEIR_LEDGER_TIMES, "the classes of handler times");
 _Static_assert(REFUSAL_COUNT - 1 <= WEIR_LEDGER_REFUSALS, "there is a place for each cause");
+_Static_assert(HANDSHAKE_FAILURES <= WEIR_LEDGER_HANDSHAKES, "there is a place for each cause");
 
 void weir_ledger_read(weir_server *s, weir_ledger *ledger)
 {
@@ -172,13 +192,20 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
         ledger->handler_times[i].most_ns = http_times_ns[i];
     for (size_t i = 1; i < REFUSAL_COUNT; i++)
         ledger->refusals[ledger->refusal_count++].cause = refusal_infos[i].name;
-    if (!state_has_started(s))
+    for (size_t i = 0; i < HANDSHAKE_FAILURES; i++)
+        ledger->handshake_failures[ledger->handshake_failure_count++].cause = handshake_failure_infos[i].name;
+    bool started = state_has_started(s);
+    ledger_read_topics(s, started, &ledger->topics);
+    if (!started)
         return;
     ledger->uptime_ms = (clock_monotonic_ns() - s->start_ns) / 1000000;
+    ledger_read_tls(s, &ledger->tls);
+    ledger_read_compression(s, &ledger->compression);
     for (int i = 0; i < s->settings.config.workers; i++) {
         read_connections(&s->workers[i], ledger);
         read_requests(s, i, ledger);
         read_refusals(&s->workers[i].http, ledger);
+        read_handshakes(&s->workers[i].net, ledger);
         read_fibers(&s->workers[i], ledger);
     }
 }

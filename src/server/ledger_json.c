@@ -4,6 +4,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/ledger.h"
+#include "server/ledger_compression.h"
+#include "server/ledger_tls.h"
+#include "server/ledger_topics.h"
 #include "server/live.h"
 #include "server/route_times.h"
 
@@ -35,21 +38,32 @@ static void put_memory(struct ledger_writer *w, const weir_ledger *l)
                    ledger_seconds((uint64_t)l->process_age_ms * 1000000, buf));
 }
 
+static void put_causes(struct ledger_writer *w, const weir_ledger_refusal *causes, size_t count)
+{
+    ledger_put(w, "{");
+    for (size_t i = 0; i < count; i++)
+        ledger_put(w, "%s\"%s\":%" PRIu64, i ? "," : "", causes[i].cause, causes[i].count);
+    ledger_put(w, "}");
+}
+
 static void put_traffic(struct ledger_writer *w, const weir_ledger *l)
 {
     ledger_put(w,
                ",\"connections\":{\"accepted\":%" PRIu64 ",\"open\":%" PRIu64 ",\"idle\":%" PRIu64 ",\"head\":%" PRIu64
-               ",\"waiting\":%" PRIu64 ",\"active\":%" PRIu64 ",\"draining\":%" PRIu64 ",\"lingering\":%" PRIu64 "}",
+               ",\"waiting\":%" PRIu64 ",\"active\":%" PRIu64 ",\"draining\":%" PRIu64 ",\"lingering\":%" PRIu64
+               ",\"handshake\":%" PRIu64 "},\"streams\":%" PRIu64,
                l->accepted, l->connections, l->connections_idle, l->connections_head, l->connections_waiting,
-               l->connections_active, l->connections_draining, l->connections_lingering);
+               l->connections_active, l->connections_draining, l->connections_lingering, l->connections_handshake,
+               l->streams);
     ledger_put(w, ",\"requests\":%" PRIu64 ",\"responses\":{", l->requests);
     for (int i = 1; i <= 5; i++)
         ledger_put(w, "\"%dxx\":%" PRIu64 ",", i, l->responses[i]);
     ledger_put(w, "\"none\":%" PRIu64 "},\"bytes\":{\"in\":%" PRIu64 ",\"out\":%" PRIu64 "}", l->responses[0],
                l->bytes_in, l->bytes_out);
-    ledger_put(w, ",\"refusals\":{");
-    for (size_t i = 0; i < l->refusal_count; i++)
-        ledger_put(w, "%s\"%s\":%" PRIu64, i ? "," : "", l->refusals[i].cause, l->refusals[i].count);
+    ledger_put(w, ",\"refusals\":");
+    put_causes(w, l->refusals, l->refusal_count);
+    ledger_put(w, ",\"handshakes\":{\"done\":%" PRIu64 ",\"failed\":", l->handshakes);
+    put_causes(w, l->handshake_failures, l->handshake_failure_count);
     ledger_put(w, "}");
 }
 
@@ -93,6 +107,9 @@ void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
                ledger_seconds(l->uptime_ms * 1000000, buf), l->workers);
     put_memory(w, l);
     put_traffic(w, l);
+    ledger_put_tls_json(w, &l->tls);
+    ledger_put_compression_json(w, &l->compression);
+    ledger_put_topics_json(w, &l->topics);
     put_handlers(w, l);
     route_times_put_json(w);
     put_caches(w, l);

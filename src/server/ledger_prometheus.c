@@ -4,6 +4,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/ledger.h"
+#include "server/ledger_compression.h"
+#include "server/ledger_tls.h"
+#include "server/ledger_topics.h"
 #include "server/route_times.h"
 
 #include <inttypes.h>
@@ -112,16 +115,31 @@ static void put_connections(struct ledger_writer *w, const weir_ledger *l)
         const char *state;
         uint64_t count;
     } states[] = {
-        {"idle", l->connections_idle},         {"head", l->connections_head},
-        {"waiting", l->connections_waiting},   {"active", l->connections_active},
-        {"draining", l->connections_draining}, {"lingering", l->connections_lingering},
+        {"idle", l->connections_idle},           {"head", l->connections_head},
+        {"waiting", l->connections_waiting},     {"active", l->connections_active},
+        {"draining", l->connections_draining},   {"lingering", l->connections_lingering},
+        {"handshake", l->connections_handshake},
     };
     put_single(w, "connections_accepted_total", "counter", "Connections ever.", l->accepted);
     ledger_put_metric(w, "connections", "gauge", "Connections that are open, by what they do.");
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
         put_labelled(w, "connections", "state", states[i].state, states[i].count);
+    put_single(w, "streams", "gauge", "Requests that are alive on connections of HTTP/2.", l->streams);
     put_single(w, "received_bytes_total", "counter", "Bytes read from clients.", l->bytes_in);
     put_single(w, "sent_bytes_total", "counter", "Bytes handed to the kernel for clients.", l->bytes_out);
+}
+
+static void put_causes(struct ledger_writer *w, const char *name, const weir_ledger_refusal *causes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        put_labelled(w, name, "cause", causes[i].cause, causes[i].count);
+}
+
+static void put_handshakes(struct ledger_writer *w, const weir_ledger *l)
+{
+    put_single(w, "handshakes_total", "counter", "Handshakes of connections that are done.", l->handshakes);
+    ledger_put_metric(w, "handshake_failures_total", "counter", "Handshakes that failed, by their cause.");
+    put_causes(w, "handshake_failures_total", l->handshake_failures, l->handshake_failure_count);
 }
 
 static void put_requests(struct ledger_writer *w, const weir_ledger *l)
@@ -133,8 +151,7 @@ static void put_requests(struct ledger_writer *w, const weir_ledger *l)
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
         put_labelled(w, "responses_total", "class", classes[i], l->responses[i]);
     ledger_put_metric(w, "refusals_total", "counter", "Times that a limit or a timeout was met, by its setting.");
-    for (size_t i = 0; i < l->refusal_count; i++)
-        put_labelled(w, "refusals_total", "cause", l->refusals[i].cause, l->refusals[i].count);
+    put_causes(w, "refusals_total", l->refusals, l->refusal_count);
 }
 
 static void put_handlers(struct ledger_writer *w, const weir_ledger *l)
@@ -178,7 +195,11 @@ void weir_ledger_metrics(weir_ctx *c)
     put_single(&w, "workers", "gauge", "Threads that serve.", (uint64_t)ledger.workers);
     put_memory(&w, &ledger);
     put_connections(&w, &ledger);
+    put_handshakes(&w, &ledger);
     put_requests(&w, &ledger);
+    ledger_put_tls_metrics(&w, &ledger.tls);
+    ledger_put_compression_metrics(&w, &ledger.compression);
+    ledger_put_topics_metrics(&w, &ledger.topics);
     put_handlers(&w, &ledger);
     route_times_put_metrics(&w);
     put_caches(&w, &ledger);

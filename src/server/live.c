@@ -7,9 +7,11 @@
 #include "base/clock.h"
 #include "http/live.h"
 #include "server/server.h"
+#include "server/state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 
 #define PATIENCE_MS 20 /* how long workers are waited for */
 
@@ -17,13 +19,14 @@
 
 struct oldest {
     struct exchange *found[LIVE_ROWS]; /* oldest first */
-    size_t count;
+    size_t count, alive;
 };
 
 static void oldest_add(void *arg, struct exchange *x)
 {
     struct oldest *o = arg;
     size_t at = o->count;
+    o->alive++;
     while (at > 0 && o->found[at - 1]->begin_ns > x->begin_ns)
         at--;
     if (at == LIVE_ROWS)
@@ -34,70 +37,119 @@ static void oldest_add(void *arg, struct exchange *x)
     o->count = kept + 1;
 }
 
+/* One of all requests: a record is of one request after the other, and of those that begin in one turn each has its
+ * own. */
+static uint64_t row_id(const struct exchange *x)
+{
+    return __builtin_bswap64(x->begin_ns) ^ (uintptr_t)x; /* what differs in times stands where addresses do not */
+}
+
 static void row_fill(struct live_row *row, const struct exchange *x)
 {
     const struct weir_ctx *c = x->context;
+    const struct reply *r = &x->reply;
     struct http_live live;
     struct address peer;
     http_live_read(x, &live);
-    *row = (struct live_row){
-        .begin_ns = x->begin_ns, .sent = live.sent, .memory = live.memory, .state = http_live_text(live.state)};
-    row->pattern = c->match.pattern ? c->match.pattern : "";
-    snprintf(row->method, sizeof row->method, "%.*s", (int)live.method.len, live.method.len ? live.method.data : "");
+    row->begin_ns = x->begin_ns & ~TURN_OVERDUE;
+    row->is = (weir_live_request){
+        .id = row_id(x),
+        .version = x->head.version,
+        .route = c->match.pattern ? c->match.pattern : "",
+        .state = http_live_text(live.state),
+        .sent = live.sent,
+        .length = reply_is_bodyless(r) ? 0 : r->length,
+        .received = x->body_length != 0 ? x->body_clock.received : 0,
+        .body_total = x->body_length,
+        .memory = live.memory,
+        .sent_arg = r->on_sent || x->told ? r->on_sent_arg : NULL,
+    };
+    snprintf(row->is.method, sizeof row->is.method, "%.*s", (int)live.method.len,
+             live.method.len ? live.method.data : "");
     x->ops->address(x, false, &peer);
-    address_format(&peer, row->peer, sizeof row->peer);
+    address_format(&peer, row->is.peer, sizeof row->is.peer);
 }
 
 static void board_fill(struct loop *l, struct inbox_node *node)
 {
     struct live_board *b = container_of(node, struct live_board, node);
     struct oldest o = {.count = 0};
+    (void)l;
     http_each_live(&b->worker->http, oldest_add, &o);
     board_lock_acquire(&b->lock);
     for (size_t i = 0; i < o.count; i++)
         row_fill(&b->rows[i], o.found[i]);
     b->count = o.count;
+    b->alive = o.alive;
     board_lock_release(&b->lock);
-    counter_add(&b->taken_ns, l->now_ns - counter_read(&b->taken_ns));
     atomic_store(&b->asked, false);
 }
 
-void live_board_init(struct live_board *b, struct worker *w)
+void live_worker_ends(struct worker *w)
 {
-    *b = (struct live_board){.node.fn = board_fill, .worker = w};
-    lock_init(&b->lock);
+    struct live_board *boards = atomic_load(&w->server->admin.boards), *b = boards ? &boards[w->index] : NULL;
+    if (!b)
+        return;
+    board_lock_acquire(&b->lock);
+    b->count = b->alive = 0;
+    board_lock_release(&b->lock);
 }
 
-void live_board_done(struct live_board *b)
+/* ---- The boards ---- */
+
+static size_t boards_size(const weir_server *s)
 {
-    lock_done(&b->lock);
+    return (size_t)s->settings.config.workers * sizeof(struct live_board);
+}
+
+struct live_board *live_boards_new(weir_server *s)
+{
+    struct live_board *boards = memory_alloc(&s->account, boards_size(s));
+    for (int i = 0; boards && i < s->settings.config.workers; i++) {
+        boards[i] = (struct live_board){.node.fn = board_fill, .worker = &s->workers[i]};
+        lock_init(&boards[i].lock);
+    }
+    return boards;
+}
+
+void live_boards_free(weir_server *s, struct live_board *boards)
+{
+    for (int i = 0; boards && i < s->settings.config.workers; i++)
+        lock_done(&boards[i].lock);
+    memory_free(&s->account, boards, boards_size(s));
 }
 
 /* ---- The reader's side ---- */
 
-static bool boards_are_newer(const struct live_board *boards, int count, uint64_t than_ns)
+/* Asks the workers that have not been asked already. False: the server does not run, and nobody would come. */
+static bool boards_ask(weir_server *s, struct live_board *boards)
+{
+    if (!state_is_running(s))
+        return false;
+    for (int i = 0; i < s->settings.config.workers; i++)
+        if (!atomic_exchange(&boards[i].asked, true))
+            loop_send(&boards[i].worker->loop, &boards[i].node);
+    return true;
+}
+
+static bool boards_are_fresh(struct live_board *boards, int count)
 {
     for (int i = 0; i < count; i++)
-        if (counter_read(&boards[i].taken_ns) < than_ns)
+        if (atomic_load(&boards[i].asked))
             return false;
     return true;
 }
 
 void live_refresh(weir_ctx *c)
 {
-    const weir_server *s = weir_ctx_server(c);
-    struct live_board *boards = s->admin.boards;
-    int count = s->settings.config.workers;
-    if (!boards)
-        return;
-    uint64_t asked_ns = context_loop(c)->now_ns;
-    for (int i = 0; i < count; i++)
-        if (!atomic_exchange(&boards[i].asked, true))
-            loop_send(&boards[i].worker->loop, &boards[i].node);
+    weir_server *s = weir_ctx_server(c);
+    struct live_board *boards = atomic_load(&s->admin.boards);
     int left = PATIENCE_MS;
+    if (!boards || !boards_ask(s, boards))
+        return;
     do
         left -= 2;
-    while (weir_sleep(c, 1) == 0 && left > 0 && !boards_are_newer(boards, count, asked_ns));
+    while (weir_sleep(c, 1) == 0 && left > 0 && !boards_are_fresh(boards, s->settings.config.workers));
 }
 
 /* Where a row stands among those of all boards. */
@@ -118,6 +170,7 @@ static bool place_is_before(struct place a, struct place b)
 static bool next_row(struct live_board *boards, int count, struct place *from, struct live_row *row)
 {
     bool found = false;
+    uint64_t now_ns = clock_monotonic_ns();
     struct place best = {0};
     for (int i = 0; i < count; i++) {
         struct live_board *b = &boards[i];
@@ -132,35 +185,86 @@ static bool next_row(struct live_board *boards, int count, struct place *from, s
         }
         board_lock_release(&b->lock);
     }
+    if (!found)
+        return false;
     *from = best;
-    return found;
+    row->is.worker = best.worker;
+    row->is.age_ms = now_ns > row->begin_ns ? (now_ns - row->begin_ns) / 1000000 : 0;
+    return true;
 }
 
-static void put_row(struct ledger_writer *w, const struct live_row *row, int worker, uint64_t now_ns)
+/* The boards, which are made when they are first asked for. NULL: no memory. */
+static struct live_board *boards_take(weir_server *s)
+{
+    struct live_board *boards = atomic_load(&s->admin.boards), *made;
+    if (boards || !(made = live_boards_new(s)))
+        return boards;
+    if (atomic_compare_exchange_strong(&s->admin.boards, &boards, made))
+        return made;
+    live_boards_free(s, made); /* another thread has made them meanwhile */
+    return boards;
+}
+
+static size_t boards_alive(struct live_board *boards, int count)
+{
+    size_t alive = 0;
+    for (int i = 0; i < count; i++) {
+        board_lock_acquire(&boards[i].lock);
+        alive += boards[i].alive;
+        board_lock_release(&boards[i].lock);
+    }
+    return alive;
+}
+
+size_t weir_live_read(weir_server *s, weir_live_request *requests, size_t size, size_t *alive)
+{
+    const struct timespec millisecond = {.tv_nsec = 1000000};
+    struct live_board *boards = s && state_is_running(s) ? boards_take(s) : NULL;
+    size_t read = 0;
+    if (alive)
+        *alive = 0;
+    if (!boards || !boards_ask(s, boards))
+        return 0;
+    int count = s->settings.config.workers;
+    for (int left = PATIENCE_MS; left > 0 && !boards_are_fresh(boards, count); left--)
+        nanosleep(&millisecond, NULL);
+    if (alive)
+        *alive = boards_alive(boards, count);
+    struct place place = {.worker = -1};
+    for (struct live_row row; read < size && next_row(boards, count, &place, &row); read++)
+        requests[read] = row.is;
+    return read;
+}
+
+/* ---- As text ---- */
+
+static void put_row(struct ledger_writer *w, const struct live_row *row, uint64_t now_ns)
 {
     char buf[LEDGER_SECONDS_SIZE];
+    const weir_live_request *is = &row->is;
     uint64_t age_ns = now_ns > row->begin_ns ? now_ns - row->begin_ns : 0;
-    ledger_put(w, "{\"seconds\":%s,\"worker\":%d,\"method\":", ledger_seconds(age_ns, buf), worker);
-    ledger_put_string(w, row->method);
+    ledger_put(w, "{\"seconds\":%s,\"worker\":%d,\"method\":", ledger_seconds(age_ns, buf), is->worker);
+    ledger_put_string(w, is->method);
     ledger_put(w, ",\"route\":");
-    ledger_put_string(w, row->pattern);
+    ledger_put_string(w, is->route);
     ledger_put(w, ",\"peer\":");
-    ledger_put_string(w, row->peer);
-    ledger_put(w, ",\"state\":\"%s\",\"sent\":%" PRIu64 ",\"memory\":%" PRIu64 "}", row->state, row->sent, row->memory);
+    ledger_put_string(w, is->peer);
+    ledger_put(w, ",\"version\":\"%s\",\"state\":\"%s\",\"sent\":%" PRIu64 ",\"memory\":%" PRIu64 "}",
+               head_version_text((uint8_t)is->version), is->state, is->sent, is->memory);
 }
 
 void live_put_json(struct ledger_writer *w)
 {
-    const weir_server *s = weir_ctx_server(w->c);
+    weir_server *s = weir_ctx_server(w->c);
     struct place place = {.worker = -1};
     struct live_row row;
     uint64_t now_ns = clock_monotonic_ns();
     ledger_put(w, "[");
-    struct live_board *boards = s->admin.boards;
-    for (int i = 0; boards && i < LIVE_ROWS && next_row(boards, s->settings.config.workers, &place, &row); i++) {
+    struct live_board *boards = atomic_load(&s->admin.boards);
+    for (int i = 0; boards && i < LIVE_SHOWN && next_row(boards, s->settings.config.workers, &place, &row); i++) {
         if (i > 0)
             ledger_put(w, ",");
-        put_row(w, &row, place.worker, now_ns);
+        put_row(w, &row, now_ns);
     }
     ledger_put(w, "]");
 }

@@ -15,15 +15,12 @@
 
 struct worker;
 
-#define LIVE_ROWS 12
+#define LIVE_ROWS  32 /* of a board */
+#define LIVE_SHOWN 12 /* of the page */
 
 struct live_row {
     uint64_t begin_ns;
-    uint64_t sent, memory;
-    const char *pattern; /* the router's; "" if none matched */
-    const char *state;   /* static */
-    char method[16];     /* cut; "" once the handler has ended */
-    char peer[ADDRESS_TEXT_MAX];
+    weir_live_request is; /* but for its age and its worker */
 };
 
 LOCK_ROLE(board_lock)
@@ -31,20 +28,24 @@ LOCK_ROLE(board_lock)
 struct live_board {
     struct inbox_node node;
     struct worker *worker;
-    _Atomic bool asked; /* node is on its way */
-    _Atomic uint64_t taken_ns;
+    _Atomic bool asked; /* node is on its way: what is on the board is older */
     struct lock lock;
     size_t count GUARDED_BY(board_lock);
+    size_t alive GUARDED_BY(board_lock);                    /* requests of the worker; the board has the oldest */
     struct live_row rows[LIVE_ROWS] GUARDED_BY(board_lock); /* oldest first */
 };
-
-void live_board_init(struct live_board *b, struct worker *w);
-void live_board_done(struct live_board *b);
 
 /* Asks every worker of c's server, and gives them a moment. Nothing if the server has no boards. Suspends. */
 void live_refresh(weir_ctx *c);
 
-/* Writes the oldest LIVE_ROWS requests of all workers as a JSON array of objects; c itself is left out by its being
+/* Makes boards for a server's workers, which are there. NULL: no memory. */
+struct live_board *live_boards_new(weir_server *s);
+void live_boards_free(weir_server *s, struct live_board *boards);
+
+/* The worker has served its last request: nothing is on its board any more. */
+void live_worker_ends(struct worker *w);
+
+/* Writes the oldest LIVE_SHOWN requests of all workers as a JSON array of objects; c itself is left out by its being
  * young. */
 void live_put_json(struct ledger_writer *w);
 

@@ -15,6 +15,9 @@
 #include "server/routes.h"
 #include "server/server.h"
 #include "server/shares.h"
+#include "server/tls.h"
+#include "server/topics.h"
+#include "web/folder/mount.h"
 
 #define WAITING_MEMORY                                                                                                 \
     ((uint64_t)128 * 1024) /* of a worker: a slab each of half-received heads and of those that wait */
@@ -89,8 +92,9 @@ static uint64_t plan_fixed(const weir_server *s, uint64_t workers)
     uint64_t routes = 2 * counter_read(&s->site.account.reserved); /* with what the start adds */
     uint64_t threads = workers * (thread_stack_bytes(WORKER_STACK_SIZE) + OVERFLOW_STACK_SIZE) +
                        thread_stack_bytes(WATCHDOG_STACK_SIZE);
+    uint64_t frames = WEIR_WITH_HTTP2 && s->settings.http.http2 ? workers * http_h2_worker_size() : 0;
     uint64_t counts = plan_sets(&s->settings) ? workers * admission_class_sets_size(s->site.route_count) : 0;
-    return records + routes + threads + counts + shares_addresses_size(s);
+    return records + routes + threads + frames + counts + shares_addresses_size(s);
 }
 
 /* What the caches have now, and what they may have. */
@@ -101,6 +105,9 @@ static void plan_caches(const weir_server *s, weir_memory_plan *plan)
         plan->start += counter_read(&cache->account.reserved);
         plan->worst += cache_bound(cache);
     }
+    uint64_t start;
+    plan->worst += caches_own_memory(s, &start);
+    plan->start += start;
 }
 
 static uint64_t least_of(uint64_t a, uint64_t b)
@@ -137,18 +144,23 @@ static void plan_add_pool(const struct settings *s, const struct planned *p, wei
     plan->worst += most;
 }
 
+/* What the pools add of which a holder has an object of one alone. */
+struct largest {
+    uint64_t connection, class;
+};
+
 /* What a pool adds to what a connection costs, and a live request. */
-static void plan_add_shares(const struct pool_kind *k, uint64_t cost, uint64_t *most_of_class, weir_memory_plan *plan)
+static void plan_add_shares(const struct pool_kind *k, uint64_t cost, struct largest *largest, weir_memory_plan *plan)
 {
     switch ((enum pool_holder)k->holder) {
     case POOL_CONNECTION:
-        plan->connection += k->held * cost;
+        largest->connection = most_of(largest->connection, k->held * cost);
         break;
     case POOL_SET:
         plan->request += k->held * cost;
         break;
-    case POOL_CLASS: /* a request has a block of one size at most */
-        *most_of_class = most_of(*most_of_class, k->held * cost);
+    case POOL_CLASS:
+        largest->class = most_of(largest->class, k->held * cost);
         break;
     case POOL_NOBODY:
     case POOL_HEAD:
@@ -161,7 +173,7 @@ static void plan_add_shares(const struct pool_kind *k, uint64_t cost, uint64_t *
 static void plan_add_pools(const struct settings *s, struct pool_table t, weir_memory_plan *plan)
 {
     const struct pool_basis basis = pool_basis_of(s);
-    uint64_t most_of_class = 0;
+    struct largest largest = {0};
     for (const struct pool_kind *k = t.kinds; k < t.kinds + t.count; k++) {
         uint32_t count = k->start == POOL_AT_USE ? 1 : k->count; /* all are taken to be of the largest */
         struct planned pool;
@@ -169,26 +181,29 @@ static void plan_add_pools(const struct settings *s, struct pool_table t, weir_m
             if (!plan_pool(s, &basis, k, i, &pool))
                 continue;
             plan_add_pool(s, &pool, plan);
-            plan_add_shares(k, object_cost(&pool), &most_of_class, plan);
+            plan_add_shares(k, object_cost(&pool), &largest, plan);
         }
     }
-    plan->request += most_of_class;
+    plan->connection += largest.connection;
+    plan->request += largest.class;
 }
 
-static void plan_compute(const weir_server *s, uint64_t expressions, weir_memory_plan *plan)
+static void plan_compute(weir_server *s, uint64_t expressions, weir_memory_plan *plan)
 {
     const weir_config *c = &s->settings.config;
     uint64_t workers = (uint64_t)c->workers;
     *plan = (weir_memory_plan){.connections = (uint64_t)c->max_connections};
-    plan->start = plan_fixed(s, workers) + workers * expressions;
+    plan->start = plan_fixed(s, workers) + workers * expressions + folders_types_memory(&s->site) + topics_reserved(s);
     plan->worst =
         plan->start + (uint64_t)c->offload_threads * (thread_stack_bytes(c->offload_stack_size) + OVERFLOW_STACK_SIZE);
+    plan->worst += topics_bound(s) - topics_reserved(s);
     plan_caches(s, plan);
     plan_add_stacks(&s->settings, plan);
     plan->worst += workers * memory_whole_pages(c->deep_stack_size);
     plan_add_pools(&s->settings, http_pools, plan);
     plan_add_pools(&s->settings, worker_pools, plan);
-    plan->worst += shares_body_memory(s);
+    plan->worst += shares_body_memory(s) + shares_compression(s) + folders_memory(&s->site);
+    tls_plan(s, plan);
     if (c->memory_limit && plan->worst > c->memory_limit)
         plan->worst = c->memory_limit;
 }

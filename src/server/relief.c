@@ -23,7 +23,10 @@ COLD void relief_trim(struct worker *w)
 {
     w->trim_due = false;
     file_cache_close_old(&w->web.files, loop_now_ms(&w->loop));
+    pipes_close_unused(&w->web.pipes);
     relief_trim_all(w, false);
+    if (w->index == 0)
+        topic_memory_trim(&w->server->topics.memory);
     if (w->net.addresses && w->index == 0)
         address_table_trim(w->net.addresses);
 }
@@ -33,6 +36,7 @@ void relief_give_back(struct worker *w)
     w->give_back_due = false;
     file_cache_clear(&w->web.files);
     relief_trim_all(w, true);
+    topic_memory_trim(&w->server->topics.memory);
     w->http.admission.freed = true;
 }
 
@@ -69,10 +73,22 @@ void relief_seek(struct worker *w)
             order_send(&w->server->workers[i].give_back, &w->server->workers[i].loop);
 }
 
+void relief_for_handshake(void *owner, size_t bytes, bool always)
+{
+    struct worker *w = container_of((struct http *)owner, struct worker, http);
+    const struct memory *m = &w->server->memory;
+    if (!always) {
+        caches_give_back(w->server, bytes);
+        w->starved = true;
+    }
+    if (always || counter_read(&m->granted) + bytes > m->limit)
+        http_close_oldest(&w->http);
+}
+
 void relief_make_room(void *owner)
 {
     struct worker *w = container_of((struct http *)owner, struct worker, http);
-    size_t slab = w->net.connections.slab_size;
+    size_t slab = w->net.records[0].slab_size;
     bool ready = net_ready(&w->net, &slab);
     caches_give_back(w->server, slab);
     if (ready || net_ready(&w->net, &slab)) {

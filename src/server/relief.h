@@ -25,5 +25,7 @@ void relief_seek(struct worker *w);
 /* Called when there is no memory for a connection: the caches make room, and only if that is not enough, connections
  * that have been idle for longest do. owner: struct http. */
 void relief_make_room(void *owner);
+/* net.short_fn: as relief_make_room(), for a handshake that is short of bytes. */
+void relief_for_handshake(void *owner, size_t bytes, bool always);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "server/routes.h"
 #include "server/server.h"
+#include "web/route/method.h"
 
 /* The parentheses keep the header's macros from the functions. */
 
@@ -79,5 +80,6 @@ void routes_count(weir_server *s)
 {
     struct http_settings *http = &s->settings.http;
     http->classes = s->site.route_count;
+    http->h2_connect = router_serves(s->site.router, METHOD_CONNECT);
     http->memory_count = site_memories(&s->site, http->request_memory, http->memories);
 }

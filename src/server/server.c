@@ -8,6 +8,8 @@
 #include "server/caches.h"
 #include "server/plan.h"
 #include "server/route_times.h"
+#include "server/tls.h"
+#include "server/topics.h"
 
 #include <stdlib.h>
 
@@ -48,6 +50,10 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     if (c->memory_limit > 0 && c->memory_limit >= plan_least(s))
         s->memory.limit = c->memory_limit;
     s->sockets.limit = c->kernel_memory_limit;
+    if (topics_open(s) != 0) {
+        weir_server_free(s);
+        return NULL;
+    }
     offload_init(&s->offload, &s->memory, c->offload_threads, c->offload_stack_size);
     return s;
 }
@@ -59,12 +65,14 @@ void weir_server_free(weir_server *s)
     weir_server_stop(s);
     (void)weir_server_wait(s);
     caches_free(s);
+    topics_done(&s->topics);
     accounts_close_all(s);
     if (s->offload.threads_max)
         offload_done(&s->offload);
     for (int i = 0; s->workers && i < s->settings.config.workers; i++)
         worker_close_wake(&s->workers[i]);
     admin_done(s);
+    tls_free(s);
     memory_free(&s->account, s->workers, s->workers_size);
     route_times_close(s);
     address_table_done(&s->addresses);
@@ -73,6 +81,8 @@ void weir_server_free(weir_server *s)
         account_give_any(&s->account, sizeof *s);
         memory_return(&s->account, sizeof *s);
     }
+    account_close(&s->compression_account);
+    account_close(&s->deflate_account);
     account_close(&s->body_account);
     account_close(&s->thread_account);
     account_close(&s->account);

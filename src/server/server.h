@@ -12,6 +12,7 @@
 #include "server/process_memory.h"
 #include "server/worker.h"
 #include "web/cache/cache.h"
+#include "web/topic/topic.h"
 
 enum server_state { SERVER_NEW, SERVER_STARTING, SERVER_RUNNING, SERVER_FAILED, SERVER_ENDED };
 
@@ -19,15 +20,20 @@ LOCK_ROLE(server_lock)
 
 struct weir_server {
     struct memory memory;
-    struct account account;        /* what lives as long as the server; shared */
-    struct account thread_account; /* stacks of threads; shared */
-    struct account body_account;   /* bodies larger than request memory; shared; not open where no group allows any */
+    struct account account;         /* what lives as long as the server; shared */
+    struct account thread_account;  /* stacks of threads; shared */
+    struct account tls_account;     /* certificates and settings of TLS; shared; not open where no listener has any */
+    struct account body_account;    /* bodies larger than request memory; shared; not open where no group allows any */
+    struct account deflate_account; /* likewise "websocket compression"; open from the start on */
+    struct account compression_account; /* bounds the workers' of that name; shared; not open where no group asks */
     struct log log;
     struct site site;
     struct settings settings;
     struct offload offload;
     struct list caches;
+    weir_cache *kept_forms, *digests; /* among them: the server's own, see caches_make_own(); NULL: not asked for */
     struct cache_waits cache_waits;
+    struct topics topics;                         /* any thread */
     struct list accounts GUARDED_BY(server_lock); /* the program's */
     struct worker *workers;
     size_t workers_size;
@@ -42,7 +48,7 @@ struct weir_server {
     _Atomic bool stopping;
     _Atomic int port;
     int end_fd; /* written to when the last worker has ended; -1: nobody asks */
-    struct thread watchdog;
+    struct thread watchdog, tls_watch;
     struct lock lock;
     pthread_cond_t changed;
     enum server_state state GUARDED_BY(server_lock);

@@ -6,6 +6,7 @@
  */
 #include "server/settings.h"
 #include "http/limits.h"
+#include "web/cache/cache.h"
 #include "web/file/file_cache.h"
 
 #include <stdio.h>
@@ -39,6 +40,13 @@ struct setting {
 
 #define BODY_MEMORY       (64 << 20)
 #define BODY_MEMORY_SHARE 4 /* of memory_limit */
+
+#define COMPRESSION_MEMORY       (64 << 20)
+#define COMPRESSION_MEMORY_SHARE 8 /* of memory_limit */
+
+#define KEPT_MEMORY       ((int64_t)8 << 20)
+#define KEPT_MEMORY_SHARE 32 /* of memory_limit */
+
 /* Sizes of the stacks for what a handler's own is too small for. Parsing and deleting a tree as deep as cJSON and
  * jansson allow takes 168 KiB, and writing one as JSON 616 KiB; where there is a bound on all memory, the default is no
  * more than a part of it. */
@@ -47,6 +55,10 @@ struct setting {
 #define DEEP_DEFAULT     ((size_t)1 << 20)
 #define DEEP_DEFAULT_LOW ((size_t)256 << 10)
 #define DEEP_SHARE       32 /* of memory_limit */
+
+#define TOPIC_MEMORY       ((size_t)64 << 20)
+#define TOPIC_MEMORY_MIN   (64 << 10)
+#define TOPIC_MEMORY_SHARE 8 /* of memory_limit */
 
 #define WRITE_WINDOW_MS 30000 /* over which a client's rate is measured, where write_timeout_ms is off */
 
@@ -94,9 +106,17 @@ static const struct setting table[] = {
     SETTING(max_headers, 1, 1000, 100, 0),
     SETTING(max_body, 1, INT64_MAX, 1 << 30, MAY_BE_OFF),
     SETTING(max_body_memory, 1, INT64_MAX, 0, MAY_BE_OFF),
+    SETTING(max_compression_memory, 1, INT64_MAX, 0, MAY_BE_OFF),
+    SETTING(max_topic_memory, TOPIC_MEMORY_MIN, INT64_MAX, 0, 0),
+    SETTING(max_topics, 1, 1 << 20, 10000, 0),
+    SETTING(kept_compressed_memory, CACHE_BYTES_MIN, INT64_MAX, 0, MAY_BE_OFF),
     SETTING(max_chunk_extension, 1, 65535, CHUNK_EXTENSION_MAX, 0),
     SETTING(max_trailer, 2, 65535, CHUNK_TRAILER_MAX, 0),
     SETTING(pipeline_depth, 1, 1 << 20, 64, 0),
+    SETTING(http2, 1, 1, WEIR_ON, MAY_BE_OFF),
+    SETTING(http2_max_streams, 1, 10000, 100, 0),
+    SETTING(http2_stream_window, 1024, 16 << 20, 65536, 0),
+    SETTING(http2_connection_window, 65535, 256 << 20, 1 << 20, 0),
     SETTING(header_timeout_ms, 1, TIMEOUT_MAX_MS, 10000, MAY_BE_OFF),
     SETTING(idle_timeout_ms, 1, TIMEOUT_MAX_MS, MINUTE_MS, MAY_BE_OFF),
     SETTING(body_timeout_ms, 1, TIMEOUT_MAX_MS, 30000, MAY_BE_OFF),
@@ -240,6 +260,8 @@ static void settings_fit_pools(weir_config *c, struct site *errors)
 static struct listen_spec spec_of(const weir_config *c)
 {
     return (struct listen_spec){
+        .protocol = &http_protocol_h1,
+        .offers = http_offers(c->http2 == WEIR_ON),
         .shared = c->shared_listener == WEIR_ON,
         .backlog = c->backlog,
         .unix_mode = 0666,
@@ -285,6 +307,10 @@ static struct http_settings http_settings_of(const weir_config *c)
         .write_window_ms = c->write_timeout_ms < 0 ? WRITE_WINDOW_MS : (uint32_t)c->write_timeout_ms,
         .handler_timeout_ms = c->handler_timeout_ms < 0 ? 0 : (uint32_t)c->handler_timeout_ms,
         .max_body = c->max_body < 0 ? INT64_MAX : c->max_body,
+        .http2 = WEIR_WITH_HTTP2 && c->http2 == WEIR_ON,
+        .h2_max_streams = (uint32_t)c->http2_max_streams,
+        .h2_stream_window = (uint32_t)c->http2_stream_window,
+        .h2_connection_window = (uint32_t)c->http2_connection_window,
         .memory_wait_ms = (uint32_t)c->memory_wait_ms,
         .memory_share = (uint8_t)c->memory_share,
         .bounds = {.records = bound_of(c->max_request_records),
@@ -303,6 +329,20 @@ static size_t deep_default(const weir_config *c)
     if (c->memory_limit == 0 || share > DEEP_DEFAULT)
         return DEEP_DEFAULT;
     return share > DEEP_DEFAULT_LOW ? share : DEEP_DEFAULT_LOW;
+}
+
+static size_t topic_memory_default(const weir_config *c)
+{
+    size_t share = c->memory_limit / TOPIC_MEMORY_SHARE;
+    return c->memory_limit == 0 ? TOPIC_MEMORY : share > TOPIC_MEMORY_MIN ? share : TOPIC_MEMORY_MIN;
+}
+
+static int64_t kept_default(const weir_config *c)
+{
+    int64_t share = (int64_t)(c->memory_limit / KEPT_MEMORY_SHARE);
+    if (c->memory_limit == 0 || share > KEPT_MEMORY)
+        return KEPT_MEMORY;
+    return share >= (int64_t)CACHE_BYTES_MIN ? share : WEIR_OFF;
 }
 
 void settings_read(struct settings *out, const weir_config *given, size_t size, struct site *errors)
@@ -329,6 +369,13 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
     settings_fit_pools(c, errors);
     if (c->max_body_memory == 0)
         c->max_body_memory = c->memory_limit ? (int64_t)(c->memory_limit / BODY_MEMORY_SHARE) : BODY_MEMORY;
+    if (c->max_compression_memory == 0)
+        c->max_compression_memory =
+            c->memory_limit ? (int64_t)(c->memory_limit / COMPRESSION_MEMORY_SHARE) + 1 : COMPRESSION_MEMORY;
+    if (c->max_topic_memory == 0)
+        c->max_topic_memory = topic_memory_default(c);
+    if (c->kept_compressed_memory == 0)
+        c->kept_compressed_memory = kept_default(c);
     if (c->max_connections_per_address == 0)
         c->max_connections_per_address =
             c->max_connections < ADDRESS_LIMIT_FROM ? WEIR_OFF : c->max_connections - c->max_connections / 4;
@@ -353,8 +400,11 @@ static bool socket_bytes_valid(int bytes)
 static bool listener_in_range(const weir_listen_config *given, int port)
 {
     return given->fd >= 0 && given->backlog >= 0 && port >= WEIR_ANY && port <= 65535 && given->unix_mode >= 0 &&
-           given->unix_mode <= 0777 && socket_bytes_valid(given->notsent_lowat) &&
-           socket_bytes_valid(given->send_buffer) && socket_bytes_valid(given->receive_buffer);
+           given->unix_mode <= 0777 && given->server_first >= WEIR_OFF && given->server_first <= WEIR_ON &&
+           (given->read_timeout_ms == WEIR_OFF ||
+            (given->read_timeout_ms >= 0 && given->read_timeout_ms <= TIMEOUT_MAX_MS)) &&
+           socket_bytes_valid(given->notsent_lowat) && socket_bytes_valid(given->send_buffer) &&
+           socket_bytes_valid(given->receive_buffer);
 }
 
 int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors)

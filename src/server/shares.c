@@ -64,3 +64,25 @@ void shares_open_bodies(weir_server *s)
     if (site_body_memory(&s->site) > 0)
         account_open_shared(&s->body_account, &s->memory, "bodies", NULL, most < 0 ? 0 : (uint64_t)most);
 }
+
+uint64_t shares_compression(const weir_server *s)
+{
+    const weir_config *c = &s->settings.config;
+    size_t sizes[CODINGS];
+    uint64_t slabs = 0;
+    site_compress_sizes(&s->site, sizes);
+    for (unsigned i = 0; i < CODINGS; i++)
+        slabs += sizes[i] > 0 ? contexts_slab_size(sizes[i]) : 0;
+    uint64_t all = slabs * (uint64_t)c->max_connections;
+    uint64_t most = c->max_compression_memory < 0 ? UINT64_MAX : (uint64_t)c->max_compression_memory;
+    return all < most ? all : most;
+}
+
+void shares_open_compression(weir_server *s)
+{
+    int64_t most = s->settings.config.max_compression_memory;
+    uint64_t limit = most < 0 ? 0 : (uint64_t)most;
+    if (shares_compression(s) > 0)
+        account_open_shared(&s->compression_account, &s->memory, "compression", NULL, limit);
+    account_open_shared(&s->deflate_account, &s->memory, "websocket compression", NULL, limit);
+}

@@ -23,4 +23,9 @@ uint64_t shares_body_memory(const struct weir_server *s);
 void shares_check_bodies(struct weir_server *s);
 void shares_open_bodies(struct weir_server *s);
 
+/* Most bytes of compressors' contexts; 0: no group asks for any. */
+uint64_t shares_compression(const struct weir_server *s);
+/* Opens the account that bounds them, where there are any. */
+void shares_open_compression(struct weir_server *s);
+
 #endif

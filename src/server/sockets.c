@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "server/server.h"
+#include "server/tls.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -15,12 +16,53 @@
 
 int weir_server_listen(weir_server *s, const weir_listen_config *config)
 {
-    return s ? settings_add_listener(&s->settings, config, &s->site) : WEIR_EINVAL;
+    int error = s ? settings_add_listener(&s->settings, config, &s->site) : WEIR_EINVAL;
+    if (!error && config->tls)
+        error = tls_add(s, &s->settings.listeners[s->settings.listener_count - 1], config->tls);
+    return error;
+}
+
+/* How long a read of its connections waits; default: as long as connections of HTTP are idle. */
+static int raw_read_timeout(const weir_server *s, const weir_listen_config *config)
+{
+    int ms = config->read_timeout_ms;
+    return ms == WEIR_OFF ? -1 : ms > 0 ? ms : s->settings.config.idle_timeout_ms;
+}
+
+int weir_listen_raw(weir_server *s, const weir_listen_config *config, weir_handler handler)
+{
+    int error = s && handler ? weir_server_listen(s, config) : WEIR_EINVAL;
+    struct raw_handler *raw = error ? NULL : site_add_raw(&s->site, handler);
+    if (!raw)
+        return error ? error : WEIR_ENOMEM;
+    struct listen_spec *spec = &s->settings.listeners[s->settings.listener_count - 1];
+    raw->service.server_first = config->server_first == WEIR_ON;
+    raw->read_timeout_ms = raw_read_timeout(s, config);
+    spec->protocol = &http_protocol_raw;
+    spec->offers = NULL; /* no name of ALPN is its protocol's */
+    spec->service = &raw->service;
+    return 0;
+}
+
+int weir_listen_raw_port(const weir_server *s, int n)
+{
+    for (size_t i = 0; s && i < s->settings.listener_count; i++)
+        if (s->settings.listeners[i].service && n-- == 0)
+            return atomic_load(&s->port) ? address_port(&s->settings.listeners[i].address) : 0;
+    return 0;
 }
 
 int weir_server_port(const weir_server *s)
 {
     return s ? atomic_load(&s->port) : 0;
+}
+
+int weir_server_tls_port(const weir_server *s)
+{
+    for (size_t i = 0; s && i < s->settings.listener_count; i++)
+        if (s->settings.listeners[i].tls && !s->settings.listeners[i].service && atomic_load(&s->port))
+            return address_port(&s->settings.listeners[i].address);
+    return 0;
 }
 
 /* What there is to say of a socket that cannot be had; NULL: what the system says. */

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/log.h"
+#include "server/caches.h"
 #include "server/plan.h"
 #include "server/route_times.h"
 #include "server/routes.h"
@@ -11,6 +12,7 @@
 #include "server/shares.h"
 #include "server/sockets.h"
 #include "server/state.h"
+#include "server/tls.h"
 #include "server/watchdog.h"
 
 #include <string.h>
@@ -89,11 +91,15 @@ int weir_server_start(weir_server *s)
     routes_count(s);
     s->workers_size = workers * sizeof *s->workers;
     s->workers = memory_alloc(&s->account, s->workers_size);
+    if (s->workers) /* before anything can fail: what is not there is told by that when all is freed */
+        memset(s->workers, 0, s->workers_size);
     if (!s->workers || route_times_open(s) != 0 || site_seal(&s->site) != 0)
         return start_refuse(s, WEIR_ENOMEM);
     site_number_memories(&s->site, s->settings.http.memories, s->settings.http.memory_count);
-    memset(s->workers, 0, s->workers_size);
     shares_open_bodies(s);
+    shares_open_compression(s);
+    if (caches_make_own(s) != 0)
+        return start_refuse(s, WEIR_ENOMEM);
     for (size_t i = 0; i < workers; i++)
         worker_init(&s->workers[i], s, (int)i);
     int error = admin_start(s);
@@ -109,5 +115,6 @@ int weir_server_start(weir_server *s)
     }
     sockets_log(s);
     watchdog_start(s);
+    tls_watch(s);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "server/server.h"
 #include "server/sockets.h"
 #include "server/state.h"
+#include "server/tls.h"
 #include "server/watchdog.h"
 
 void weir_server_stop(weir_server *s)
@@ -33,6 +34,7 @@ int weir_server_wait(weir_server *s)
         return WEIR_EINVAL;
     if (join) {
         watchdog_stop(s);
+        tls_unwatch(s);
         for (int i = 0; i < s->settings.config.workers; i++)
             thread_join(&s->workers[i].thread);
         for (int i = 0; i < s->settings.config.workers; i++)

@@ -8,12 +8,16 @@
 #include "http/live.h"
 #include "io/crash.h"
 #include "io/overflow.h"
+#include "server/live.h"
 #include "server/pools.h"
 #include "server/relief.h"
 #include "server/route_times.h"
 #include "server/server.h"
 #include "server/state.h"
+#include "server/tls.h"
 #include "web/cache/value.h"
+#include "web/folder/mount.h"
+#include "web/live/event.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -43,9 +47,9 @@ static bool worker_may_accept(void *owner)
     return false;
 }
 
-static void worker_refuse_address(void *owner, int fd)
+static void worker_refuse_address(void *owner, int fd, uint8_t listener)
 {
-    http_refuse_socket(owner, fd, REFUSAL_ADDRESS_CONNECTIONS);
+    http_refuse_socket(owner, fd, listener, REFUSAL_ADDRESS_CONNECTIONS);
 }
 
 static void handover_returned(struct loop *l, struct inbox_node *node)
@@ -123,6 +127,8 @@ static bool worker_listens(const struct worker *w)
 /* What is not due at the end of every turn. */
 static COLD void worker_turn_due(struct worker *w)
 {
+    if (w->net.handshakes_due)
+        tls_worker_turn(w);
     if (w->trim_due)
         relief_trim(w);
     if (w->starved)
@@ -138,7 +144,7 @@ static COLD void worker_turn_due(struct worker *w)
 static void worker_turn(void *owner)
 {
     struct worker *w = worker_of(owner);
-    bool due = w->trim_due | w->starved | w->give_back_due | w->stopping;
+    bool due = w->trim_due | w->starved | w->give_back_due | w->stopping | w->net.handshakes_due;
     if (unlikely(due || admission_is_waited_for(&w->http.admission)))
         worker_turn_due(w);
 }
@@ -149,6 +155,7 @@ static void worker_maintain(void *owner, struct timer *t)
 {
     struct worker *w = worker_of(owner);
     w->trim_due = true;
+    tls_worker_maintain(w);
     timer_arm(&w->loop.wheel, t, MAINTENANCE_MS);
 }
 
@@ -159,6 +166,13 @@ static void worker_sample(void *owner, struct timer *t)
     timer_arm(&w->loop.wheel, t, socket_memory_sample(&w->sockets));
 }
 
+/* Ends what the stop has not: connections now, handlers as they wait next. */
+static void worker_end_all(struct worker *w)
+{
+    net_cut(&w->net);
+    live_events_cut(&w->web.live);
+}
+
 static void worker_stop_expired(void *owner, struct timer *t)
 {
     (void)t;
@@ -166,7 +180,7 @@ static void worker_stop_expired(void *owner, struct timer *t)
     uint64_t open = counter_read(&w->net.open);
     if (open > 0)
         log_warn(w->loop.log, "the stop's time is over: %llu connections are cut", (unsigned long long)open);
-    net_cut(&w->net);
+    worker_end_all(w);
 }
 
 static void worker_stop(struct loop *l, struct inbox_node *node)
@@ -184,7 +198,7 @@ static void worker_cut(struct loop *l, struct inbox_node *node)
 {
     (void)l;
     struct worker *w = container_of(node, struct order, node)->worker;
-    net_cut(&w->net);
+    worker_end_all(w);
 }
 
 void worker_order_stop(struct worker *w)
@@ -246,6 +260,14 @@ static int worker_make(struct worker *w, const struct pool_basis *b)
     return error ? error : fibers_preallocate(&w->loop.fibers, (uint32_t)w->server->settings.config.stacks);
 }
 
+static void worker_open_contexts(struct worker *w)
+{
+    struct weir_server *s = w->server;
+    size_t sizes[CODINGS];
+    site_compress_sizes(&s->site, sizes);
+    contexts_open(&w->web.contexts, &s->memory, &s->compression_account, sizes);
+}
+
 /* On the worker's own thread: the tools that watch fibers want them made where they run. */
 static int worker_set_up(struct worker *w)
 {
@@ -260,7 +282,6 @@ static int worker_set_up(struct worker *w)
     deep_init(&w->loop.fibers.deep, &w->deep_account, s->settings.config.deep_stack_size);
     w->loop.begin_fn = worker_turn_begin;
     w->loop.turn_fn = worker_turn;
-    pools_open(worker_pools, w, &s->memory, &basis);
     w->loop.wheel.handlers[TIMER_WAIT] = wait_timer_fired;
     w->loop.wheel.handlers[TIMER_MAINTENANCE] = worker_maintain;
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
@@ -270,6 +291,7 @@ static int worker_set_up(struct worker *w)
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
     w->net.closed_fn = worker_connection_closed;
+    w->net.short_fn = relief_for_handshake;
     w->net.handshake_timeout_ms = s->settings.http.header_timeout_ms;
     socket_memory_init(&w->sockets, &w->net, &s->sockets);
     error = http_init(&w->http, &w->net, &s->memory, &web_host, &s->settings.http, &s->sets);
@@ -286,8 +308,19 @@ static int worker_set_up(struct worker *w)
                           .loop = &w->loop,
                           .server = s,
                           .server_data = s->settings.config.server_data,
+                          .kept_forms = s->kept_forms,
+                          .digests = s->digests,
                           .bodies = s->body_account.memory ? &s->body_account : NULL,
+                          .messages = &w->messages,
+                          .message_size = basis.message_size,
+                          .message_account = &w->message_account,
+                          .deflate_parent = &s->deflate_account,
                           .worker_index = w->index};
+    pools_open(worker_pools, w, &s->memory, &basis);
+    list_init(&w->web.live.events);
+    topic_worker_open(&w->web.topics, &s->topics, &w->loop);
+    if (s->compression_account.memory)
+        worker_open_contexts(w);
     file_cache_init(&w->web.files, &s->memory, basis.files,
                     s->settings.config.open_files_valid_ms < 0 ? 0 : (uint32_t)s->settings.config.open_files_valid_ms);
     if (!w->web.regex)
@@ -299,6 +332,8 @@ static int worker_set_up(struct worker *w)
     timer_arm(&w->loop.wheel, &w->sample, MAINTENANCE_MS);
     error = net_listen(&w->net, s->settings.listeners, s->settings.listener_count);
     if (!error)
+        error = tls_open_worker(w);
+    if (!error)
         error = worker_make(w, &basis);
     if (!error)
         worker_make_listeners(w);
@@ -309,9 +344,14 @@ static void worker_clean_up(struct worker *w)
 {
     regex_context_free(w->web.regex);
     file_cache_done(&w->web.files);
+    pipes_close(&w->web.pipes);
     if (w->http.net)
         http_done(&w->http);
+    topic_worker_close(&w->web.topics);
+    contexts_close(&w->web.contexts);
+    ws_contexts_close(&w->web.deflate);
     socket_memory_done(&w->sockets);
+    tls_close_worker(w);
     if (w->net.loop)
         net_done(&w->net);
     if (w->loop.fibers.entry)
@@ -369,9 +409,11 @@ static void worker_serve(struct worker *w)
     const weir_config *c = &w->server->settings.config;
     overflow_watch(&w->loop.fibers, &w->server->thread_account);
     crash_name(w->index, worker_running_method, w);
+    mime_use(folders_types(&w->server->site));
     if (c->worker_start)
         w->web.worker_data = c->worker_start(c->server_data, w->index);
     loop_run(&w->loop);
+    live_worker_ends(w);
     if (c->worker_stop)
         c->worker_stop(c->server_data, w->index, w->web.worker_data);
     overflow_unwatch();

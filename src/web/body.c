@@ -10,15 +10,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "web/context.h"
-
-#include <unistd.h>
-
-#define MAPPING_FIRST ((size_t)64 * 1024)
-
-/* The beginning of a mapping. */
-struct mapping {
-    size_t size;
-} __attribute__((aligned(16)));
+#include "web/mapping.h"
 
 /* A body that is being read. */
 struct collection {
@@ -43,32 +35,7 @@ static size_t body_memory(const weir_ctx *c)
 
 size_t context_body_size(size_t len)
 {
-    return memory_whole_pages(sizeof(struct mapping) + len + 1);
-}
-
-static struct mapping *mapping_resize(const weir_ctx *c, struct mapping *m, size_t new_size)
-{
-    struct account *a = c->web->bodies;
-    size_t size = m ? m->size : 0;
-    if (new_size > size && !admission_make_room(c->x->http, new_size - size)) {
-        atomic_fetch_add_explicit(&a->refused, 1, memory_order_relaxed);
-        return NULL;
-    }
-    m = m ? memory_remap(a, m, size, new_size) : memory_map(a, new_size, (size_t)sysconf(_SC_PAGESIZE));
-    if (!m)
-        return NULL;
-    if (size > 0)
-        account_give_any(a, size);
-    account_take_any(a, new_size);
-    m->size = new_size;
-    return m;
-}
-
-static void mapping_free(const weir_ctx *c, struct mapping *m)
-{
-    struct account *a = c->web->bodies;
-    account_give_any(a, m->size);
-    memory_unmap(a, m, m->size);
+    return mapping_size(len + 1);
 }
 
 /* Makes room for need bytes, which are at most the longest body and its NUL. */
@@ -77,19 +44,19 @@ static bool collection_grow(weir_ctx *c, struct collection *b, size_t need)
     struct mapping *m = b->mapped ? mapping_of(b->data) : NULL;
     size_t size = m ? m->size * 2 : MAPPING_FIRST, whole = context_body_size(b->most);
     if (size < sizeof *m + need)
-        size = memory_whole_pages(sizeof *m + need);
-    m = mapping_resize(c, m, size < whole ? size : whole);
+        size = mapping_size(need);
+    m = mapping_resize(c->x->http, c->web->bodies, m, size < whole ? size : whole);
     if (!m)
         return false;
     c->body_mapping = m; /* from here on: a wait within reading may end the handler for good */
     if (!b->mapped) {
         if (b->len > 0)
-            memcpy(m + 1, b->data, b->len);
+            memcpy(mapping_data(m), b->data, b->len);
         if (b->data)
             arena_shrink(&c->x->arena, b->data, b->room, 0);
     }
-    b->data = (char *)(m + 1);
-    b->room = m->size - sizeof *m;
+    b->data = mapping_data(m);
+    b->room = mapping_room(m);
     b->mapped = true;
     return true;
 }
@@ -139,9 +106,9 @@ static void collection_keep(weir_ctx *c, struct collection *b)
     } else {
         struct mapping *m = mapping_of(b->data);
         size_t size = context_body_size(b->len);
-        struct mapping *shorter = size < m->size ? mapping_resize(c, m, size) : NULL;
+        struct mapping *shorter = size < m->size ? mapping_resize(c->x->http, c->web->bodies, m, size) : NULL;
         c->body_mapping = shorter ? shorter : m;
-        b->data = (char *)((struct mapping *)c->body_mapping + 1);
+        b->data = mapping_data(c->body_mapping);
     }
     c->body = b->data;
     c->body_len = b->len;
@@ -196,7 +163,7 @@ void context_release_body(weir_ctx *c)
 {
     if (!c->body_mapping)
         return;
-    mapping_free(c, c->body_mapping);
+    mapping_free(c->web->bodies, c->body_mapping);
     c->body = NULL;
     c->body_mapping = NULL;
 }

@@ -61,20 +61,12 @@ static int request_compute(weir_ctx *c, struct cache_use *use, weir_cache_fill f
     return cache_finish(&use->slot, error > 0 ? WEIR_EINVAL : error, &use->value);
 }
 
-int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_fill fill, void *arg,
-                   const weir_value **value, bool *hit)
+int context_cache_get(weir_ctx *c, struct weir_cache *cache, struct slice key, weir_cache_fill fill, void *arg,
+                      struct weir_value **value, bool *hit)
 {
-    CONTEXT_CHECK(c);
-    if (!value)
-        return WEIR_EINVAL;
     *value = NULL;
-    if (hit)
-        *hit = true;
-    if (!key)
-        return context_null_error(c);
-    if (!cache || !fill)
-        return WEIR_EINVAL;
-    struct weir_value *found = cache_find(cache, slice_from(key), context_loop(c)->now_ns);
+    *hit = true;
+    struct weir_value *found = cache_find(cache, key, context_loop(c)->now_ns);
     if (found) {
         int error = weir_defer(c, request_unref, found);
         *value = error ? NULL : found;
@@ -83,21 +75,37 @@ int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_f
     struct cache_asker *asker = request_asker(c);
     struct cache_use *use = asker ? arena_alloc(context_arena(c), sizeof *use) : NULL;
     /* The key is read until the computation has ended, which may be among the deferred calls. */
-    const char *name = use ? arena_copy(context_arena(c), slice_from(key)) : NULL;
+    const char *name = use ? arena_copy(context_arena(c), key) : NULL;
     if (!name)
         return WEIR_ENOMEM;
     *use = (struct cache_use){0};
     int error = weir_defer(c, request_leave, use);
     if (error)
         return error;
-    int answer = cache_ask(cache, &use->slot, asker, slice_from(name), &use->value);
+    int answer = cache_ask(cache, &use->slot, asker, slice_of(name, key.len), &use->value);
     if (answer == CACHE_COMPUTE) {
-        if (hit)
-            *hit = false;
+        *hit = false;
         answer = request_compute(c, use, fill, arg);
     }
     *value = use->value;
     return answer < 0 ? answer : 0;
+}
+
+int weir_cache_get(weir_ctx *c, weir_cache *cache, const char *key, weir_cache_fill fill, void *arg,
+                   const weir_value **value, bool *hit)
+{
+    CONTEXT_CHECK(c);
+    bool was_there = true;
+    struct weir_value *found = NULL;
+    int error = !value          ? WEIR_EINVAL
+                : !key          ? context_null_error(c)
+                : cache && fill ? context_cache_get(c, cache, slice_from(key), fill, arg, &found, &was_there)
+                                : WEIR_EINVAL;
+    if (value)
+        *value = found;
+    if (hit)
+        *hit = was_there;
+    return error;
 }
 
 int weir_cache_put(weir_cache_slot *slot, const void *data, size_t len)

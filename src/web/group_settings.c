@@ -31,6 +31,10 @@ static int settings_check(const weir_group *g, const weir_group_settings *s)
         {"handler_timeout_ms", s->handler_timeout_ms, 1, TIMEOUT_MAX_MS, true},
         {"stop_ends_waits", s->stop_ends_waits, 1, 1, true},
         {"body_memory", (int64_t)s->body_memory, 1, BODY_MEMORY_MAX, false},
+        {"hsts_seconds", s->hsts_seconds, 1, INT32_MAX, true},
+        {"hsts_subdomains", s->hsts_subdomains, 1, 1, true},
+        {"hsts_preload", s->hsts_preload, 1, 1, true},
+        {"content_tags", s->content_tags, 1, 1, true},
     };
     int error = 0;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
@@ -58,12 +62,28 @@ static void settings_complete_by(weir_group_settings *s, const weir_group_settin
         s->stop_ends_waits = from->stop_ends_waits;
     if (s->body_memory == 0)
         s->body_memory = from->body_memory;
+    if (s->hsts_seconds == 0)
+        s->hsts_seconds = from->hsts_seconds;
+    if (s->hsts_subdomains == 0)
+        s->hsts_subdomains = from->hsts_subdomains;
+    if (s->hsts_preload == 0)
+        s->hsts_preload = from->hsts_preload;
+    if (s->content_tags == 0)
+        s->content_tags = from->content_tags;
 }
 
-void group_inherit(weir_group *g)
+void group_complete(weir_group *g)
 {
+    weir_group_settings *s = &g->settings;
     if (g->parent)
-        settings_complete_by(&g->settings, &g->parent->settings);
+        settings_complete_by(s, &g->parent->settings);
+    g->compress = g->own_compress ? g->own_compress : g->parent ? g->parent->compress : NULL;
+    if (g->compress && !g->compress->on)
+        g->compress = NULL;
+    if (s->hsts_seconds > 0)
+        snprintf(g->hsts, sizeof g->hsts, HSTS_NAME ": max-age=%d%s%s\r\n", s->hsts_seconds,
+                 s->hsts_subdomains == WEIR_ON ? "; includeSubDomains" : "",
+                 s->hsts_preload == WEIR_ON ? "; preload" : "");
 }
 
 /* Adds the size of a group's request memory to sizes, which has room. */
@@ -108,6 +128,14 @@ size_t site_body_memory(const struct site *s)
             most = g->settings.body_memory;
     }
     return most;
+}
+
+bool site_content_tags(const struct site *s)
+{
+    bool any = s->root.settings.content_tags == WEIR_ON;
+    list_for_each (l, &s->groups)
+        any |= container_of(l, const weir_group, link)->settings.content_tags == WEIR_ON;
+    return any;
 }
 
 /* Whether one more size of request memory is within what there can be. */

@@ -4,23 +4,26 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/request_log.h"
+#include "http/upgrade.h"
+#include "web/compress/reply.h"
 #include "web/context.h"
+#include "web/websocket/socket.h"
 
 #include <stdio.h>
 
 /* ---- Error pages ---- */
 
-void context_error_page(weir_ctx *c, int status, const char *message)
+int context_error_page(weir_ctx *c, int status, const char *message)
 {
     struct exchange *x = c->x;
-    x->reply.status = status;
+    x->reply.status = (uint16_t)status;
     weir_error_hook hook = c->web->site->on_error;
     if (hook && !c->in_error) {
         c->in_error = true;
         hook(c, status, message);
     }
-    if (!reply_is_complete(&x->reply) && x->body_sent == 0 && !reply_is_committed(&x->reply))
-        reply_error_page(c, x->reply.status, message);
+    bool made = reply_is_complete(&x->reply) || x->body_sent > 0 || reply_is_committed(&x->reply);
+    return made ? 0 : reply_error_page(c, x->reply.status, message);
 }
 
 int weir_reply_error(weir_ctx *c, int status, const char *message)
@@ -33,21 +36,20 @@ int weir_reply_error(weir_ctx *c, int status, const char *message)
         c->reply_error = WEIR_EINVAL;
         return WEIR_EINVAL;
     }
-    context_error_page(c, status, message ? message : "");
-    return 0;
+    return context_error_page(c, status, message ? message : "");
 }
 
 /* ---- What runs when no route does ---- */
 
 static void handle_not_found(weir_ctx *c)
 {
-    context_error_page(c, 404, "no such page");
+    (void)context_error_page(c, 404, "no such page");
 }
 
 static void handle_method(weir_ctx *c)
 {
     (void)reply_add_field(c, SLICE("Allow"), slice_from(c->match.allow), true);
-    context_error_page(c, 405, "the method is not allowed here");
+    (void)context_error_page(c, 405, "the method is not allowed here");
 }
 
 static void handle_options(weir_ctx *c)
@@ -58,18 +60,18 @@ static void handle_options(weir_ctx *c)
 
 static void handle_refused(weir_ctx *c)
 {
-    context_error_page(c, 400, "the path is not acceptable");
+    (void)context_error_page(c, 400, "the path is not acceptable");
 }
 
 static void handle_too_long(weir_ctx *c)
 {
     http_refused(c->x->http, REFUSAL_PATH_PARAMETER, NULL);
-    context_error_page(c, 414, refusal_infos[REFUSAL_PATH_PARAMETER].text);
+    (void)context_error_page(c, 414, refusal_infos[REFUSAL_PATH_PARAMETER].text);
 }
 
 static void handle_no_memory(weir_ctx *c)
 {
-    context_error_page(c, 503, "the request needs more memory than it may have");
+    (void)context_error_page(c, 503, "the request needs more memory than it may have");
 }
 
 /* ---- The chain ---- */
@@ -116,19 +118,47 @@ void weir_end(weir_ctx *c)
     c->ended = true;
 }
 
+/* The status that fits an error: of a file that was to be sent, a body that was to be saved, or a reply. */
+static COLD int error_status(int error)
+{
+    switch (error) {
+    case WEIR_ECLOSED: /* the client has ended its side within the body, and still reads */
+    case WEIR_EPROTO:
+        return 400;
+    case WEIR_EACCES:
+        return 403;
+    case WEIR_ENOENT:
+        return 404;
+    case WEIR_ETIMEDOUT:
+        return 408;
+    case WEIR_EEXIST:
+        return 409;
+    case WEIR_ECONDITION:
+        return 412;
+    case WEIR_ENOMEM:
+    case WEIR_ECANCELED:
+    case WEIR_EBUSY: /* a path that others rename again and again, or a file that somebody else has locked */
+        return 503;
+    case WEIR_EUPGRADE:
+        return 426;
+    case WEIR_ENOSPC:
+        return 507;
+    default:
+        return 500;
+    }
+}
+
 /* Makes the page of an error for a reply that failed, if the handler left it at that. */
 static COLD void answer_error(weir_ctx *c)
 {
     const struct exchange *x = c->x;
     if (reply_is_committed(&x->reply) || (!c->reply_broken && (reply_is_complete(&x->reply) || x->body_sent > 0)))
         return;
-    int status = c->reply_error == WEIR_ENOENT   ? 404
-                 : c->reply_error == WEIR_EACCES ? 403
-                 : c->reply_error == WEIR_ENOMEM ? 503
-                                                 : 500;
+    int status = error_status(c->reply_error);
     if (c->reply_broken)
         reply_reset(c, status, false);
-    context_error_page(c, status, weir_strerror(c->reply_error));
+    const char *text = c->reply_error_text;
+    (void)context_error_page(c, status, text ? text : weir_strerror(c->reply_error));
 }
 
 /* ---- The HTTP floor's calls ---- */
@@ -307,12 +337,15 @@ static bool web_handle(struct exchange *x)
         context_apply_settings(c);
         chain_run(c);
     }
+    if (unlikely(c->socket != NULL) && c->socket->ops->left)
+        (void)c->socket->ops->left(c, false);
     if (unlikely(c->reply_error))
         answer_error(c);
     return true;
 }
 
-static void web_refuse(struct exchange *x, int status, const char *reason)
+/* A context without a request, as that of a head which was refused. */
+static weir_ctx *context_begin_bare(struct exchange *x)
 {
     weir_ctx *c = context_begin(x);
     c->route_data = NULL;
@@ -322,8 +355,31 @@ static void web_refuse(struct exchange *x, int status, const char *reason)
     fiber_label(&c->web->loop->fibers, NULL); /* removes the label of the request before */
     c->query_parsed = true;
     c->query = (struct query){0};
+    return c;
+}
+
+weir_ctx *context_begin_event(struct exchange *x)
+{
+    return context_begin_bare(x);
+}
+
+static void web_refuse(struct exchange *x, int status, const char *reason)
+{
+    weir_ctx *c = context_begin_bare(x);
     context_use_group(c, &c->web->site->root);
-    context_error_page(c, status, reason);
+    (void)context_error_page(c, status, reason);
+}
+
+static bool web_connected(struct exchange *x, const struct raw_service *service)
+{
+    const struct raw_handler *raw = (const void *)service;
+    weir_ctx *c = context_begin_bare(x);
+    c->chain = NULL;
+    if (!exchange_admit(x, NULL))
+        return false;
+    upgrade_set_patience(x, raw->read_timeout_ms);
+    raw->handler(c);
+    return true;
 }
 
 static void web_resume(struct exchange *x)
@@ -334,6 +390,11 @@ static void web_resume(struct exchange *x)
         return; /* a HEAD whose handler went on writing: the reply is complete */
     if (c->fail_status == 0 && x->refusal != REFUSAL_NONE && !reply_is_committed(&x->reply) && !x->gone)
         return; /* web_replace() follows */
+    if (c->socket && !x->gone && !x->cut && c->socket->ops->left) {
+        x->handler = HANDLER_RUNS;
+        if (c->socket->ops->left(c, true))
+            return;
+    }
     if (c->fail_status == 0 || reply_is_committed(&x->reply) || x->gone) {
         if (c->fail_status == 0 || x->gone)
             exchange_break(x);
@@ -343,7 +404,7 @@ static void web_resume(struct exchange *x)
     }
     x->handler = HANDLER_RUNS; /* what follows is the handler's answer, also to a refusal */
     reply_reset(c, c->fail_status, true);
-    context_error_page(c, c->fail_status, c->fail_message);
+    (void)context_error_page(c, c->fail_status, c->fail_message);
 }
 
 static void web_replace(struct exchange *x)
@@ -352,9 +413,9 @@ static void web_replace(struct exchange *x)
     const struct refusal_info *info = &refusal_infos[x->refusal];
     reply_reset(c, info->status, false);
     x->reply.close = true;
-    if (info->status == 503 && !x->reply.fields) /* a field that has stayed is Retry-After */
+    if (info->status == 503 && !reply_has_field(&x->reply, SLICE("Retry-After"))) /* or it has stayed */
         (void)reply_add_field(c, SLICE("Retry-After"), SLICE("1"), true);
-    context_error_page(c, info->status, info->text);
+    (void)context_error_page(c, info->status, info->text);
 }
 
 static void web_unmade(struct exchange *x, int error)
@@ -365,7 +426,8 @@ static void web_unmade(struct exchange *x, int error)
     answer_error(c);
 }
 
-/* True: the head has just been committed by one of them, or filters have been added. */
+/* True: the head has just been committed by one of them, or there are filters or trailer fields that the head may
+ * depend on. */
 static COLD bool run_response_middleware(weir_ctx *c)
 {
     struct exchange *x = c->x;
@@ -376,7 +438,10 @@ static COLD bool run_response_middleware(weir_ctx *c)
         response->items[i](c);
     if (unlikely(c->reply_error) && x->reply.phase != REPLY_SEALING)
         answer_error(c); /* the error of a reply that one of them was to make */
-    return x->ops != ops || reply_is_committed(&x->reply);
+    if (container_of(c->chain, const weir_group, chain)->compress)
+        compress_reply(c);
+    reply_add_hsts(c);
+    return x->ops != ops || x->reply.trailers || reply_is_committed(&x->reply);
 }
 
 static bool web_before_head(struct exchange *x)
@@ -406,6 +471,7 @@ static const char *web_pattern(const struct exchange *x)
 const struct http_host web_host = {
     .context_size = sizeof(struct weir_ctx),
     .handle = web_handle,
+    .connected = web_connected,
     .refuse = web_refuse,
     .resume = web_resume,
     .replace = web_replace,
@@ -456,6 +522,7 @@ void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
     const char *copy = arena_copy(&c->x->arena, slice_from(text));
     c->fail_status = status >= 400 && status <= 599 ? status : 500;
     c->fail_message = copy ? copy : "";
+    c->body_is_file = false;
     if (c->fail_status >= 500)
         http_log_failure(c->x, "its handler failed with %d: %s", c->fail_status, text);
     else

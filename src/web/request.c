@@ -65,7 +65,13 @@ const char *weir_host(weir_ctx *c)
 int weir_http_version(weir_ctx *c)
 {
     CONTEXT_CHECK(c);
-    return 10 + c->x->head.minor;
+    return c->x->head.version;
+}
+
+bool weir_is_secure(weir_ctx *c)
+{
+    CONTEXT_CHECK(c);
+    return exchange_is_secure(c->x);
 }
 
 static const char *address_text(weir_ctx *c, bool own)
@@ -86,6 +92,36 @@ const char *weir_local(weir_ctx *c)
 {
     CONTEXT_CHECK(c);
     return address_text(c, true);
+}
+
+/* A copy in the request's memory; without room for it "", and *error. */
+static const char *security_text(weir_ctx *c, const char *text, int *error)
+{
+    const char *copy = text[0] ? arena_copy(context_arena(c), slice_from(text)) : "";
+    if (copy)
+        return copy;
+    *error = WEIR_ENOMEM;
+    return "";
+}
+
+int weir_tls_info(weir_ctx *c, weir_tls_session *session)
+{
+    CONTEXT_CHECK(c);
+    struct transport_security s;
+    if (!session)
+        return WEIR_EINVAL;
+    *session = (weir_tls_session){.version = "", .cipher = "", .server_name = "", .protocol = "", .subject = ""};
+    if (!exchange_security(c->x, &s))
+        return WEIR_EINVAL;
+    int error = 0;
+    session->version = security_text(c, s.version, &error);
+    session->cipher = security_text(c, s.cipher, &error);
+    session->server_name = security_text(c, s.name, &error);
+    session->protocol = security_text(c, s.protocol, &error);
+    session->subject = security_text(c, s.subject, &error);
+    session->resumed = s.resumed;
+    session->verified = s.verified;
+    return error;
 }
 
 const char *weir_route_pattern(weir_ctx *c)

@@ -4,6 +4,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include "web/site.h"
+#include "web/folder/mount.h"
+#include "web/live/socket.h"
+#include "web/upload/tus.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,6 +62,7 @@ int site_init(struct site *s, struct memory *m, const struct log *log)
     account_open(&s->account, m, "routes");
     list_init(&s->groups);
     list_init(&s->routes);
+    list_init(&s->raw_handlers);
     s->root = (weir_group){.site = s, .prefix = ""};
     list_init(&s->root.link);
     s->router = router_new(&s->account);
@@ -79,6 +83,7 @@ static void group_done(struct site *s, weir_group *g)
     handler_list_free(s, &g->chain.request);
     handler_list_free(s, &g->chain.around);
     handler_list_free(s, &g->chain.response);
+    compress_settings_free(&s->account, g->own_compress);
 }
 
 void site_done(struct site *s)
@@ -89,6 +94,8 @@ void site_done(struct site *s)
     router_free(s->router);
     list_for_each_safe (l, &s->routes)
         memory_free(&s->account, container_of(l, struct route, link), sizeof(struct route));
+    list_for_each_safe (l, &s->raw_handlers)
+        memory_free(&s->account, container_of(l, struct raw_handler, link), sizeof(struct raw_handler));
     list_for_each_safe (l, &s->groups) {
         weir_group *g = container_of(l, weir_group, link);
         group_done(s, g);
@@ -97,6 +104,9 @@ void site_done(struct site *s)
         memory_free(&s->account, g, sizeof *g);
     }
     group_done(s, &s->root);
+    folders_free(s);
+    tus_free(s);
+    live_routes_free(s);
     account_close(&s->account);
 }
 
@@ -302,6 +312,18 @@ int weir_group_route(weir_group *g, const char *method, const char *pattern, wei
     return g ? site_add_route(g, method, pattern, handler, data) : WEIR_EINVAL;
 }
 
+struct raw_handler *site_add_raw(struct site *s, weir_handler handler)
+{
+    struct raw_handler *raw = memory_alloc(&s->account, sizeof *raw);
+    if (!raw) {
+        site_error(s, "listener: no memory");
+        return NULL;
+    }
+    *raw = (struct raw_handler){.handler = handler};
+    list_push_back(&s->raw_handlers, &raw->link);
+    return raw;
+}
+
 /* ---- Sealing ---- */
 
 static int chain_extend(struct site *s, struct handler_list *to, const struct handler_list *from)
@@ -327,10 +349,11 @@ static int chain_build(struct site *s, struct chain *chain, const weir_group *g)
 static int group_seal(struct site *s, weir_group *g)
 {
     int error = chain_build(s, &g->chain, g);
-    group_inherit(g); /* parents are sealed first */
+    group_complete(g); /* parents are sealed first */
     g->plain = g->chain.request.count + g->chain.around.count + g->chain.response.count == 0 &&
                g->settings.request_memory == 0 && g->settings.handler_timeout_ms == 0 &&
-               g->settings.stop_ends_waits == 0 && g->settings.body_memory == 0;
+               g->settings.stop_ends_waits == 0 && g->settings.body_memory == 0 &&
+               g->settings.content_tags != WEIR_ON && g->hsts[0] == '\0' && !g->compress;
     return error;
 }
 

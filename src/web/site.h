@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "http/admission.h"
+#include "http/raw.h"
+#include "web/compress/settings.h"
 #include "web/route/router.h"
 #include "weir.h"
 
@@ -25,6 +27,9 @@ struct chain {
     struct handler_list request, around, response;
 };
 
+#define HSTS_NAME      "Strict-Transport-Security"
+#define HSTS_LINE_SIZE sizeof HSTS_NAME ": max-age=2147483647; includeSubDomains; preload\r\n"
+
 struct weir_group {
     struct list link;
     struct site *site;
@@ -35,7 +40,10 @@ struct weir_group {
     struct handler_list request, around, response; /* the group's own */
     struct chain chain;
     weir_group_settings settings; /* the group's own; from the start on completed by those of the groups above */
-    bool plain;                   /* the chain is empty, and no setting is looked at where there is a chain */
+    struct compress_settings *own_compress;   /* the group's own; NULL: as in the group around it */
+    const struct compress_settings *compress; /* from the start on; NULL: nothing is compressed */
+    bool plain;                /* the chain is empty, and no setting is looked at where there is a chain */
+    char hsts[HSTS_LINE_SIZE]; /* the line of a reply's head, from the start on; "": none */
 };
 
 struct route {
@@ -46,6 +54,14 @@ struct route {
     struct admission_class admission; /* the only part that changes while the server runs, but for memory */
 };
 
+/* What a listener without HTTP is for. */
+struct raw_handler {
+    struct raw_service service; /* first */
+    struct list link;
+    weir_handler handler;
+    int read_timeout_ms; /* -1: any time */
+};
+
 /* Bounds of request_memory, in the server's settings and in those of groups. */
 #define REQUEST_MEMORY_MIN (4 << 10)
 #define REQUEST_MEMORY_MAX (1 << 20)
@@ -54,12 +70,20 @@ struct route {
 /* Room for the messages of wrong routes and settings. */
 #define SITE_ERRORS_MAX 4096
 
+struct folders;
+struct live_route;
+struct tus_mount;
+
 struct site {
     struct account account;
+    struct folders *folders;    /* mounted ones, see folder/mount.h; NULL: there are none */
+    struct live_route *sockets; /* see live/socket.h; NULL: there are none */
+    struct tus_mount *tus;      /* mounted ones, see upload/tus.h; NULL: there are none */
     struct router *router;
     struct router *covers; /* from paths without a route to their groups; NULL: no group has a prefix or a host */
     bool covers_tied;      /* two groups cover the same */
     struct list groups, routes;
+    struct list raw_handlers;
     uint32_t route_count;
     weir_group root;
     weir_handler not_found;
@@ -102,10 +126,18 @@ void site_number_memories(struct site *s, const uint32_t *sizes, uint32_t count)
 /* The largest body_memory of a group; 0: none has any. */
 size_t site_body_memory(const struct site *s);
 
+/* Whether a group asks for entity tags of contents. */
+bool site_content_tags(const struct site *s);
+
+/* The bytes of a context of each coding that groups ask for, at the level that takes most; 0: none asks. */
+void site_compress_sizes(const struct site *s, size_t sizes[CODINGS]);
+
 /* Completes a group's settings by its parent's, which are complete. */
-void group_inherit(weir_group *g);
+void group_complete(weir_group *g);
 
 int site_add_route(weir_group *g, const char *method, const char *pattern, weir_handler handler, void *data);
+/* Keeps what a listener without HTTP is for; NULL: no memory, which is among the errors. */
+struct raw_handler *site_add_raw(struct site *s, weir_handler handler);
 weir_group *site_add_group(struct site *s, weir_group *parent, const char *prefix, const char *host);
 
 #endif

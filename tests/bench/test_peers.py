@@ -7,8 +7,9 @@ import os
 import subprocess
 
 import pytest
-from lib import peer
+from lib import build, peer
 from lib.programs import PROGRAMS
+from lib.secure import PROTOCOLS
 
 KINDS = ("weir", "floor", "framework", "library", "file server")
 
@@ -23,10 +24,12 @@ def test_manifest_is_whole(name):
     absent = manifest.get("absent", {})
     assert set(manifest["programs"]) | set(absent) <= set(PROGRAMS)
     assert not set(manifest["programs"]) & set(absent)
-    if found.kind in ("framework", "library", "weir"):
+    if found.kind in ("framework", "library", "weir") and "tables" not in manifest:
         assert set(manifest["programs"]) | set(absent) == set(PROGRAMS), "a program that is missing needs a reason"
-    for template in manifest["run"].get("templates", []):
+    for template in [name for part in (None, "secure", "compression", "uploads") for name in found.section(part).get("templates", [])]:
         assert os.path.exists(os.path.join(found.folder, template))
+    assert set(manifest.get("secure", {}).get("protocols", ())) <= set(PROTOCOLS)
+    assert all(os.path.exists(os.path.join(build.ROOT, "bench", "tables", f"{name}.py")) for name in manifest.get("tables", ()))
     assert set(manifest.get("expect", {})) <= set(manifest["programs"])
 
 
@@ -38,7 +41,20 @@ def test_readme_says_where_the_settings_come_from(name):
 
 def test_words_are_filled_in():
     found = peer.Peer("floor", "/samples")
-    assert found.expand("--port @PORT@ --root @ROOT@ -p@RUN@", 80, "/run") == "--port 80 --root /samples -p/run"
+    assert found.expand("--port @PORT@ --root @ROOT@ -p@RUN@", (80, 443, 81), "/run") == "--port 80 --root /samples -p/run"
+    assert found.expand("@TLS_PORT@ @H2C_PORT@", (80, 443, 81)) == "443 81"
+
+
+def test_a_peer_may_be_in_some_tables_only():
+    assert peer.Peer("go", "/samples").is_in("tls") and not peer.Peer("go", "/samples").is_in("plaintext")
+    assert peer.Peer("nginx", "/samples").is_in("tls") and peer.Peer("nginx", "/samples").is_in("plaintext")
+
+
+def test_what_is_not_right_over_a_protocol_is_not_measured_over_it():
+    found = peer.Peer("nginx", "/samples")
+    assert found.speaks("h2") and not peer.Peer("floor", "/samples").speaks("h2")
+    found.wrong["h2"] = "the reply is of HTTP/1.1"
+    assert not found.speaks("h2") and found.speaks("https")
 
 
 def test_an_unknown_word_is_a_fault_of_the_manifest():

@@ -12,28 +12,29 @@ import threading
 import time
 
 import pytest
-from lib import build, load, output, peer, runner
+from lib import build, load, output, peer, runner, turn_tables
 from lib.book import Book
-from lib.table import Scenario, Visit, rate_text
+from lib.table import Scenario, Turn, Visit, rate_text
 from lib.tree import Memory, Tree
 
 TABLES = sorted(name[:-3] for name in os.listdir(os.path.join(build.ROOT, "bench", "tables")) if name.endswith(".py"))
 PEERS = [peer.Peer(name, "/samples") for name in peer.names()]
 FIGURES = """rate requests seconds timeouts cpu_us cpu_share bytes_rate p50_us p99_us p999_us max_us kept busy foreign private proportional resident
     peak processes each kernel_each private_before private_early private_late requests_early requests_all start_s size shipped reached
-    instructions commitment private_0 private_1000 private_4000 private_10000""".split()
+    instructions commitment private_0 private_1000 private_4000 private_10000 cpu_gb_s a_cpu_second left private_left""".split()
 
 
 def options(**more):
     return argparse.Namespace(
-        **{"quick": False, "seconds": 2, "rounds": 2, "rate": 1000, "connections_most": 10000, "leak_seconds": 600, "leak_requests": 10_000_000, **more}
+        **{"quick": False, "seconds": 2, "rounds": 2, "rate": 1000, "connections_most": 10000, "leak_seconds": 600, "leak_requests": 10_000_000, "turns": 4, **more}
     )
 
 
 def planned(name, table, each):
     """The scenarios of a peer, as a run would measure them."""
-    visits = table.visits(each, options()) if hasattr(table, "visits") else []
-    return [scenario for visit in visits for scenario in visit.scenarios]
+    visits = table.visits(each, options()) if hasattr(table, "visits") and each.is_in(name) else []
+    turns = table.turns(options()) if hasattr(table, "turns") else []
+    return [scenario for visit in visits for scenario in visit.scenarios] + [turn for turn in turns if each.is_in(name) and turn.is_for(each)]
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -69,6 +70,14 @@ class Idle:
         """It has no program that could warm it up."""
         return False
 
+    def is_in(self, _table):
+        """It is in every one."""
+        return True
+
+    def speaks(self, protocol):
+        """It speaks what the tests of turns name."""
+        return protocol == "some"
+
     @contextlib.contextmanager
     def start(self, _visit):
         """Itself."""
@@ -94,6 +103,51 @@ def test_what_took_long_in_the_first_round_is_not_repeated(capsys):
     assert len(lines) == 5
     # Long and failing take no more time, and short as long as it took: all of it planned would be 21 seconds more.
     assert "0:00 left] table some, round 2 of 3" in lines[3] and "round 3 of 3" in lines[4]
+
+
+class Turning(Idle):
+    """A peer that takes turns with another."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+
+def test_peers_take_turns_forth_and_back_and_one_that_fails_is_left_out():
+    order = []
+
+    def prepare(instance):
+        return f"prepared {instance.name}"
+
+    def measure(instance, prepared):
+        assert prepared == f"prepared {instance.name}"
+        order.append(instance.name)
+        if instance.name == "b" and len(order) > 4:
+            raise RuntimeError("it ended")
+        return {"rate": 1.0}
+
+    turns = [Turn("slice", "some", 1, measure, prepare), Turn("none", "other", 1, measure, prepare)]
+    table = argparse.Namespace(turns=lambda _options: turns)
+    plan = runner.Runner({"some": table}, [Turning("a"), Turning("b")], options(turns=4))
+    plan.run()
+    assert "".join(order) == "abba" + "ab" + "a"
+    assert [record["round"] for record in plan.book.of("some", "slice", "a")] == [0, 1, 2, 3]
+    assert plan.book.error("some", "slice", "b") == "it ended"
+    assert plan.book.of("some", "none") == []
+
+
+def test_ratios_of_turns_are_of_the_same_turn_and_goals_stand_beside_them():
+    shown = turn_tables.Shown("s", "", "cpu_us", "us", (turn_tables.Goal("nginx", 0.75),))
+    book = Book()
+    for number, (mine, theirs) in enumerate([(7, 10), (14, 20), (35, 50), (8, 10)]):
+        book.add("tls", "s", "weir", number, {"cpu_us": mine, "rate": 1})
+        book.add("tls", "s", "nginx", number, {"cpu_us": theirs, "rate": 1})
+    peers = {"weir": {"title": "weir", "kind": "weir"}, "nginx": {"title": "nginx", "kind": "file server"}}
+    rows = turn_tables.section(book, peers, "tls", shown).rows
+    assert [row[0] for row in rows] == ["weir", "nginx"]
+    assert rows[0][2].startswith("0.700 (") and rows[0][3] == "met (<= 0.75)"
+    assert rows[1][2].startswith("1.000") and rows[1][3] == ""
+    assert turn_tables.Goal("nginx", 0.95, True).verdict(0.9) == "missed (>= 0.95)"
 
 
 @pytest.mark.parametrize("fails", [False, True])

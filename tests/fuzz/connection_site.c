@@ -383,7 +383,7 @@ static void drop_line(void *data, int level, const char *line)
         FUZZ_CHECK((unsigned char)*line >= ' ' && *line != 0x7f);
 }
 
-weir_server *site_new(void *(*worker_start)(void *server_data, int worker))
+weir_server *site_new(void *(*worker_start)(void *server_data, int worker), bool http2)
 {
     for (size_t i = 0; i < SITE_BIG; i++)
         big[i] = (char)('a' + i % 23);
@@ -391,6 +391,7 @@ weir_server *site_new(void *(*worker_start)(void *server_data, int worker))
     weir_server *s = weir_server_new(&(weir_config){
         .port = WEIR_ANY,
         .workers = 1,
+        .http2 = http2 ? WEIR_ON : WEIR_OFF,
         .http_buffer_size = SITE_BUFFER,
         .stack_size = (size_t)256 * 1024,
         .max_request_line = SITE_MAX_LINE,
@@ -401,12 +402,16 @@ weir_server *site_new(void *(*worker_start)(void *server_data, int worker))
         .max_chunk_extension = SITE_MAX_EXTENSION,
         .max_trailer = SITE_MAX_TRAILER,
         .drain_limit = SITE_DRAIN,
+        .http2_max_streams = SITE_STREAMS,
+        .http2_stream_window = SITE_WINDOW,
+        .http2_connection_window = SITE_CONNECTION_WINDOW,
         .header_timeout_ms = SITE_TIMEOUT_MS,
         .idle_timeout_ms = SITE_TIMEOUT_MS,
         .body_timeout_ms = SITE_TIMEOUT_MS,
         .body_grace_ms = SITE_TIMEOUT_MS,
         .write_timeout_ms = SITE_TIMEOUT_MS,
         .handler_timeout_ms = 100 * SITE_TIMEOUT_MS,
+        .memory_limit = getenv("WEIR_FUZZ_LIMIT") ? strtoull(getenv("WEIR_FUZZ_LIMIT"), NULL, 10) : 0,
         .watchdog_ms = WEIR_OFF,
         .log_level = WEIR_LOG_DEBUG,
         .log = drop_line,

@@ -10,26 +10,29 @@
 #include "weir.h"
 
 /* Small, so that a short input meets every limit. */
-#define SITE_BUFFER        2048
-#define SITE_MAX_LINE      600
-#define SITE_MAX_BLOCK     1600 /* a head may fill more than three quarters of the buffer */
-#define SITE_MAX_HEADERS   40
-#define SITE_MAX_REQUESTS  50 /* of a connection */
-#define SITE_MAX_BODY      5000
-#define SITE_MAX_EXTENSION 200
-#define SITE_MAX_TRAILER   500
-#define SITE_DRAIN         3000
-#define SITE_BODY          1000 /* of BODY's weir_body() */
-#define SITE_PART          10   /* bytes that PART reads */
-#define SITE_LINES         50   /* of LINES */
-#define SITE_LINES_FLUSH   7    /* lines after which it flushes */
-#define SITE_BIG           9000 /* bytes that BIG, STATIC and FILE send */
-#define SITE_ANNOUNCED     10   /* bytes that LESS and MORE announce */
-#define SITE_SLEEP_MS      5
-#define SITE_TIMEOUT_MS    10000
-#define SITE_NONE_TEXT     "none\n"
-#define SITE_FIRST_TEXT    "first\n"
-#define SITE_PARTIAL_TEXT  "begun\n"
+#define SITE_BUFFER            2048
+#define SITE_MAX_LINE          600
+#define SITE_MAX_BLOCK         1600 /* a head may fill more than three quarters of the buffer */
+#define SITE_MAX_HEADERS       40
+#define SITE_MAX_REQUESTS      50 /* of a connection */
+#define SITE_MAX_BODY          5000
+#define SITE_MAX_EXTENSION     200
+#define SITE_MAX_TRAILER       500
+#define SITE_DRAIN             3000
+#define SITE_STREAMS           10 /* of a connection */
+#define SITE_WINDOW            5000
+#define SITE_CONNECTION_WINDOW 65535
+#define SITE_BODY              1000 /* of BODY's weir_body() */
+#define SITE_PART              10   /* bytes that PART reads */
+#define SITE_LINES             50   /* of LINES */
+#define SITE_LINES_FLUSH       7    /* lines after which it flushes */
+#define SITE_BIG               9000 /* bytes that BIG, STATIC and FILE send */
+#define SITE_ANNOUNCED         10   /* bytes that LESS and MORE announce */
+#define SITE_SLEEP_MS          5
+#define SITE_TIMEOUT_MS        10000
+#define SITE_NONE_TEXT         "none\n"
+#define SITE_FIRST_TEXT        "first\n"
+#define SITE_PARTIAL_TEXT      "begun\n"
 
 enum site_kind {
     SITE_READS_NOTHING,
@@ -78,8 +81,9 @@ struct site_counts {
 
 extern struct site_counts site_counts;
 
-/* A server with one worker, whose worker_start is given. Not started. Aborts when that fails. */
-weir_server *site_new(void *(*worker_start)(void *server_data, int worker));
+/* A server with one worker, whose worker_start is given. http2: it speaks that, too. Not started. Aborts when that
+ * fails. */
+weir_server *site_new(void *(*worker_start)(void *server_data, int worker), bool http2);
 
 /* A body as READS_ALL tells of it: how long it is, and a hash to which the trailer's names and values are added. text
  * has room for 64 bytes. */

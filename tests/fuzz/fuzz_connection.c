@@ -7,33 +7,22 @@
  * worker turns until it has nothing to do, and what the client has received by then is compared with the model. At the
  * end every account of the ledger, every fiber and every descriptor has to be back.
  *
- * The worker's thread is the server's; it is stopped before it serves and turns only as this file says, and its
- * monotonic clock stands still but for the pauses. So an input does the same each time.
- *
  * SPDX-License-Identifier: MIT
  */
 #include "connection_model.h"
 #include "connection_site.h"
+#include "connection_world.h"
 #include "fuzz.h"
-#include "http/pools.h"
-#include "server/pools.h"
 #include "server/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <semaphore.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#define TURNS_MAX    100000 /* of one step: beyond it the worker spins */
 #define PAUSE_MS     20
 #define PAUSES_MAX   100
-#define TRIM_EVERY   512
 #define OUTPUT_MAX   ((size_t)4 << 20)
-#define OFFLOAD_MS   10000
 #define PADDING      'f' /* the instruction for a field; its argument is a byte */
 #define PADDING_UNIT 6   /* bytes of the field's value for each of the argument */
 #define PADDING_MAX  ((size_t)UINT8_MAX * PADDING_UNIT + 16)
@@ -46,84 +35,6 @@ enum scene { SCENE_CUTS = 1, SCENE_NARROW = 2, SCENE_STALLED = 4, SCENE_TIME = 8
 static size_t script_most(size_t size)
 {
     return size + (size / 3 + 1) * PADDING_MAX;
-}
-
-/* ---- The clock ---- */
-
-static uint64_t virtual_ns = (uint64_t)1000 * 1000000000;
-
-int clock_gettime(clockid_t id, struct timespec *t)
-{
-    if (id != CLOCK_MONOTONIC)
-        return (int)syscall(SYS_clock_gettime, id, t);
-    t->tv_sec = (time_t)(virtual_ns / 1000000000);
-    t->tv_nsec = (long)(virtual_ns % 1000000000);
-    return 0;
-}
-
-/* ---- The worker ---- */
-
-static struct {
-    weir_server *server;
-    struct worker *worker;
-    void (*turn_fn)(void *owner);
-    sem_t go, done;
-    const uint8_t *data;
-    size_t size;
-    uint64_t runs;
-    uint64_t reserved; /* by the ledger's accounts, when all was back and trimmed */
-} world;
-
-static void turn_ended(void *owner)
-{
-    world.turn_fn(owner);
-    loop_stop(&world.worker->loop);
-}
-
-static void turn(void)
-{
-    struct loop *l = &world.worker->loop;
-    uint64_t one = 1;
-    FUZZ_CHECK(write(l->wake_fd, &one, sizeof one) == sizeof one); /* so that it does not wait */
-    l->stopped = false;
-    loop_run(l);
-}
-
-static bool offload_is_busy(struct offload *o)
-{
-    offload_lock_acquire(&o->lock);
-    bool busy = o->queued > 0 || o->threads > o->idle;
-    offload_lock_release(&o->lock);
-    return busy;
-}
-
-static bool worker_has_work(int timeout_ms)
-{
-    struct loop *l = &world.worker->loop;
-    struct pollfd p = {.fd = l->poller.fd, .events = POLLIN};
-    return !list_empty(&l->fibers.ready) || l->work_first || poll(&p, 1, timeout_ms) > 0;
-}
-
-static void pass_time(uint32_t ms)
-{
-    virtual_ns += (uint64_t)ms * 1000000;
-    turn();
-}
-
-/* Turns until the worker has nothing left to do but to wait for the client. */
-static void settle(void)
-{
-    for (int turns = 0; turns < TURNS_MAX; turns++) {
-        if (worker_has_work(0))
-            turn();
-        else if (offload_is_busy(&world.server->offload))
-            FUZZ_CHECK(worker_has_work(OFFLOAD_MS));
-        else if (site_counts.sleeping > 0)
-            pass_time(SITE_SLEEP_MS);
-        else
-            return;
-    }
-    FUZZ_CHECK(!worker_has_work(0)); /* it spins */
 }
 
 /* ---- The client ---- */
@@ -168,9 +79,9 @@ static uint64_t client_check(struct client *c, bool whole, bool silent)
 /* All that the worker does now, and all that it says. */
 static void client_settle(struct client *c)
 {
-    settle();
+    world_settle();
     while (c->reading && client_read(c, OUTPUT_MAX) > 0)
-        settle();
+        world_settle();
     (void)client_check(c, c->reading, false);
 }
 
@@ -203,9 +114,9 @@ static void client_send_cut(struct client *c, const char *data, size_t len, unsi
 /* The server stops. What it has said by then is right as far as it goes, and it may say that the connection ends. */
 static void client_let_go(struct client *c)
 {
-    settle();
+    world_settle();
     while (client_read(c, OUTPUT_MAX) > 0)
-        settle();
+        world_settle();
     c->half_closed = true;
     (void)client_check(c, false, false);
 }
@@ -221,11 +132,11 @@ static bool client_obey(struct client *c, uint8_t instruction)
     case 'r':
         return false;
     case 'd':
-        net_drain(&world.worker->net);
+        net_drain(&world_worker()->net);
         client_let_go(c);
         return false;
     case 'x':
-        net_cut(&world.worker->net);
+        net_cut(&world_worker()->net);
         client_let_go(c);
         return false;
     case 's':
@@ -239,7 +150,7 @@ static bool client_obey(struct client *c, uint8_t instruction)
         break;
     case 'p':
         if (c->pauses++ < PAUSES_MAX)
-            pass_time(PAUSE_MS);
+            world_pass_time(PAUSE_MS);
         break;
     default:
         break; /* a cut */
@@ -293,54 +204,6 @@ static bool client_play(struct client *c, const uint8_t *data, size_t size, unsi
     return true;
 }
 
-/* ---- After it ---- */
-
-static void check_account(const struct account *a)
-{
-    FUZZ_CHECK(counter_read(&a->objects) == 0 && counter_read(&a->in_use) == 0);
-}
-
-static uint64_t ledger_reserved(void)
-{
-    static weir_ledger ledger;
-    weir_ledger_read(world.server, &ledger);
-    return ledger.reserved;
-}
-
-static void check_trimmed(void)
-{
-    struct worker *w = world.worker;
-    pools_trim(http_pools, &w->http, true);
-    pools_trim(worker_pools, w, true);
-    net_trim(&w->net, true);
-    fibers_trim(&w->loop.fibers, true);
-    uint64_t reserved = ledger_reserved();
-    FUZZ_CHECK(world.reserved == 0 || reserved <= world.reserved);
-    world.reserved = reserved;
-}
-
-static void check_back(int lowest_fd)
-{
-    struct worker *w = world.worker;
-    for (int turns = 0; turns < 100 && counter_read(&w->net.open) > 0; turns++) {
-        pass_time(SITE_TIMEOUT_MS / 4);
-        settle();
-    }
-    FUZZ_CHECK(counter_read(&w->net.open) == 0 && counter_read(&world.server->open) == 0);
-    check_account(&w->net.account);
-    check_account(&w->http.record_account);
-    check_account(&w->http.buffer_account);
-    check_account(&w->http.arena_account);
-    check_account(&w->http.spill_account);
-    FUZZ_CHECK(w->loop.fibers.total == w->loop.fibers.idle_count);
-    FUZZ_CHECK(site_counts.deferred == site_counts.undone && site_counts.announced == site_counts.settled);
-    int fd = fcntl(0, F_DUPFD, 0);
-    FUZZ_CHECK(fd == lowest_fd);
-    close(fd);
-    if (world.runs % TRIM_EVERY == 0)
-        check_trimmed();
-}
-
 static void run(const uint8_t *data, size_t size)
 {
     int lowest_fd = fcntl(0, F_DUPFD, 0);
@@ -353,61 +216,30 @@ static void run(const uint8_t *data, size_t size)
         FUZZ_CHECK(setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &least, sizeof least) == 0);
     struct client c = {
         .fd = ends[0], .reading = !(scene & SCENE_STALLED), .seed = data[1], .sent = malloc(script_most(size))};
-    FUZZ_CHECK(c.sent && net_adopt(&world.worker->net, ends[1], 0, 0) == 0);
+    FUZZ_CHECK(c.sent && net_adopt(&world_worker()->net, ends[1], 0, 0) == 0);
     uint64_t handled = site_counts.handled;
     bool complete = client_play(&c, data + 2, size - 2, scene);
     if (complete && c.reading)
         FUZZ_CHECK(site_counts.handled - handled == client_check(&c, true, false));
     if (complete && (scene & SCENE_TIME)) {
         bool whole = c.reading;
-        check_back(lowest_fd + 1); /* the server gives the client up; this end stays */
+        world_check_back(lowest_fd + 1); /* the server gives the client up; this end stays */
         while (client_read(&c, OUTPUT_MAX) > 0)
             ;
         (void)client_check(&c, whole, true);
         close(c.fd);
     } else {
         close(c.fd);
-        settle();
-        check_back(lowest_fd);
+        world_settle();
+        world_check_back(lowest_fd);
     }
-    world.worker->net.draining = world.worker->net.cutting = false;
+    world_worker()->net.draining = world_worker()->net.cutting = false;
     free(c.sent);
-}
-
-static void *worker_begins(void *server_data, int index)
-{
-    FUZZ_CHECK(!server_data && index == 0);
-    world.worker = &world.server->workers[0];
-    world.turn_fn = world.worker->loop.turn_fn;
-    world.worker->loop.turn_fn = turn_ended;
-    for (;;) {
-        FUZZ_CHECK(sem_wait(&world.go) == 0);
-        world.runs++;
-        run(world.data, world.size);
-        sem_post(&world.done);
-    }
-}
-
-static void world_make(void)
-{
-    FUZZ_CHECK(sem_init(&world.go, 0, 0) == 0 && sem_init(&world.done, 0, 0) == 0);
-    world.server = site_new(worker_begins);
-    int error = weir_server_start(world.server);
-    if (error)
-        fprintf(stderr, "%s\n%s", weir_strerror(error), weir_server_errors(world.server));
-    FUZZ_CHECK(error == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 2 || size > 16384)
-        return 0;
-    if (!world.server)
-        world_make();
-    world.data = data;
-    world.size = size;
-    sem_post(&world.go);
-    while (sem_wait(&world.done) != 0)
-        FUZZ_CHECK(errno == EINTR);
+    if (size >= 2 && size <= 16384)
+        world_run(run, false, data, size);
     return 0;
 }

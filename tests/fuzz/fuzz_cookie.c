@@ -3,10 +3,12 @@
  * that is set is read back from the field as a browser reads it (RFC 6265 section 5.2), and has to be what was asked
  * for: nothing in a name, a value or an attribute can add another attribute or another field.
  *
- * Input: a byte of flags, then texts that end with a NUL: a request's fields, or the parts of the cookie to set.
+ * Input: a byte of flags, then texts that end with a NUL: a request's fields, or the parts of the cookie to set. What
+ * is behind the flags is read as the fields that ask for files as well, see file_fields.c.
  *
  * SPDX-License-Identifier: MIT
  */
+#include "file_fields.h"
 #include "fuzz.h"
 #include "web/cookie.h"
 
@@ -200,6 +202,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_memory_open(&memory);
     if (size < 1 || size > 16000)
         return 0;
+    char *value = fuzz_copy(data + 1, size - 1, 0); /* of exactly its size */
+    fuzz_file_fields((const uint8_t *)value, size - 1);
+    free(value);
     char *copy = fuzz_copy(data + 1, size - 1, 1);
     struct slice texts[FIELDS_MAX];
     size_t count = 0;

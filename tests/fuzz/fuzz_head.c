@@ -59,7 +59,7 @@ static void check_meaning(const struct http_head *h, const struct reference_head
     FUZZ_CHECK(h->base == data + r->start && h->size == r->end - r->start);
     FUZZ_CHECK(slice_equal(slice_of(h->base, h->method_len), r->method));
     FUZZ_CHECK(slice_equal(head_slice(h, h->target, h->target_len), r->target));
-    FUZZ_CHECK(h->minor == r->minor && flag(h, HEAD_HAS_HOST) == (r->host_count > 0));
+    FUZZ_CHECK(h->version == 10 + r->minor && flag(h, HEAD_HAS_HOST) == (r->host_count > 0));
     FUZZ_CHECK(r->host_count == 0 || slice_equal(head_slice(h, h->host, h->host_len), r->host));
     FUZZ_CHECK(flag(h, HEAD_HAS_LENGTH) == r->has_length && flag(h, HEAD_CHUNKED) == r->chunked);
     FUZZ_CHECK(h->content_length >= 0 && (uint64_t)h->content_length == r->length);
@@ -149,7 +149,7 @@ static void check_same(const struct parsed *whole, const struct parsed *cut)
         FUZZ_CHECK(strcmp(whole->parser.reason, cut->parser.reason) == 0);
     if (cut->result != H1_COMPLETE)
         return;
-    FUZZ_CHECK(a->size == b->size && a->method_len == b->method_len && a->minor == b->minor);
+    FUZZ_CHECK(a->size == b->size && a->method_len == b->method_len && a->version == b->version);
     FUZZ_CHECK(a->target == b->target && a->target_len == b->target_len && a->flags == b->flags);
     FUZZ_CHECK(a->host_len == b->host_len && (a->host_len == 0 || a->host == b->host));
     FUZZ_CHECK(a->content_length == b->content_length && a->field_count == b->field_count);

@@ -2,8 +2,8 @@
  * A server that says what it has understood of each request and counts how many it has executed, for the tests of what
  * HTTP/1.1 demands. Most of its handlers are naive on purpose: they look at no error and reply 200 whatever happened,
  * so that what a client gets to know is the library's doing. Its arguments are sizes by name: `conform max_body=1000`;
- * with `hook=1` an error hook makes the pages, and `unsteady=1` or another seed has bytes cross its connections by the
- * transport of that name.
+ * with `hook=1` an error hook makes the pages, `unsteady=1` or another seed has bytes cross its connections by the
+ * transport of that name, and `tls=1` or `tls=lean` adds a listener of https.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -288,6 +288,31 @@ static void error_hook(weir_ctx *c, int status, const char *message)
                 weir_query_string(c), first, weir_host(c), any, weir_header_count(c, NULL), message);
 }
 
+/* ---- Strict-Transport-Security */
+
+/* With what X-Own asks for: a field of its own, an error page. */
+static void strict(weir_ctx *c)
+{
+    const char *own = weir_header(c, "X-Own");
+    if (own && strcmp(own, "fail") == 0)
+        weir_fail(c, 503, "failed");
+    if (own)
+        weir_set_header(c, "Strict-Transport-Security", own);
+    weir_reply_text(c, weir_is_secure(c) ? "secure" : "plain");
+}
+
+static void add_strict(weir_server *s)
+{
+    weir_group *all = weir_group_new(s, NULL, "/strict", NULL), *below = weir_group_new(s, all, "/below", NULL);
+    weir_group *off = weir_group_new(s, all, "/off", NULL);
+    weir_group_set(all, &(weir_group_settings){.hsts_seconds = 31536000});
+    weir_group_set(below, &(weir_group_settings){.hsts_subdomains = WEIR_ON, .hsts_preload = WEIR_ON});
+    weir_group_set(off, &(weir_group_settings){.hsts_seconds = WEIR_OFF});
+    weir_group_route(all, "GET", "", strict, NULL);
+    weir_group_route(below, "GET", "", strict, NULL);
+    weir_group_route(off, "GET", "", strict, NULL);
+}
+
 static void set(weir_config *config, bool *hook, unsigned *seed, const char *argument)
 {
     long long value = strtoll(strchr(argument, '=') + 1, NULL, 10);
@@ -303,6 +328,8 @@ static void set(weir_config *config, bool *hook, unsigned *seed, const char *arg
         config->stop_timeout_ms = (int)value;
     else if (strncmp(argument, "header_timeout_ms=", 18) == 0)
         config->header_timeout_ms = (int)value;
+    else if (strncmp(argument, "max_connections_per_address=", 28) == 0)
+        config->max_connections_per_address = (int)value;
     else if (strncmp(argument, "body_timeout_ms=", 16) == 0)
         config->body_timeout_ms = (int)value;
     else if (strncmp(argument, "idle_timeout_ms=", 16) == 0)
@@ -318,18 +345,29 @@ static void set(weir_config *config, bool *hook, unsigned *seed, const char *arg
 int main(int argc, char **argv)
 {
     weir_config config = {.host = "127.0.0.1", .port = WEIR_ANY, .log_level = WEIR_OFF};
-    bool hook = false;
+    weir_tls_config tls = {.self_signed = "localhost", .http2 = WEIR_OFF};
+    bool hook = false, secure = false;
     unsigned seed = 0;
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "tls=1") == 0 || strcmp(argv[i], "tls=lean") == 0) {
+            secure = true;
+            tls.lean_records = strcmp(argv[i], "tls=lean") == 0 ? WEIR_ON : WEIR_OFF;
+            continue;
+        }
         set(&config, &hook, &seed, argv[i]);
+    }
     memset(announced_text, 'x', sizeof announced_text);
     weir_server *s = weir_server_new(&config);
     if (seed > 0)
         unsteady_install(s, seed);
+    if (secure)
+        weir_server_listen(s, &(weir_listen_config){.host = "127.0.0.1", .port = WEIR_ANY, .tls = &tls});
     if (hook)
         weir_on_error(s, error_hook);
     weir_any(s, "/{rest:.*}", tell);
     weir_any(s, "/host", host);
+    weir_get(s, "/ledger.json", weir_ledger_json);
+    add_strict(s);
     weir_any(s, "/unread", unread);
     weir_any(s, "/late", late);
     weir_get(s, "/late/result", show_late);

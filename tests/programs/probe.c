@@ -78,6 +78,9 @@ static const struct setting settings[] = {
     SETTING(max_chunk_extension, SETTING_INT),
     SETTING(max_trailer, SETTING_INT),
     SETTING(pipeline_depth, SETTING_INT),
+    SETTING(http2_max_streams, SETTING_INT),
+    SETTING(http2_stream_window, SETTING_INT),
+    SETTING(http2_connection_window, SETTING_INT),
     SETTING(header_timeout_ms, SETTING_INT),
     SETTING(idle_timeout_ms, SETTING_INT),
     SETTING(body_timeout_ms, SETTING_INT),
@@ -296,6 +299,17 @@ static void offload(weir_ctx *c)
     weir_reply_printf(c, "text/plain", "%d", weir_offload(c, sleep_in_thread, &time));
 }
 
+/* Is over its time when it begins to write, from its own stack: more than a socket takes. */
+static void lent(weir_ctx *c)
+{
+    useconds_t time = (useconds_t)param_number(c, "ms") * 1000;
+    char letters[16384];
+    memset(letters, 'a', sizeof letters);
+    (void)weir_offload(c, sleep_in_thread, &time);
+    while (weir_write(c, letters, sizeof letters) == 0)
+        continue;
+}
+
 static void read_some(weir_ctx *c)
 {
     char buf[16];
@@ -341,6 +355,23 @@ static void read_slowly(weir_ctx *c)
 static void ignore_body(weir_ctx *c)
 {
     weir_reply_text(c, "ignored");
+}
+
+/* A field of the request. */
+static void show_field(weir_ctx *c)
+{
+    const char *value = weir_header(c, weir_param(c, "name"));
+    weir_reply_printf(c, "text/plain", "%d %s", weir_http_version(c), value ? value : "none");
+}
+
+/* The body back, and its trailer fields behind it. */
+static void echo_trailers(weir_ctx *c)
+{
+    const char *name, *value;
+    echo(c);
+    for (size_t i = 0; weir_trailer_item(c, i, &name, &value); i++)
+        weir_add_trailer(c, name, value);
+    weir_add_trailer(c, "X-Own", "own");
 }
 
 static void show_counts(weir_ctx *c)
@@ -425,7 +456,10 @@ static void add_routes(weir_server *s)
     weir_get(s, "/by-hand/{path:.*}", file_by_hand);
     weir_get(s, "/large-write", large_write);
     weir_get(s, "/offload/{ms:[0-9]+}", offload);
+    weir_get(s, "/lent/{ms:[0-9]+}", lent);
     weir_post(s, "/echo", echo);
+    weir_post(s, "/echo-trailers", echo_trailers);
+    weir_get(s, "/field/{name}", show_field);
     weir_post(s, "/read-some", read_some);
     weir_post(s, "/read-all", read_all);
     weir_post(s, "/read-slowly/{ms:[0-9]+}", read_slowly);

@@ -198,6 +198,23 @@ static void null_message(weir_ctx *c)
     weir_reply_error(c, 418, none);
 }
 
+/* An error's page that cannot be made any more: the client has gone. /gone tells what the call has returned; 1: not
+ * yet; 2: the handler has not begun. */
+static atomic_int told_gone = 2;
+
+static void gone(weir_ctx *c)
+{
+    atomic_store(&told_gone, 1);
+    while (weir_closed(c) != WEIR_GONE && weir_sleep(c, 5) != WEIR_ETIMEDOUT)
+        ;
+    atomic_store(&told_gone, weir_reply_error(c, 500, "nobody reads this"));
+}
+
+static void tell_gone(weir_ctx *c)
+{
+    weir_reply_printf(c, "text/plain", "%d", atomic_load(&told_gone));
+}
+
 /* What is no reply: the results, in this order. */
 static void null_calls(weir_ctx *c)
 {
@@ -356,6 +373,8 @@ static void add_routes(weir_server *s)
     weir_get(s, "/null-fail", null_fail);
     weir_get(s, "/null-message", null_message);
     weir_get(s, "/null-calls", null_calls);
+    weir_get(s, "/going", gone);
+    weir_get(s, "/gone", tell_gone);
     weir_get(s, "/circle/{size:[123]}/{round:[0-9]|[1-5][0-9]}/{place:[012]}", circle);
     weir_get(s, "/misuse/{how}", misuse);
     weir_any(s, "/refused/{first}/{then}", refused);

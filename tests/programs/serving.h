@@ -38,6 +38,8 @@ static inline bool serving_run(weir_server *s)
     sigset_t end = serving_end();
     int number;
     printf("listening on http://127.0.0.1:%d\n", weir_server_port(s));
+    if (weir_server_tls_port(s))
+        printf("listening on https://127.0.0.1:%d\n", weir_server_tls_port(s));
     fflush(stdout);
     sigwait(&end, &number);
     weir_server_stop(s);

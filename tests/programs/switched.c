@@ -89,7 +89,7 @@ static void lines_end(struct net *n, struct connection *c, const char *text)
 static void lines_to_http(struct net *n, struct connection *c, size_t used)
 {
     struct lines *l = c->active;
-    connection_switch(n, c, PROTOCOL_HTTP1, l->in + used, l->in_len - used);
+    connection_switch(n, c, &http_protocol_h1, l->in + used, l->in_len - used);
     free(l);
 }
 
@@ -215,15 +215,16 @@ static const struct protocol protocol_lines = {
 static void upgrade(weir_ctx *c)
 {
     const char *wanted = weir_header(c, "Upgrade");
-    int protocol = net_protocol(c->x->http->net, &protocol_lines);
     if (!wanted || strcmp(wanted, "lines") != 0) {
         weir_set_header(c, "Upgrade", "lines");
         weir_reply_error(c, 426, "this is for lines");
         return;
     }
-    int error = h1_switch(c->x, protocol, "lines");
+    int error = c->x->ops->upgrade(c->x, "lines");
     if (error)
         weir_reply_error(c, 400, weir_strerror(error));
+    else
+        weir_assert(h1_pass_on(c->x, &protocol_lines) == 0);
 }
 
 static void hello(weir_ctx *c)

@@ -178,7 +178,8 @@ static inline int fixture_open(void **state)
     net_init(&f->net, &f->loop, &f->memory, NULL);
     f->net.shared_open = &f->open;
     f->net.handshake_timeout_ms = 10000;
-    f->net.protocols[PROTOCOL_HTTP1] = &protocol_first;
+    for (size_t i = 0; i < LISTENER_COUNT; i++)
+        f->listeners[i].protocol = &protocol_first;
     f->listeners[LISTENER_FAKE].transport = &transport_fake;
     f->listeners[LISTENER_HANDSHAKE].transport = &transport_fake_handshake;
     assert_int_equal(net_listen(&f->net, f->listeners, LISTENER_COUNT), 0);

@@ -99,9 +99,10 @@ static int fake_shutdown(struct connection *c)
     return step ? (int)step->result : 0;
 }
 
-static void fake_close(struct connection *c)
+static void fake_close(struct connection *c, bool orderly)
 {
     (void)c;
+    (void)orderly;
     fake.closed++;
 }
 

@@ -75,7 +75,7 @@ static inline ssize_t fixture_write(struct connection *c, struct flow *flow, con
     f->given = 0;
     for (int i = 0; i < count; i++)
         f->given += parts[i].iov_len;
-    assert_true(f->given <= PIECE);
+    assert_true(f->given <= f->transport.piece);
     ssize_t answer = fixture_answer(f, f->given);
     for (size_t left = answer > 0 ? (size_t)answer : 0; left > 0; parts++) {
         size_t piece = parts->iov_len < left ? parts->iov_len : left;

@@ -55,12 +55,14 @@ static inline void push_shared(struct fixture *f, struct held *held, const char 
                                           .shared = &held->shared});
 }
 
-/* A source of a text: gives at most `step` bytes at a time, and the answer at `end`. */
+/* A source of a text: gives at most `step` bytes at a time, and the answer at `end`. As pieces, every other one is of
+ * the file, which holds the text, too. */
 struct text_source {
     struct output_source source;
     const char *text;
     size_t at, step, end;
-    int answer; /* at the end */
+    struct file *file; /* the test's; NULL: there is none */
+    int answer;        /* at the end */
     int released, error;
 };
 
@@ -83,17 +85,24 @@ static inline ssize_t text_read(struct output_source *source, char *to, size_t l
     return n;
 }
 
-static inline ssize_t text_send(struct output_source *source, struct output *o, struct net *n, struct connection *c,
-                                size_t len)
+static inline bool text_piece(struct output_source *source, struct segment *piece)
 {
     struct text_source *s = container_of(source, struct text_source, source);
-    ssize_t most = text_next(s, len);
-    if (most <= 0)
-        return most;
-    struct iovec part = {.iov_base = (void *)(uintptr_t)(s->text + s->at), .iov_len = (size_t)most};
-    ssize_t sent = connection_transport(n, c)->write(c, &o->flow, &part, 1, true);
-    s->at += sent > 0 ? (size_t)sent : 0;
-    return sent;
+    size_t len = s->step - s->at % s->step; /* the same piece again, however much of it was taken */
+    if (s->at == s->end)
+        return false;
+    *piece = (struct segment){.kind = SEGMENT_STATIC, .data = s->text + s->at};
+    if (s->file && s->at / s->step % 2)
+        *piece = (struct segment){.kind = SEGMENT_FILE, .file = s->file, .offset = (int64_t)s->at};
+    piece->len = (len < s->end - s->at ? len : s->end - s->at) & SEGMENT_LEN_MASK;
+    return true;
+}
+
+static inline void text_took(struct output_source *source, size_t n)
+{
+    struct text_source *s = container_of(source, struct text_source, source);
+    s->at += n;
+    assert_in_range(s->at, 0, s->end);
 }
 
 static inline void text_release(struct output_source *source, int error)
@@ -104,7 +113,7 @@ static inline void text_release(struct output_source *source, int error)
 }
 
 static const struct output_source_ops text_reads = {.read = text_read, .release = text_release};
-static const struct output_source_ops text_sends = {.read = text_read, .send = text_send, .release = text_release};
+static const struct output_source_ops text_pieces = {.piece = text_piece, .took = text_took, .release = text_release};
 
 static inline void push_source(struct fixture *f, struct text_source *s, const struct output_source_ops *ops,
                                const char *text, size_t step)

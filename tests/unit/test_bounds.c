@@ -133,8 +133,27 @@ static void bounds_in_the_plan(void **state)
     config.max_request_records = 20;
     const weir_memory_plan least = plan_of(&config);
     assert_true(least.worst < less.worst - 4900 * 2048ull);
-    /* What is left: connections, their heads, and their places in the line. */
-    assert_true(least.worst < 5000 * (16384 + 2340 + 64 + 64) + (16ull << 20));
+    /* What is left: connections, their heads, their tables of HTTP/2, and their places in the line. */
+    assert_true(least.worst < 5000 * (16384 + 2340 + 64 + 64 + 64 + 5400) + (16ull << 20));
+}
+
+/* A listener's transport may ask for larger records: a connection costs the largest, and there may be as many of either
+ * size. */
+static void records_in_the_plan(void **state)
+{
+    (void)state;
+    const weir_config config = {.workers = 2, .max_connections = 5000, .connection_records = 2000};
+    static const struct transport larger = {.connection_size = sizeof(struct connection) + 512};
+    const weir_memory_plan plain = plan_of(&config);
+    weir_server *s = make(&config);
+    weir_memory_plan plan;
+    s->settings.listeners[0].transport = &larger;
+    assert_int_equal(weir_plan(s, &plan), 0);
+    weir_server_free(s);
+    assert_true(plan.connection >= plain.connection + 512 && plan.connection < plain.connection + 520);
+    assert_true(plan.start > plain.start + 2 * 2000 * sizeof(struct connection));
+    assert_true(plan.worst > plain.worst + 5000 * larger.connection_size);
+    assert_int_equal(plan.request, plain.request);
 }
 
 /* A handle for each connection, and for each file that is kept; 96 workers keep more than a slab of handles holds. */
@@ -274,9 +293,14 @@ static void together(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(made_before_the_start), cmocka_unit_test(bounds_in_the_ledger),
-                                       cmocka_unit_test(bounds_in_the_plan),    cmocka_unit_test(files_in_the_plan),
-                                       cmocka_unit_test(memory_limit),          cmocka_unit_test(memory_of_groups),
-                                       cmocka_unit_test(bodies_of_groups),      cmocka_unit_test(together)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(made_before_the_start),
+                                       cmocka_unit_test(bounds_in_the_ledger),
+                                       cmocka_unit_test(bounds_in_the_plan),
+                                       cmocka_unit_test(records_in_the_plan),
+                                       cmocka_unit_test(files_in_the_plan),
+                                       cmocka_unit_test(memory_limit),
+                                       cmocka_unit_test(memory_of_groups),
+                                       cmocka_unit_test(bodies_of_groups),
+                                       cmocka_unit_test(together)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

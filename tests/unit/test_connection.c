@@ -318,11 +318,11 @@ static void switches_protocol(void **state)
 {
     struct fixture *f = *state;
     int number = net_protocol(&f->net, &protocol_second);
-    assert_int_equal(number, PROTOCOL_FURTHER);
+    assert_ptr_equal(f->net.protocols[number], &protocol_second);
     assert_int_equal(net_protocol(&f->net, &protocol_second), number);
     adopt(f, LISTENER_FAKE);
     turn(f);
-    connection_switch(&f->net, f->c, number, "unread", 6);
+    connection_switch(&f->net, f->c, &protocol_second, "unread", 6);
     assert_int_equal(second.opened, 1);
     assert_string_equal(second.data, "unread");
     assert_int_equal(second.last_flags, 0);
@@ -337,6 +337,7 @@ static void changes_transport(void **state)
 {
     struct fixture *f = *state;
     static struct listen_spec spec; /* outlives a test that fails */
+    spec.protocol = &protocol_first;
     spec.record_size = transport_fake_handshake.connection_size;
     assert_int_equal(net_listen(&f->net, &spec, 1), 0);
     FAKE_PLAY({.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ},
@@ -350,7 +351,7 @@ static void changes_transport(void **state)
     const char *own = (const char *)(f->c + 1);
     for (size_t i = 0; i < FAKE_STATE; i++)
         assert_int_equal(own[i], 0);
-    connection_switch(&f->net, f->c, PROTOCOL_HANDSHAKE, NULL, 0);
+    connection_switch(&f->net, f->c, &protocol_handshake, NULL, 0);
     say(f, "hello");
     turns(f, 2);
     assert_int_equal(first.opened, 2);
@@ -377,7 +378,7 @@ static void records_by_size(void **state)
     close(f->peer);
     adopt(f, LISTENER_FAKE);
     assert_int_equal(counter_read(&f->net.account.in_use), 56 + FAKE_STATE);
-    assert_int_equal(f->net.larger_count, 1);
+    assert_int_equal(f->net.record_sizes, 2);
 }
 
 static unsigned made_room;
@@ -431,7 +432,7 @@ static void client_waits_for_a_record(void **state)
     f->peer = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(f->peer, &spec->address.base, spec->address.len), 0);
     size_t slab;
-    assert_true(pool_ready(&f->net.connections));
+    assert_true(pool_ready(&f->net.records[0]));
     f->memory.fault = refuse_memory;
     made_room = 0;
     turn(f);
@@ -459,9 +460,15 @@ static void too_many(void **state)
     assert_int_equal(refused, f->net.transport_count - (TRANSPORTS_MAX - refused));
     assert_int_equal(f->net.transport_count, TRANSPORTS_MAX);
     refused = 0;
+    int known = f->net.protocol_count;
     for (size_t i = 0; i < PROTOCOLS_MAX; i++)
         refused += net_protocol(&f->net, &protocols[i]) == WEIR_EINVAL;
-    assert_int_equal(refused, PROTOCOL_FURTHER);
+    assert_int_equal(refused, known);
+    struct listen_spec further = {.protocol = &protocol_first};
+    assert_int_equal(net_listen(&f->net, &further, 1), 0);
+    const struct alpn_offer offers[] = {{"first", &protocol_first}, {"second", &protocol_second}, {0}};
+    further.offers = offers;
+    assert_int_equal(net_listen(&f->net, &further, 1), WEIR_EINVAL);
     struct listen_spec specs[RECORD_SIZES_MAX];
     memset(specs, 0, sizeof specs);
     for (size_t i = 0; i < RECORD_SIZES_MAX; i++)

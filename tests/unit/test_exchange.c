@@ -266,10 +266,10 @@ static void refusals(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct scripted s;
         scripted_begin(f, &s);
-        s.x.reply.status = rows[i].status_then;
+        s.x.reply.status = (uint16_t)rows[i].status_then;
         exchange_refuse(&s.x, REFUSAL_BODY_RATE, NULL);
         exchange_refuse(&s.x, REFUSAL_BODY, NULL); /* the first cause stays */
-        s.x.reply.status = rows[i].status;
+        s.x.reply.status = (uint16_t)rows[i].status;
         s.x.reply.phase = (uint8_t)rows[i].phase;
         s.x.body_sent = rows[i].written;
         s.x.handler = rows[i].abandoned ? HANDLER_ABANDONED : HANDLER_RUNS;

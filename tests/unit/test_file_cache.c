@@ -72,7 +72,9 @@ static bool keep(struct folder *f, const char *root, const char *path, uint32_t 
 {
     struct beneath b = {.root = root, .path = path, .cached_only = true};
     assert_int_equal(beneath_open(&b), 0);
-    bool kept = file_cache_keep(&f->files, &b, now);
+    struct file_marks marks;
+    file_marks_make(&marks, &b.status, time(NULL));
+    bool kept = file_cache_keep(&f->files, &b, &marks, now) != NULL;
     if (!kept)
         close(b.fd);
     return kept;
@@ -92,8 +94,8 @@ static bool find_number(struct folder *f, int number, uint32_t now)
     file_name(name, number);
     const struct kept_file *k = file_cache_find(&f->files, f->root, name, now);
     if (k) {
-        assert_int_equal(k->size, strlen(name));
-        assert_int_equal(pread(k->file->fd, text, sizeof text, 0), k->size);
+        assert_int_equal((off_t)k->version.size, strlen(name));
+        assert_int_equal(pread(k->file->fd, text, sizeof text, 0), (off_t)k->version.size);
         assert_string_equal(text, name);
     }
     return k != NULL;
@@ -231,8 +233,11 @@ static void refused(void **state)
     }
     /* Its status may be from before a long wait. */
     struct beneath b = {.root = f->root, .path = "3.txt", .cached_only = false};
+    struct file_marks marks;
     assert_int_equal(beneath_open(&b), 0);
-    assert_false(file_cache_keep(&f->files, &b, 0));
+    file_marks_make(&marks, &b.status, time(NULL));
+    assert_true(marks.settled);
+    assert_false(file_cache_keep(&f->files, &b, &marks, 0));
     /* It has just changed. */
     assert_int_equal(fchmod(b.fd, 0640), 0);
     close(b.fd);

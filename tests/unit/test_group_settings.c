@@ -57,6 +57,9 @@ static void refused(void **state)
         {{.stop_ends_waits = 2}, "stop_ends_waits: 2 is neither WEIR_ON nor WEIR_OFF"},
         {{.handler_timeout_ms = 86400001}, "handler_timeout_ms: 86400001 is not within"},
         {{.body_memory = (size_t)WEIR_OFF}, "body_memory: -1 is not within 1 and"},
+        {{.hsts_seconds = -2}, "hsts_seconds: -2 is not within 1 and 2147483647, nor WEIR_OFF"},
+        {{.hsts_subdomains = 2}, "hsts_subdomains: 2 is neither WEIR_ON nor WEIR_OFF"},
+        {{.hsts_preload = 2}, "hsts_preload: 2 is neither WEIR_ON nor WEIR_OFF"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         f->site.errors_len = 0;

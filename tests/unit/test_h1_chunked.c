@@ -13,7 +13,9 @@
 #include <cmocka.h>
 
 #include "http/h1/chunked.h"
+#include "http/head.h"
 #include "http/trailer.h"
+#include "weir.h"
 
 struct body_case {
     struct slice text;
@@ -321,11 +323,37 @@ static void forbidden_trailers(void **state)
         assert_false(trailer_is_forbidden(slice_from(allowed[i])));
 }
 
+/* What a reply's trailer may not hold beside that. */
+static void forbidden_trailers_of_replies(void **state)
+{
+    (void)state;
+    static const char *const forbidden[] = {"Age",         "date", "Expires",     "Location",
+                                            "Retry-After", "Vary", "Content-Type"};
+    static const char *const allowed[] = {"ETag", "Content-Digest", "Server-Timing", "grpc-status", "Locatio"};
+    for (size_t i = 0; i < sizeof forbidden / sizeof forbidden[0]; i++)
+        assert_true(trailer_is_forbidden_in_reply(slice_from(forbidden[i])));
+    for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++)
+        assert_false(trailer_is_forbidden_in_reply(slice_from(allowed[i])));
+}
+
+static void versions(void **state)
+{
+    (void)state;
+    assert_string_equal(head_version_text(WEIR_HTTP_1_0), "HTTP/1.0");
+    assert_string_equal(head_version_text(WEIR_HTTP_1_1), "HTTP/1.1");
+    assert_string_equal(head_version_text(WEIR_HTTP_2), "HTTP/2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(table),    cmocka_unit_test(every_cut),          cmocka_unit_test(limits),
-        cmocka_unit_test(trailers), cmocka_unit_test(forbidden_trailers),
+        cmocka_unit_test(table),
+        cmocka_unit_test(every_cut),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(trailers),
+        cmocka_unit_test(forbidden_trailers),
+        cmocka_unit_test(forbidden_trailers_of_replies),
+        cmocka_unit_test(versions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

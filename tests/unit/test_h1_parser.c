@@ -295,7 +295,7 @@ static void assert_agree(const struct parsed *whole, const struct parsed *cut)
     const struct http_head *a = &whole->head, *b = &cut->head;
     assert_true(a->base == b->base && a->size == b->size && a->method_len == b->method_len);
     assert_true(a->target == b->target && a->target_len == b->target_len);
-    assert_true(a->host == b->host && a->host_len == b->host_len && a->flags == b->flags && a->minor == b->minor);
+    assert_true(a->host == b->host && a->host_len == b->host_len && a->flags == b->flags && a->version == b->version);
     assert_true(a->content_length == b->content_length && a->field_count == b->field_count);
     assert_memory_equal(whole->fields, cut->fields, sizeof whole->fields);
 }
@@ -357,7 +357,7 @@ static void parts(void **state)
     assert_true(slice_equal(head_slice(&p.head, 0, p.head.method_len), SLICE("POST")));
     assert_true(slice_equal(head_slice(&p.head, p.head.target, p.head.target_len), SLICE("/a?b")));
     assert_true(slice_equal(head_slice(&p.head, p.head.host, p.head.host_len), SLICE("h:1")));
-    assert_int_equal(p.head.minor, 1);
+    assert_int_equal(p.head.version, WEIR_HTTP_1_1);
     assert_int_equal(p.head.field_count, 4);
     assert_null(head_find(&p.head, SLICE("x-thre"), 0));
     assert_null(head_find(&p.head, SLICE("x-twi"), 0));

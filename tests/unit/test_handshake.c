@@ -13,6 +13,11 @@
 
 #include "connection_fixture.h"
 
+static void agreed_opened(struct net *n, struct connection *c, const char *data, size_t len)
+{
+    opened(&second, n, c, data, len);
+}
+
 static void handshake_in_steps(void **state)
 {
     struct fixture *f = *state;
@@ -20,9 +25,10 @@ static void handshake_in_steps(void **state)
               {.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_WRITE}, {.call = FAKE_HANDSHAKE, .result = 0},
               {.call = FAKE_READ, .record = "early", .drained = true});
     adopt(f, LISTENER_HANDSHAKE);
-    assert_int_equal(f->c->protocol, PROTOCOL_HANDSHAKE);
+    assert_ptr_equal(connection_protocol(&f->net, f->c), &protocol_handshake);
     turns(f, 3);
     assert_int_equal(fake.calls[FAKE_HANDSHAKE], 1);
+    assert_int_equal(counter_read(&f->net.handshaking), 1);
     stuff(f->c->fd);
     say(f, "x");
     turns(f, 3);
@@ -32,10 +38,36 @@ static void handshake_in_steps(void **state)
     turns(f, 2);
     assert_int_equal(first.opened, 1);
     assert_int_equal(first.last_flags, 0);
-    assert_int_equal(f->c->protocol, PROTOCOL_HTTP1);
+    assert_ptr_equal(connection_protocol(&f->net, f->c), &protocol_first);
     assert_string_equal(first.data, "early"); /* though no event has told of it */
     for (size_t i = 0; i < HANDSHAKE_FAILURES; i++)
         assert_int_equal(counter_read(&f->net.handshakes[i]), 0);
+    assert_int_equal(counter_read(&f->net.handshaking), 0);
+    assert_int_equal(counter_read(&f->net.handshakes_done), 1);
+}
+
+/* The handshake has agreed on another protocol than the listener's, one of those that it offers. */
+static void handshake_leads_elsewhere(void **state)
+{
+    struct fixture *f = *state;
+    static struct protocol agreed;
+    agreed = protocol_first;
+    agreed.opened = agreed_opened;
+    const struct alpn_offer offers[] = {{"agreed", &agreed}, {"first", &protocol_first}, {0}};
+    f->listeners[LISTENER_HANDSHAKE].offers = offers;
+    assert_int_equal(net_listen(&f->net, f->listeners, LISTENER_COUNT), 0);
+    const struct alpn_offer *offer = alpn_find(offers, "agreed, and more", 6);
+    assert_ptr_equal(offer, &offers[0]);
+    assert_null(alpn_find(offers, "agree", 5));
+    assert_null(alpn_find(NULL, "agreed", 6));
+    FAKE_PLAY({.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ}, {.call = FAKE_HANDSHAKE, .result = 0});
+    adopt(f, LISTENER_HANDSHAKE);
+    handshake_follow(&f->net, f->c, offer->protocol);
+    say(f, "x");
+    turn(f);
+    assert_int_equal(second.opened, 1);
+    assert_int_equal(first.opened, 0);
+    assert_ptr_equal(connection_protocol(&f->net, f->c), &agreed);
 }
 
 /* A transport that is not exact wants what is there already, in either direction. */
@@ -62,6 +94,8 @@ static void handshake_at_once(void **state)
 
 static void expect_failure(const struct fixture *f, enum handshake_failure why)
 {
+    assert_int_equal(counter_read(&f->net.handshaking), 0);
+    assert_int_equal(counter_read(&f->net.handshakes_done), 0);
     assert_int_equal(counter_read(&f->net.open), 0);
     assert_int_equal(first.opened, 0);
     assert_int_equal(fake.closed, 1);
@@ -152,7 +186,7 @@ static void handshake_is_cut(void **state)
     struct fixture *f = *state;
     FAKE_PLAY({.call = FAKE_HANDSHAKE, .result = TRANSPORT_WANT_READ});
     adopt(f, LISTENER_HANDSHAKE);
-    assert_int_equal(f->net.protocols[PROTOCOL_HANDSHAKE]->stalled(&f->net, f->c), 0);
+    assert_int_equal(protocol_handshake.stalled(&f->net, f->c), 0);
     net_cut(&f->net);
     assert_int_equal(counter_read(&f->net.open), 0);
     assert_int_equal(first.opened, 0);
@@ -183,11 +217,13 @@ static void late_one_is_cut(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(handshake_in_steps),    TEST(handshake_wants_in_vain), TEST(handshake_at_once),
-        TEST(handshake_is_refused),  TEST(handshake_has_no_memory), TEST(handshake_cannot_be_watched),
-        TEST(peer_leaves_handshake), TEST(handshake_is_too_slow),   TEST(handshake_is_done_at_the_deadline),
-        TEST(handshake_is_drained),  TEST(handshake_is_cut),        TEST(late_one_is_drained),
-        TEST(late_one_is_cut),
+        TEST(handshake_in_steps),          TEST(handshake_leads_elsewhere),
+        TEST(handshake_wants_in_vain),     TEST(handshake_at_once),
+        TEST(handshake_is_refused),        TEST(handshake_has_no_memory),
+        TEST(handshake_cannot_be_watched), TEST(peer_leaves_handshake),
+        TEST(handshake_is_too_slow),       TEST(handshake_is_done_at_the_deadline),
+        TEST(handshake_is_drained),        TEST(handshake_is_cut),
+        TEST(late_one_is_drained),         TEST(late_one_is_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

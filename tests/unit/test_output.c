@@ -50,7 +50,7 @@ static void joins(void **state)
     output_push_region(&f->out, region + 8, 2);
     assert_int_equal(f->out.count, 5);
     assert_int_equal(f->out.regions, 3);
-    assert_int_equal(output_unsent(&f->out), 11);
+    assert_int_equal(output_unsent(&f->out, false), 11);
     output_shift_region(&f->out, 1);
     region[10] = '!';
     assert_int_equal(fixture_send(f, false), 0);
@@ -112,6 +112,49 @@ static void pieces(void **state)
     output_discard(&f->out, WEIR_ETIMEDOUT);
 }
 
+/* A transport may take small pieces alone: no way of sending gives it more. */
+static void small_pieces(void **state)
+{
+    struct fixture *f = *state;
+    struct held held;
+    for (size_t piece = 1; piece <= 30; piece++) {
+        fixture_begin(f);
+        f->transport.piece = piece;
+        push_text(&f->out, "one piece of 22 bytes.");
+        assert_int_equal(fixture_send(f, false), 0);
+        assert_int_equal(f->writes, (22 + piece - 1) / piece);
+        push_text(&f->out, "head ");
+        push_shared(f, &held, "body");
+        assert_int_equal(fixture_send(f, false), 0);
+        assert_true(shared_drop(&held.shared));
+        push_text(&f->out, "1");
+        push_text(&f->out, "2");
+        push_text(&f->out, "3");
+        assert_int_equal(fixture_send(f, false), 0);
+        fixture_expect(f, "one piece of 22 bytes.head body123");
+    }
+    f->transport.piece = PIECE;
+}
+
+/* What of the region is queued: as far as it reaches, behind what lies elsewhere, too. */
+static void queued_region(void **state)
+{
+    struct fixture *f = *state;
+    char region[] = "0123456789", *begin, *end;
+    fixture_begin(f);
+    assert_false(output_region(&f->out, &begin, &end));
+    push_text(&f->out, "elsewhere");
+    assert_false(output_region(&f->out, &begin, &end));
+    output_push_region(&f->out, region + 2, 2);
+    push_text(&f->out, "elsewhere");
+    output_push_region(&f->out, region + 5, 3);
+    assert_true(output_region(&f->out, &begin, &end));
+    assert_ptr_equal(begin, region + 2);
+    assert_ptr_equal(end, region + 8);
+    assert_int_equal(fixture_send(f, false), 0);
+    assert_false(output_region(&f->out, &begin, &end));
+}
+
 static void turns(void **state)
 {
     struct fixture *f = *state;
@@ -145,7 +188,7 @@ static void refused(void **state)
     assert_int_equal(fixture_send(f, false), TRANSPORT_WANT_WRITE);
     fixture_step(f, WEIR_ECLOSED);
     assert_int_equal(fixture_send(f, false), WEIR_ECLOSED);
-    assert_int_equal(output_unsent(&f->out), 1);
+    assert_int_equal(output_unsent(&f->out, false), 1);
     assert_int_equal(f->out.sent, 2);
     output_discard(&f->out, WEIR_ECLOSED);
     assert_true(output_empty(&f->out));
@@ -232,7 +275,8 @@ static void calls(void **state)
     push_call(f, &second, 50);
     push_call(f, &third, 0);
     push_text(&f->out, "01234");
-    assert_int_equal(output_unsent(&f->out), 5);
+    assert_int_equal(output_unsent(&f->out, false), 5);
+    assert_int_equal(output_unsent(&f->out, true), 0); /* the third's reply is empty */
     fixture_step(f, 9);
     assert_int_equal(fixture_send(f, false), TRANSPORT_WANT_WRITE);
     assert_int_equal(first.times, 0);
@@ -283,10 +327,10 @@ static void calls_add(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(in_order),          cmocka_unit_test(joins),      cmocka_unit_test(pieces),
-        cmocka_unit_test(short_and_partial), cmocka_unit_test(turns),      cmocka_unit_test(refused),
-        cmocka_unit_test(widened),           cmocka_unit_test(held_bytes), cmocka_unit_test(calls),
-        cmocka_unit_test(calls_add),
+        cmocka_unit_test(in_order),     cmocka_unit_test(joins),         cmocka_unit_test(pieces),
+        cmocka_unit_test(small_pieces), cmocka_unit_test(queued_region), cmocka_unit_test(short_and_partial),
+        cmocka_unit_test(turns),        cmocka_unit_test(refused),       cmocka_unit_test(widened),
+        cmocka_unit_test(held_bytes),   cmocka_unit_test(calls),         cmocka_unit_test(calls_add),
     };
     return cmocka_run_group_tests(tests, fixture_open, fixture_close);
 }

@@ -60,14 +60,14 @@ static void ends_early(void **state)
         assert_true(segment_is_unread(output_at(&f->out, 0)));
         fixture_expect(f, "56789");
         output_discard(&f->out, WEIR_EIO);
-        for (int fails = 0; fails <= 1; fails++) {
-            push_source(f, &source, &text_sends, "0123456789", 3);
+        for (int fails = 0; fails <= 2; fails++) {
+            push_source(f, &source, fails == 2 ? &text_pieces : &text_reads, "0123456789", 3);
             source.end = 5;
-            source.answer = fails ? WEIR_ENOMEM : 0;
+            source.answer = fails == 1 ? WEIR_ENOMEM : 0;
             result = fixture_send(f, false);
             while (result == OUTPUT_FILL && (result = (int)output_fill(&f->out, block, sizeof block)) > 0)
                 result = fixture_send(f, false);
-            assert_int_equal(result, fails ? WEIR_ENOMEM : OUTPUT_SHORT);
+            assert_int_equal(result, fails == 1 ? WEIR_ENOMEM : OUTPUT_SHORT);
             fixture_expect(f, "01234");
             output_discard(&f->out, WEIR_EIO);
             assert_int_equal(source.released, 1);
@@ -136,14 +136,14 @@ static void cold_files(void **state)
     files_close(&files);
 }
 
-/* A file is read where the transport cannot send it, a source also where it does not know how; each has a place for
+/* A file is read where the transport cannot send it, a source also where it has no pieces; each has a place for
  * what was read, however full the queue. */
 static void places(void **state)
 {
     struct fixture *f = *state;
     struct text_source source;
     fixture_begin(f);
-    push_source(f, &source, &text_sends, "0123456789", 100);
+    push_source(f, &source, &text_pieces, "0123456789", 100);
     assert_false(output_needs_block(&f->out, &f->net, &f->conn));
     f->transport.capabilities = TRANSPORT_EXACT;
     assert_true(output_needs_block(&f->out, &f->net, &f->conn));
@@ -199,7 +199,18 @@ static void push_mixed(struct fixture *f, struct mixed *m, const struct output_s
     push_file(f, file, 2, 5);
     push_text(&f->out, "static;");
     push_source(f, &m->source, ops, "a source;", 4);
+    if (ops->piece)
+        m->source.file = file_new(&m->files, "a source;");
     push_call(f, &m->late, 50);
+}
+
+/* The source is the test's own, as its file is. */
+static void check_released(struct mixed *m, int error)
+{
+    assert_int_equal(m->source.released, 1);
+    assert_int_equal(m->source.error, error);
+    if (m->source.file)
+        file_unref(m->source.file);
 }
 
 static void check_mixed(struct fixture *f, struct mixed *m)
@@ -217,8 +228,7 @@ static void check_mixed(struct fixture *f, struct mixed *m)
     assert_int_equal(m->late.taken, 50);
     assert_true(shared_drop(&m->held.shared));
     assert_false(is_open(m->fd));
-    assert_int_equal(m->source.released, 1);
-    assert_int_equal(m->source.error, 0);
+    check_released(m, 0);
 }
 
 /* Cut at each byte, or taken a few bytes at a time; sent by the transport, or read into blocks of any size. */
@@ -229,12 +239,12 @@ static void taken_in_any_way(void **state)
     const size_t blocks[] = {1, 3, 64};
     const size_t len = strlen(MIXED);
     files_open(&m.files);
-    for (size_t way = 0; way < 5; way++) {
-        size_t block = way < 3 ? blocks[way] : 64;
+    for (size_t way = 0; way < 8; way++) {
+        size_t block = way < 6 ? blocks[way % 3] : 64;
         for (size_t cut = 0; cut <= 2 * len; cut++) {
             fixture_begin(f);
-            f->transport.capabilities = TRANSPORT_EXACT | (way < 3 ? 0u : TRANSPORT_SENDFILE);
-            push_mixed(f, &m, way == 4 ? &text_sends : &text_reads);
+            f->transport.capabilities = TRANSPORT_EXACT | (way < 6 ? 0u : TRANSPORT_SENDFILE);
+            push_mixed(f, &m, way % 2 ? &text_pieces : &text_reads);
             if (cut <= len) { /* once */
                 for (size_t i = 0; i < cut; i++)
                     fixture_step(f, (ssize_t)(i % 3 == 0 ? 1 : 2));
@@ -258,7 +268,7 @@ static void dropped_at_any_byte(void **state)
     files_open(&m.files);
     for (size_t cut = 0; cut < strlen(MIXED); cut++) {
         fixture_begin(f);
-        push_mixed(f, &m, &text_sends);
+        push_mixed(f, &m, &text_pieces);
         while (f->taken_len < cut) {
             f->step = f->step_count = 0;
             fixture_step(f, (ssize_t)(cut - f->taken_len));
@@ -273,8 +283,7 @@ static void dropped_at_any_byte(void **state)
         assert_int_equal(m.early.bytes, cut < 29 ? cut : 29);
         assert_int_equal(m.late.error, WEIR_ECLOSED);
         assert_int_equal(m.late.bytes, cut < 29 ? 50 - 21 : 29 + cut - 29);
-        assert_int_equal(m.source.released, 1);
-        assert_int_equal(m.source.error, WEIR_ECLOSED);
+        check_released(&m, WEIR_ECLOSED);
         assert_true(shared_drop(&m.held.shared));
         assert_false(is_open(m.fd));
     }

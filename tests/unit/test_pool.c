@@ -14,6 +14,8 @@
 #include "base/pool.h"
 #include "weir.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -225,6 +227,70 @@ static void cleaning(void **state)
     close_pool(&f);
 }
 
+/* An object of a plain pool comes back as it was given, or all zeros where its slab was cleaned: never half of each, by
+ * which what begins on the slab's first page would take lost state for its own. */
+static void plain_objects_are_cleaned_whole(void **state)
+{
+    (void)state;
+    enum { SIZE = 40 * 1024 }; /* one a slab: it is the one that is taken again */
+    static const char zeros[SIZE];
+    struct fixture f = {0};
+    memory_init(&f.memory, 0);
+    account_open(&f.account, &f.memory, "test");
+    pool_init(&f.pool, &f.account, SIZE, 64, 64 * 1024);
+    f.pool.plain = true;
+    assert_int_equal(pool_preallocate(&f.pool, 1), 0);
+    char *object = pool_take(&f.pool);
+    memset(object, 1, SIZE);
+    pool_give(&f.pool, object);
+    pool_trim(&f.pool, false); /* it was used, and stays */
+    assert_ptr_equal(pool_take(&f.pool), object);
+    assert_int_equal(object[sizeof(void *)], 1);
+    assert_int_equal(object[SIZE - 1], 1);
+    pool_give(&f.pool, object);
+    pool_trim(&f.pool, false);
+    pool_trim(&f.pool, false); /* nobody has needed it since the last time */
+    assert_ptr_equal(pool_take(&f.pool), object);
+    assert_memory_equal(object, zeros, SIZE);
+    pool_give(&f.pool, object);
+    close_pool(&f);
+}
+
+/* Whether the kernel leaves the mapping that holds p out of core dumps. */
+static bool not_dumped(const void *p)
+{
+    FILE *maps = fopen("/proc/self/smaps", "r");
+    char line[512];
+    bool within = false, found = false;
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps)) {
+        uintptr_t from, to;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &from, &to) == 2)
+            within = from <= (uintptr_t)p && (uintptr_t)p < to;
+        else if (within && strncmp(line, "VmFlags:", 8) == 0)
+            found = strstr(line, " dd") != NULL;
+    }
+    fclose(maps);
+    return found;
+}
+
+static void secrets_are_not_dumped(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_pool(&f, 0, 64, 8);
+    void *object = pool_take(&f.pool);
+    assert_false(not_dumped(object));
+    pool_give(&f.pool, object);
+    close_pool(&f);
+    open_pool(&f, 0, 64, 8);
+    f.pool.secret = true;
+    object = pool_take(&f.pool);
+    assert_true(not_dumped(object));
+    pool_give(&f.pool, object);
+    close_pool(&f);
+}
+
 /* The object given last comes first, and counts as used in its slab alone, until the pool is trimmed. */
 static void at_hand(void **state)
 {
@@ -389,9 +455,17 @@ static void kept_pointers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(take_and_give), cmocka_unit_test(last_given_first), cmocka_unit_test(rested_longest_first),
-        cmocka_unit_test(limit),         cmocka_unit_test(trimming),         cmocka_unit_test(cleaning),
-        cmocka_unit_test(at_hand),       cmocka_unit_test(walking),          cmocka_unit_test(kept_pointers),
+        cmocka_unit_test(take_and_give),
+        cmocka_unit_test(last_given_first),
+        cmocka_unit_test(rested_longest_first),
+        cmocka_unit_test(limit),
+        cmocka_unit_test(trimming),
+        cmocka_unit_test(cleaning),
+        cmocka_unit_test(plain_objects_are_cleaned_whole),
+        cmocka_unit_test(at_hand),
+        cmocka_unit_test(secrets_are_not_dumped),
+        cmocka_unit_test(walking),
+        cmocka_unit_test(kept_pointers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,6 +141,9 @@ static void nobody_is_asked(void **state)
     weir_ledger_read(NULL, NULL);
     assert_int_equal(weir_ledger_sample(NULL), WEIR_EINVAL);
     weir_route_times(NULL, NULL, NULL);
+    size_t alive = 1;
+    assert_int_equal(weir_live_read(NULL, NULL, 0, &alive), 0);
+    assert_int_equal(alive, 0);
     assert_null(weir_cache_new(NULL, NULL));
     weir_cache_remove(NULL, "a");
     weir_cache_stats_read(NULL, &stats);

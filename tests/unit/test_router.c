@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "router_fixture.h"
+#include "web/route/method.h"
 
 #include <time.h>
 
@@ -214,6 +215,30 @@ static void test_order_of_expressions(void **state)
     };
     (void)state;
     check_both_orders(patterns, expected);
+}
+
+/* A route for upgrades is GET's and CONNECT's, which is in no route for any method. */
+static void test_upgrades(void **state)
+{
+    struct test t;
+    (void)state;
+    open_test(&t);
+    add(&t, "GET", "/page");
+    add(&t, NULL, "/any");
+    assert_false(router_serves(t.router, METHOD_CONNECT));
+    add(&t, WEIR_UPGRADE, "/live");
+    add(&t, "POST", "/live");
+    add(&t, NULL, "/live");
+    assert_true(router_serves(t.router, METHOD_CONNECT));
+    assert_int_equal(add_to(&t, "GET", NULL, "/live"), WEIR_EEXIST);
+    assert_int_equal(add_to(&t, "CONNECT", NULL, "/live"), WEIR_EEXIST);
+    assert_int_equal(add_to(&t, WEIR_UPGRADE, NULL, "/live"), WEIR_EEXIST);
+    assert_int_equal(add_to(&t, WEIR_UPGRADE, NULL, "/page"), WEIR_EEXIST);
+    assert_string_equal(method_look(&t, "GET", "/live"), "/live");
+    assert_string_equal(method_look(&t, "CONNECT", "/live"), "/live");
+    assert_string_equal(method_look(&t, "CONNECT", "/page"), "405 GET, HEAD, OPTIONS");
+    assert_string_equal(method_look(&t, "CONNECT", "/any"), "405 GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, TRACE");
+    close_test(&t);
 }
 
 static void test_methods(void **state)
@@ -590,6 +615,7 @@ int main(void)
         cmocka_unit_test(test_expressions),
         cmocka_unit_test(test_order_of_expressions),
         cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_upgrades),
         cmocka_unit_test(test_head_prefers_its_own),
         cmocka_unit_test(test_hosts),
         cmocka_unit_test(test_exact_hosts),

@@ -15,10 +15,18 @@ import time
 PROGRAM = shutil.which("chromium")
 
 
-class Browser:
-    """One page. Use it as a context manager. errors: what the page's console complained about."""
+NAVIGATED = "Inspected target navigated or closed"
 
-    def __init__(self):
+
+class Navigated(Exception):
+    """The page that was asked has gone meanwhile."""
+
+
+class Browser:
+    """One page. Use it as a context manager. errors: what the page's console complained about; responses: what the
+    network has answered, as Network.responseReceived tells it. flags: further ones of the command line."""
+
+    def __init__(self, *flags):
         self.folder = tempfile.mkdtemp(prefix="weir-browser-")
         to_read, to_write = os.pipe()
         from_read, from_write = os.pipe()
@@ -34,13 +42,13 @@ class Browser:
             [PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
              "--disable-extensions", "--hide-scrollbars", "--remote-debugging-pipe",
-             f"--user-data-dir={self.folder}/profile", "about:blank"],
+             f"--user-data-dir={self.folder}/profile", *flags, "about:blank"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, preexec_fn=before, pass_fds=(3, 4, to_read, from_write),
             env={**os.environ, "HOME": self.folder})
         os.close(to_read)
         os.close(from_write)
         self.to, self.origin = to_write, from_read
-        self.buffered, self.last, self.session, self.errors, self.requests = b"", 0, None, [], []
+        self.buffered, self.last, self.session, self.errors, self.requests, self.responses = b"", 0, None, [], [], []
         try:
             target = self.call("Target.createTarget", url="about:blank")["targetId"]
             self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -93,6 +101,8 @@ class Browser:
             self.errors.append(what)
         elif method == "Network.requestWillBeSent":
             self.requests.append(what["request"]["url"])
+        elif method == "Network.responseReceived":
+            self.responses.append(what["response"])
 
     def call(self, method, seconds=60, **parameters):
         self.last += 1
@@ -105,6 +115,8 @@ class Browser:
             answer = self._receive(max(0, deadline - time.monotonic()))
             assert answer is not None, f"{method} was not answered"
             if answer.get("id") == self.last:
+                if NAVIGATED in str(answer.get("error")):
+                    raise Navigated(answer["error"])
                 assert "error" not in answer, answer
                 return answer["result"]
             self._event(answer)
@@ -121,10 +133,20 @@ class Browser:
     def wait(self, expression, seconds=60):
         """Waits until an expression is true, and returns its value."""
         deadline = time.monotonic() + seconds
-        while not (value := self.evaluate(expression)):
+        while True:
+            try:
+                if value := self.evaluate(expression):
+                    return value
+            except Navigated:
+                pass  # the page goes, and another comes
             assert time.monotonic() < deadline, f"{expression} never held; {self.errors}"
             time.sleep(0.1)
-        return value
+
+    def choose_files(self, selector, *paths):
+        """Chooses files in an input of the page, as its user would."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path) for path in paths])
 
     def resize(self, width, height, scale=1):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False)

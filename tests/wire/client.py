@@ -31,6 +31,7 @@ class Reply:
         self.status = status
         self.reason = reason
         self.headers = headers
+        self.trailers = []  # fields behind a chunked body
         self.body = bytearray()
         self.received = 0  # bytes of body, also when a sink takes them
         self.framing = None
@@ -73,6 +74,7 @@ class ReplyParser:
         self._state = self._head
         self._left = 0
         self.sink = sink
+        self.trailers = False  # whether a reply may have trailer fields
         self.ended = False
         self.since = time.time()  # no reply that is due was made before
 
@@ -227,9 +229,13 @@ class ReplyParser:
         line = self._line(HEAD_MAX)
         if line is None:
             return False
-        if line:
+        if not line:
+            self._finish()
+            return True
+        field = HEADER_LINE.match(line)
+        if not field or not self.trailers:
             raise ProtocolError(f"a trailer: {line!r}")
-        self._finish()
+        self.current.trailers.append((field.group(1).decode(), field.group(2).decode("latin-1")))
         return True
 
     def _finish(self):
@@ -268,6 +274,16 @@ def open_socket(address, timeout=20, receive_buffer=None):
     s.settimeout(timeout)
     s.connect(address)
     return s
+
+
+def take(connection, expected):
+    """Exactly these bytes come next."""
+    data = b""
+    while len(data) < len(expected):
+        piece = connection.socket.recv(len(expected) - len(data))
+        assert piece, data
+        data += piece
+    assert data == expected
 
 
 class Connection:

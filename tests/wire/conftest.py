@@ -21,6 +21,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import client  # noqa: E402
+import secure  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("WEIR_BUILD", pathlib.Path(__file__).parents[2] / "build" / "release"))
 SANITIZE = os.environ.get("WEIR_SANITIZE", "")
@@ -63,6 +64,16 @@ class Server:
             host = host.strip("[]")
             self.address = ({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), self.port)
             self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        elif self.where.startswith("https://"):
+            host, port = re.fullmatch(r"https://(.+):(\d+)", self.where).groups()
+            self.port = int(port)
+            self.address = (host, self.port)
+            self.url = self.where
+
+    @property
+    def tls_port(self):
+        """Of the listener with TLS, where it says that it has one."""
+        return int(re.search(r"listening on https://\S+:(\d+)", self.output).group(1))
 
     def _wait(self, expect, seconds):
         deadline = time.monotonic() + seconds
@@ -205,3 +216,35 @@ def probe():
 def start_probe(start):
     """Starts a probe with settings, such as start_probe("workers=1")."""
     return lambda *settings, **options: start("tests/programs/probe", *settings, **options)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """A certificate authority, which secure.Authority.context() trusts."""
+    secure.skip_without_tls()
+    return secure.Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def pair(authority):
+    """A certificate for localhost and 127.0.0.1."""
+    return authority.issue("localhost", "127.0.0.1")
+
+
+@pytest.fixture
+def start_secure(start, pair, root):
+    """Starts tests/programs/secure.c with that certificate, and settings such as start_secure("tickets=-1")."""
+
+    def start_one(*settings, own=pair, **options):
+        return start("tests/programs/secure", *(own.arguments() if own else []), f"root={root}", *settings, **options)
+
+    return start_one
+
+
+MODES = {"openssl": [], "lean": ["lean_records=1"]}
+
+
+@pytest.fixture(params=MODES)
+def mode(request):
+    """Settings of tests/programs/secure.c: records by OpenSSL, and by weir itself."""
+    return MODES[request.param]

@@ -190,6 +190,7 @@ def test_live_requests(watched):
         assert [row["peer"] for row in live[:3]] == peers
         assert [row["route"] for row in live[:3]] == ["/sleep/{ms:[0-9]+}", "/flood", "/large"]
         assert [row["method"] for row in live[:3]] == ["GET", "GET", ""]
+        assert [row["version"] for row in live[:3]] == ["HTTP/1.1"] * 3
         asleep, flooding, draining = live[:3]
         assert asleep["seconds"] >= flooding["seconds"] >= draining["seconds"] > 0
         assert asleep["sent"] == 0 and flooding["sent"] > 0 and 0 < draining["sent"] < 8 * MIB

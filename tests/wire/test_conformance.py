@@ -5,7 +5,8 @@ answered is seen as well. Where the connection is kept the canary has to be answ
 client, which goes on sending, has to be able to read the reply and an orderly end.
 
 All of it once more over a transport that gives a byte at a time, takes a few, holds what it has taken and waits in either direction when it need not
-(tests/programs/unsteady): what a client sees does not depend on that.
+(tests/programs/unsteady), and over TLS, by OpenSSL's records and by lean ones: what a client sees does not depend on
+that.
 
 SPDX-License-Identifier: MIT
 """
@@ -13,10 +14,12 @@ SPDX-License-Identifier: MIT
 import os
 import pathlib
 import re
+import ssl
 
 import pytest
 
-from client import Connection, request
+import secure
+from client import request
 from conftest import Server
 
 pytestmark = pytest.mark.threaded
@@ -96,10 +99,16 @@ def read_rows():
 ROWS = read_rows()
 
 
-@pytest.fixture(scope="module", params=["plain", "unsteady=1"])
+@pytest.fixture(scope="module", params=["plain", "unsteady=1", "tls=1", "tls=lean"])
 def server(request):
     transport = [] if request.param == "plain" else [request.param]
-    server = Server("tests/programs/conform", "max_body=100000", *transport)
+    if request.param.startswith("tls"):
+        secure.skip_without_tls()
+        server = Server("tests/programs/conform", "max_body=100000", *transport,
+                        expect=r"listening on (https://\S+)\n")
+        server.connect = lambda: secure.Connection(server, secure.blind_context())
+    else:
+        server = Server("tests/programs/conform", "max_body=100000", *transport)
     yield server
     server.stop()
 
@@ -138,7 +147,7 @@ def send_on(connection, data):
     """Sends, unless the connection has been closed: whether it may have been is for the row to say."""
     try:
         connection.socket.sendall(data)
-    except (BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError, ssl.SSLError):
         pass
 
 
@@ -146,7 +155,7 @@ def send_on(connection, data):
 def test_byte_by_byte(server, count, first):
     """Some rows at once, a byte of each in turn: the server sees nearly every cut."""
     rows = ROWS[first : first + GROUP]
-    connections = [Connection(server.address) for _ in rows]
+    connections = [server.connect() for _ in rows]
     for connection, row in zip(connections, rows):
         connection.parser.methods.extend([*row.methods, *["GET"] * row.kept])
     streams = [row.data[:SLOW_BYTES] for row in rows]

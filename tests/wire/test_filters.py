@@ -163,6 +163,20 @@ def test_replies_without_a_body(server, status, when):
 
 
 @pytest.mark.parametrize("when", WAYS)
+@pytest.mark.parametrize("kind", ["file", "file-large"])
+def test_ranges_of_a_file(server, folder, kind, when):
+    """They are of the file as it is: no filter is asked."""
+    body = body_of(folder, kind)
+    before = counts(server)
+    for chain in CHAINS:
+        reply = server.ask(path=f"/reply/{kind}", headers={**fields(chain, when), "Range": "bytes=2-5"})
+        assert reply.status == 206 and reply.body == body[2:6]
+        reply = server.ask(path=f"/reply/{kind}", headers={**fields(chain, when), "Range": f"bytes=0-0,{len(body) - 1}-"})
+        assert reply.status == 206 and reply.body.count(body[:1]) and len(reply.body) == int(reply.header("Content-Length"))
+    assert since(server, before, 2 * len(CHAINS))["begun"] == 0
+
+
+@pytest.mark.parametrize("when", WAYS)
 @pytest.mark.parametrize("kind, passes", [("text", False), ("json", True), ("file-large", False)])
 def test_a_filter_that_passes(server, folder, kind, passes, when):
     """It decides by the type; and a file that all pass goes out with its length, by sendfile."""

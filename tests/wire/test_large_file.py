@@ -14,7 +14,8 @@ from conftest import MIB, SANITIZE, Server
 
 CLIENTS = 10 if SANITIZE else 100
 SIZE = 100 * MIB
-LIMIT = 5.5 * MIB  # of the whole process, peak
+# Of the whole process, peak. By hand there are a hundred stacks and buffers; in both the tour has what compresses loaded.
+LIMIT = {"/file/large.bin": 5.5 * 10**6, "/large": 6.25 * 10**6}
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_large_file(served, expected, path, clients):
           f"server processor time {server.cpu():.2f} s")
     server.stop()
     if not SANITIZE:
-        assert peak <= LIMIT
+        assert peak <= LIMIT[path]
 
 
 @pytest.mark.parametrize("path", ["/file/large.bin", "/large"])

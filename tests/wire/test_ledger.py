@@ -7,6 +7,7 @@ import contextlib
 import json
 import pathlib
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -137,6 +138,40 @@ def test_connections_by_state(watched):
     wait_for(lambda: {name: read(watched)["connections"][name] for name in states}, lambda found: found == left)
 
 
+def read_within(server, seconds=30):
+    """The ledger of a server that may have no memory for another request that waits."""
+    deadline = time.monotonic() + seconds
+    while (reply := server.ask(path="/ledger.json")).status == 503:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert reply.status == 200
+    return json.loads(bytes(reply.body))
+
+
+@pytest.mark.skipif(not shutil.which("nghttp"), reason="needs nghttp")
+@pytest.mark.parametrize("limit, streams", [(0, 60), (3000000, 3)])
+def test_connections_with_many_requests(start, limit, streams):
+    """One of HTTP/2 is one connection, however many of its requests are alive, or wait for memory or for their client."""
+    server = start("tests/programs/watched", "workers=1", f"memory_limit={limit}")
+    urls = [f"{server.where}/sleep/60000?{i}" for i in range(20)] + [f"{server.where}/large"]
+    clients = [subprocess.Popen(["nghttp", "-n", "-w", "10", *urls], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+               for _ in range(3)]
+
+    def state(found):
+        return {name: count for name, count in found["connections"].items() if name not in ("accepted", "open") and count}
+
+    with server.connect() as idle:
+        assert idle.ask(path="/none").status == 404
+        busy = {"idle": 1, "active": 4}  # the reader of the ledger is one
+        wait_for(lambda: read_within(server), lambda found: found["streams"] >= streams and state(found) == busy)
+        if not limit:
+            assert metrics(server)["weir_streams", None] >= streams
+    for one in clients:
+        one.kill()
+        one.wait()
+    wait_for(lambda: read_within(server), lambda found: found["streams"] == 0 and state(found) == {"active": 1})
+
+
 def test_connections_that_wait_for_memory(start):
     """Under a bound some requests wait for memory, and are counted as that and as nothing else."""
     server = start("tests/programs/watched", "workers=1", "memory_limit=3000000")
@@ -147,7 +182,7 @@ def test_connections_that_wait_for_memory(start):
             reset_at_close(one)
         found = wait_for(lambda: read(server)["connections"], lambda found: found["waiting"] > 5)
         assert found["active"] > 5 and found["head"] == 0
-        assert found["open"] == sum(found[name] for name in ("idle", "head", "waiting", "active", "draining", "lingering"))
+        assert found["open"] == sum(found[name] for name in ("idle", "head", "waiting", "active", "draining", "lingering", "handshake"))
         assert metrics(server)["weir_connections", "waiting"] > 0
     wait_for(lambda: read(server)["connections"]["waiting"], lambda waiting: waiting == 0)
 

@@ -456,6 +456,23 @@ def test_handler_timeout_after_the_head(start_probe):
             raise ProtocolError("the stream ended in order")
     expect_refusal(server, "handler_timeout_ms")
 
+def test_handler_timeout_of_a_lender(start_probe):
+    """What the handler was sending lies on its stack: nothing of it is sent when that is gone."""
+    server = start_probe("handler_timeout_ms=100", "send_buffer=4096", "workers=1", INFO)
+    with server.connect(timeout=30, receive_buffer=4096) as connection:
+        connection.send(request(path="/lent/400"), "GET")
+        expect_refusal(server, "handler_timeout_ms")
+        assert server.ask(path="/sleep/10").text() == "slept"  # on the stack that has been left
+        got = bytearray()
+        try:
+            while data := connection.socket.recv(65536):
+                got += data
+        except ConnectionResetError:
+            pass
+        head, body = bytes(got).split(b"\r\n\r\n", 1)
+        size, body = body.split(b"\r\n", 1)
+        assert int(size, 16) == 16384 and set(body) <= set(b"a") and len(body) < 16384, bytes(body[-100:])
+
 
 @pytest.mark.skipif(bool(SANITIZE), reason="measures a rate")
 def test_slow_reader_behind_a_fast_one(start_probe):

@@ -36,6 +36,8 @@ def test_each_request(start_probe):
         assert one.ask("HEAD", "/").status == 200
         assert one.ask(path="/none").status == 404
         assert one.ask("POST", "/echo", body=b"x" * 1000).status == 200
+        assert one.ask(path="/old", version="1.0").status == 404
+    wait_for(server, rf"debug: GET /old HTTP/1\.0, {PEER}: 404, \d+ bytes, \d+ ms")
     wait_for(server, rf"debug: GET /\?a=1&b, {PEER}: 200, 13 bytes, \d+ ms")
     wait_for(server, rf"debug: HEAD /, {PEER}: 200, 0 bytes, \d+ ms")
     wait_for(server, rf"debug: GET /none, {PEER}: 404, \d+ bytes, \d+ ms")

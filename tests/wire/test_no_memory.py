@@ -112,6 +112,8 @@ def piece(*data, methods, statuses):
 SCRIPT = [
     piece(request(), methods=["GET"], statuses=[200]),
     piece(request(path="/file/hello.txt"), methods=["GET"], statuses=[200]),
+    piece(request(path="/files/hello.txt"), request(path="/files/nested/", headers={"Accept-Encoding": "br"}), request(path="/files/missing"),
+          methods=["GET"] * 3, statuses=[200, 200, 404]),
     piece(request(path="/file/missing"), methods=["GET"], statuses=[404]),
     piece(request(path="/large"), methods=["GET"], statuses=[200]),
     piece(request(path="/json", headers={"X-Request-ID": "42"}), methods=["GET"], statuses=[200]),

@@ -533,6 +533,21 @@ def cache_ok(address):
         assert [connection.ask(path="/cache/k").header("X-Cache") for _ in range(2)] == ["MISS", "HIT"]
 
 
+def bytes_ok(sent, expected):
+    """A client without HTTP sends that, and gets this."""
+
+    def check(address):
+        with socket.create_connection(address, 20) as connection:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            got = b""
+            while piece := connection.recv(1000):
+                got += piece
+        assert re.fullmatch(expected, got, re.DOTALL), got
+
+    return check
+
+
 def body_ok(path, body):
     def check(address):
         assert ask(address, path=path).body == body
@@ -551,6 +566,11 @@ EXAMPLES = {
     "static_reply": body_ok("/", b"Hello, World!"),
     "csv": body_ok("/csv", b"ID,NAME\n1,ADA\n"),
     "cache": cache_ok,
+    "tcp_echo": bytes_ok(b"to and fro", rb"to and fro"),
+    "tcp_lines": bytes_ok(b"add 2 3\r\nwait 5\nnonsense\nquit\ntime\n",
+                          rb"hello;.*quit\n5\ndone\nwhat is \"nonsense\"\?\nbye\n"),
+    "upgrade_echo": bytes_ok(b"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\nto and fro",
+                             rb"HTTP/1.1 101 Switching Protocols\r\n.*\r\n\r\nto and fro"),
 }
 
 

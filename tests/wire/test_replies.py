@@ -5,12 +5,14 @@ SPDX-License-Identifier: MIT
 
 import json
 import signal
+import socket
 import urllib.parse
 
 import pytest
 
 from client import ProtocolError, request
 from conftest import SANITIZE, Server
+from faults import RESET, wait_for
 
 pytestmark = pytest.mark.threaded
 EDEADLK = -11
@@ -85,7 +87,7 @@ def test_no_injection(server, text):
         assert connection.ask().text() == "GET / host=localhost body="
 
 
-@pytest.mark.parametrize("name", ["Content-Length", "content-length", "Transfer-Encoding", "Connection", "Date", "Trailer", "", "a b", "a:",
+@pytest.mark.parametrize("name", ["Content-Length", "content-length", "Transfer-Encoding", "Connection", "Date", "", "a b", "a:",
                                   "(x)", "\u00e4"])
 def test_framing_fields_are_the_librarys(server, name):
     with server.connect() as connection:
@@ -334,3 +336,13 @@ def test_a_context_outside_of_its_fiber(folder, how, call):
         assert f"weir: {call}() was used outside of its handler's fiber" in server.error_text()
     finally:
         server.kill()
+
+
+def test_error_page_of_a_client_that_went(replies):
+    """weir_reply_error() returns why it could not make its page."""
+    with replies.connect() as connection:
+        connection.send(request(path="/going"), "GET")
+        wait_for(lambda: replies.ask(path="/gone").text() == "1")
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    wait_for(lambda: replies.ask(path="/gone").text() != "1")
+    assert replies.ask(path="/gone").text() == "-3"

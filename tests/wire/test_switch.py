@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from client import request
+from client import request, take
 from conftest import Server
 
 pytestmark = pytest.mark.threaded
@@ -49,16 +49,6 @@ def head_of(connection):
     assert lines[0] == "HTTP/1.1 101 Switching Protocols"
     assert "Connection: Upgrade" in lines and "Upgrade: lines" in lines
     assert not any(line.startswith(("Content-Length", "Transfer-Encoding", "Connection: close")) for line in lines)
-
-
-def take(connection, expected):
-    """Exactly these bytes come next."""
-    data = b""
-    while len(data) < len(expected):
-        piece = connection.socket.recv(len(expected) - len(data))
-        assert piece, data
-        data += piece
-    assert data == expected
 
 
 def take_end(connection):

@@ -12,6 +12,8 @@ const readline = require('node:readline');
 const { once } = require('node:events');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { pipeline } = require('node:stream');
+const zlib = require('node:zlib');
+const compression = require('compression');
 const express = require('express');
 
 const CACHE_MAX = 1000;
@@ -20,6 +22,40 @@ const root = path.resolve(process.argv[3]);
 
 function notFound(res) {
   res.status(404).type('text/plain').send('File not found');
+}
+
+// The same records that bench/compress_records.c prints.
+const CITIES = ['Berlin', 'Kyoto', 'Lima', 'Nairobi', 'Oslo', 'Quebec', 'Turin'];
+
+function record(id) {
+  const mixed = (id * 48271) % 2147483647;
+  return {
+    id,
+    name: `name-${mixed % 10007}`,
+    city: CITIES[mixed % 7],
+    value: mixed % 1000,
+    active: (mixed & 64) !== 0,
+  };
+}
+
+function records(count) {
+  const lines = [];
+  for (let i = 0; i < count; i++) lines.push(JSON.stringify(record(i)));
+  return `[\n${lines.join(',\n')}\n]\n`;
+}
+
+// What the table of compression asks for, at a level.
+function compressed(level) {
+  const router = express.Router();
+  const brotli = { params: { [zlib.constants.BROTLI_PARAM_QUALITY]: level } };
+  const document = Buffer.from(records(150));
+  router.use(compression({ level, brotli }));
+  router.get('/file/:file', (req, res) => res.sendFile(req.params.file, { root }));
+  router.get('/static', (req, res) => res.type('application/json').send(document));
+  router.get('/made/:n', (req, res) => {
+    res.type('application/json').send(records(Number(req.params.n)));
+  });
+  return router;
 }
 
 function makeApp() {
@@ -103,6 +139,7 @@ function makeApp() {
     res.type('application/json').send(value);
   });
 
+  for (const level of [1, 5]) app.use(`/${level}`, compressed(level));
   return app;
 }
 

@@ -1,5 +1,5 @@
 /*
- * An HTTP/1 connection as the loop sees it: readiness, timers, draining, lingering, the end. All of that is taken on
+ * An HTTP/1 connection as the loop sees it: readiness, timers, draining, the end. All of that is taken on
  * the loop's own stack; whatever may run a handler is queued for a fiber and goes on in serve.c.
  *
  * SPDX-License-Identifier: MIT
@@ -9,23 +9,14 @@
 #include "http/request_log.h"
 #include "http/scan.h"
 
-#define LINGER_READS   32   /* buffers that are read and dropped in a turn */
-#define LINGER_MS      2000 /* how long this side waits for a client that has been refused to stop sending */
-#define LINGER_STOP_MS 500  /* and when the server stops */
-
-size_t http_record_size(const struct http_host *host)
+size_t http_h1_record_size(const struct http_host *host)
 {
     return sizeof(struct h1) + host->context_size;
 }
 
-size_t http_waiting_size(void)
+size_t http_h1_waiting_size(void)
 {
     return sizeof(struct h1_waiting);
-}
-
-bool http_connection_idle(const struct connection *c)
-{
-    return c->protocol == PROTOCOL_HTTP1 && c->state == H1_IDLE && !(c->ready & READY_QUEUED);
 }
 
 /* ---- The record of a live connection ---- */
@@ -74,7 +65,7 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
     h->second = NULL;
     h->in_pos = h->in_len = 0;
     h->region = h->region_end = h->pos = h->open = NULL;
-    h->receiving = h->parsing = false;
+    h->receiving = h->parsing = h->lent = false;
     h->ending = ENDING_KEEP;
     h->served = h->next = 0;
     output_init(&h->out);
@@ -97,65 +88,27 @@ static struct h1 *h1_open(struct http *http, struct connection *c)
 
 /* ---- Ending a connection ---- */
 
-/* Ends this side, or goes on with that. */
-static void linger_shut(struct net *n, struct connection *c)
-{
-    c->flags &= (uint8_t)~H1_SHUTTING;
-    if (!connection_shutdown(n, c))
-        c->flags |= H1_SHUTTING;
-}
-
-void h1_linger(struct net *n, struct connection *c)
-{
-    struct http *http = n->owner;
-    c->state = H1_LINGER;
-    counter_add(&http->counters.lingering, 1);
-    linger_shut(n, c);
-    connection_deadline(n, c, n->draining ? LINGER_STOP_MS : LINGER_MS);
-    connection_queue(n, c); /* what has arrived already makes no further event */
-}
-
-static void linger_end(struct net *n, struct connection *c, bool reset)
-{
-    struct http *http = n->owner;
-    counter_subtract(&http->counters.lingering, 1);
-    connection_close(n, c, reset);
-}
-
 void h1_close(struct h1 *h)
 {
     struct net *n = h1_net(h);
     struct connection *c = h->x.conn;
-    if (unlikely(h->next) && h1_hand_over(h))
+    if (unlikely(h->next) && h1_hand_over(h, n->protocols[h->next]))
         return;
+    if (unlikely(h->x.duplex)) { /* which has been left in vain: a fiber tells its user of that */
+        struct duplex *d = h->x.duplex;
+        h1_release(h);
+        h1_lose_duplex(n, c, d);
+        return;
+    }
     bool reset = h->ending == ENDING_RESET;
     /* What has come and is not read would make the close a reset, which may overtake the reply. */
     bool unread = c->ready & READY_READ, over = (c->ready & READY_HALF_CLOSED) && !unread;
     bool linger = (h->ending == ENDING_LINGER || unread) && !reset && !over && !h->x.gone && !(c->ready & READY_GONE);
     h1_release(h);
     if (linger)
-        h1_linger(n, c);
+        http_linger(n, c);
     else
         connection_close(n, c, reset);
-}
-
-/* Drops what a refused client still sends, so that closing does not reset the reply away. */
-static void linger_read(struct net *n, struct connection *c)
-{
-    struct http *http = n->owner;
-    char *buf = pool_take(&http->buffers);
-    ssize_t got = WEIR_ENOMEM;
-    for (int i = 0; buf && i < LINGER_READS; i++) {
-        got = connection_read(n, c, buf, http->settings->buffer_size);
-        if (got <= 0)
-            break;
-    }
-    if (buf)
-        pool_give(&http->buffers, buf);
-    if (got == 0 || (got < 0 && got != TRANSPORT_WANT_READ))
-        linger_end(n, c, false);
-    else if (got > 0)
-        connection_queue(n, c); /* there is more: others get a turn first */
 }
 
 /* ---- The protocol's table ---- */
@@ -180,7 +133,6 @@ static void h1_drain_connection(struct net *n, struct connection *c)
     case H1_FAILED:
     case H1_DRAINING:
     case H1_WAITING:
-    case H1_LINGER:
         break;
     }
 }
@@ -193,8 +145,7 @@ static void h1_opened(struct net *n, struct connection *c, const char *data, siz
     connection_deadline(n, c, http->settings->idle_timeout_ms);
     if (len > 0) { /* of a head, or more: as if it had dripped in */
         if (!(c->active = spill_take(http, data, len))) {
-            http_refuse_connection(http, c, REFUSAL_MEMORY);
-            h1_linger(n, c);
+            http_linger_refused(n, c, REFUSAL_MEMORY);
             return;
         }
         c->state = H1_HEAD;
@@ -253,21 +204,32 @@ static COLD void h1_close_unopened(struct net *n, struct connection *c)
     connection_close(n, c, false);
 }
 
-/* A request has come, or the rest of one. */
-static inline void run_fresh(struct net *n, struct connection *c)
+/* A request has come, or the rest of one. NULL: it cannot be served. */
+static inline __attribute__((always_inline)) struct h1 *open_fresh(struct net *n, struct connection *c, bool needed)
 {
     struct h1 *h = NULL;
     if (unlikely(n->cutting || (c->ready & READY_GONE) || !(h = h1_open(n->owner, c)))) {
         /* A new connection need not have asked for anything: there is no memory for it when it does. */
-        if (n->cutting || n->draining || (c->ready & (READY_GONE | READY_WATCHED)))
+        if (needed || n->cutting || n->draining || (c->ready & (READY_GONE | READY_WATCHED)))
             h1_close_unopened(n, c);
-        return;
+        return NULL;
     }
-    if (h->in_len > 0 || h1_receive(h))
+    return h;
+}
+
+struct h1 *h1_open_fresh(struct net *n, struct connection *c, bool needed)
+{
+    return open_fresh(n, c, needed);
+}
+
+static inline void run_fresh(struct net *n, struct connection *c)
+{
+    struct h1 *h = open_fresh(n, c, false);
+    if (likely(h != NULL) && (h->in_len > 0 || h1_receive(h)))
         h1_serve(h);
 }
 
-static __attribute__((noinline)) void run_on(struct net *n, struct connection *c)
+__attribute__((noinline)) void h1_run_on(struct net *n, struct connection *c)
 {
     struct http *http = n->owner;
     struct h1 *h = c->active;
@@ -293,13 +255,6 @@ static __attribute__((noinline)) void run_on(struct net *n, struct connection *c
         counter_subtract(&http->counters.draining, 1);
         break;
     case H1_WAITING: /* is not queued while it waits */
-        return;
-    case H1_LINGER:
-        if (n->cutting || ticks_between(loop_now_ms(n->loop), c->deadline) <= 0)
-            linger_end(n, c, n->cutting);
-        else
-            linger_read(n, c);
-        return;
     case H1_IDLE:
     case H1_HEAD:
     case H1_ACTIVE:
@@ -313,7 +268,7 @@ static void h1_run(struct net *n, struct connection *c)
     if (likely(c->state == H1_IDLE || c->state == H1_HEAD))
         run_fresh(n, c);
     else
-        run_on(n, c);
+        h1_run_on(n, c);
 }
 
 /* Reads into a half-received head's own block; what completes or outgrows it goes to a fiber. */
@@ -405,12 +360,6 @@ static __attribute__((noinline)) void ready_otherwise(struct net *n, struct conn
         if (!(c->ready & READY_QUEUED) && (c->ready & (READY_WRITE | READY_GONE)))
             h1_continue_draining(h);
         break;
-    case H1_LINGER:
-        if ((c->flags & H1_SHUTTING) && (events & POLLER_WRITE))
-            linger_shut(n, c);
-        if (!(c->ready & READY_QUEUED) && (c->ready & READY_READ))
-            linger_read(n, c);
-        break;
     }
 }
 
@@ -444,9 +393,7 @@ static void head_expired(struct net *n, struct connection *c)
     if (late_input(n, c))
         return;
     spill_give(http, c->active);
-    c->active = NULL;
-    http_refuse_connection(http, c, REFUSAL_HEADER_TIMEOUT); /* a client too slow to ask may well not read either */
-    h1_linger(n, c);
+    http_linger_refused(n, c, REFUSAL_HEADER_TIMEOUT); /* a client too slow to ask may well not read either */
 }
 
 /* What a live request waits for has not come in time, or the timer has no meaning now. */
@@ -456,12 +403,14 @@ static void active_expired(struct net *n, struct h1 *h)
     if (h->out.blocked) {
         enum refusal cause;
         uint32_t next = h1_output_check(h, &cause);
-        if (next > 0) {
+        if (next == 0) {
+            h1_cut_stalled(h, cause);
+            return;
+        }
+        if (!exchange_is_upgraded(x) || x->waiting != WAIT_INPUT) { /* which has a time of its own */
             connection_deadline(n, x->conn, next);
             return;
         }
-        h1_cut_stalled(h, cause);
-        return;
     }
     if (x->waiting != WAIT_INPUT || !x->fiber) {
         connection_deadline(n, x->conn, x->http->settings->idle_timeout_ms);
@@ -479,8 +428,7 @@ static void waiting_expired(struct net *n, struct connection *c)
 {
     h1_unwait(n->owner, c);
     spill_give(n->owner, c->active);
-    http_refuse_connection(n->owner, c, REFUSAL_MEMORY);
-    h1_linger(n, c);
+    http_linger_refused(n, c, REFUSAL_MEMORY);
 }
 
 static void h1_expired(struct net *n, struct connection *c)
@@ -488,7 +436,7 @@ static void h1_expired(struct net *n, struct connection *c)
     const struct http *http = n->owner;
     struct h1 *h = c->active;
     if (c->ready & READY_QUEUED) {
-        if (c->state != H1_LINGER && c->state != H1_HEAD) /* h1_run() finds out about these */
+        if (c->state != H1_HEAD) /* h1_run() finds out about that */
             connection_deadline(n, c, http->settings->idle_timeout_ms);
         return;
     }
@@ -499,9 +447,6 @@ static void h1_expired(struct net *n, struct connection *c)
         if (!n->draining)
             http_refused_request(n->owner, c, NULL, REFUSAL_IDLE_TIMEOUT, NULL);
         connection_close(n, c, false);
-        break;
-    case H1_LINGER:
-        linger_end(n, c, false);
         break;
     case H1_HEAD:
         head_expired(n, c);
@@ -538,10 +483,6 @@ static void h1_cut(struct net *n, struct connection *c)
         spill_give(n->owner, c->active);
         connection_close(n, c, true);
         break;
-    case H1_LINGER:
-        if (!(c->ready & READY_QUEUED))
-            linger_end(n, c, true);
-        break;
     case H1_DRAINING:
     case H1_ACTIVE:
     case H1_FAILED:
@@ -557,6 +498,17 @@ static void h1_cut(struct net *n, struct connection *c)
     }
 }
 
+/* No request is alive, not even in part, and nothing of one is about to be served. */
+static bool h1_is_idle(const struct connection *c)
+{
+    return c->state == H1_IDLE && !(c->ready & READY_QUEUED);
+}
+
+static void h1_close_idle(struct net *n, struct connection *c)
+{
+    connection_close(n, c, false);
+}
+
 const struct protocol http_protocol_h1 = {
     .opened = h1_opened,
     .ready = h1_ready,
@@ -566,4 +518,19 @@ const struct protocol http_protocol_h1 = {
     .cut = h1_cut,
     .stalled = h1_stalled,
     .give_up = h1_give_up,
+    .idle = h1_is_idle,
+    .close_idle = h1_close_idle,
+};
+
+const struct protocol http_protocol_raw = {
+    .opened = h1_raw_opened,
+    .ready = h1_ready,
+    .expired = h1_expired,
+    .run = h1_raw_run,
+    .drain = h1_drain_connection,
+    .cut = h1_cut,
+    .stalled = h1_stalled,
+    .give_up = h1_give_up,
+    .idle = h1_is_idle,
+    .close_idle = h1_close_idle,
 };

@@ -14,6 +14,11 @@ static void exchange_end(struct exchange *x, enum ending how)
 /* Queued first, because the page may be made on the worker's own set of memory. */
 static void exchange_fail(struct exchange *x)
 {
+    struct h1 *h = h1_of(x);
+    if (h->lent) { /* what is queued of it is gone with the handler's frames */
+        h->lent = false;
+        h1_drop_output(h, WEIR_ECANCELED);
+    }
     x->conn->state = H1_FAILED;
     connection_queue_first(x->http->net, x->conn);
 }
@@ -27,7 +32,11 @@ void h1_arm_body_deadline(struct exchange *x)
 {
     struct net *n = x->http->net;
     int32_t left = ticks_between(loop_now_ms(n->loop), x->body_clock.deadline);
-    connection_deadline(n, x->conn, left > 0 ? (uint32_t)left : 0);
+    uint32_t ms = left > 0 ? (uint32_t)left : 0, check = h1_output_interval(h1_of(x));
+    /* An upgraded exchange may wait for any time, and its output is looked at all the same. */
+    if (exchange_is_upgraded(x) && h1_of(x)->out.blocked && check < ms)
+        ms = check;
+    connection_deadline(n, x->conn, ms);
 }
 
 static enum exchange_peer exchange_peer(struct exchange *x, bool look)
@@ -51,6 +60,8 @@ static uint8_t exchange_listener(const struct exchange *x)
 
 const struct exchange_ops h1_exchange_ops = {
     .read = h1_body_read,
+    .splice = h1_body_splice,
+    .await = h1_body_await,
     .trailer = h1_body_trailer,
     .reserve = h1_reply_reserve,
     .commit = h1_reply_commit,
@@ -59,6 +70,7 @@ const struct exchange_ops h1_exchange_ops = {
     .written = h1_reply_written,
     .commit_head = h1_reply_commit_head,
     .flush = h1_reply_flush,
+    .upgrade = h1_upgrade,
     .push = h1_reply_push,
     .discard = h1_reply_discard,
     .end = exchange_end,

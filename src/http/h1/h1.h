@@ -14,6 +14,7 @@
 #include "http/exchange_life.h"
 #include "http/h1/chunked.h"
 #include "http/h1/parser.h"
+#include "http/linger.h"
 
 /* connection.state */
 enum h1_state {
@@ -23,7 +24,6 @@ enum h1_state {
     H1_FAILED,   /* the handler was ended; queued to be finished */
     H1_DRAINING, /* no fiber; the output is being sent */
     H1_WAITING,  /* a request that cannot be admitted yet; active is a struct h1_waiting */
-    H1_LINGER,   /* the reply is out and this side is shut; what still comes is dropped */
 };
 
 /* connection.flags */
@@ -32,7 +32,6 @@ enum h1_flags {
     H1_ADMITTED = 2,   /* a set has been promised, and a fiber is waited for */
     H1_SERVED = 4,     /* a request has been served */
     H1_LOOKED = 8,     /* the deadline has passed, and what came meanwhile has been looked for */
-    H1_SHUTTING = 16,  /* in H1_LINGER: the end of this side has not been sent */
 };
 
 #define H1_STOP_GRACE_MS 1000u /* what half a head, or a first request, has to come in once the server stops */
@@ -46,17 +45,17 @@ struct h1 {
     uint32_t in_pos, in_len; /* unparsed input is in[in_pos..in_len) */
     char *window;            /* where the body is received: in, or in the second buffer */
     uint32_t window_pos, window_len, window_size;
-    uint32_t head_end;      /* offset in `in` behind the present request's head */
-    uint32_t served;        /* requests since the fiber began */
-    uint32_t requests;      /* requests of this connection */
-    int64_t body_left;      /* of a body with a length */
-    int64_t announced_left; /* of the reply's announced length, once committed */
-    bool parsing;           /* the head at in_pos has been begun */
-    bool receiving;         /* more of the body than came with the head has been received */
-    bool continue_due;      /* the client waits for 100 Continue */
-    bool refused;           /* what came is not a body */
-    uint8_t ending;         /* enum ending: of the connection, after this reply */
-    uint8_t next;           /* protocol that has the connection when all is sent, see switch.c; 0: none */
+    uint32_t head_end; /* offset in `in` behind the present request's head */
+    uint32_t served;   /* requests since the fiber began */
+    uint32_t requests; /* requests of this connection */
+    int64_t body_left; /* of a body with a length */
+    bool parsing;      /* the head at in_pos has been begun */
+    bool receiving;    /* more of the body than came with the head has been received */
+    bool continue_due; /* the client waits for 100 Continue */
+    bool refused;      /* what came is not a body */
+    uint8_t ending;    /* enum ending: of the connection, after this reply */
+    bool lent;         /* memory of the handler, or of its request, is in the queue: it waits until that is sent */
+    uint8_t next;      /* number of the protocol that has the connection when all is sent, see upgrade.c; 0: none */
     struct output out;
     char *region, *region_end; /* where output is composed; NULL: none chosen */
     char *pos;                 /* the next free byte of the region */
@@ -120,11 +119,13 @@ static inline void h1_release(struct h1 *h)
         pool_give(&http->buffers, h->in);
     pool_give(&http->records, h);
 }
+/* The record and the buffer of a connection in H1_IDLE or H1_HEAD that was queued. NULL: it is not to be served; it has
+ * been closed, or is left at rest where there is no memory for it, unless that is needed now. */
+struct h1 *h1_open_fresh(struct net *n, struct connection *c, bool needed);
+/* struct protocol's run, of a connection that has a record. */
+void h1_run_on(struct net *n, struct connection *c);
 /* The last reply is out, or there will be none: ends the connection. */
 void h1_close(struct h1 *h);
-
-/* Shuts this side, and drops what still comes for a while. Because a reset would take an unread reply away. */
-void h1_linger(struct net *n, struct connection *c);
 
 /* ---- waiting.c: requests that wait for memory ---- */
 
@@ -145,6 +146,14 @@ bool h1_receive(struct h1 *h);
 void h1_idle(struct h1 *h);
 /* The handler has ended, in one way or another: completes the exchange. */
 void h1_finish_exchange(struct h1 *h);
+
+/* ---- duplex.c: what is left of an exchange ---- */
+
+struct duplex;
+/* c was to be handed over to d, and cannot be: d is lost. */
+void h1_lose_duplex(struct net *n, struct connection *c, struct duplex *d);
+/* c is handed over to d, with what has been read and belongs to it. chunked: what is sent are chunks. */
+void h1_leave_duplex(struct net *n, struct connection *c, struct duplex *d, bool chunked, const char *data, size_t len);
 
 /* ---- stalled.c: clients that take nothing ---- */
 
@@ -195,6 +204,8 @@ unsigned h1_hex_digits(uint64_t n);
 /* What an unsent output's timer has to say: how long until the next look, in ms, or 0 when the client takes it too
  * slowly and *cause says which limit is met. */
 uint32_t h1_output_check(struct h1 *h, enum refusal *cause);
+/* How long until the first look, in ms. */
+uint32_t h1_output_interval(const struct h1 *h);
 
 /* Chooses a region where none is. False: no memory. */
 bool h1_choose_region(struct h1 *h);
@@ -220,15 +231,33 @@ static inline bool h1_room_is_there(const struct h1 *h, size_t room)
 /* Moves the region out of the first buffer, which the body needs. 0 or WEIR_ENOMEM. */
 int h1_move_region(struct h1 *h);
 
-/* ---- switch.c: to another protocol ---- */
+/* ---- upgrade.c: to another protocol ---- */
 
-/* The request asked for another protocol: replies 101 (Switching Protocols), naming it (a static string), and when all
- * is sent, the connection is that protocol's, with what the client has sent behind its request. The handler returns
- * then. 0; WEIR_EPROTO: the request is HTTP/1.0, or has a body;
- * WEIR_ECANCELED: the server stops; or another error. May suspend. */
-int h1_switch(struct exchange *x, int protocol, const char *name);
+/* struct exchange_ops' upgrade. */
+COLD int h1_upgrade(struct exchange *x, const char *protocol);
+/* When the handler of an upgraded exchange has returned and all is sent, the connection is that protocol's, with what
+ * the client has sent and the handler has not read. 0, or WEIR_EINVAL: the worker has too many protocols. */
+int h1_pass_on(struct exchange *x, const struct protocol *p);
+/* What has come and is not read is what an upgraded exchange reads first. */
+void h1_begin_raw(struct h1 *h);
 /* Hands the connection over. False: it is to be closed. */
-bool h1_hand_over(struct h1 *h);
+bool h1_hand_over(struct h1 *h, const struct protocol *next);
+
+/* ---- raw.c: connections without HTTP ---- */
+
+/* struct protocol's opened and run. */
+void h1_raw_opened(struct net *n, struct connection *c, const char *data, size_t len);
+void h1_raw_run(struct net *n, struct connection *c);
+
+/* ---- prior.c: HTTP/2 by prior knowledge ---- */
+
+enum h1_prior {
+    PRIOR_NONE, /* no preface of HTTP/2 */
+    PRIOR_SOME, /* the beginning of one, perhaps */
+    PRIOR_DONE, /* the connection is HTTP/2's: h is gone */
+};
+/* A head was refused: whether it is what HTTP/2 begins with (RFC 9113 section 3.3), where that is spoken. */
+COLD enum h1_prior h1_prior_knowledge(struct h1 *h);
 
 /* ---- exchange.c: what the exchange asks of this version ---- */
 
@@ -252,11 +281,25 @@ void h1_reply_discard(struct exchange *x);
 int h1_close_open(struct h1 *h);
 /* A final reply goes into the queue before its handler has ended: its room is needed. 0 or an error. May suspend. */
 int h1_commit_final(struct h1 *h);
-/* The reply is complete: it goes through its filters, if it has any. 0, or an error after which x.gone is set. May
- * suspend. */
+/* Commits the head for a body of length (REPLY_LENGTH_UNKNOWN: a stream), and queues what is open behind it. */
+int h1_commit_head(struct h1 *h, int64_t length);
+/* The reply is complete: it goes through its filters, if it has any, and is queued up to its last chunk if it has
+ * trailer fields. 0, or an error after which x.gone is set. May suspend. */
 int h1_finish_filters(struct h1 *h);
 /* The handler has ended: the rest of the reply goes into the queue. */
 int h1_finish_reply(struct h1 *h);
+/* Likewise, where the reply goes on without a handler: what has been written of it is queued. */
+int h1_finish_left(struct h1 *h);
+
+/* ---- trailed.c: replies with trailer fields ---- */
+
+/* Commits the head of a reply that is still being made: chunked where the request's version knows that. May suspend. */
+COLD int h1_commit_trailed(struct h1 *h);
+/* The handler has ended: all but the last chunk goes into the queue, unless no trailer fields can be sent, or the head
+ * is out. 0 or an error. May suspend. */
+COLD int h1_finish_trailed(struct h1 *h);
+/* The last chunk and the trailer fields go into the queue. 0 or an error. May suspend. */
+COLD int h1_put_trailers(struct h1 *h);
 
 /* ---- live.c: what the ledger's page shows ---- */
 
@@ -279,6 +322,8 @@ static inline void h1_body_begin(struct h1 *h)
         h1_body_announced(h);
 }
 ssize_t h1_body_read(struct exchange *x, const char **data);
+ssize_t h1_body_splice(struct exchange *x, int pipe, size_t len);
+int h1_body_await(struct exchange *x);
 bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, const char **value);
 /* Whether the rest of the body can be dropped, so that the connection goes on behind it. Of a body whose length nobody
  * knows, all has to be there: it is dropped here, as the reply's head is to say `close` if not. Does not wait. */

@@ -41,7 +41,7 @@ static uint64_t live_memory(const struct h1 *h)
 void h1_live(const struct exchange *x, struct http_live *live)
 {
     const struct h1 *h = h1_of_const(x);
-    uint64_t unsent = output_unsent(&h->out) + (h->open ? (uint64_t)(h->pos - h->open) : 0);
+    uint64_t unsent = output_unsent(&h->out, x->told) + (h->open ? (uint64_t)(h->pos - h->open) : 0);
     bool head_there = x->handler != HANDLER_ENDED && x->conn->state != H1_DRAINING;
     *live = (struct http_live){
         .state = live_state(x),

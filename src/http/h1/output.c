@@ -76,11 +76,26 @@ static void h1_warm(struct h1 *h)
     file_unref(piece.file);
 }
 
+/* What is queued of the region moves to its beginning. Because it lies behind what is read, piece by piece, before it:
+ * the last chunk of a reply with trailer fields, whose body is a file. */
+static COLD void compact_region(struct h1 *h)
+{
+    char *from, *to;
+    if (h->open || !output_region(&h->out, &from, &to))
+        return;
+    ptrdiff_t shift = h->region - from;
+    memmove(h->region, from, (size_t)(to - from));
+    output_shift_region(&h->out, shift);
+    h->pos = to + shift;
+}
+
 /* Reads what comes next, which the transport cannot send itself, into the region. Its bytes or an error. */
 static ssize_t h1_fill(struct h1 *h)
 {
     if (h->out.regions == 0 && !h->open)
         h->region = NULL; /* nothing in it is needed */
+    else if (h->region_end - h->pos < (ptrdiff_t)REGION_LEAST)
+        compact_region(h);
     if (!h->region && !h1_choose_region(h))
         return WEIR_ENOMEM;
     ptrdiff_t room = h->region_end - h->pos;
@@ -119,7 +134,7 @@ static int output_send_filled(struct h1 *h, bool more, ssize_t result)
  * not outlive. */
 void h1_drop_output(struct h1 *h, int error)
 {
-    uint64_t unsent = output_unsent(&h->out);
+    uint64_t unsent = output_unsent(&h->out, false);
     h->x.body_sent -= unsent < h->x.body_sent ? unsent : h->x.body_sent;
     h->x.gone = true;
     h1_end(h, ENDING_RESET);
@@ -153,11 +168,16 @@ uint32_t h1_output_check(struct h1 *h, enum refusal *cause)
     return pace == OUTPUT_KEEPS_UP ? output_interval(&limits) : 0;
 }
 
+uint32_t h1_output_interval(const struct h1 *h)
+{
+    struct output_limits limits = output_limits(h);
+    return output_interval(&limits);
+}
+
 /* The output has just blocked: from here on the timer looks again and again. */
 static void watch_output(struct h1 *h)
 {
-    struct output_limits limits = output_limits(h);
-    connection_deadline(h1_net(h), h->x.conn, output_interval(&limits));
+    connection_deadline(h1_net(h), h->x.conn, h1_output_interval(h));
 }
 
 /* The output has not gone out at once: result says why. */

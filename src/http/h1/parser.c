@@ -8,6 +8,7 @@
 #include "base/debug.h"
 #include "base/load.h"
 #include "http/authority.h"
+#include "http/field.h"
 #include "http/scan.h"
 
 enum phase {
@@ -55,41 +56,13 @@ static inline __attribute__((always_inline)) bool text_is(const char *text, cons
     return (load_8(text + len - 8) | fold) == load_8(lower + len - 8);
 }
 
-/* Takes the next member of a comma-separated list, trimmed; false at its end. Empty members are skipped (RFC 9110
- * section 5.6.1). */
-static bool list_next(struct slice *list, struct slice *member)
-{
-    while (list->len > 0) {
-        const char *comma = memchr(list->data, ',', list->len);
-        size_t len = comma ? (size_t)(comma - list->data) : list->len;
-        *member = slice_of(list->data, len);
-        size_t skip = comma ? len + 1 : len;
-        list->data += skip;
-        list->len -= skip;
-        while (member->len > 0 && (member->data[0] == ' ' || member->data[0] == '\t')) {
-            member->data++;
-            member->len--;
-        }
-        while (member->len > 0 && (member->data[member->len - 1] == ' ' || member->data[member->len - 1] == '\t'))
-            member->len--;
-        if (member->len > 0)
-            return true;
-    }
-    return false;
-}
-
 static COLD int field_content_length(struct h1_parser *p, struct http_head *head, struct slice value)
 {
     if (head->flags & HEAD_HAS_LENGTH)
         return refuse(p, 400, "repeated Content-Length");
-    if (value.len == 0)
+    int64_t length;
+    if (!field_length_read(value, &length))
         return refuse(p, 400, "malformed Content-Length");
-    int64_t length = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.data[i] < '0' || value.data[i] > '9' || __builtin_mul_overflow(length, 10, &length) ||
-            __builtin_add_overflow(length, value.data[i] - '0', &length))
-            return refuse(p, 400, "malformed Content-Length");
-    }
     head->content_length = length;
     head->flags |= HEAD_HAS_LENGTH;
     return 0;
@@ -101,7 +74,7 @@ static COLD int field_transfer_encoding(struct h1_parser *p, struct http_head *h
     size_t left = 1; /* members, were none empty */
     for (size_t i = 0; i < value.len; i++)
         left += value.data[i] == ',';
-    while (list_next(&value, &coding)) {
+    while (field_list_next(&value, &coding)) {
         if (head->flags & HEAD_CHUNKED)
             return refuse(p, 400, "a transfer coding after chunked");
         if (p->codings == UINT8_MAX)
@@ -152,7 +125,7 @@ static int field_connection(struct h1_parser *p, struct http_head *head, struct 
         return 0;
     }
     struct slice option;
-    while (list_next(&value, &option)) {
+    while (field_list_next(&value, &option)) {
         if (slice_equal_nocase(option, SLICE("close")))
             head->flags |= HEAD_CLOSE;
         else if (slice_equal_nocase(option, SLICE("keep-alive")))
@@ -166,7 +139,7 @@ static int field_connection(struct h1_parser *p, struct http_head *head, struct 
 static COLD int field_expect(struct h1_parser *p, struct http_head *head, struct slice value)
 {
     struct slice expectation;
-    while (list_next(&value, &expectation)) { /* an empty list expects nothing */
+    while (field_list_next(&value, &expectation)) { /* an empty list expects nothing */
         if (!slice_equal_nocase(expectation, SLICE("100-continue")))
             return refuse(p, 417, "unknown expectation");
         head->flags |= HEAD_EXPECT_CONTINUE;
@@ -262,7 +235,7 @@ static enum h1_parse_result version_parse(struct h1_parser *p, struct http_head 
     }
     if (at[5] != '1')
         return refuse(p, 505, "HTTP version not supported");
-    head->minor = at[7] == '0' ? 0 : 1;
+    head->version = at[7] == '0' ? WEIR_HTTP_1_0 : WEIR_HTTP_1_1;
     return H1_COMPLETE;
 }
 
@@ -271,10 +244,10 @@ static inline enum h1_parse_result head_complete(struct h1_parser *p, struct htt
 {
     if (likely((head->flags & HEAD_HAS_HOST) && p->codings == 0 && head->method_len != 7))
         return H1_COMPLETE;
-    if (head->minor >= 1 && !(head->flags & HEAD_HAS_HOST))
+    if (head->version >= WEIR_HTTP_1_1 && !(head->flags & HEAD_HAS_HOST))
         return refuse(p, 400, "no Host");
     if (p->codings > 0) {
-        if (head->minor == 0)
+        if (head->version == WEIR_HTTP_1_0)
             return refuse(p, 400, "Transfer-Encoding in HTTP/1.0");
         if (head->flags & HEAD_HAS_LENGTH)
             return refuse(p, 400, "Content-Length and Transfer-Encoding");
@@ -314,7 +287,7 @@ static inline __attribute__((always_inline)) const char *request_rest_quick(stru
     head->target = (uint16_t)(method_len + 1);
     head->target_len = (uint16_t)(end - target);
     head->path_len = (uint16_t)path_len;
-    head->minor = 1;
+    head->version = WEIR_HTTP_1_1;
     return end + 11;
 }
 

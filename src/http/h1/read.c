@@ -22,13 +22,15 @@ void h1_body_announced(struct h1 *h)
     x->body_limit = x->http->settings->max_body;
     x->body_clock = (struct body_clock){.received = h->window_len - h->window_pos};
     /* A client that has begun to send does not wait any more (RFC 9110 section 10.1.1). */
-    h->continue_due =
-        (x->head.flags & HEAD_EXPECT_CONTINUE) && x->head.minor >= 1 && !x->body_read && h->window_pos == h->window_len;
+    h->continue_due = (x->head.flags & HEAD_EXPECT_CONTINUE) && x->head.version >= WEIR_HTTP_1_1 && !x->body_read &&
+                      h->window_pos == h->window_len;
 }
 
 void h1_body_end(struct h1 *h)
 {
     memory_unpoison(h->in, h->in_pos);
+    if (exchange_is_upgraded(&h->x)) /* of the last piece, whose end window_pos is, this has not been read */
+        h->window_pos -= (uint32_t)h->x.rest.len;
     if (h->window == h->in) {
         h->in_pos = h->window_pos;
         h->in_len = h->window_len;
@@ -48,6 +50,12 @@ static COLD int body_refuse(struct h1 *h, enum refusal cause, const char *reason
     h->refused = true;
     h1_end(h, ENDING_LINGER);
     return WEIR_EPROTO;
+}
+
+/* Whether the body is framed in chunks. One of an upgraded exchange has no end either, and no frames. */
+static inline bool is_chunked(const struct exchange *x)
+{
+    return x->head.flags & HEAD_CHUNKED;
 }
 
 /* Where the window begins. Trailer fields that have come are kept there. */
@@ -87,7 +95,7 @@ static int second_clear(struct h1 *h)
 static int window_prepare(struct h1 *h)
 {
     uint32_t size = h->x.http->settings->buffer_size;
-    uint32_t keep = h->x.body_length < 0 ? h->chunks.trailer_len : 0;
+    uint32_t keep = is_chunked(&h->x) ? h->chunks.trailer_len : 0;
     if (!h->receiving) {
         int error = h1_move_region(h);
         if (error)
@@ -111,13 +119,44 @@ static int window_prepare(struct h1 *h)
     return body_refuse(h, REFUSAL_TRAILER, "a trailer section that does not fit the buffer");
 }
 
+/* What waits for any time keeps no buffer for output that is sent. */
+static void second_give(struct h1 *h)
+{
+    bool used = h->region || h->open || h->window == h->second || !output_empty(&h->out);
+    if (!h->second || used || h->x.http->admission.limited)
+        return;
+    pool_give(&h->x.http->buffers, h->second);
+    h->second = NULL;
+}
+
 /* Waits for more of the body: 0 or an error. */
 static int body_wait(struct h1 *h)
 {
+    if (exchange_is_upgraded(&h->x))
+        second_give(h);
     int error = exchange_wait_for_body(&h->x);
     if (error)
         h1_end(h, ENDING_CLOSE);
     return error;
+}
+
+/* What reading would give where the connection has nothing to be read. The end that has been read once is no news: a
+ * handler that asks again hears the same, and does not wait for more. */
+static ssize_t body_unread(const struct h1 *h)
+{
+    return h->x.conn->ready & READY_HALF_CLOSED ? 0 : TRANSPORT_WANT_READ;
+}
+
+/* The client has ended its side within the body (0), or reading has failed. */
+static int body_cut(struct h1 *h, ssize_t got)
+{
+    if (got == 0 && exchange_is_upgraded(&h->x)) {
+        h->x.body_read = true; /* which is how it ends */
+        return 0;
+    }
+    h->x.gone = got < 0;
+    h1_end(h, ENDING_CLOSE);
+    return exchange_dead_end(&h->x, got == 0 ? WEIR_ECLOSED : (int)got);
 }
 
 /* Receives more of the body. 0 or an error. */
@@ -142,9 +181,7 @@ static int body_receive(struct h1 *h)
     if (error)
         return error;
     for (;;) {
-        /* The end that has been read once is no news: a handler that asks again hears the same, and does not wait for
-         * more. */
-        ssize_t got = x->conn->ready & READY_HALF_CLOSED ? 0 : TRANSPORT_WANT_READ;
+        ssize_t got = body_unread(h);
         if (x->conn->ready & READY_READ)
             got = connection_read(n, x->conn, h->window + h->window_len, h->window_size - h->window_len);
         if (got > 0) {
@@ -152,11 +189,8 @@ static int body_receive(struct h1 *h)
             x->body_clock.received += (uint64_t)got;
             return 0;
         }
-        if (got != TRANSPORT_WANT_READ) {
-            x->gone = got < 0;
-            h1_end(h, ENDING_CLOSE);
-            return exchange_dead_end(x, got == 0 ? WEIR_ECLOSED : (int)got);
-        }
+        if (got != TRANSPORT_WANT_READ)
+            return body_cut(h, got);
         error = body_wait(h);
         if (error)
             return error;
@@ -221,7 +255,7 @@ ssize_t h1_body_read(struct exchange *x, const char **data)
         if (x->gone)
             return exchange_dead_end(x, WEIR_ECLOSED);
         if (h->window_pos < h->window_len) {
-            ssize_t n = x->body_length >= 0 ? body_take_counted(h, data) : body_take_chunked(h, data);
+            ssize_t n = is_chunked(x) ? body_take_chunked(h, data) : body_take_counted(h, data);
             if (n > x->body_limit)
                 return body_too_long(h);
             if (n > 0) {
@@ -239,10 +273,42 @@ ssize_t h1_body_read(struct exchange *x, const char **data)
     return 0;
 }
 
+/* Only what has not been received, of a body whose length is known, which the client has been told to send. */
+ssize_t h1_body_splice(struct exchange *x, int pipe, size_t len)
+{
+    struct h1 *h = h1_of(x);
+    struct net *n = h1_net(h);
+    bool received = h->window_pos < h->window_len || h->continue_due || h->refused || x->gone;
+    if (x->body_read)
+        return 0;
+    if (is_chunked(x) || received || !(connection_transport(n, x->conn)->capabilities & TRANSPORT_SPLICE))
+        return EXCHANGE_SPLICE_READ;
+    if (h->body_left > x->body_limit)
+        return body_too_long(h);
+    ssize_t got = body_unread(h);
+    if (x->conn->ready & READY_READ)
+        got = connection_splice(n, x->conn, pipe, (int64_t)len < h->body_left ? len : (size_t)h->body_left);
+    if (got == TRANSPORT_WANT_READ)
+        return EXCHANGE_SPLICE_LATER;
+    if (got <= 0)
+        return body_cut(h, got);
+    x->body_clock.received += (uint64_t)got;
+    x->body_limit -= got;
+    h->body_left -= got;
+    x->body_read = h->body_left == 0;
+    return got;
+}
+
+int h1_body_await(struct exchange *x)
+{
+    int error = x->ops->push(x);
+    return error ? error : body_wait(h1_of(x));
+}
+
 bool h1_body_trailer(const struct exchange *x, size_t i, const char **name, const char **value)
 {
     const struct h1 *h = h1_of_const(x);
-    return x->body_length < 0 && x->body_read && h1_chunked_trailer(&h->chunks, window_begin(h), i, name, value);
+    return is_chunked(x) && x->body_read && h1_chunked_trailer(&h->chunks, window_begin(h), i, name, value);
 }
 
 /* Receives more of the body if that is there and nothing has to be waited for. */
@@ -283,7 +349,7 @@ bool h1_body_can_drop(struct h1 *h)
     /* A client that waits for 100 Continue may send the body or not: nobody knows where the next request begins. */
     if (h->continue_due || h->ending != ENDING_KEEP || h->refused || x->gone)
         return false;
-    if (x->body_length < 0) /* a head that is out has promised to go on, and the rest is waited for */
+    if (is_chunked(x)) /* a head that is out has promised to go on, and the rest is waited for */
         return reply_is_committed(&x->reply) || body_drop_come(h);
     return h->body_left <= x->http->settings->drain_limit;
 }

@@ -57,17 +57,21 @@ static enum framing reply_framing(const struct h1 *h, int64_t length)
         return FRAMING_NONE;
     if (length >= 0)
         return FRAMING_LENGTH;
-    return h->x.head.minor >= 1 ? FRAMING_CHUNKED : FRAMING_NONE;
+    return h->x.head.version >= WEIR_HTTP_1_1 ? FRAMING_CHUNKED : FRAMING_NONE;
 }
 
 /* Whether a Connection field is needed, and which. */
 static inline const char *reply_connection(const struct h1 *h, size_t *len)
 {
+    if (unlikely(h->x.reply.status == 426) && h->x.head.version == WEIR_HTTP_1_1) { /* has Upgrade (RFC 9110) */
+        *len = h->ending != ENDING_KEEP ? LEN("Connection: close, Upgrade\r\n") : LEN("Connection: Upgrade\r\n");
+        return h->ending != ENDING_KEEP ? "Connection: close, Upgrade\r\n" : "Connection: Upgrade\r\n";
+    }
     if (h->ending != ENDING_KEEP) {
         *len = LEN("Connection: close\r\n");
         return "Connection: close\r\n";
     }
-    if (h->x.head.minor == 0) {
+    if (h->x.head.version == WEIR_HTTP_1_0) {
         *len = LEN("Connection: keep-alive\r\n");
         return "Connection: keep-alive\r\n";
     }
@@ -162,7 +166,7 @@ static inline bool reply_is_usual(const struct h1 *h)
         return false;
     if (r->body.kind != SEGMENT_STATIC || r->body.len > H1_JOIN_MAX || h->open || r->type.len == 0)
         return false;
-    return h->ending == ENDING_KEEP && h->x.head.minor != 0 && !h1_net(h)->draining;
+    return h->ending == ENDING_KEEP && h->x.head.version != WEIR_HTTP_1_0 && !h1_net(h)->draining;
 }
 
 /* h1_put_decimal() for a number below 1000. */

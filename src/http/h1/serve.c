@@ -51,8 +51,7 @@ static void h1_spill(struct h1 *h)
     uint32_t requests = h->requests;
     h1_release(h);
     if (!s) {
-        http_refuse_connection(n->owner, c, REFUSAL_MEMORY);
-        h1_linger(n, c);
+        http_linger_refused(n, c, REFUSAL_MEMORY);
         return;
     }
     s->requests = requests;
@@ -89,11 +88,40 @@ static COLD void body_finish(struct h1 *h)
     x->http->host->body_over(x);
 }
 
+/* The handler has ended and leaves its connection to another: nothing of its reply ends. */
+static COLD void finish_leaving(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    bool body = x->body_length != 0, upgraded = exchange_is_upgraded(x);
+    if (body && !upgraded)
+        body_is_over(h);
+    int error = h1_finish_left(h);
+    exchange_let_go(x);
+    if (upgraded) {
+        h1_body_end(h);
+        x->http->host->body_over(x);
+    } else if (body) {
+        body_finish(h);
+    }
+    exchange_clear(x);
+    x->conn->state = H1_ACTIVE;
+    x->conn->flags = H1_SERVED;
+    if (error || x->gone || (body && !upgraded && h->ending > ENDING_CLOSE))
+        h1_end(h, ENDING_RESET);
+    else
+        h->next = (uint8_t)net_protocol(h1_net(h), &http_protocol_duplex);
+    h1_end(h, ENDING_CLOSE); /* no further request is parsed, and h1_close() comes when all is sent */
+}
+
 /* special: as x->special, a constant here so that the usual request asks once. */
 static inline __attribute__((always_inline)) void finish(struct h1 *h, bool special)
 {
     struct exchange *x = &h->x;
     exchange_end_handler(x, special);
+    if (special && x->duplex) {
+        finish_leaving(h);
+        return;
+    }
     bool body = x->body_length != 0;
     if (unlikely(body))
         body_is_over(h);
@@ -159,7 +187,7 @@ static bool h1_request(struct h1 *h)
     exchange_begin(x);
     h1_body_begin(h);
     uint16_t flags = x->head.flags;
-    bool close = (flags & HEAD_CLOSE) || (x->head.minor == 0 && !(flags & HEAD_KEEP_ALIVE));
+    bool close = (flags & HEAD_CLOSE) || (x->head.version == WEIR_HTTP_1_0 && !(flags & HEAD_KEEP_ALIVE));
     h->ending = close ? ENDING_CLOSE : ENDING_KEEP;
     if (unlikely(x->http->special))
         request_special(h);
@@ -234,7 +262,8 @@ static COLD void h1_refuse(struct h1 *h)
     h->parsing = false;
     exchange_begin(x);
     exchange_forget_class(x);
-    x->head = (struct http_head){.base = h->in, .minor = 1, .fields = x->head.fields, .field_max = x->head.field_max};
+    x->head = (struct http_head){
+        .base = h->in, .version = WEIR_HTTP_1_1, .fields = x->head.fields, .field_max = x->head.field_max};
     x->target = (struct target){.plain = false};
     x->reply.form = to_head ? REPLY_BODYLESS : REPLY_PLAIN;
     h1_body_begin(h);
@@ -402,8 +431,14 @@ void h1_serve(struct h1 *h)
         bool over = h->ending != ENDING_KEEP || h->x.gone;
         enum h1_parse_result parsed = over ? H1_INCOMPLETE : parse_input(h);
         if (unlikely(parsed == H1_REFUSED)) {
-            h1_refuse(h);
-            continue;
+            enum h1_prior prior = h1_prior_knowledge(h);
+            if (prior == PRIOR_DONE)
+                return;
+            if (prior == PRIOR_NONE) {
+                h1_refuse(h);
+                continue;
+            }
+            parsed = H1_INCOMPLETE;
         }
         bool postponed = parsed == H1_COMPLETE && !serve_request(h); /* waits once the replies before it are out */
         if (parsed == H1_COMPLETE && !postponed && likely(!h1_output_high(h)))

@@ -42,8 +42,7 @@ void h1_wait(struct h1 *h)
     if (!waiting) {
         if (head)
             spill_give(http, head);
-        http_refuse_connection(http, c, REFUSAL_MEMORY);
-        h1_linger(n, c);
+        http_linger_refused(n, c, REFUSAL_MEMORY);
         return;
     }
     head->requests = requests;

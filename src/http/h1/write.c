@@ -7,20 +7,11 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "http/filter.h"
+#include "http/exchange_reply.h"
 #include "http/h1/h1.h"
-#include "http/request_log.h"
-#include "http/status.h"
 
-#include <unistd.h>
-
-#define DIRECT_MIN  2048 /* a write of at least this is sent from where it lies */
-#define HEAD_GROWTH 36   /* what a head may still need beside its fields: Connection, for instance */
-#define REGION_MIN  256  /* a region with less room is drained first */
-
-/* Beside errors: the reply has just got filters, and nothing has been committed. The exchange's call that this stopped
- * is made again, on the filters' operations. */
-#define H1_FILTERED 1
+#define HEAD_GROWTH 36  /* what a head may still need beside its fields: Connection, for instance */
+#define REGION_MIN  256 /* a region with less room is drained first */
 
 /* ---- The head ---- */
 
@@ -28,14 +19,10 @@
 static int64_t reply_decide(struct h1 *h, int64_t length)
 {
     struct exchange *x = &h->x;
-    if (status_bodyless(x->reply.status)) {
-        x->reply.form = REPLY_BODYLESS;
-        if (x->reply.status == 205)
-            length = 0; /* has no body, and has to say so (RFC 9110 section 15.3.6) */
-    }
-    if (length < 0 && x->head.minor >= 1 && !reply_is_bodyless(&x->reply))
+    length = exchange_settle_form(x, length);
+    if (length < 0 && x->head.version >= WEIR_HTTP_1_1 && !reply_is_bodyless(&x->reply))
         x->reply.form = REPLY_CHUNKED;
-    bool until_close = length < 0 && x->head.minor == 0 && !reply_is_bodyless(&x->reply);
+    bool until_close = length < 0 && x->head.version == WEIR_HTTP_1_0 && !reply_is_bodyless(&x->reply);
     if (until_close || h1_net(h)->draining)
         h1_end(h, ENDING_CLOSE);
     if (unlikely(x->reply.close))
@@ -44,32 +31,14 @@ static int64_t reply_decide(struct h1 *h, int64_t length)
     return length;
 }
 
-/* A body that will not be sent, of a HEAD reply or to a client that has gone, is let go of. */
-static void drop_body(struct h1 *h)
-{
-    struct segment *body = &h->x.reply.body;
-    if (likely(body->kind == SEGMENT_STATIC)) {
-        body->len = 0;
-        return;
-    }
-    struct segment unsent = *body;
-    *body = (struct segment){.kind = SEGMENT_STATIC};
-    segment_release(&unsent, 0);
-}
-
 /* There is no room for the head that was made: a bare 500 goes out in its place, and nothing more can be written. */
 static COLD int commit_failure(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    drop_body(h);
     if (h->open)
         h->pos = h->open;
     h->open = NULL;
-    x->reply.fields = NULL;
-    x->reply.type = slice_of(NULL, 0);
-    x->reply.status = 500;
-    x->reply.length = h->announced_left = 0;
-    x->reply.form = REPLY_BODYLESS;
+    exchange_bare_failure(x);
     h1_end(h, ENDING_CLOSE);
     int error = h1_make_room(h, h1_head_size(h, 0));
     if (error)
@@ -78,6 +47,15 @@ static COLD int commit_failure(struct h1 *h)
     output_push_region(&h->out, h->pos, (size_t)(end - h->pos));
     h->pos = end;
     return 0;
+}
+
+/* Sends memory that is queued and that the caller has only lent, to the end. */
+static int drain_lent(struct h1 *h, bool more)
+{
+    h->lent = true;
+    int error = more ? h1_drain_on(h) : h1_drain(h);
+    h->lent = false;
+    return error;
 }
 
 /* The head does not fit before what is open: it is composed in the request's memory and sent from there. */
@@ -109,7 +87,7 @@ static COLD int commit_elsewhere(struct h1 *h, int64_t length, size_t size, size
         output_push_region(&h->out, h->open, (size_t)(h->pos - h->open));
     }
     h->open = NULL;
-    return h1_drain(h); /* the request's memory must not be needed later */
+    return drain_lent(h, false); /* the request's memory must not be needed later */
 }
 
 /* A small static body is copied behind its head: a part of its own would cost more. Returns behind it. */
@@ -123,17 +101,15 @@ static inline char *join_static(struct h1 *h, char *end)
         return end;
     body->len = 0;
     h->x.body_sent += len;
-    h->announced_left -= (int64_t)len;
     return h1_put_text(end, body->data, len);
 }
 
 /* Commits the head for a body of length (REPLY_LENGTH_UNKNOWN: a stream), and queues what is open behind it. */
-static int head_commit(struct h1 *h, int64_t length)
+int h1_commit_head(struct h1 *h, int64_t length)
 {
     struct exchange *x = &h->x;
     length = reply_decide(h, length);
     reply_set_committed(&x->reply);
-    h->announced_left = length - (int64_t)x->body_sent;
     if (h->open && reply_is_bodyless(&x->reply)) {
         h->pos = h->open;
         h->open = NULL;
@@ -181,16 +157,11 @@ static int head_commit(struct h1 *h, int64_t length)
 int h1_close_open(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    if (!reply_is_committed(&x->reply)) {
-        x->reply.phase = REPLY_SEALING;
-        bool changed = x->http->host->before_head(x);
-        if (!reply_is_committed(&x->reply)) {
-            if (likely(!changed))
-                return head_commit(h, x->reply.length);
-            x->reply.phase = REPLY_OPEN;
-            return H1_FILTERED;
-        }
-    }
+    enum reply_head head = exchange_head_due(x);
+    if (head == REPLY_HEAD_DUE)
+        return unlikely(x->reply.trailers) ? h1_commit_trailed(h) : h1_commit_head(h, x->reply.length);
+    if (unlikely(head == REPLY_HEAD_FILTERED))
+        return REPLY_FILTERED;
     if (!h->open)
         return 0;
     size_t body = (size_t)(h->pos - h->open);
@@ -213,33 +184,6 @@ int h1_close_open(struct h1 *h)
 }
 
 /* ---- The exchange's calls ---- */
-
-/* Whether the body can be written to; an error if not. */
-static int write_check(struct h1 *h)
-{
-    struct exchange *x = &h->x;
-    int error = exchange_may(x, REPLY_WRITE);
-    if (likely(!error))
-        return 0;
-    /* A handler that goes on writing what nobody gets must not keep the worker. */
-    bool dead_end = error == WEIR_ECLOSED || (reply_is_bodyless(&x->reply) && x->reply.phase == REPLY_STREAMING);
-    return dead_end ? exchange_dead_end(x, error) : error;
-}
-
-/* Counts len bytes of body against an announced length. */
-static int write_count(struct h1 *h, size_t len)
-{
-    struct exchange *x = &h->x;
-    if (x->reply.length >= 0) {
-        int64_t left = reply_is_committed(&x->reply) ? h->announced_left : x->reply.length - (int64_t)x->body_sent;
-        if ((uint64_t)len > (uint64_t)left)
-            return WEIR_ETOOBIG;
-        if (reply_is_committed(&x->reply))
-            h->announced_left -= (int64_t)len;
-    }
-    x->body_sent += len;
-    return 0;
-}
 
 /* How many body bytes the region takes; while the head is not committed, room for it is left. */
 static size_t open_room(const struct h1 *h)
@@ -278,10 +222,10 @@ static int open_begin(struct h1 *h, size_t min)
 char *h1_reply_reserve(struct exchange *x, size_t min, size_t *room, int *error)
 {
     struct h1 *h = h1_of(x);
-    *error = write_check(h);
+    *error = exchange_check_write(x);
     if (!*error && (!h->open || open_room(h) < min))
         *error = open_begin(h, min);
-    if (unlikely(*error == H1_FILTERED))
+    if (unlikely(*error == REPLY_FILTERED))
         return x->ops->reserve(x, min, room, error);
     if (*error)
         return NULL;
@@ -292,7 +236,7 @@ char *h1_reply_reserve(struct exchange *x, size_t min, size_t *room, int *error)
 int h1_reply_commit(struct exchange *x, size_t len)
 {
     struct h1 *h = h1_of(x);
-    int error = write_count(h, len);
+    int error = exchange_count_write(x, len);
     if (error)
         return error;
     h->pos += len;
@@ -321,7 +265,7 @@ static int write_direct(struct h1 *h, const char *data, size_t len)
     output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = len & SEGMENT_LEN_MASK, .data = data});
     if (x->reply.form == REPLY_CHUNKED)
         output_push(&h->out, (struct segment){.kind = SEGMENT_STATIC, .len = 2, .data = "\r\n"});
-    return x->reply.length >= 0 && h->announced_left == 0 ? h1_drain(h) : h1_drain_on(h);
+    return drain_lent(h, x->reply.length < 0 || exchange_left(x) > 0);
 }
 
 /* A reply that is one call and fits the region is put there, however long, so that its handler need not wait. */
@@ -343,14 +287,14 @@ char *h1_reply_place(struct exchange *x, size_t len)
 int h1_reply_write(struct exchange *x, const char *data, size_t len)
 {
     struct h1 *h = h1_of(x);
-    int error = write_check(h);
+    int error = exchange_check_write(x);
     if (!error)
-        error = len <= INT64_MAX ? write_count(h, len) : WEIR_ETOOBIG;
+        error = len <= INT64_MAX ? exchange_count_write(x, len) : WEIR_ETOOBIG;
     if (error || len == 0)
         return error;
     size_t all = len;
     bool fits = h->open ? open_room(h) >= len : x->reply.length == (int64_t)len && whole_fits(h, len);
-    if (!fits && len >= DIRECT_MIN) {
+    if (!fits && len >= REPLY_DIRECT_MIN) {
         error = write_direct(h, data, len);
     } else {
         if (!fits)
@@ -362,7 +306,7 @@ int h1_reply_write(struct exchange *x, const char *data, size_t len)
             error = write_direct(h, data, len);
         }
     }
-    if (unlikely(error == H1_FILTERED)) {
+    if (unlikely(error == REPLY_FILTERED)) {
         x->body_sent -= all; /* none of it has been taken */
         return x->ops->write(x, data, all);
     }
@@ -380,7 +324,7 @@ int h1_reply_flush(struct exchange *x)
     if (reply_is_complete(&x->reply) || x->reply.phase == REPLY_SEALING)
         return WEIR_EDONE;
     int error = h1_close_open(h);
-    if (unlikely(error == H1_FILTERED))
+    if (unlikely(error == REPLY_FILTERED))
         return x->ops->flush(x);
     return error ? error : h1_drain(h);
 }
@@ -399,7 +343,7 @@ int h1_reply_push(struct exchange *x)
     if (x->gone)
         return WEIR_ECLOSED;
     int error = is_written(h) ? h1_close_open(h) : 0;
-    if (unlikely(error == H1_FILTERED))
+    if (unlikely(error == REPLY_FILTERED))
         return x->ops->push(x);
     if (unlikely(error) && !x->gone) { /* what was open is lost, and nobody looks at what is returned */
         http_refused(x->http, REFUSAL_BROKEN_REPLY, weir_strerror(error));
@@ -418,7 +362,7 @@ int h1_reply_push(struct exchange *x)
 void h1_reply_discard(struct exchange *x)
 {
     struct h1 *h = h1_of(x);
-    drop_body(h);
+    exchange_drop_body(x);
     if (reply_is_committed(&x->reply))
         return;
     if (h->open)
@@ -444,12 +388,7 @@ int h1_reply_commit_head(struct exchange *x)
 
 static void queue_body(struct h1 *h)
 {
-    struct segment *body = &h->x.reply.body;
-    size_t len = body->len;
-    h->x.body_sent += len;
-    h->announced_left -= (int64_t)len;
-    output_push(&h->out, *body);
-    *body = (struct segment){.kind = SEGMENT_STATIC};
+    output_push(&h->out, exchange_take_body(&h->x));
 }
 
 /* The reply cannot be made whole. What is queued still goes out, whole replies to earlier requests among it; then the
@@ -469,12 +408,13 @@ static int finish_stream(struct h1 *h)
     int error = h1_close_open(h);
     if (error || reply_is_bodyless(&x->reply))
         return error;
-    if (x->reply.length >= 0 && h->announced_left > 0) {
-        http_log_failure(x, "its handler wrote %lld bytes less than it announced", (long long)h->announced_left);
-        return break_off(h, "a handler wrote another length than it announced");
-    }
+    if (unlikely(exchange_is_short(x)))
+        return break_off(h, REPLY_OTHER_LENGTH);
     if (x->reply.form != REPLY_CHUNKED)
         return 0;
+    reply_set_complete(&x->reply);
+    if (unlikely(x->reply.trailers))
+        return h1_put_trailers(h);
     error = h1_make_room(h, 0);
     if (error)
         return error;
@@ -484,40 +424,22 @@ static int finish_stream(struct h1 *h)
     return 0;
 }
 
-/* The reply's filters have failed. Where the head is not out, a page takes the place of what they have made; but for
- * WEIR_EPROTO, by which the handler has announced another length, or left a filter. */
-static COLD int filters_failed(struct h1 *h, int error)
-{
-    struct exchange *x = &h->x;
-    if (x->gone)
-        return error;
-    if (error != WEIR_EPROTO && !reply_is_committed(&x->reply)) {
-        http_log_failure(x, "its reply could not go through its filters: %s", weir_strerror(error));
-        x->http->host->unmade(x, error);
-        error = filter_finish(x); /* an error hook may have added some */
-    }
-    return error && !x->gone ? break_off(h, weir_strerror(error)) : error;
-}
-
 COLD int h1_finish_filters(struct h1 *h)
 {
-    int error = filter_finish(&h->x);
-    return error ? filters_failed(h, error) : 0;
+    int error = exchange_finish_filters(&h->x);
+    if (error && !h->x.gone)
+        error = break_off(h, weir_strerror(error));
+    return error || !h->x.reply.trailers ? error : h1_finish_trailed(h);
 }
 
 /* Finishes a reply that is neither committed nor the usual one. */
 static __attribute__((noinline)) int finish_otherwise(struct h1 *h)
 {
     struct exchange *x = &h->x;
-    int64_t written = h->open ? h->pos - h->open : 0;
-    int64_t actual = written + (int64_t)x->reply.body.len;
-    bool announced = x->reply.length >= 0 && !x->reply.body.len;
-    if (announced && x->reply.length != actual && !reply_is_bodyless(&x->reply) && !status_bodyless(x->reply.status)) {
-        http_log_failure(x, "its handler announced %lld bytes and wrote %lld", (long long)x->reply.length,
-                         (long long)actual);
-        return break_off(h, "a handler wrote another length than it announced");
-    }
-    int error = head_commit(h, announced ? x->reply.length : actual);
+    int64_t length;
+    if (!exchange_whole_length(x, h->open ? h->pos - h->open : 0, &length))
+        return break_off(h, REPLY_OTHER_LENGTH);
+    int error = h1_commit_head(h, length);
     if (!error && x->reply.body.len && !reply_is_bodyless(&x->reply))
         queue_body(h);
     return error;
@@ -572,7 +494,22 @@ int h1_finish_reply(struct h1 *h)
     if (unlikely(error))
         finish_failed(h, error);
     if (unlikely(reply_has_body(&x->reply)))
-        drop_body(h);
+        exchange_drop_body(x);
+    if (unlikely(exchange_is_listened_to(x)))
+        finish_told(h, error);
+    return error;
+}
+
+int h1_finish_left(struct h1 *h)
+{
+    struct exchange *x = &h->x;
+    int error = x->gone ? WEIR_ECLOSED : h1_close_open(h);
+    if (!error && (reply_is_bodyless(&x->reply) || reply_is_complete(&x->reply) || x->reply.length >= 0))
+        error = WEIR_EDONE; /* a reply with an end of its own */
+    if (error == REPLY_FILTERED)
+        error = WEIR_EINVAL; /* and one whose filters would end with the handler */
+    if (unlikely(error))
+        finish_failed(h, error);
     if (unlikely(exchange_is_listened_to(x)))
         finish_told(h, error);
     return error;

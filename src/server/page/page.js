@@ -3,7 +3,7 @@
 
 const KEEP = 900; // seconds of history
 const COLOURS = 9; // --s0 to --s8, the last one for what is left over
-const STATES = ["active", "draining", "waiting", "head", "idle", "lingering"];
+const STATES = ["active", "draining", "waiting", "head", "idle", "lingering", "handshake"];
 const CLASSES = ["2xx", "3xx", "4xx", "5xx", "1xx", "none"];
 
 const $ = (id) => document.getElementById(id);
@@ -389,7 +389,7 @@ const charts = [
   new Chart("times", { title: "Handler time", stacked: false, least: 0.002, format: time, series: () => [
     { label: "median", colour: "--s0", value: (s) => s.median },
     { label: "99 %", colour: "--s1", value: (s) => s.p99 }] }),
-  new Chart("connections", { title: "Connections by state", series: fixed(STATES, "connections", [0, 6, 5, 1, 2, 3], { head: "half a head", waiting: "wait for memory" }), stacked: true, least: 10,
+  new Chart("connections", { title: "Connections by state", series: fixed(STATES, "connections", [0, 6, 5, 1, 2, 3, 4], { head: "half a head", waiting: "wait for memory" }), stacked: true, least: 10,
     format: (v) => count(v ?? 0) }),
 ];
 
@@ -469,7 +469,18 @@ function showLists(l) {
     ["Offload jobs queued, and ever", `${l.offload.queued} / ${text(count(l.offload.jobs))}`],
     ["Bytes received, and sent", `${text(bytes(l.bytes.in))} / ${text(bytes(l.bytes.out))}`],
   ]);
-  const refusals = Object.entries(l.refusals).filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
+  const t = l.topics;
+  $("topics-panel").hidden = !t.topics && !t.patterns && !t.published;
+  definitions("topics", [
+    ["Names, and patterns", `${text(count(t.topics))} / ${text(count(t.patterns))}`],
+    ["Subscribers, and behind", `${text(count(t.subscribers))} / ${text(count(t.lagging))}`],
+    ["Messages held, and their bytes", `${text(count(t.messages))} / ${text(bytes(t.bytes))}`],
+    ["Published, and delivered", `${text(count(t.published))} / ${text(count(t.delivered))}`],
+    ["Skipped, conflated, disconnected", `${text(count(t.skipped))} / ${text(count(t.conflated))} / ${text(count(t.disconnected))}`],
+    ["Refused", text(count(t.refused))],
+  ]);
+  const failed = Object.entries(l.handshakes.failed).map(([cause, n]) => [`handshake: ${cause}`, n]);
+  const refusals = [...Object.entries(l.refusals), ...failed].filter(([, n]) => n > 0).sort((a, b) => b[1] - a[1]);
   definitions("refusals", refusals.map(([cause, n]) => [cause, text(count(n))]));
   $("refusals-empty").hidden = refusals.length > 0;
 }

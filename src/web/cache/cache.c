@@ -6,7 +6,6 @@
 #include "web/cache/cache.h"
 
 #include <stdio.h>
-#include <sys/random.h>
 
 #define ENTRIES_DEFAULT   1000
 #define BYTES_DEFAULT     ((size_t)16 * 1024 * 1024)
@@ -28,9 +27,19 @@ static size_t bucket_count(size_t max_entries, size_t max_bytes)
     return n;
 }
 
-static bool seed_fill(struct siphash_key *seed)
+static size_t entries_of(const weir_cache_config *config)
 {
-    return getrandom(seed, sizeof *seed, 0) == (ssize_t)sizeof *seed;
+    return config->max_entries ? config->max_entries : ENTRIES_DEFAULT;
+}
+
+static size_t bytes_of(const weir_cache_config *config)
+{
+    return config->max_bytes ? config->max_bytes : BYTES_DEFAULT;
+}
+
+uint64_t cache_size_empty(const weir_cache_config *config)
+{
+    return sizeof(struct weir_cache) + bucket_count(entries_of(config), bytes_of(config)) * BUCKET_SIZE;
 }
 
 /* Makes the record of a cache by hand, not from its account: the account lies in the memory that it counts. */
@@ -70,8 +79,7 @@ struct weir_cache *cache_new(struct memory *m, struct cache_waits *w, const weir
     static const weir_cache_config defaults;
     if (!config)
         config = &defaults;
-    size_t max_entries = config->max_entries ? config->max_entries : ENTRIES_DEFAULT;
-    size_t max_bytes = config->max_bytes ? config->max_bytes : BYTES_DEFAULT;
+    size_t max_entries = entries_of(config), max_bytes = bytes_of(config);
     if (max_bytes < CACHE_BYTES_MIN || config->ttl_ms < 0)
         return NULL;
     struct weir_cache *c = cache_allocate(m, config->name ? config->name : "cache");
@@ -88,7 +96,7 @@ struct weir_cache *cache_new(struct memory *m, struct cache_waits *w, const weir
         c->bucket_mask = buckets - 1;
         memset(c->buckets, 0, buckets * BUCKET_SIZE);
     }
-    if (!c->buckets || !seed_fill(&c->seed)) {
+    if (!c->buckets || !siphash_seed(&c->seed)) {
         cache_free(c);
         return NULL;
     }

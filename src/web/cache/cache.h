@@ -124,6 +124,9 @@ struct weir_cache *cache_new(struct memory *m, struct cache_waits *w, const weir
 /* Frees a cache, after the last request and the last sender of a value. c may be NULL. */
 void cache_free(struct weir_cache *c);
 
+/* The bytes that a cache with that configuration has before it holds anything. */
+uint64_t cache_size_empty(const weir_cache_config *config);
+
 /* The most bytes that a cache takes from the system. */
 uint64_t cache_bound(struct weir_cache *c);
 
@@ -153,6 +156,13 @@ enum cache_answer {
  */
 int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_asker *asker, struct slice key,
               struct weir_value **value) MUST_CHECK;
+
+/*
+ * Asks for a key that cache_find() did not have, and does not wait: CACHE_COMPUTE, or WEIR_EBUSY if another computes
+ * the value. slot, key and asker as for cache_ask(); of asker only loop is needed, where nobody waits for this key.
+ */
+int cache_claim(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_asker *asker,
+                struct slice key) MUST_CHECK;
 
 /* Copies data as the value of a computing slot, instead of an earlier one. Evicts what is needed. Returns 0;
  * WEIR_ENOMEM if the cache's bound or the server's memory is reached all the same; WEIR_EINVAL if slot does not

@@ -245,6 +245,17 @@ int cache_ask(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_a
     return cut ? cache_finish(slot, cut, value) : CACHE_COMPUTE;
 }
 
+int cache_claim(struct weir_cache *c, struct weir_cache_slot *slot, struct cache_asker *asker, struct slice key)
+{
+    slot_prepare(c, slot, asker, key, cache_hash(c, key));
+    cache_lock_acquire(&c->lock);
+    bool busy = flight_find(c, key, slot->hash) != NULL;
+    if (!busy)
+        slot_begin(c, slot);
+    cache_lock_release(&c->lock);
+    return busy ? WEIR_EBUSY : slot_enter(slot);
+}
+
 /* ---- Ending a computation ---- */
 
 int cache_put(struct weir_cache_slot *slot, const void *data, size_t len)

@@ -19,8 +19,9 @@
 #define RESOLVE_CACHED 0x20 /* Linux 5.12 */
 #endif
 
-#define OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-#define OPEN_TRIES 8 /* a rename elsewhere makes openat2() give up with EAGAIN */
+#define OPEN_FLAGS   (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+#define FOLDER_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
+#define OPEN_TRIES   8 /* a rename elsewhere makes openat2() give up with EAGAIN */
 
 static int open_resolved(int folder, const char *path, int flags, unsigned long long resolve)
 {
@@ -29,7 +30,7 @@ static int open_resolved(int folder, const char *path, int flags, unsigned long 
 }
 
 /* Opens a path one name at a time; ".." and links are refused. Returns a descriptor or -1 with errno. */
-static int open_walk(int root, const char *path)
+static int open_walk(int root, const char *path, int flags)
 {
     char name[NAME_MAX + 1];
     int folder = root, fd = -1;
@@ -46,7 +47,7 @@ static int open_walk(int root, const char *path)
         } else {
             memcpy(name, len ? path : ".", len ? len : 1);
             name[len ? len : 1] = '\0';
-            fd = openat(folder, name, last ? OPEN_FLAGS | O_NOFOLLOW : O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
+            fd = openat(folder, name, (last ? flags : FOLDER_FLAGS) | O_NOFOLLOW);
         }
         int number = errno;
         if (folder != root)
@@ -62,26 +63,25 @@ static int open_walk(int root, const char *path)
 /* Opens the folder, whose own way may lead to a disk, or to a server that does not answer, as that beneath it may. */
 static int open_root(const struct beneath *b)
 {
-    int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    int root = b->cached_only ? open_resolved(AT_FDCWD, b->root, flags, RESOLVE_CACHED) : -1;
+    int root = b->cached_only ? open_resolved(AT_FDCWD, b->root, FOLDER_FLAGS, RESOLVE_CACHED) : -1;
     if (root >= 0 || (b->cached_only && errno == EAGAIN))
         return root;
-    return open(b->root, flags); /* or an older kernel, or a filter: see open_in() */
+    return open(b->root, FOLDER_FLAGS); /* or an older kernel, or a filter: see open_in() */
 }
 
-static int open_in(int root, const struct beneath *b)
+static int open_in(int root, const char *path, int flags, bool cached_only, unsigned long long links)
 {
-    unsigned long long resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+    unsigned long long resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | links;
     int fd = -1;
     for (int i = 0; i < OPEN_TRIES; i++) {
-        fd = open_resolved(root, b->path, OPEN_FLAGS, resolve | (b->cached_only ? RESOLVE_CACHED : 0));
-        if (fd < 0 && errno == EINVAL && b->cached_only)
-            fd = open_resolved(root, b->path, OPEN_FLAGS, resolve); /* an older kernel */
-        if (fd >= 0 || errno != EAGAIN || b->cached_only)
+        fd = open_resolved(root, path, flags, resolve | (cached_only ? RESOLVE_CACHED : 0));
+        if (fd < 0 && errno == EINVAL && cached_only)
+            fd = open_resolved(root, path, flags, resolve); /* an older kernel */
+        if (fd >= 0 || errno != EAGAIN || cached_only)
             break;
     }
     if (fd < 0 && (errno == ENOSYS || errno == EPERM || errno == E2BIG))
-        fd = open_walk(root, b->path);
+        fd = open_walk(root, path, flags);
     return fd;
 }
 
@@ -108,15 +108,27 @@ int beneath_open(struct beneath *b)
     int root = open_root(b);
     if (root < 0)
         return beneath_error(errno);
-    int fd = open_in(root, b);
+    int fd = open_in(root, b->path, OPEN_FLAGS, b->cached_only, b->no_links ? RESOLVE_NO_SYMLINKS : 0);
     int number = errno;
     close(root);
     if (fd < 0)
         return beneath_error(number);
-    if (fstat(fd, &b->status) != 0 || !S_ISREG(b->status.st_mode)) {
+    if (fstat(fd, &b->status) != 0 || !(S_ISREG(b->status.st_mode) || (b->folders && S_ISDIR(b->status.st_mode)))) {
         close(fd);
         return WEIR_ENOENT;
     }
     b->fd = fd;
     return 0;
+}
+
+int beneath_root(const char *root)
+{
+    int fd = open(root, FOLDER_FLAGS);
+    return fd >= 0 ? fd : beneath_error(errno);
+}
+
+int beneath_folder(int root, const char *path)
+{
+    int fd = open_in(root, path, FOLDER_FLAGS, false, 0);
+    return fd >= 0 ? fd : beneath_error(errno);
 }

@@ -1,12 +1,11 @@
 /*
- * Files: sent whole by the kernel, or read by hand without ever blocking the worker.
+ * Files that are opened, and read by hand, without ever blocking the worker.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "base/error.h"
-#include "http/date.h"
-#include "web/context.h"
-#include "web/file/beneath.h"
+#include "web/file/file_reply.h"
+#include "web/line.h"
 
 #include <errno.h>
 #include <linux/magic.h>
@@ -14,7 +13,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define SMALL_FILE       4096 /* bytes: a file of up to this is read when it is sent, and kept open */
 #define FILE_BUFFER_SIZE 4096 /* of weir_file_line() */
 
 struct weir_file {
@@ -22,8 +20,8 @@ struct weir_file {
     int64_t size, offset;
     bool wait_free; /* reading never waits for a disk: the file system is memory */
     bool wait_known;
-    char *buf; /* of weir_file_line(); NULL until its first use */
-    size_t buf_pos, buf_len;
+    char *buf;         /* of weir_file_line(); NULL until its first use */
+    struct slice rest; /* what is in it and in no line yet */
 };
 
 static int open_offloaded(void *arg)
@@ -31,12 +29,9 @@ static int open_offloaded(void *arg)
     return beneath_open(arg);
 }
 
-/* Opens root/path; a name that has to be looked up on a disk is looked up on another thread. */
-static int context_open(weir_ctx *c, const char *root, const char *path, struct beneath *b)
+int file_find(weir_ctx *c, struct beneath *b)
 {
-    *b = (struct beneath){.root = root, .path = path, .cached_only = true, .fd = -1};
-    if (!root || !path)
-        return context_null_error(c);
+    b->cached_only = true;
     int error = beneath_open(b);
     if (error == WEIR_EBUSY) {
         b->cached_only = false;
@@ -45,119 +40,10 @@ static int context_open(weir_ctx *c, const char *root, const char *path, struct 
     return error;
 }
 
-/* ---- Sent whole ---- */
-
-/* Makes the head of a file's reply but for the length. */
-static int describe_file(weir_ctx *c, const char date[static DATE_LEN])
+int file_open(weir_ctx *c, const char *root, const char *path, struct beneath *b)
 {
-    int error = reply_add_field(c, SLICE("Last-Modified"), slice_of(date, DATE_LEN), true);
-    if (!error && !reply_has_type(c))
-        c->x->reply.type = SLICE("application/octet-stream");
-    return error;
-}
-
-/* Reads a small file that is in memory to where its reply is composed: one call, and another to send both, where
- * sendfile() takes a call to send the head, one to see that the file is in memory, and more time than the copy. */
-static bool read_small(struct exchange *x, int fd, size_t size)
-{
-    char beyond;
-    struct iovec parts[] = {{.iov_base = x->ops->place(x, size), .iov_len = size}, {.iov_base = &beyond, .iov_len = 1}};
-    if (parts[0].iov_base && preadv2(fd, parts, 2, 0, RWF_NOWAIT) == (ssize_t)size)
-        return true; /* all of it is in memory, and it is as long as it was */
-    x->ops->discard(x);
-    return false;
-}
-
-/* Ends a reply: a head for size bytes, which have been placed or are not sent. May suspend. */
-static int end_small(struct exchange *x, size_t size, bool placed)
-{
-    x->reply.length = (int64_t)size;
-    reply_set_complete(&x->reply);
-    return placed ? x->ops->commit(x, size) : 0;
-}
-
-/* Ends a reply of a file with a reference, which is given up when the file has been sent. */
-static void send_segment(struct exchange *x, struct file *file, uint64_t size)
-{
-    x->reply.length = (int64_t)size;
-    reply_set_complete(&x->reply);
-    x->reply.body = (struct segment){.kind = SEGMENT_FILE, .len = size & SEGMENT_LEN_MASK, .file = file, .offset = 0};
-}
-
-/* Replies with a file that is open already. Returns the result; 1: there is none. */
-static int send_kept(weir_ctx *c, const char *root, const char *path)
-{
-    struct exchange *x = c->x;
-    const struct kept_file *k = file_cache_find(&c->web->files, root, path, loop_now_ms(c->web->loop));
-    if (!k)
-        return 1;
-    size_t size = (size_t)k->size;
-    int error = describe_file(c, k->date);
-    if (error)
-        return error;
-    bool bodyless = reply_is_bodyless(&x->reply);
-    if (bodyless || read_small(x, k->file->fd, size))
-        return end_small(x, size, !bodyless);
-    struct stat is;
-    if (fstat(k->file->fd, &is) != 0 || is.st_size != k->size)
-        return 1; /* changed since the look at it */
-    send_segment(x, file_ref(k->file), size);
-    return 0;
-}
-
-static int send_opened(weir_ctx *c, const struct beneath *b)
-{
-    struct exchange *x = c->x;
-    uint64_t size = (uint64_t)b->status.st_size & SEGMENT_LEN_MASK;
-    bool bodyless = reply_is_bodyless(&x->reply);
-    if (size > 0 && size <= SMALL_FILE && !bodyless && read_small(x, b->fd, size)) {
-        if (!file_cache_keep(&c->web->files, b, loop_now_ms(c->web->loop)))
-            close(b->fd);
-        return end_small(x, size, true);
-    }
-    struct pool *handles = &c->web->files.handles;
-    struct file *file = size > 0 && !bodyless ? http_take(x->http, handles) : NULL;
-    if (file) {
-        file_init(file, handles, b->fd);
-        send_segment(x, file, size);
-        return 0;
-    }
-    close(b->fd);
-    return size > 0 && !bodyless ? WEIR_ENOMEM : end_small(x, size, false);
-}
-
-static int send_file_now(weir_ctx *c, const char *root, const char *path)
-{
-    struct exchange *x = c->x;
-    int error = exchange_may(x, REPLY_MAKE);
-    if (error)
-        return error;
-    if (!root || !path)
-        return context_null_error(c);
-    error = send_kept(c, root, path);
-    if (error <= 0)
-        return error;
-    struct beneath b;
-    error = context_open(c, root, path, &b);
-    if (error)
-        return error;
-    char date[DATE_LEN];
-    date_format(date, b.status.st_mtim.tv_sec > 0 ? b.status.st_mtim.tv_sec : 0);
-    error = describe_file(c, date);
-    if (error) {
-        close(b.fd);
-        return error;
-    }
-    return send_opened(c, &b);
-}
-
-int weir_send_file(weir_ctx *c, const char *root, const char *path)
-{
-    CONTEXT_CHECK(c);
-    int error = send_file_now(c, root, path);
-    if (error != WEIR_EDONE) /* there is a reply, or one that has failed in another way */
-        c->reply_error = error;
-    return error;
+    *b = (struct beneath){.root = root, .path = path, .fd = -1};
+    return root && path ? file_find(c, b) : context_null_error(c);
 }
 
 /* ---- Read by hand ---- */
@@ -182,7 +68,7 @@ int weir_file_open(weir_ctx *c, const char *root, const char *path, weir_file **
     struct weir_file *f = arena_alloc(&c->x->arena, sizeof *f);
     if (!f)
         return WEIR_ENOMEM;
-    int error = context_open(c, root, path, &b);
+    int error = file_open(c, root, path, &b);
     if (error)
         return error;
     *f = (struct weir_file){.fd = b.fd, .size = b.status.st_size};
@@ -253,52 +139,40 @@ ssize_t weir_file_read(weir_ctx *c, weir_file *f, void *buf, size_t len)
     return n;
 }
 
-/* Fills the buffer behind what is left in it. Bytes added, 0 at the end of the file, or an error. */
-static ssize_t file_fill(weir_ctx *c, struct weir_file *f)
+/* ---- Lines ---- */
+
+/* Who reads a file by lines. */
+struct file_lines {
+    weir_ctx *context;
+    struct weir_file *file;
+};
+
+/* Fills the buffer of lines, of which nothing is left. */
+static ssize_t file_fill(void *owner, struct slice *rest)
 {
+    weir_ctx *c = ((struct file_lines *)owner)->context;
+    struct weir_file *f = ((struct file_lines *)owner)->file;
     if (!f->buf && !(f->buf = arena_alloc(&c->x->arena, FILE_BUFFER_SIZE)))
         return WEIR_ENOMEM;
-    if (f->buf_pos > 0) {
-        memmove(f->buf, f->buf + f->buf_pos, f->buf_len - f->buf_pos);
-        f->buf_len -= f->buf_pos;
-        f->buf_pos = 0;
-    }
-    ssize_t n = weir_file_read(c, f, f->buf + f->buf_len, FILE_BUFFER_SIZE - f->buf_len);
+    ssize_t n = weir_file_read(c, f, f->buf, FILE_BUFFER_SIZE);
     if (n > 0)
-        f->buf_len += (size_t)n;
+        *rest = slice_of(f->buf, (size_t)n);
     return n;
 }
 
+// NOLINTNEXTLINE(readability-non-const-parameter): the line that points to buf writes to it
 ssize_t weir_file_line(weir_ctx *c, weir_file *f, char *buf, size_t size)
 {
     CONTEXT_CHECK(c);
     if (!f || !buf || size == 0)
         return WEIR_EINVAL;
-    size_t len = 0;
-    int64_t start = f->offset - (int64_t)(f->buf_len - f->buf_pos);
-    for (;;) {
-        if (f->buf_pos == f->buf_len) {
-            ssize_t n = file_fill(c, f);
-            if (n < 0)
-                return n;
-            if (n == 0)
-                break;
-        }
-        const char *from = f->buf + f->buf_pos;
-        size_t have = f->buf_len - f->buf_pos;
-        const char *newline = memchr(from, '\n', have);
-        size_t take = newline ? (size_t)(newline - from) + 1 : have;
-        if (take >= size - len) {
-            f->offset = start; /* nothing is consumed: the next reader begins at this line again */
-            f->buf_pos = f->buf_len = 0;
-            return WEIR_ETOOBIG;
-        }
-        memcpy(buf + len, from, take);
-        len += take;
-        f->buf_pos += take;
-        if (newline)
-            break;
+    struct file_lines lines = {.context = c, .file = f};
+    struct line line = {.buf = buf, .size = size};
+    int64_t start = f->offset - (int64_t)f->rest.len;
+    ssize_t n = line_read(&(struct line_source){.rest = &f->rest, .more = file_fill, .owner = &lines}, &line, NULL);
+    if (n < 0) { /* nothing is consumed: the next reader begins at this line again */
+        f->offset = start;
+        f->rest.len = 0;
     }
-    buf[len] = '\0';
-    return (ssize_t)len;
+    return n;
 }

@@ -8,13 +8,8 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 _Static_assert(FILE_CACHE_MAX * sizeof(struct kept_file) + 256 <= FILE_CACHE_SLAB, "one slab holds all");
-
-/* Seconds after which a change counts as settled: a file that changed lately may change again within the same tick of
- * its file system's clock, which may be a second long, and would look the same. */
-#define SETTLED_SECONDS 2
 
 void file_cache_init(struct file_cache *f, struct memory *m, uint32_t most, uint32_t valid_ms)
 {
@@ -74,11 +69,6 @@ static uint32_t first_place(const struct file_cache *f, uint32_t hash)
     return (uint32_t)((uint64_t)hash * f->sets >> 32) * FILE_CACHE_WAYS;
 }
 
-static bool same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 /* Whether the path still leads to the file, and the file is as it was: by a look, or by one that still holds. */
 static bool still_same(struct kept_file *k, uint32_t now, uint32_t valid_ms)
 {
@@ -86,8 +76,10 @@ static bool still_same(struct kept_file *k, uint32_t now, uint32_t valid_ms)
         return true;
     k->looked = now;
     struct stat is;
-    return fstatat(AT_FDCWD, k->path, &is, 0) == 0 && is.st_ino == k->inode && is.st_dev == k->device &&
-           is.st_size == k->size && same_time(is.st_ctim, k->changed) && same_time(is.st_mtim, k->modified);
+    if (fstatat(AT_FDCWD, k->path, &is, 0) != 0)
+        return false;
+    const struct file_version version = file_version_of(&is);
+    return file_version_equal(&version, &k->version);
 }
 
 const struct kept_file *file_cache_find(struct file_cache *f, const char *root, const char *path, uint32_t now)
@@ -124,24 +116,19 @@ static uint32_t choose_place(const struct file_cache *f, uint32_t first, uint32_
     return oldest;
 }
 
-static bool is_settled(const struct stat *status)
-{
-    struct timespec now;
-    return clock_gettime(CLOCK_REALTIME, &now) == 0 && now.tv_sec - status->st_ctim.tv_sec > SETTLED_SECONDS;
-}
-
-bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now)
+struct file *file_cache_keep(struct file_cache *f, const struct beneath *b, const struct file_marks *marks,
+                             uint32_t now)
 {
     size_t len = strlen(b->path), root_len = strlen(b->root);
     if (f->sets == 0 || root_len >= FILE_CACHE_PATH || len >= FILE_CACHE_PATH - 1 - root_len)
-        return false;
-    if (!b->cached_only || !is_settled(&b->status)) /* the first: its status may be from before a long wait */
-        return false;
+        return NULL;
+    if (!b->cached_only || !marks->settled) /* the first: its status may be from before a long wait */
+        return NULL;
     uint32_t hash = path_hash(b->path, len), place = choose_place(f, first_place(f, hash), now);
     if (f->places[place])
         place_clear(f, place);
     if (!pool_ready(&f->files) || !pool_ready(&f->handles))
-        return false;
+        return NULL;
     struct kept_file *k = pool_take(&f->files);
     struct file *file = pool_take(&f->handles);
     weir_assert(k && file); /* both were ready */
@@ -150,18 +137,14 @@ bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now
     k->opened = k->used = k->looked = now;
     k->root_len = (uint16_t)root_len;
     k->len = (uint16_t)(root_len + 1 + len);
-    k->device = b->status.st_dev;
-    k->inode = b->status.st_ino;
-    k->size = b->status.st_size;
-    k->modified = b->status.st_mtim;
-    k->changed = b->status.st_ctim;
-    date_format(k->date, k->modified.tv_sec > 0 ? k->modified.tv_sec : 0);
+    k->version = file_version_of(&b->status);
+    k->marks = *marks;
     memcpy(k->path, b->root, root_len);
     k->path[root_len] = '/';
     memcpy(k->path + root_len + 1, b->path, len + 1);
     f->places[place] = k;
     f->hashes[place] = hash;
-    return true;
+    return file;
 }
 
 void file_cache_close_old(struct file_cache *f, uint32_t now)

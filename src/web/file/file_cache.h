@@ -21,9 +21,9 @@
 #define WEIR_WEB_FILE_FILE_CACHE_H
 
 #include "base/pool.h"
-#include "http/date.h"
 #include "net/file.h"
 #include "web/file/beneath.h"
+#include "web/file/file_marks.h"
 
 #define FILE_CACHE_MAX     64  /* files */
 #define FILE_CACHE_WAYS    4   /* places that a file may take */
@@ -38,11 +38,8 @@ struct kept_file {
     uint32_t used;     /* tick at which it was asked for last */
     uint32_t looked;   /* tick at which it was found unchanged */
     uint16_t root_len, len;
-    char date[DATE_LEN]; /* of its last modification */
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified, changed;
+    struct file_marks marks;
+    struct file_version version;
     char path[FILE_CACHE_PATH];
 };
 
@@ -64,9 +61,11 @@ void file_cache_done(struct file_cache *f);
  * let go of as soon as the caller waits: whoever needs it for longer takes a reference to its `file`. now: tick. */
 const struct kept_file *file_cache_find(struct file_cache *f, const char *root, const char *path, uint32_t now);
 
-/* Takes over an open file's descriptor, of which all has just been read without waiting. False: the descriptor is still
- * the caller's. */
-bool file_cache_keep(struct file_cache *f, const struct beneath *b, uint32_t now);
+/* Takes over an open file's descriptor, of which bytes have just been read without waiting. marks: those of its state.
+ * now: tick. The file, which may be let go of as soon as the caller waits; NULL: the descriptor is still the
+ * caller's. */
+struct file *file_cache_keep(struct file_cache *f, const struct beneath *b, const struct file_marks *marks,
+                             uint32_t now);
 
 /* Lets go of the files that have been open for FILE_CACHE_KEEP_MS, or of all; what is being sent stays open for
  * that. */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/scan.h"
 #include "http/status.h"
+#include "http/trailer.h"
 #include "web/cache/value.h"
 #include "web/context.h"
 
@@ -18,7 +19,7 @@ int weir_set_status(weir_ctx *c, int status)
         return WEIR_ECOMMITTED;
     if (status < 200 || status > 599)
         return WEIR_EINVAL;
-    c->x->reply.status = status;
+    c->x->reply.status = (uint16_t)status;
     return 0;
 }
 
@@ -30,22 +31,40 @@ int weir_status(weir_ctx *c)
 
 /* ---- Fields ---- */
 
-static struct slice field_name(const struct reply_field *f)
+static void reply_find_last(struct reply *r)
 {
-    return slice_of(f->line, f->name_len);
+    r->last = &r->fields;
+    while (*r->last)
+        r->last = &(*r->last)->next;
 }
 
 static void reply_remove(struct reply *r, struct slice name)
 {
     for (struct reply_field **at = &r->fields; *at;) {
-        if (slice_equal_nocase(field_name(*at), name))
+        if (slice_equal_nocase(reply_field_name(*at), name))
             *at = (*at)->next;
         else
             at = &(*at)->next;
     }
-    r->last = &r->fields;
-    while (*r->last)
-        r->last = &(*r->last)->next;
+    reply_find_last(r);
+}
+
+void reply_remove_field(struct reply *r, const struct reply_field *f)
+{
+    for (struct reply_field **at = &r->fields; *at; at = &(*at)->next) {
+        if (*at != f)
+            continue;
+        *at = f->next;
+        break;
+    }
+    reply_find_last(r);
+}
+
+void reply_put_field(struct reply *r, struct reply_field *f)
+{
+    f->next = NULL;
+    *r->last = f;
+    r->last = &f->next;
 }
 
 /*
@@ -60,7 +79,7 @@ static bool field_survives(struct slice name, int status, bool chosen)
     } known[] = {{"WWW-Authenticate", 0}, {"Proxy-Authenticate", 0}, {"Allow", 0},    {"Location", 0},
                  {"Content-Range", 416},  {"Upgrade", 426},          {"Accept", 415}, {"Accept-Encoding", 415},
                  {"Accept-Patch", 415},   {"Accept-Post", 415}};
-    if (slice_equal_nocase(name, SLICE("Retry-After")))
+    if (slice_equal_nocase(name, SLICE("Retry-After")) || slice_equal_nocase(name, SLICE(HSTS_NAME)))
         return true;
     for (size_t i = 0; chosen && i < sizeof known / sizeof *known; i++)
         if (slice_equal_nocase(name, slice_from(known[i].name)))
@@ -75,18 +94,20 @@ void reply_reset(weir_ctx *c, int status, bool chosen)
     x->ops->discard(x);
     r->last = &r->fields;
     for (struct reply_field *f = r->fields; f; f = f->next) {
-        if (!field_survives(field_name(f), status, chosen))
+        if (!field_survives(reply_field_name(f), status, chosen))
             continue;
         *r->last = f;
         r->last = &f->next;
     }
     *r->last = NULL;
+    r->trailers = NULL;
     r->type = slice_of(NULL, 0);
     r->length = REPLY_LENGTH_UNKNOWN;
     r->phase = REPLY_OPEN;
+    c->body_is_file = false;
 }
 
-static bool all_of(struct slice text, enum scan_class class)
+static inline bool all_of(struct slice text, enum scan_class class)
 {
     for (size_t i = 0; i < text.len; i++)
         if (!scan_is(text.data[i], class))
@@ -95,13 +116,11 @@ static bool all_of(struct slice text, enum scan_class class)
 }
 
 /* Whether a field is the framework's alone, such as those that say where a message ends. */
-static bool field_reserved(struct slice name, struct slice value)
+static inline __attribute__((always_inline)) bool field_reserved(struct slice name, struct slice value)
 {
     switch (name.len) {
     case 4:
         return slice_equal_nocase(name, SLICE("Date"));
-    case 7:
-        return slice_equal_nocase(name, SLICE("Trailer"));
     case 10:
         return slice_equal_nocase(name, SLICE("Connection")) && !slice_equal_nocase(value, SLICE("close"));
     case 14:
@@ -113,23 +132,49 @@ static bool field_reserved(struct slice name, struct slice value)
     }
 }
 
+static inline __attribute__((always_inline)) bool field_is_valid(struct slice name, struct slice value)
+{
+    return name.len > 0 && name.len <= 1024 && value.len <= 32768 && all_of(name, SCAN_TOKEN) &&
+           all_of(value, SCAN_VALUE) && !field_reserved(name, value);
+}
+
+static COLD int field_refused(const weir_ctx *c, const char *what, struct slice name)
+{
+    log_error(c->web->loop->log, "a reply's %s was refused: \"%.*s\"", what, (int)(name.len < 64 ? name.len : 64),
+              name.data);
+    return WEIR_EINVAL;
+}
+
+/* A line in the request's memory, or NULL. */
+static inline __attribute__((always_inline)) struct reply_field *field_make(struct arena *a, struct slice name,
+                                                                            struct slice value)
+{
+    size_t len = name.len + value.len + 4;
+    struct reply_field *f = arena_alloc(a, sizeof *f + len);
+    if (!f)
+        return NULL;
+    char *line = (char *)(f + 1);
+    memcpy(line, name.data, name.len);
+    memcpy(line + name.len, ": ", 2);
+    if (value.len)
+        memcpy(line + name.len + 2, value.data, value.len);
+    memcpy(line + name.len + 2 + value.len, "\r\n", 2);
+    *f = (struct reply_field){.name_len = (uint16_t)name.len, .line_len = (uint16_t)len, .line = line};
+    return f;
+}
+
 int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool replace)
 {
     struct exchange *x = c->x;
     if (reply_is_committed(&x->reply))
         return WEIR_ECOMMITTED;
-    if (name.len == 0 || name.len > 1024 || value.len > 32768 || !all_of(name, SCAN_TOKEN) ||
-        !all_of(value, SCAN_VALUE) || field_reserved(name, value)) {
-        log_error(c->web->loop->log, "a reply's field was refused: \"%.*s\"", (int)(name.len < 64 ? name.len : 64),
-                  name.data);
-        return WEIR_EINVAL;
-    }
+    if (!field_is_valid(name, value))
+        return field_refused(c, "field", name);
     if (name.len == 10 && slice_equal_nocase(name, SLICE("Connection"))) {
         x->reply.close = true;
         return 0;
     }
-    size_t len = name.len + value.len + 4;
-    struct reply_field *f = arena_alloc(&x->arena, sizeof *f + len);
+    struct reply_field *f = field_make(&x->arena, name, value);
     if (!f)
         return WEIR_ENOMEM;
     if (name.len == 12 && slice_equal_nocase(name, SLICE("Content-Type"))) {
@@ -138,15 +183,7 @@ int reply_add_field(weir_ctx *c, struct slice name, struct slice value, bool rep
     }
     if (replace && x->reply.fields)
         reply_remove(&x->reply, name);
-    char *line = (char *)(f + 1);
-    memcpy(line, name.data, name.len);
-    memcpy(line + name.len, ": ", 2);
-    if (value.len)
-        memcpy(line + name.len + 2, value.data, value.len);
-    memcpy(line + name.len + 2 + value.len, "\r\n", 2);
-    *f = (struct reply_field){.name_len = (uint16_t)name.len, .line_len = (uint16_t)len, .line = line};
-    *x->reply.last = f;
-    x->reply.last = &f->next;
+    reply_put_field(&x->reply, f);
     return 0;
 }
 
@@ -175,14 +212,60 @@ int weir_remove_header(weir_ctx *c, const char *name)
     return 0;
 }
 
+int weir_add_trailer(weir_ctx *c, const char *name, const char *value)
+{
+    CONTEXT_CHECK(c);
+    struct exchange *x = c->x;
+    int error = exchange_may_trail(x);
+    if (error)
+        return error;
+    if (!name || !value)
+        return context_null_error(c);
+    struct slice n = slice_from(name), v = slice_from(value);
+    if (!field_is_valid(n, v) || trailer_is_forbidden_in_reply(n))
+        return field_refused(c, "trailer field", n);
+    struct reply_field *f = field_make(&x->arena, n, v), **last = &x->reply.trailers;
+    if (!f)
+        return WEIR_ENOMEM;
+    while (*last)
+        last = &(*last)->next;
+    *last = f;
+    x->special = true; /* the end of its request looks at more than most do */
+    return 0;
+}
+
+const struct reply_field *reply_find_field(const struct reply *r, struct slice name)
+{
+    const struct reply_field *f = r->fields;
+    while (f && !slice_equal_nocase(reply_field_name(f), name))
+        f = f->next;
+    return f;
+}
+
+bool reply_has_field(const struct reply *r, struct slice name)
+{
+    return reply_find_field(r, name) != NULL;
+}
+
 bool reply_has_type(const weir_ctx *c)
 {
-    if (c->x->reply.type.len)
-        return true;
-    for (const struct reply_field *f = c->x->reply.fields; f; f = f->next)
-        if (slice_equal_nocase(field_name(f), SLICE("Content-Type")))
-            return true;
-    return false;
+    return c->x->reply.type.len > 0 || reply_has_field(&c->x->reply, SLICE("Content-Type"));
+}
+
+/* RFC 6797 section 7.2: never without a secure transport. */
+void reply_add_hsts(weir_ctx *c)
+{
+    const weir_group *g = container_of(c->chain, const weir_group, chain);
+    struct exchange *x = c->x;
+    size_t len = strlen(g->hsts);
+    if (len == 0 || reply_is_committed(&x->reply) || !exchange_is_secure(x) ||
+        reply_has_field(&x->reply, SLICE(HSTS_NAME)))
+        return;
+    struct reply_field *f = arena_alloc(&x->arena, sizeof *f);
+    if (!f)
+        return; /* the next reply has it: what the request asks for comes first */
+    *f = (struct reply_field){.name_len = sizeof HSTS_NAME - 1, .line_len = (uint16_t)len, .line = g->hsts};
+    reply_put_field(&x->reply, f);
 }
 
 const char *weir_response_header(weir_ctx *c, const char *name)
@@ -191,10 +274,8 @@ const char *weir_response_header(weir_ctx *c, const char *name)
     struct slice wanted = slice_from(name);
     if (c->x->reply.type.len && slice_equal_nocase(wanted, SLICE("Content-Type")))
         return arena_copy(&c->x->arena, c->x->reply.type);
-    for (const struct reply_field *f = c->x->reply.fields; f; f = f->next)
-        if (slice_equal_nocase(field_name(f), wanted))
-            return arena_copy(&c->x->arena, slice_of(f->line + f->name_len + 2, f->line_len - f->name_len - 4u));
-    return NULL;
+    const struct reply_field *f = reply_find_field(&c->x->reply, wanted);
+    return f ? arena_copy(&c->x->arena, reply_field_value(f)) : NULL;
 }
 
 int weir_set_cookie(weir_ctx *c, const weir_set_cookie_options *cookie)
@@ -366,19 +447,20 @@ static char *put_message(char *to, const char *message)
 }
 
 /* The page takes none of the request's memory, which may be what has run out. */
-void reply_error_page(weir_ctx *c, int status, const char *message)
+int reply_error_page(weir_ctx *c, int status, const char *message)
 {
     struct slice reason = status_reason(status);
     char page[PAGE_MESSAGE_MAX + 64];
-    if (reply_begin_static(c, "text/plain; charset=utf-8") != 0)
-        return;
+    int error = reply_begin_static(c, "text/plain; charset=utf-8");
+    if (error)
+        return error;
     char *end =
         page + snprintf(page, sizeof page - PAGE_MESSAGE_MAX - 1, "%d %.*s\n", status, (int)reason.len, reason.data);
     if (*message) {
         end = put_message(end, message);
         *end++ = '\n';
     }
-    (void)reply_copy(c, page, (size_t)(end - page));
+    return reply_copy(c, page, (size_t)(end - page));
 }
 
 static inline int reply_set_static(struct reply *r, const void *data, size_t len)
@@ -456,7 +538,7 @@ int weir_redirect(weir_ctx *c, int status, const char *location)
     error = weir_set_header(c, "Location", location);
     if (error)
         return reply_failed(c, error);
-    c->x->reply.status = status;
+    c->x->reply.status = (uint16_t)status;
     c->x->reply.length = 0;
     reply_set_complete(&c->x->reply);
     return 0;

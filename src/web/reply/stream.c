@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "http/filter.h"
 #include "web/context.h"
+#include "web/line.h"
 
 #include <stdio.h>
 
@@ -55,6 +56,43 @@ ssize_t weir_read(weir_ctx *c, void *buf, size_t len)
     x->rest.data += n;
     x->rest.len -= n;
     return (ssize_t)n;
+}
+
+/* The next piece of the body, of which there is no rest. */
+static ssize_t body_more(void *owner, struct slice *rest)
+{
+    ssize_t n = exchange_read(owner, &rest->data);
+    if (n > 0)
+        rest->len = (size_t)n;
+    return n;
+}
+
+/* An error within a line is final: what comes next would be taken for a line, and is a part of one. */
+// NOLINTNEXTLINE(readability-non-const-parameter): the line that points to buf writes to it
+static ssize_t body_line(weir_ctx *c, const char **where, char *buf, size_t size)
+{
+    struct exchange *x = c->x;
+    struct line line = {.buf = buf, .size = size};
+    if (!buf || size == 0)
+        return WEIR_EINVAL;
+    if (c->line_error)
+        return exchange_dead_end(x, c->line_error);
+    ssize_t n = line_read(&(struct line_source){.rest = &x->rest, .more = body_more, .owner = x}, &line, where);
+    if (n == WEIR_ETOOBIG || (n < 0 && line.len > 0))
+        c->line_error = (int)n;
+    return n;
+}
+
+ssize_t weir_body_line(weir_ctx *c, char *buf, size_t size)
+{
+    CONTEXT_CHECK(c);
+    return body_line(c, NULL, buf, size);
+}
+
+ssize_t weir_body_line_slice(weir_ctx *c, const char **line, char *buf, size_t size)
+{
+    CONTEXT_CHECK(c);
+    return line ? body_line(c, line, buf, size) : WEIR_EINVAL;
 }
 
 /* ---- The reply's body ---- */

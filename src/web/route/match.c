@@ -298,6 +298,11 @@ enum router_outcome router_search(const struct router *router, struct regex_cont
                          out);
 }
 
+bool router_serves(const struct router *router, unsigned method)
+{
+    return router->methods & METHOD_BIT(method);
+}
+
 const char *router_methods(const struct router *router, struct arena *arena)
 {
     return method_list(router->methods | METHOD_BIT(METHOD_OPTIONS), &router->extensions, arena);

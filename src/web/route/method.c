@@ -44,6 +44,7 @@ static struct slice method_name(unsigned number, const struct method_extensions 
 const char *method_list(uint64_t methods, const struct method_extensions *extensions, struct arena *arena)
 {
     size_t size = 1;
+    methods &= METHOD_BIT(METHOD_STANDARD_COUNT + extensions->count) - 1; /* any method's others have no names */
     for (unsigned i = 0; i < METHOD_UNKNOWN; i++)
         if (methods & METHOD_BIT(i))
             size += method_name(i, extensions).len + 2;

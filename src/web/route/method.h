@@ -29,7 +29,8 @@ enum {
 };
 
 #define METHOD_BIT(number) ((uint64_t)1 << (number))
-#define METHOD_ANY         (~(uint64_t)0)
+/* Not CONNECT, which is for who asks for it: its 200 is no reply as others are. */
+#define METHOD_ANY (~METHOD_BIT(METHOD_CONNECT))
 
 /* The methods that routes have added. Names are NUL-terminated and belong to the router. */
 struct method_extensions {

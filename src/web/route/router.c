@@ -21,6 +21,7 @@ struct addition {
     const char *method;
     const char *host;
     unsigned method_number; /* METHOD_UNKNOWN: not among the router's yet, or any method */
+    bool upgrades;          /* WEIR_UPGRADE: GET's number, and CONNECT besides */
     struct pattern pattern;
     struct pattern_error error;
 };
@@ -79,6 +80,11 @@ static int number_method(struct addition *a)
     a->method_number = METHOD_UNKNOWN;
     if (!a->method)
         return 0;
+    a->upgrades = strcmp(a->method, WEIR_UPGRADE) == 0;
+    if (a->upgrades) {
+        a->method_number = METHOD_GET;
+        return 0;
+    }
     struct method_extensions *extensions = &a->router->extensions;
     struct slice method = slice_from(a->method);
     if (!is_token(method))
@@ -189,6 +195,8 @@ static uint64_t accepted_methods(const struct addition *a)
     if (!a->method)
         return METHOD_ANY;
     uint64_t bits = METHOD_BIT(a->method_number);
+    if (a->upgrades)
+        bits |= METHOD_BIT(METHOD_CONNECT);
     return a->method_number == METHOD_GET ? bits | METHOD_BIT(METHOD_HEAD) : bits;
 }
 
@@ -197,7 +205,9 @@ static int check_conflict(struct addition *a, uint32_t node)
 {
     uint64_t accepts = accepted_methods(a);
     for (const struct router_route *other = a->router->tree.nodes[node].routes; other; other = other->next) {
-        if (other->accepts != accepts)
+        bool any = other->accepts == METHOD_ANY || accepts == METHOD_ANY;
+        bool both = other->accepts & accepts & ~METHOD_BIT(METHOD_HEAD); /* which may have a route beside GET's */
+        if (other->accepts != accepts && (any || !both))
             continue;
         size_t at = 0;
         while (a->pattern.source[at] && a->pattern.source[at] == other->pattern[at])

@@ -39,9 +39,10 @@ struct router *router_new_beside(struct router *other) MUST_CHECK;
 void router_free(struct router *router);
 
 /*
- * Registers value (opaque, may be NULL) for a method (a token; NULL: any), a host (an exact name or "*.example.org";
- * NULL: any) and a pattern (see pattern.h). The strings are copied. Returns 0, or an error and a message of at most
- * size bytes that names the pattern and, counted from 0, the byte where it is wrong:
+ * Registers value (opaque, may be NULL) for a method (a token; NULL: any but CONNECT; WEIR_UPGRADE: GET and CONNECT), a
+ * host (an exact name or "*.example.org"; NULL: any) and a pattern (see pattern.h). The strings are copied. Returns 0,
+ * or an error and a message of at most size bytes that names the pattern and, counted from 0, the byte where it is
+ * wrong:
  *   WEIR_EINVAL  the pattern, an expression in it, the method or the host is wrong
  *   WEIR_EEXIST  a route of the same method and host has the same shape: only names of parameters differ
  *   WEIR_ENOMEM
@@ -106,6 +107,9 @@ static inline enum router_outcome router_match(const struct router *router, stru
                ? ROUTER_FOUND
                : router_search(router, context, arena, method, host, path, out);
 }
+
+/* Whether a route that is not for any method serves that one, a number of method.h. */
+bool router_serves(const struct router *router, unsigned method);
 
 /*
  * The methods that any route serves, as for "OPTIONS *" (RFC 9110 section 9.3.7). In the arena; NULL if that is full.

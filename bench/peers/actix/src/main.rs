@@ -10,13 +10,15 @@ use actix_web::{
     middleware::{Next, from_fn},
     web::{self, Bytes},
 };
+use futures_util::StreamExt;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 use std::sync::RwLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::fs::File;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio_util::io::ReaderStream;
 
 const CACHE_MAX: usize = 1000;
@@ -159,6 +161,22 @@ async fn cached(state: web::Data<State>, key: web::Path<String>) -> HttpResponse
         .body(value)
 }
 
+/// A body that becomes a file, piece by piece. The name is one: actix-web's own pattern lets no slash in.
+async fn upload(
+    name: web::Path<String>,
+    mut body: web::Payload,
+) -> Result<HttpResponse, Error> {
+    let Some(folder) = std::env::var_os("PEER_UPLOADS") else {
+        return Ok(not_found());
+    };
+    let mut file = File::create(PathBuf::from(folder).join(name.as_str())).await?;
+    while let Some(piece) = body.next().await {
+        file.write_all(&piece?).await?;
+    }
+    file.flush().await?;
+    Ok(HttpResponse::Created().finish())
+}
+
 /// What the table of growth asks for: so many of something.
 fn number(name: &str) -> usize {
     std::env::var(name)
@@ -196,7 +214,8 @@ fn application(
         .route("/json", web::get().to(json))
         .route("/efficient", web::get().to(efficient))
         .route("/csv", web::get().to(csv))
-        .route("/cache/{key}", web::get().to(cached));
+        .route("/cache/{key}", web::get().to(cached))
+        .route("/upload/{name}", web::put().to(upload));
     for i in 0..routes {
         app = app.route(&format!("/route{i}/{{id}}"), web::get().to(hello));
     }
@@ -214,11 +233,44 @@ macro_rules! serve {
     };
 }
 
+/// rustls with its own defaults, by a certificate and a key of PEM files.
+fn tls(cert: &str, key: &str) -> rustls::ServerConfig {
+    let chain = CertificateDer::pem_file_iter(cert)
+        .expect("the certificate's file")
+        .collect::<Result<Vec<_>, _>>()
+        .expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+    let mut config = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a pair");
+    // Tickets are left to the server, which by default keeps sessions and sends none.
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().expect("a ticketer");
+    config
+}
+
+/// Serves TLS by ALPN and, on the plain port, HTTP/1.1 and HTTP/2 by prior knowledge.
+async fn serve_secure(
+    address: String,
+    state: web::Data<State>,
+    port: &str,
+    cert: &str,
+    key: &str,
+) -> std::io::Result<()> {
+    HttpServer::new(move || application(state.clone()))
+        .tcp_nodelay(true)
+        .keep_alive(Duration::from_secs(600))
+        .bind_auto_h2c(address)?
+        .bind_rustls_0_23(format!("127.0.0.1:{port}"), tls(cert, key))?
+        .run()
+        .await
+}
+
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
-    let mut args = std::env::args().skip(1);
-    let (Some(port), Some(root)) = (args.next(), args.next()) else {
-        panic!("usage: PORT ROOT");
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [port, root, secure @ ..] = args.as_slice() else {
+        panic!("usage: PORT ROOT [TLS_PORT CERTIFICATE KEY]");
     };
     let address = format!("127.0.0.1:{port}");
     let state = web::Data::new(State {
@@ -226,6 +278,9 @@ async fn main() -> std::io::Result<()> {
         cache: RwLock::default(),
         routes: number("PEER_ROUTES"),
     });
+    if let [port, cert, key] = secure {
+        return serve_secure(address, state, port, cert, key).await;
+    }
     match number("PEER_MIDDLEWARE") {
         0 => serve!(address, state, []),
         4 => serve!(address, state, [pass pass pass pass]),

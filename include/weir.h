@@ -1558,7 +1558,7 @@ enum weir_ws_kind { WEIR_WS_TEXT = 1, WEIR_WS_BINARY = 2 };
 /* What a socket takes and how it is looked after. Zero is each member's default. */
 typedef struct weir_ws_config {
     /* Subprotocols that the program speaks (RFC 6455 section 1.9), with a space between two: the client's first that
-     * stands among them is agreed on, see weir_ws_protocol(). NULL: none. Has to live as long as the socket. */
+     * stands among them is agreed on, see weir_ws_protocol(); up to 255. NULL: none. Has to live as long as the socket. */
     const char *protocols;
     /* Origins whose pages may open a socket, beside those of the host and port that the request names: "https://a.test
      * https://b.test", or "*" for all; others are refused by 403, for browsers send the user's cookies along, whatever
@@ -1653,7 +1653,7 @@ WEIR_API int weir_ws_close_code(weir_ctx *c);
 /* The reason that came or was sent with that code; "" if there is none. NUL-terminated, the request's. */
 WEIR_API const char *weir_ws_close_reason(weir_ctx *c);
 
-/* The subprotocol that was agreed on; "" if none was. The request's. */
+/* The subprotocol that was agreed on; "" if none was. The request's, or the event's. */
 WEIR_API const char *weir_ws_protocol(weir_ctx *c);
 
 /*
@@ -1691,7 +1691,7 @@ typedef struct weir_ws_handlers {
 /*
  * Registers a route of WebSockets with events, for clients that ask for them (as a route for WEIR_UPGRADE); middleware
  * runs before `accept`. handlers (a const weir_ws_handlers *) is copied. Before the start only. weir_ws_receive() is
- * WEIR_EINVAL in events, and weir_ws_protocol() "". Returns as weir_group_route(), or WEIR_EINVAL for a wrong setting.
+ * WEIR_EINVAL in events. Returns as weir_group_route(), or WEIR_EINVAL for a wrong setting.
  */
 #define weir_websocket(s, pattern, ...) weir_group_websocket(weir_root(s), (pattern), __VA_ARGS__)
 /* weir_websocket() within a group. */

@@ -101,7 +101,7 @@ static void run(struct result *r, const char *frames, size_t size, size_t most, 
     enum ws_event_kind kind;
     bool last = false, whole = seed < 2;
     FUZZ_CHECK(buf && out);
-    ws_session_open(&rest, &agreed);
+    ws_session_open(&rest, &agreed, 0);
     ws_session_begin(&s, &rest, &limits, &world.contexts, buf, buf_size);
     ws_session_output(&s, out, out_size);
     for (;;) {

@@ -251,7 +251,7 @@ static bool run_session(struct run *r, const struct ws_limits *limits, const uin
     bool whole = seed < 4;
     char *buf = malloc(sizes[which]);
     FUZZ_CHECK(buf);
-    ws_session_open(&rest, &(struct ws_deflate){0});
+    ws_session_open(&rest, &(struct ws_deflate){0}, 0);
     ws_session_begin(&s, &rest, limits, NULL, buf, sizes[which]);
     for (;;) {
         size_t room, piece;

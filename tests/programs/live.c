@@ -81,6 +81,10 @@ static void socket_message(weir_ctx *c, void *data, const weir_ws_message *m)
             weir_ws_close(c, 3001, "as told");
             return;
         }
+        if (strcmp(text, "protocol") == 0) {
+            weir_ws_send_text(c, weir_ws_protocol(c));
+            return;
+        }
         if (strcmp(text, "sleep") == 0)
             weir_sleep(c, 100);
         if (strcmp(text, "sleep long") == 0)
@@ -147,7 +151,7 @@ int main(int argc, char **argv)
         .accept = socket_accept, .open = socket_open, .message = socket_message, .close = socket_close};
     weir_ws_handlers quick = handlers, deflated = handlers;
     quick.config = (weir_ws_config){.ping_ms = 100, .pong_timeout_ms = 300, .close_timeout_ms = 300};
-    deflated.config = (weir_ws_config){.deflate = WEIR_ON};
+    deflated.config = (weir_ws_config){.deflate = WEIR_ON, .protocols = "one two"};
     weir_websocket(s, "/socket", &handlers);
     weir_websocket(s, "/socket/quick", &quick);
     weir_websocket(s, "/socket/deflated", &deflated);

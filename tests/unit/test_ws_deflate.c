@@ -44,7 +44,7 @@ static void rest_open(struct ws_session_rest *rest, bool takeover)
 {
     const struct ws_deflate agreed = {
         .flags = (uint8_t)(WS_DEFLATE_ON | (takeover ? WS_CLIENT_TAKEOVER : 0)), .server_bits = 15, .client_bits = 15};
-    ws_session_open(rest, &agreed);
+    ws_session_open(rest, &agreed, 0);
 }
 
 static void clear(void)

@@ -128,7 +128,15 @@ static void test_protocols(void **state)
         bool good = ws_protocol_choose(lines_of(&l, cases[i].lines), cases[i].offered, &chosen);
         if (good != (cases[i].chosen != NULL) || (good && !slice_equal(chosen, slice_from(cases[i].chosen))))
             fail_msg("%s of %s", cases[i].lines, cases[i].offered);
+        if (!good)
+            continue;
+        uint8_t number = ws_protocol_number(cases[i].offered, chosen);
+        assert_int_equal(number == 0, chosen.len == 0);
+        assert_true(slice_equal(ws_protocol_at(cases[i].offered, number), chosen));
     }
+    const char *offered = " c  b a";
+    assert_int_equal(ws_protocol_number(offered, slice_of(offered + 4, 1)), 2);
+    assert_true(slice_equal(ws_protocol_at(offered, 3), SLICE("a")));
 }
 
 static void test_origins(void **state)

@@ -170,7 +170,7 @@ static void test_sentences(void **state)
         const char *right = sentences[i].told ? sentences[i].told : "";
         for (size_t j = 0; j < 4 * 10; j++) {
             struct ws_session_rest rest;
-            ws_session_open(&rest, &no_deflate);
+            ws_session_open(&rest, &no_deflate, 0);
             run(&no_limits, sizes[j % 4], seeds[j / 4], &rest);
             if (sentences[i].told && strcmp(told.text, right) != 0)
                 fail_msg("%s: \"%s\" and not \"%s\" by %zu", sentences[i].sentence, told.text, right, j);
@@ -205,7 +205,7 @@ static void test_early(void **state)
             told.len = told.whole = 0;
             told.open = false;
             told.text[0] = '\0';
-            ws_session_open(&rest, &no_deflate);
+            ws_session_open(&rest, &no_deflate, 0);
             ws_session_begin(&s, &rest, &no_limits, NULL, buf, sizeof buf);
             ws_feed(&s, (const uint8_t *)cases[i].bytes, len, 0, &told);
             assert_string_equal(told.text, len < cases[i].shows ? "" : cases[i].right);
@@ -258,7 +258,7 @@ static void test_sizes(void **state)
         }
         for (size_t j = 0; j < 4 * 3; j++) {
             struct ws_session_rest rest;
-            ws_session_open(&rest, &no_deflate);
+            ws_session_open(&rest, &no_deflate, 0);
             run(&no_limits, sizes[j % 4], seeds[j / 4], &rest);
             assert_int_equal(told.len, right_len);
             assert_memory_equal(told.text, right, right_len);
@@ -277,7 +277,7 @@ static void test_pieces(void **state)
     struct ws_event e;
     size_t room;
     memset(data, 'a', sizeof data);
-    ws_session_open(&rest, &no_deflate);
+    ws_session_open(&rest, &no_deflate, 0);
     ws_session_begin(&s, &rest, &no_limits, NULL, buf, sizeof buf);
     memset(&client, 0, offsetof(struct ws_client, bytes));
     add_message(true, data, 100, SIZE_MAX);
@@ -326,7 +326,7 @@ static void test_moves(void **state)
         struct ws_session_rest rest;
         told.len = told.whole = 0;
         told.open = false;
-        ws_session_open(&rest, &no_deflate);
+        ws_session_open(&rest, &no_deflate, 0);
         ws_session_begin(&s, &rest, &no_limits, NULL, small, sizeof small);
         ws_feed(&s, client.bytes, cut, 0, &told);
         assert_true(ws_session_used(&s) < sizeof small);
@@ -363,7 +363,7 @@ static void test_limits(void **state)
         frames_add(cases[i].frames);
         for (size_t j = 0; j < 4 * 10; j++) {
             struct ws_session_rest rest;
-            ws_session_open(&rest, &no_deflate);
+            ws_session_open(&rest, &no_deflate, 0);
             run(&cases[i].limits, sizes[j % 4], seeds[j / 4], &rest);
             assert_string_equal(told.text, cases[i].right);
         }
@@ -383,12 +383,12 @@ static void test_announced(void **state)
     for (int i = 0; i < 2; i++) {
         told.len = told.whole = 0;
         told.open = false;
-        ws_session_open(&rest, &no_deflate);
+        ws_session_open(&rest, &no_deflate, 0);
         ws_session_begin(&s, &rest, &limits, NULL, buf, sizeof buf);
         ws_feed(&s, (const uint8_t *)(i ? huge : head), i ? sizeof huge - 1 : sizeof head - 1, 0, &told);
         assert_string_equal(told.text, "failed 1009:;");
     }
-    ws_session_open(&rest, &no_deflate);
+    ws_session_open(&rest, &no_deflate, 0);
     ws_session_begin(&s, &rest, &no_limits, NULL, buf, sizeof buf);
     told.len = told.whole = 0;
     told.text[0] = '\0';
@@ -411,7 +411,7 @@ static void test_announced(void **state)
 static void check_close(const char *sent_first, unsigned seed, enum ws_state state, const char *right)
 {
     struct ws_session_rest rest;
-    ws_session_open(&rest, &no_deflate);
+    ws_session_open(&rest, &no_deflate, 0);
     if (sent_first)
         ws_close_sent(&rest);
     run(&no_limits, 1024, seed, &rest);
@@ -426,7 +426,7 @@ static void test_closing(void **state)
     /* the client begins, and the server answers */
     frames_add((const struct frame[8]){CLOSE("\x03\xe8"
                                              "bye")});
-    ws_session_open(&rest, &no_deflate);
+    ws_session_open(&rest, &no_deflate, 0);
     run(&no_limits, 1024, 0, &rest);
     assert_true(rest.state == WS_CLOSE_RECEIVED && rest.close_code == 1000 && ws_must_close(&rest));
     ws_close_sent(&rest);
@@ -441,7 +441,7 @@ static void test_closing(void **state)
     frames_add((const struct frame[8]){TEXT("\xff")});
     check_close("", 0, WS_CLOSED, "failed 1007:;");
     /* the protocol fails */
-    ws_session_open(&rest, &no_deflate);
+    ws_session_open(&rest, &no_deflate, 0);
     run(&no_limits, 1024, 0, &rest);
     assert_true(rest.state == WS_FAILED && rest.close_code == 1007 && ws_must_close(&rest));
     ws_close_sent(&rest);
@@ -453,7 +453,7 @@ static void test_rests(void **state)
 {
     (void)state;
     struct ws_session_rest rest;
-    ws_session_open(&rest, &no_deflate);
+    ws_session_open(&rest, &no_deflate, 0);
     for (unsigned i = 0; i < 5; i++) {
         frames_add((const struct frame[8]){TEXT("a"), FIRST("b"), LAST("c")});
         run(&no_limits, sizes[i % 4], i, &rest);

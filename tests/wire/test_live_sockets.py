@@ -96,6 +96,17 @@ def test_compressed_messages(server):
     run(test())
 
 
+@pytest.mark.parametrize("offered, agreed", [([], None), (["zero"], None), (["zero", "two", "one"], "two"), (["one"], "one")])
+def test_subprotocols(server, offered, agreed):
+    async def test():
+        async with connect(server, "/socket/deflated", subprotocols=offered) as s:
+            assert s.subprotocol == agreed
+            for _ in range(2):
+                await s.send("protocol")
+                assert await s.recv() == (agreed or "")
+    run(test())
+
+
 def test_topics_are_delivered_beside(server):
     async def test():
         async with connect(server) as a, connect(server, secure=True) as b:

@@ -390,7 +390,8 @@ static void socket_request(weir_ctx *c)
             live_free(http, &s->base);
         return;
     }
-    ws_session_open(&s->base.rest, &answer.extensions.deflate);
+    ws_session_open(&s->base.rest, &answer.extensions.deflate,
+                    ws_protocol_number(settings.policy.protocols, answer.protocol));
     s->data = data;
     live_leave(c->x, &s->base, &route->kind);
 }

@@ -72,6 +72,25 @@ bool ws_protocol_choose(struct ws_lines lines, const char *offered, struct slice
     return true;
 }
 
+uint8_t ws_protocol_number(const char *offered, struct slice chosen)
+{
+    uint8_t number = 1;
+    struct slice word;
+    if (chosen.len == 0)
+        return 0;
+    while (words_next(&offered, &word) && word.data != chosen.data)
+        number++;
+    return number;
+}
+
+struct slice ws_protocol_at(const char *offered, uint8_t number)
+{
+    struct slice word = slice_of(NULL, 0);
+    for (; number > 0; number--)
+        (void)words_next(&offered, &word);
+    return word;
+}
+
 static enum ws_verdict refuse(enum ws_verdict verdict, const char *text, const char **why)
 {
     *why = text;

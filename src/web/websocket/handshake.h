@@ -70,4 +70,11 @@ void ws_accept_write(struct slice key, char to[static WS_ACCEPT_LEN]);
  * where there is none. False: a line is malformed. */
 bool ws_protocol_choose(struct ws_lines lines, const char *offered, struct slice *chosen);
 
+#define WS_PROTOCOLS_MAX 255 /* words of such a list */
+
+/* Which word of offered was chosen, from 1 on; 0: none. */
+uint8_t ws_protocol_number(const char *offered, struct slice chosen);
+/* The word of a number from 1 on. */
+struct slice ws_protocol_at(const char *offered, uint8_t number);
+
 #endif

@@ -136,8 +136,7 @@ int weir_ws_accept_sized(weir_ctx *c, const weir_ws_config *config, size_t confi
         error = ws_accept(c, &l->settings, &answer);
     if (error)
         return error;
-    ws_session_open(l->rest, &answer.extensions.deflate);
-    l->socket.protocol = answer.protocol;
+    ws_session_open(l->rest, &answer.extensions.deflate, ws_protocol_number(l->settings.policy.protocols, answer.protocol));
     c->socket = &l->socket;
     return 0;
 }

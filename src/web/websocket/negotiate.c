@@ -96,7 +96,7 @@ static bool offer_meet(const struct offer *o, const struct ws_deflate_settings *
         return false;
     bool server_takeover = wanted->server_takeover && !o->server_no_takeover;
     bool client_takeover = wanted->client_takeover && !o->client_no_takeover;
-    answer->deflate = (struct ws_deflate){.server_bits = server_bits, .client_bits = client_bits};
+    answer->deflate = (struct ws_deflate){.server_bits = server_bits & 15U, .client_bits = client_bits & 15U};
     answer->deflate.flags = (uint8_t)(WS_DEFLATE_ON | (server_takeover ? WS_SERVER_TAKEOVER : 0) |
                                       (client_takeover ? WS_CLIENT_TAKEOVER : 0));
     add(answer, SLICE("permessage-deflate"));

@@ -40,9 +40,9 @@ enum ws_deflate_flags {
 
 /* What was agreed on. All zero: nothing. */
 struct ws_deflate {
-    uint8_t flags;       /* enum ws_deflate_flags */
-    uint8_t server_bits; /* the most that what we send may refer back, as a power of two */
-    uint8_t client_bits; /* likewise of what the client sends */
+    uint8_t flags;           /* enum ws_deflate_flags */
+    uint8_t server_bits : 4; /* the most that what we send may refer back, as a power of two */
+    uint8_t client_bits : 4; /* likewise of what the client sends */
 };
 
 /* Bytes of the answer, at most. */

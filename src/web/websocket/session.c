@@ -10,9 +10,9 @@
 
 _Static_assert(sizeof(struct ws_session_rest) == 8, "what an idle socket keeps");
 
-void ws_session_open(struct ws_session_rest *rest, const struct ws_deflate *agreed)
+void ws_session_open(struct ws_session_rest *rest, const struct ws_deflate *agreed, uint8_t protocol)
 {
-    *rest = (struct ws_session_rest){.state = WS_OPEN, .deflate = *agreed};
+    *rest = (struct ws_session_rest){.state = WS_OPEN, .deflate = *agreed, .protocol = protocol};
 }
 
 void ws_session_begin(struct ws_session *s, struct ws_session_rest *rest, const struct ws_limits *limits,

@@ -42,6 +42,7 @@ enum ws_state {
 struct ws_session_rest {
     uint8_t state; /* enum ws_state */
     struct ws_deflate deflate;
+    uint8_t protocol;    /* the subprotocol that was agreed on, as ws_protocol_number() has it */
     uint16_t close_code; /* the client's, from WS_CLOSE_RECEIVED on; of WS_FAILED the one to be sent; 0: none yet */
     uint16_t driver;     /* the driver's own */
 };
@@ -122,7 +123,7 @@ struct ws_session {
 #define WS_BUFFER_MIN 256 /* bytes of a driver's buffer: a control frame fits behind what is kept of a text */
 
 /* Begins a socket that was accepted. */
-void ws_session_open(struct ws_session_rest *rest, const struct ws_deflate *agreed);
+void ws_session_open(struct ws_session_rest *rest, const struct ws_deflate *agreed, uint8_t protocol);
 
 /* Begins to receive, between messages. All of the arguments live as long as the session is used; contexts may be NULL
  * if nothing was agreed on that needs them. The buffer has from WS_BUFFER_MIN bytes to 2^31 - 1. */

@@ -25,12 +25,13 @@ static bool complete(const struct member *m, int64_t *value)
     return (*value >= m->least && *value <= m->most) || (*value == WEIR_OFF && m->may_be_off);
 }
 
-/* Subprotocols have to be tokens (RFC 6455 section 4.1). */
+/* Subprotocols have to be tokens (RFC 6455 section 4.1), and as many as a socket can have the number of. */
 static bool protocols_are_good(const char *list)
 {
     struct slice word;
+    int count = 0;
     while (words_next(&list, &word))
-        if (!is_token(word))
+        if (!is_token(word) || ++count > WS_PROTOCOLS_MAX)
             return false;
     return true;
 }

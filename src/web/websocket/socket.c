@@ -229,10 +229,10 @@ const char *weir_ws_protocol(weir_ctx *c)
 {
     CONTEXT_CHECK(c);
     struct ws_socket *s = c->socket;
-    if (!s || s->protocol.len == 0)
+    if (!s || s->rest->protocol == 0)
         return "";
     if (!s->protocol_text)
-        s->protocol_text = arena_copy(&c->x->arena, s->protocol);
+        s->protocol_text = arena_copy(&c->x->arena, ws_protocol_at(s->settings->policy.protocols, s->rest->protocol));
     return s->protocol_text ? s->protocol_text : "";
 }
 

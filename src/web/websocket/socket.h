@@ -45,8 +45,7 @@ struct ws_socket {
     struct ws_session_rest *rest;
     struct ws_deflater *deflater; /* of the message that is being sent, or kept for takeover; NULL: none */
     char *compressed;             /* a buffer of the worker's, while a compressed message is being sent; else NULL */
-    struct slice protocol;        /* agreed on; of the settings' string; empty: none */
-    const char *protocol_text;    /* NUL-terminated in the request's memory, once asked for */
+    const char *protocol_text;    /* agreed on, in the request's memory once it was asked for; else NULL */
     const char *close_reason;     /* in the request's memory; NULL: none */
     struct utf8 utf8;             /* where the text stands that is being sent in parts */
     uint8_t sending;              /* WS_TEXT or WS_BINARY while a message is being sent in parts; 0: none is */

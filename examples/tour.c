@@ -1,57 +1,31 @@
 /*
  * The tour: one server with every program of this folder, each in its shortest form, and a few routes more that tests
- * and benchmarks use. The files beside this one show the same programs one at a time. At its first start it makes two
- * large sample files, which are too large to keep in a repository.
+ * and benchmarks use. The files beside this one show the same programs one at a time. What is not one of those programs
+ * lies in tour/: clients that stay, the chat, the arguments, and two large sample files, which are made at the first
+ * start since they are too large to keep in a repository.
  *
  * It starts and stops the server by hand instead of calling weir_run(), because it says where it listens once it does.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <weir.h>
+#include "tour/tour.h"
 
-#ifndef WEIR_SAMPLES_DIR
-#define WEIR_SAMPLES_DIR "examples/samples"
-#endif
-
-enum {
-    LARGE_SIZE = 100 << 20,
-    CSV_LINES = 1000000,
-    PIECE_SIZE = 8192, /* of a file that is read and sent by hand; also the longest line of the CSV file and its NUL */
-    CACHE_ENTRIES = 1000,
-};
+enum { CACHE_ENTRIES = 1000 };
 
 /* What the handlers know: they reach it by weir_server_data(). */
 struct tour {
     const char *root;
     const char *upload_dir; /* NULL: nothing can be uploaded */
     weir_cache *cache;
-};
-
-struct options {
-    const char *host;
-    const char *root;
-    const char *upload_dir;
-    int port;
-    int workers;
-    size_t memory_limit;
-    int tls_port; /* 0: none */
-    const char *certificate, *key;
-    bool lean_records;
-    bool quiet;
 };
 
 /* ---- The programs */
@@ -354,195 +328,9 @@ static void add_routes(weir_server *s, const struct options *o)
                &(weir_files_options){.root = o->root, .listing = WEIR_ON, .precompressed = WEIR_ON});
     weir_get(s, "/form", form_page);
     weir_post(s, "/form", form_parts);
+    add_live_routes(s);
+    add_chat_routes(s);
     weir_server_admin(s, "/_weir", NULL); /* for everybody, since this server is for trying things out */
-}
-
-/* ---- Sample files */
-
-/* Pseudo-random bytes, the same at each time (xorshift64). */
-static bool write_large(FILE *out)
-{
-    uint64_t words[1024], state = 0x9e3779b97f4a7c15;
-    for (size_t done = 0; done < LARGE_SIZE; done += sizeof(words)) {
-        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-            state ^= (state & UINT64_MAX >> 13) << 13;
-            state ^= state >> 7;
-            state ^= (state & UINT64_MAX >> 17) << 17;
-            words[i] = state;
-        }
-        if (fwrite(words, sizeof(words), 1, out) != 1)
-            return false;
-    }
-    return true;
-}
-
-static bool write_dataset(FILE *out)
-{
-    static const char *const cities[] = {"Berlin", "Kyoto", "Lima", "Nairobi", "Oslo", "Quebec", "Turin"};
-    fprintf(out, "id,name,city,value\n");
-    for (int i = 1; i < CSV_LINES; i++)
-        fprintf(out, "%d,name-%d,%s,%d.%02d\n", i, i % 10007 * 7919 % 10007, cities[i % 7], i % 1000, i % 100);
-    return !ferror(out);
-}
-
-/* Makes root/name unless it is there; by another name first, so that it is whole whenever it can be seen. */
-static bool make_sample(const struct options *o, const char *name, bool (*write)(FILE *out))
-{
-    char path[PATH_MAX], partial[PATH_MAX];
-    int len = snprintf(path, sizeof(path), "%s/%s", o->root, name);
-    int partial_len = snprintf(partial, sizeof(partial), "%s.%d.part", path, (int)getpid());
-    if (len >= PATH_MAX || partial_len >= PATH_MAX) {
-        errno = ENAMETOOLONG;
-        return false;
-    }
-    if (access(path, F_OK) == 0)
-        return true;
-    if (!o->quiet) {
-        printf("making the sample file %s\n", path);
-        fflush(stdout);
-    }
-    FILE *out = fopen(partial, "wb");
-    if (!out)
-        return false;
-    bool good = write(out);
-    good = fclose(out) == 0 && good && rename(partial, path) == 0;
-    if (!good)
-        unlink(partial);
-    return good;
-}
-
-/* A folder that cannot be written to is served without the large samples. */
-static void make_samples(const struct options *o)
-{
-    if (!make_sample(o, "large.bin", write_large) || !make_sample(o, "large_dataset.csv", write_dataset))
-        fprintf(stderr, "tour: %s: the large samples cannot be made: %s\n", o->root, strerror(errno));
-}
-
-/* ---- Arguments */
-
-static const char usage[] = "usage: tour [options]\n"
-                            "  --host ADDRESS       IPv4, IPv6 or unix:PATH (127.0.0.1)\n"
-                            "  --port PORT          0: one that is free (60000)\n"
-                            "  --root DIR           the files to serve (" WEIR_SAMPLES_DIR ", or $WEIR_SAMPLES)\n"
-                            "  --upload-dir DIR     where PUT /upload/{name} saves (none: nowhere)\n"
-                            "  --workers N          threads (one for each processor)\n"
-                            "  --memory-limit SIZE  bound on the memory, such as 8M (none)\n"
-                            "  --tls-port PORT      https as well; 0: a port that is free (none)\n"
-                            "  --cert FILE          its certificate, in PEM form (one that is made at the start)\n"
-                            "  --key FILE           and the key of that\n"
-                            "  --lean-records       connections over TLS in a few hundred bytes\n"
-                            "  --quiet              print only where it listens\n"
-                            "  --help               this text\n";
-
-/* A number within bounds that is the whole of text; with units, K, M or G may follow. */
-static bool parse_number(const char *text, bool units, long long least, long long most, long long *number)
-{
-    char *end;
-    if (!isdigit((unsigned char)text[0]))
-        return false;
-    errno = 0;
-    long long value = strtoll(text, &end, 10), unit = 1;
-    if (units && *end && strchr("KMG", *end)) {
-        unit = *end == 'K' ? 1LL << 10 : *end == 'M' ? 1LL << 20 : 1LL << 30;
-        end++;
-    }
-    if (errno || *end || value > most / unit || value * unit < least)
-        return false;
-    *number = value * unit;
-    return true;
-}
-
-static bool parse_option(struct options *o, int option)
-{
-    long long number = 0;
-    bool good = true;
-    switch (option) {
-    case 'h':
-        o->host = optarg;
-        break;
-    case 'r':
-        o->root = optarg;
-        break;
-    case 'u':
-        o->upload_dir = optarg;
-        break;
-    case 'q':
-        o->quiet = true;
-        break;
-    case 'p':
-        good = parse_number(optarg, false, 0, 65535, &number);
-        o->port = number == 0 ? WEIR_ANY : (int)number;
-        break;
-    case 'w':
-        good = parse_number(optarg, false, 1, 1024, &number);
-        o->workers = (int)number;
-        break;
-    case 't':
-        good = parse_number(optarg, false, 0, 65535, &number);
-        o->tls_port = number == 0 ? WEIR_ANY : (int)number;
-        break;
-    case 'c':
-        o->certificate = optarg;
-        break;
-    case 'k':
-        o->key = optarg;
-        break;
-    case 'l':
-        o->lean_records = true;
-        break;
-    case 'm':
-        good = parse_number(optarg, true, 1, LLONG_MAX, &number);
-        o->memory_limit = (size_t)number;
-        break;
-    default:
-        return false; /* getopt has said why */
-    }
-    if (!good)
-        fprintf(stderr, "tour: '%s' is not a value of its option\n", optarg);
-    return good;
-}
-
-/* Ends the process on wrong arguments and on --help. */
-static void parse_arguments(struct options *o, int argc, char **argv)
-{
-    static const struct option known[] = {
-        {"host", required_argument, NULL, 'h'},
-        {"port", required_argument, NULL, 'p'},
-        {"root", required_argument, NULL, 'r'},
-        {"workers", required_argument, NULL, 'w'},
-        {"memory-limit", required_argument, NULL, 'm'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"tls-port", required_argument, NULL, 't'},
-        {"cert", required_argument, NULL, 'c'},
-        {"key", required_argument, NULL, 'k'},
-        {"lean-records", no_argument, NULL, 'l'},
-        {"upload-dir", required_argument, NULL, 'u'},
-        {"help", no_argument, NULL, '?' + 128},
-        {0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
-        if (option == '?' + 128) {
-            fputs(usage, stdout);
-            exit(0);
-        }
-        if (!parse_option(o, option)) {
-            fputs(usage, stderr);
-            exit(2);
-        }
-    }
-    struct stat root, upload_dir;
-    if (!o->certificate != !o->key)
-        fprintf(stderr, "tour: --cert and --key go together\n");
-    else if (optind < argc)
-        fprintf(stderr, "tour: unexpected argument '%s'\n%s", argv[optind], usage);
-    else if (stat(o->root, &root) != 0 || !S_ISDIR(root.st_mode))
-        fprintf(stderr, "tour: '%s' is not a folder; --root names the one to serve\n", o->root);
-    else if (o->upload_dir && (stat(o->upload_dir, &upload_dir) != 0 || !S_ISDIR(upload_dir.st_mode)))
-        fprintf(stderr, "tour: '%s' is not a folder; --upload-dir names the one to save to\n", o->upload_dir);
-    else
-        return;
-    exit(2);
 }
 
 /* ---- Running */
@@ -584,6 +372,10 @@ static void print_programs(const char *curl, const char *url)
     printf("waiting         %s -i %s/wait/500\n", curl, url);
     printf("compression     %s -i --compressed %s/text/100\n", curl, url);
     printf("a folder        %s/files/  # in a browser; %s -iH 'Accept-Encoding: br' %s/files/hello.txt\n", url, curl,
+           url);
+    printf("chat            %s/chat  # in a browser, in two windows; %s -s %s/chat\n", url, curl, url);
+    printf("event stream    %s -N %s/events\n", curl, url);
+    printf("topics          %s -N %s/topic/news  # and beside it: %s -d 'some news' %s/topic/news\n", curl, url, curl,
            url);
     printf("the ledger      %s/_weir/  # in a browser; %s -s %s/_weir/metrics\n", url, curl, url);
 }
@@ -628,7 +420,6 @@ static void print_listening(const struct options *o, int port, int tls_port)
 static int serve(weir_server *s, const struct options *o)
 {
     sigset_t stop;
-    int number;
     sigemptyset(&stop);
     sigaddset(&stop, SIGINT);
     sigaddset(&stop, SIGTERM);
@@ -642,7 +433,8 @@ static int serve(weir_server *s, const struct options *o)
         return 1;
     }
     print_listening(o, weir_server_port(s), weir_server_tls_port(s));
-    sigwait(&stop, &number);
+    while (sigtimedwait(&stop, NULL, &(struct timespec){.tv_sec = 1}) < 0)
+        tick(s);
     weir_server_stop(s);
     pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
     return weir_server_wait(s) == 0 ? 0 : 1;
@@ -654,7 +446,7 @@ int main(int argc, char **argv)
     struct options o = {.host = "127.0.0.1", .port = 60000, .root = samples ? samples : WEIR_SAMPLES_DIR};
     struct tour tour = {0};
     parse_arguments(&o, argc, argv);
-    make_samples(&o);
+    make_samples(o.root, o.quiet);
     tour.root = o.root;
     tour.upload_dir = o.upload_dir;
 

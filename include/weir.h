@@ -1558,7 +1558,8 @@ enum weir_ws_kind { WEIR_WS_TEXT = 1, WEIR_WS_BINARY = 2 };
 /* What a socket takes and how it is looked after. Zero is each member's default. */
 typedef struct weir_ws_config {
     /* Subprotocols that the program speaks (RFC 6455 section 1.9), with a space between two: the client's first that
-     * stands among them is agreed on, see weir_ws_protocol(); up to 255. NULL: none. Has to live as long as the socket. */
+     * stands among them is agreed on, see weir_ws_protocol(); up to 255. NULL: none. Has to live as long as the
+     * socket. */
     const char *protocols;
     /* Origins whose pages may open a socket, beside those of the host and port that the request names: "https://a.test
      * https://b.test", or "*" for all; others are refused by 403, for browsers send the user's cookies along, whatever
@@ -1904,6 +1905,14 @@ typedef struct weir_ledger_compression {
     uint64_t missing; /* replies that went out uncompressed, since max_compression_memory or memory_limit was reached */
 } weir_ledger_compression;
 
+/* Clients that stay, and what WebSockets say. */
+typedef struct weir_ledger_sockets {
+    uint64_t websockets;    /* open now, in either form */
+    uint64_t event_streams; /* open now, whose handlers have left them to their topics */
+    uint64_t received;      /* messages that WebSockets have received, ever */
+    uint64_t sent;          /* messages that programs have sent on them, ever; those of topics are in `topics` */
+} weir_ledger_sockets;
+
 /* Figures of topics, see weir_topic_new(). */
 typedef struct weir_ledger_topics {
     uint64_t topics, patterns; /* names and patterns that are there */
@@ -1975,6 +1984,7 @@ typedef struct weir_ledger {
 
     weir_ledger_tls tls;
     weir_ledger_compression compression;
+    weir_ledger_sockets sockets;
     weir_ledger_topics topics;
 
     size_t account_count;

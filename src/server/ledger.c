@@ -8,7 +8,7 @@
 #include "server/caches.h"
 #include "server/ledger_compression.h"
 #include "server/ledger_tls.h"
-#include "server/ledger_topics.h"
+#include "server/ledger_live.h"
 #include "server/route_times.h"
 #include "server/server.h"
 #include "server/state.h"
@@ -195,7 +195,7 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
     for (size_t i = 0; i < HANDSHAKE_FAILURES; i++)
         ledger->handshake_failures[ledger->handshake_failure_count++].cause = handshake_failure_infos[i].name;
     bool started = state_has_started(s);
-    ledger_read_topics(s, started, &ledger->topics);
+    ledger_read_live(s, started, ledger);
     if (!started)
         return;
     ledger->uptime_ms = (clock_monotonic_ns() - s->start_ns) / 1000000;

@@ -6,7 +6,7 @@
 #include "server/ledger.h"
 #include "server/ledger_compression.h"
 #include "server/ledger_tls.h"
-#include "server/ledger_topics.h"
+#include "server/ledger_live.h"
 #include "server/live.h"
 #include "server/route_times.h"
 
@@ -109,7 +109,7 @@ void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
     put_traffic(w, l);
     ledger_put_tls_json(w, &l->tls);
     ledger_put_compression_json(w, &l->compression);
-    ledger_put_topics_json(w, &l->topics);
+    ledger_put_live_json(w, l);
     put_handlers(w, l);
     route_times_put_json(w);
     put_caches(w, l);

@@ -6,7 +6,7 @@
 #include "server/ledger.h"
 #include "server/ledger_compression.h"
 #include "server/ledger_tls.h"
-#include "server/ledger_topics.h"
+#include "server/ledger_live.h"
 #include "server/route_times.h"
 
 #include <inttypes.h>
@@ -199,7 +199,7 @@ void weir_ledger_metrics(weir_ctx *c)
     put_requests(&w, &ledger);
     ledger_put_tls_metrics(&w, &ledger.tls);
     ledger_put_compression_metrics(&w, &ledger.compression);
-    ledger_put_topics_metrics(&w, &ledger.topics);
+    ledger_put_live_metrics(&w, &ledger);
     put_handlers(&w, &ledger);
     route_times_put_metrics(&w);
     put_caches(&w, &ledger);

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import json
 import socket
 import subprocess
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from client import request
 from conftest import Server
+from faults import wait_for
 
 pytestmark = pytest.mark.threaded
 
@@ -91,6 +93,16 @@ def test_messages_come_as_events_without_a_handler(server, version):
     assert ids == sorted(ids)
     listener.close()
     until_subscribers(server, "hall", 0)
+
+
+@pytest.mark.parametrize("version", ["h1", "h2c"])
+def test_figures(server, version):
+    listeners = [Listener(server, "/events/hall", version) for _ in range(3)]
+    until_subscribers(server, "hall", 3)
+    assert json.loads(curl(server, "/ledger"))["sockets"]["event_streams"] == 3
+    for listener in listeners:
+        listener.close()
+    wait_for(lambda: json.loads(curl(server, "/ledger"))["sockets"]["event_streams"] == 0)
 
 
 @pytest.mark.parametrize("version", ["h1", "h2c"])

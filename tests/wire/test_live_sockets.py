@@ -15,6 +15,7 @@ import pytest
 import ws
 from client import ask, request
 from conftest import Server
+from faults import wait_for
 from tunnels import Tunnel, Upgraded
 
 websockets = pytest.importorskip("websockets")
@@ -263,6 +264,22 @@ def test_over_http2(server):
         stream.send(ws.close(1000))
         frames.expect_close(1000)
     until(server, "/sockets", lambda t: t.startswith("1 1 somebody 1000"))
+
+
+def figures(server):
+    return json.loads(text_of(server, "/ledger"))["sockets"]
+
+
+def test_figures(server):
+    connections = [by_hand(server) for _ in range(5)]
+    for c in connections:
+        for _ in range(3):
+            c.sendall(ws.text("x"))
+            assert c.recv(3) == b"\x81\1x"
+    assert figures(server) == {"websockets": 5, "event_streams": 0, "received": 15, "sent": 15}
+    for c in connections:
+        c.close()
+    wait_for(lambda: figures(server)["websockets"] == 0)
 
 
 def test_an_idle_socket_holds_little(server):

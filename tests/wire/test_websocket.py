@@ -15,6 +15,7 @@ import pytest
 
 import ws
 from client import Connection, ask
+from faults import wait_for
 from tunnels import KINDS, Site, Upgraded, beginning
 from ws import BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, frame, text
 
@@ -45,6 +46,11 @@ class Sockets(Site):
         """Bytes of the worker's that sockets have."""
         accounts = json.loads(self.get("/ledger"))["memory"]["accounts"]
         return sum(account["in_use"] for account in accounts if account["name"].startswith("websocket"))
+
+    def figures(self):
+        """Sockets that are open, messages received and sent."""
+        sockets = json.loads(self.get("/ledger"))["sockets"]
+        return [sockets[name] for name in ("websockets", "received", "sent")]
 
     def wait_held(self, size):
         deadline = time.monotonic() + 10
@@ -97,6 +103,18 @@ def test_handshake(site):
         else:
             assert fields["sec-websocket-accept"] == ws.ACCEPT == ws.accept_of(ws.KEY)
             assert (fields["upgrade"], fields["connection"]) == ("websocket", "Upgrade")
+
+
+def test_figures(site):
+    with site.socket("/echo") as socket, site.socket("/echo") as other:
+        for i in range(3):
+            socket.send(text(f"message {i}"))
+            socket.expect(TEXT, f"message {i}")
+        other.send(frame(TEXT, b"two ", fin=0) + frame(CONTINUATION, b"pieces"))
+        other.expect(TEXT, "two pieces")
+        assert site.figures() == [2, 4, 4]
+    assert site.ask("/echo", Sec_WebSocket_Version="12").status == 426
+    wait_for(lambda: site.figures() == [0, 4, 4])
 
 
 def test_echo(site):

@@ -469,10 +469,12 @@ function showLists(l) {
     ["Offload jobs queued, and ever", `${l.offload.queued} / ${text(count(l.offload.jobs))}`],
     ["Bytes received, and sent", `${text(bytes(l.bytes.in))} / ${text(bytes(l.bytes.out))}`],
   ]);
-  const t = l.topics;
-  $("topics-panel").hidden = !t.topics && !t.patterns && !t.published;
+  const t = l.topics, stay = l.sockets;
+  $("topics-panel").hidden = !t.topics && !t.patterns && !t.published && !stay.websockets && !stay.received;
   definitions("topics", [
-    ["Names, and patterns", `${text(count(t.topics))} / ${text(count(t.patterns))}`],
+    ["WebSockets, and event streams", `${text(count(stay.websockets))} / ${text(count(stay.event_streams))}`],
+    ["Messages received, and sent", `${text(count(stay.received))} / ${text(count(stay.sent))}`],
+    ["Topics, and patterns", `${text(count(t.topics))} / ${text(count(t.patterns))}`],
     ["Subscribers, and behind", `${text(count(t.subscribers))} / ${text(count(t.lagging))}`],
     ["Messages held, and their bytes", `${text(count(t.messages))} / ${text(bytes(t.bytes))}`],
     ["Published, and delivered", `${text(count(t.published))} / ${text(count(t.delivered))}`],

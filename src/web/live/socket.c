@@ -365,6 +365,7 @@ static const struct live_kind socket_kind = {
              .ended = socket_ended,
              LIVE_SENDS},
     .encode = socket_encode,
+    .figure = offsetof(struct live_figures, websockets),
     LIVE_SUBSCRIBES,
 };
 

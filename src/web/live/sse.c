@@ -86,6 +86,7 @@ static const struct live_kind sse_kind = {
              .ended = sse_ended,
              LIVE_SENDS},
     .encode = sse_encode,
+    .figure = offsetof(struct live_figures, event_streams),
     LIVE_SUBSCRIBES,
 };
 

@@ -53,8 +53,14 @@ struct live_stream *live_take(struct http *http)
     return l;
 }
 
+static _Atomic uint64_t *figure_of(struct http *http, const struct live_kind *kind)
+{
+    return (_Atomic uint64_t *)(void *)((char *)&live_web(http)->live.figures + kind->figure);
+}
+
 void live_leave(struct exchange *x, struct live_stream *l, const struct live_kind *kind)
 {
+    counter_add(figure_of(x->http, kind), 1);
     exchange_leave(x, &l->duplex, &kind->user);
 }
 
@@ -70,6 +76,8 @@ void live_free(struct http *http, struct live_stream *l)
         live_rest(http, l);
     }
     debug_assert(!l->work);
+    if (l->duplex.user) /* else it has never been left */
+        counter_subtract(figure_of(http, kind_of(l)), 1);
     pool_give(&live_web(http)->live.streams, l);
 }
 

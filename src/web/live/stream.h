@@ -27,6 +27,7 @@ struct live_kind {
     struct subscriber_ops first, further; /* of live_stream.first, and of others: LIVE_SUBSCRIBES */
     /* How a message looks on the wire; empty: it cannot be sent to this kind. */
     struct slice (*encode)(struct live_stream *l, struct message *m);
+    size_t figure; /* which of struct live_figures counts them, by its offset */
 };
 
 /* The functions of a kind that live_stream has for it. */

@@ -9,10 +9,16 @@
 #include "base/list.h"
 #include "base/pool.h"
 
+/* Figures of a worker's clients that stay, as weir_ledger_sockets has them; its thread alone writes them. */
+struct live_figures {
+    _Atomic uint64_t websockets, event_streams, received, sent;
+};
+
 struct live_worker {
     struct account account;
     struct pool streams, works, further, lines;
     struct list events; /* struct live_event: those that are being told */
+    struct live_figures figures;
 };
 
 /* Bytes of the objects of each pool. */

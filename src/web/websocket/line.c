@@ -85,6 +85,8 @@ static bool line_left(weir_ctx *c, bool failed)
 static void line_end(void *arg)
 {
     struct ws_line *l = arg;
+    if (l->c->socket) /* else the handshake was refused */
+        counter_subtract(&l->c->web->live.figures.websockets, 1);
     line_unsubscribe_all(l);
     line_release(l);
     ws_socket_end(l->c, &l->socket);
@@ -136,7 +138,9 @@ int weir_ws_accept_sized(weir_ctx *c, const weir_ws_config *config, size_t confi
         error = ws_accept(c, &l->settings, &answer);
     if (error)
         return error;
-    ws_session_open(l->rest, &answer.extensions.deflate, ws_protocol_number(l->settings.policy.protocols, answer.protocol));
+    ws_session_open(l->rest, &answer.extensions.deflate,
+                    ws_protocol_number(l->settings.policy.protocols, answer.protocol));
     c->socket = &l->socket;
+    counter_add(&c->web->live.figures.websockets, 1);
     return 0;
 }

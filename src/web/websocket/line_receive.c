@@ -288,7 +288,11 @@ int line_receive(weir_ctx *c, weir_ws_message *m, int timeout_ms)
             result = wait(l, &p);
         }
     }
-    if (result < 0)
+    if (result < 0) {
         rest(l);
-    return result > 0 ? 0 : result;
+        return result;
+    }
+    if (m->last)
+        counter_add(&c->web->live.figures.received, 1);
+    return 0;
 }

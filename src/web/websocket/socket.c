@@ -95,6 +95,14 @@ static int send_compressed(weir_ctx *c, struct ws_socket *s, unsigned opcode, st
     return more < 0 ? WEIR_ENOMEM : error;
 }
 
+/* A message has been handed over as a whole, or not. */
+static int note_sent(weir_ctx *c, int error)
+{
+    if (!error)
+        counter_add(&c->web->live.figures.sent, 1);
+    return error;
+}
+
 int weir_ws_send(weir_ctx *c, int kind, const void *data, size_t len)
 {
     CONTEXT_CHECK(c);
@@ -112,8 +120,8 @@ int weir_ws_send(weir_ctx *c, int kind, const void *data, size_t len)
     struct slice message = slice_of(data ? data : "", len);
     bool compress = (s->rest->deflate.flags & WS_DEFLATE_ON) && len >= s->settings->policy.deflate.len_min;
     if (compress && take_deflater(c, s))
-        return send_compressed(c, s, opcode, message);
-    return s->ops->send(c, WS_FIN | opcode, message);
+        return note_sent(c, send_compressed(c, s, opcode, message));
+    return note_sent(c, s->ops->send(c, WS_FIN | opcode, message));
 }
 
 int weir_ws_send_text(weir_ctx *c, const char *text)
@@ -167,7 +175,8 @@ int weir_ws_send_part(weir_ctx *c, int kind, const void *data, size_t len, bool 
     unsigned first = (s->sending ? WS_CONTINUATION : opcode) | (last ? WS_FIN : 0u);
     s->utf8 = utf8;
     s->sending = last ? 0 : (uint8_t)opcode;
-    return s->ops->send(c, first, slice_of(data ? data : "", len));
+    error = s->ops->send(c, first, slice_of(data ? data : "", len));
+    return last ? note_sent(c, error) : error;
 }
 
 int weir_ws_ping(weir_ctx *c, const void *data, size_t len)

@@ -29,15 +29,18 @@ static const struct figure topics[] = {
     FIGURE(topics, topics, "topics", "gauge", "Topics by name."),
     FIGURE(topics, patterns, "topic_patterns", "gauge", "Patterns that somebody has subscribed to."),
     FIGURE(topics, subscribers, "topic_subscribers", "gauge", "Subscriptions."),
-    FIGURE(topics, lagging, "topic_subscribers_lagging", "gauge", "Those of them that have not taken all that is there."),
+    FIGURE(topics, lagging, "topic_subscribers_lagging", "gauge",
+           "Those of them that have not taken all that is there."),
     FIGURE(topics, messages, "topic_messages", "gauge", "Messages that are held."),
     FIGURE(topics, bytes, "topic_message_bytes", "gauge", "Bytes that they take."),
     FIGURE(topics, published, "topic_published_total", "counter", "Messages that were published."),
     FIGURE(topics, delivered, "topic_delivered_total", "counter", "Times that a message was handed to a subscriber."),
     FIGURE(topics, skipped, "topic_skipped_total", "counter", "Messages that a slow subscriber has missed."),
     FIGURE(topics, conflated, "topic_conflated_total", "counter", "Likewise, where only the newest counts."),
-    FIGURE(topics, disconnected, "topic_disconnected_total", "counter", "Subscriptions that were ended for being slow."),
-    FIGURE(topics, refused, "topic_refused_total", "counter", "Messages and subscriptions that were refused at a bound."),
+    FIGURE(topics, disconnected, "topic_disconnected_total", "counter",
+           "Subscriptions that were ended for being slow."),
+    FIGURE(topics, refused, "topic_refused_total", "counter",
+           "Messages and subscriptions that were refused at a bound."),
 };
 
 #define COUNT_OF(figures) (sizeof figures / sizeof figures[0])

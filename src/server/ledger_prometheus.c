@@ -5,8 +5,8 @@
  */
 #include "server/ledger.h"
 #include "server/ledger_compression.h"
-#include "server/ledger_tls.h"
 #include "server/ledger_live.h"
+#include "server/ledger_tls.h"
 #include "server/route_times.h"
 
 #include <inttypes.h>

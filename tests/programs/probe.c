@@ -19,6 +19,7 @@
 struct counts {
     atomic_int started;
     atomic_int ended;
+    atomic_int turns;
     atomic_int last_error;
     atomic_int sent;
     atomic_int sent_error;
@@ -148,6 +149,15 @@ static void sleep_and_reply(weir_ctx *c)
     atomic_store(&counts->last_error, error);
     if (!error || weir_closed(c) == WEIR_HALF_CLOSED) /* who has ended its side may still read */
         weir_reply_text(c, "slept");
+}
+
+/* Replies with the place that it had among those that began. */
+static void take_turn(weir_ctx *c)
+{
+    struct counts *counts = weir_server_data(c);
+    int turn = atomic_fetch_add(&counts->turns, 1);
+    weir_sleep(c, param_number(c, "ms"));
+    weir_reply_printf(c, NULL, "%d", turn);
 }
 
 /* A handler that keeps its worker: it waits, but not through weir. */
@@ -440,6 +450,7 @@ static void add_routes(weir_server *s)
     weir_get(s, "/sleep/{ms:[0-9]+}", sleep_and_reply);
     weir_post(s, "/sleep/{ms:[0-9]+}", sleep_and_reply);
     weir_get(s, "/block/{ms:[0-9]+}", block);
+    weir_get(s, "/turn/{ms:[0-9]+}", take_turn);
     weir_get(s, "/sleep-and-block/{ms:[0-9]+}", sleep_and_block);
     weir_get(s, "/live/{ms:[0-9]+}", live);
     weir_get(s, "/pieces/{count:[0-9]+}/{size:[0-9]+}", pieces);

@@ -444,16 +444,22 @@ def connect_all(server, count, look):
     return connections
 
 
-def order_of_replies(connections, text, look):
-    """Takes the reply of each, which has to be text, as they come; calls look() in between. Returns the connections' numbers in that order."""
-    ended = []
-    with selectors.DefaultSelector() as selector:
-        for i, connection in enumerate(connections):
-            selector.register(connection.socket, selectors.EVENT_READ, i)
-        while len(ended) < len(connections):
-            for key, _ in selector.select(30):
-                assert connections[key.data].reply().text() == text
-                selector.unregister(key.fileobj)
-                ended.append(key.data)
-            look()
-    return ended
+def turns(server, count, look, waiting):
+    """Has so many requests wait, one behind the other for certain: where nothing can be admitted, each is sent when
+    waiting(look()), which is how many wait, has counted the one before. Returns what gives, once there is room, each
+    one's place among those whose handlers began. /turn has to be known to wait, by an earlier request."""
+    connections = connect_all(server, count, look)
+    before = waiting(look())
+    for i, connection in enumerate(connections):
+        connection.send(request(path="/turn/20"), "GET")
+        deadline = time.monotonic() + 60
+        while waiting(look()) < before + i + 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    def places():
+        began = [int(connection.reply().text()) for connection in connections]
+        ranks = {number: place for place, number in enumerate(sorted(began))}
+        return [ranks[number] for number in began]
+
+    return places

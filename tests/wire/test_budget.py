@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from client import Connection, ProtocolError, connect_all, open_socket, order_of_replies, request
+from client import Connection, ProtocolError, open_socket, request, turns
 from conftest import MIB, SANITIZE, SLOW
 
 LIMIT = 3 * MIB
@@ -69,13 +69,13 @@ def close_all(connections):
 def test_those_that_wait_come_in_order(limited):
     """Many more requests than there is memory for: each is answered, the first first, and nothing is over the limit."""
     server = limited("memory_wait_ms=60000")
-    connections = connect_all(server, 150, lambda: ledger(server))
-    for connection in connections:
-        connection.send(request(path="/sleep/200"), "GET")
-    ended = order_of_replies(connections, "slept", lambda: ledger(server))
+    held = fill(server, "/turn/60000")
+    places = turns(server, 120, lambda: ledger(server), lambda found: found["accounts"]["waiting requests"]["objects"])
+    close_all(held)
+    began = places()
     # Those of one turn may overtake each other; whole rounds may not.
     together = server_sets(server)
-    assert all(abs(place - i) <= 2 * together for place, i in enumerate(ended)), ended
+    assert all(abs(place - i) <= 2 * together for i, place in enumerate(began)), began
     assert "refused" not in server.error_text()
 
 

@@ -12,19 +12,17 @@
 
 #define TICKS "tour/ticks"
 
-enum { TOPIC_MESSAGE_MAX = 64 << 10 };
+enum {
+    ECHO_MESSAGE_MAX = 16 << 20,
+    TOPIC_MESSAGE_MAX = 64 << 10,
+};
 
 /* ---- Echo */
 
-/* A message goes back as it comes, in pieces of the receive buffer's size: it may be of any length. */
 static void echo(weir_ctx *c, void *data, const weir_ws_message *m)
 {
     (void)data;
-    int kind = m->text ? WEIR_WS_TEXT : WEIR_WS_BINARY;
-    if (m->first && m->last)
-        weir_ws_send(c, kind, m->data, m->len);
-    else
-        weir_ws_send_part(c, kind, m->data, m->len, m->last);
+    weir_ws_send(c, m->text ? WEIR_WS_TEXT : WEIR_WS_BINARY, m->data, m->len);
 }
 
 /* ---- Ticks */
@@ -124,7 +122,7 @@ static void topic_close(weir_ctx *c, void *name, int code, const char *reason)
 
 void add_live_routes(weir_server *s)
 {
-    weir_ws_handlers echoes = {.message = echo, .config = {.whole = WEIR_OFF, .max_message = WEIR_OFF}};
+    weir_ws_handlers echoes = {.message = echo, .config = {.max_message = ECHO_MESSAGE_MAX}};
     weir_websocket(s, "/ws", &echoes);
     echoes.config.deflate = WEIR_ON;
     weir_websocket(s, "/ws/deflate", &echoes);

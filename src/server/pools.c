@@ -33,6 +33,13 @@ static size_t message_size(const struct pool_basis *b, uint32_t i)
     return b->message_size;
 }
 
+static size_t block_size(const struct pool_basis *b, uint32_t i)
+{
+    (void)b;
+    (void)i;
+    return MESSAGE_BLOCK;
+}
+
 static size_t connection_size(const struct pool_basis *b, uint32_t i)
 {
     return b->connection_sizes[i];
@@ -94,6 +101,8 @@ static size_t further_size(const struct pool_basis *b, uint32_t i)
 static const struct pool_kind kinds[] = {
     {"websocket buffers", POOL(messages), ACCOUNT(message_account), .object_size = message_size, .align = 64,
      MADE(buffers)},
+    {NULL, POOL(web.message_blocks), ACCOUNT(message_account), .object_size = block_size, .slab_size = 64 << 10,
+     .align = 64},
     /* Of each size that a listener's transport asks for; trimmed by their owner. */
     {"connections", .pool = offsetof(struct worker, net.records), .count = RECORD_SIZES_MAX, ACCOUNT(net.account),
      .start = POOL_BY_OWNER, .object_size = connection_size, .align = 8, .holder = POOL_CONNECTION, .held = 1,

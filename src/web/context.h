@@ -31,6 +31,9 @@ struct known_type {
 /* Whether messages of WebSockets can be compressed. */
 enum ws_deflate_state { WS_DEFLATE_UNKNOWN, WS_DEFLATE_READY, WS_DEFLATE_MISSING };
 
+/* A slab of 64 KiB holds one such block. */
+#define MESSAGE_BLOCK ((size_t)64 * 1024 - 64)
+
 /* The web floor's part of a worker, whose address is http.owner. */
 struct web {
     const struct site *site;
@@ -50,6 +53,7 @@ struct web {
     struct pool *messages; /* buffers of ws_buffer_size, for what WebSockets receive */
     size_t message_size;   /* which is that */
     struct account *message_account;
+    struct pool message_blocks; /* struct mapping of MESSAGE_BLOCK bytes: what larger messages are gathered in first */
     struct ws_contexts deflate;     /* of WebSockets; open once one wants it */
     struct account *deflate_parent; /* bounds what the workers' contexts take together */
     uint8_t deflate_state;          /* enum ws_deflate_state */

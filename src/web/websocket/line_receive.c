@@ -16,10 +16,25 @@ static void give(struct ws_line *l, char **buf)
     *buf = NULL;
 }
 
+/* A message's first room is a block, of which the worker has some at hand as long as they are used; beyond that it is a
+ * mapping of its own. */
+static bool is_block(const struct mapping *m)
+{
+    return m->size == MESSAGE_BLOCK;
+}
+
+static void give_whole(struct web *web, struct mapping *m)
+{
+    if (is_block(m))
+        pool_give(&web->message_blocks, m);
+    else
+        mapping_free(web->message_account, m);
+}
+
 static void free_whole(struct ws_line *l)
 {
     if (l->whole)
-        mapping_free(l->c->web->message_account, l->whole);
+        give_whole(l->c->web, l->whole);
     l->whole = NULL;
     l->whole_len = 0;
     l->flags &= (uint8_t)~LINE_GATHERED;
@@ -80,18 +95,44 @@ static bool take_output(struct ws_line *l)
 
 /* ---- Messages ---- */
 
+static struct mapping *take_block(struct ws_line *l)
+{
+    struct pool *blocks = &l->c->web->message_blocks;
+    struct mapping *m = pool_take(blocks);
+    if (!m && admission_make_room(l->c->x->http, blocks->slab_size))
+        m = pool_take(blocks);
+    if (m)
+        m->size = MESSAGE_BLOCK;
+    return m;
+}
+
+/* The message goes on in a mapping. NULL: there is no memory for that. */
+static struct mapping *grow(struct ws_line *l, size_t size)
+{
+    struct web *web = l->c->web;
+    struct mapping *block = l->whole && is_block(l->whole) ? l->whole : NULL;
+    struct mapping *m = mapping_resize(l->c->x->http, web->message_account, block ? NULL : l->whole, size);
+    if (m && block) {
+        memcpy(mapping_data(m), mapping_data(block), l->whole_len);
+        give_whole(web, block);
+    }
+    return m;
+}
+
 /* Room for len more bytes of the message that is gathered. False: there is no memory for that. */
 static bool gather_room(struct ws_line *l, size_t len)
 {
-    size_t need = l->whole_len + len, size = l->whole ? l->whole->size * 2 : MAPPING_FIRST;
+    size_t need = l->whole_len + len;
     if (l->whole && need <= mapping_room(l->whole))
         return true;
+    size_t size = l->whole ? memory_whole_pages(2 * l->whole->size) : MAPPING_FIRST;
     if (size < mapping_size(need))
         size = mapping_size(need);
     uint64_t most = l->settings.limits.max_message;
     if (most < size && mapping_size((size_t)most) < size)
         size = mapping_size((size_t)most);
-    struct mapping *m = mapping_resize(l->c->x->http, l->c->web->message_account, l->whole, size);
+    bool first = !l->whole && size == MAPPING_FIRST && need <= MESSAGE_BLOCK - sizeof(struct mapping);
+    struct mapping *m = first ? take_block(l) : grow(l, size);
     if (m)
         l->whole = m;
     return m != NULL;

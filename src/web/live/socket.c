@@ -213,13 +213,15 @@ static bool tell_events(weir_ctx *c, struct live_socket *s)
     return result == WEIR_ECLOSED || !duplex_is_there(&s->base.duplex) || has_flag(s, LIVE_GIVEN_UP);
 }
 
-/* The events are over for now: the client's Close is waited for from here on, or a look is due that was not had. */
+/* The events are over for now: the client's Close is waited for from here on, or a look is due that was not had, or the
+ * client has answered a Ping, and the time until the next one begins. */
 static void time_next(struct http *http, struct live_socket *s)
 {
-    bool closes = s->base.rest.state == WS_CLOSE_SENT && !has_flag(s, LIVE_CLOSE_TIMED);
+    bool closing = s->base.rest.state == WS_CLOSE_SENT, closes = closing && !has_flag(s, LIVE_CLOSE_TIMED);
     bool starved = has_flag(s, LIVE_STARVED);
-    flag(s, closes ? LIVE_CLOSE_TIMED : LIVE_NONE, LIVE_STARVED);
-    if (closes || starved)
+    bool answered = !closing && has_flag(s, LIVE_PINGED) && has_flag(s, LIVE_HEARD);
+    flag(s, closes ? LIVE_CLOSE_TIMED : LIVE_NONE, answered ? LIVE_STARVED | LIVE_PINGED | LIVE_HEARD : LIVE_STARVED);
+    if (closes || starved || answered)
         duplex_time(http, &s->base.duplex, patience(s));
 }
 

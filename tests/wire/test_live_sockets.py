@@ -15,7 +15,7 @@ import pytest
 import ws
 from client import ask, request
 from conftest import Server
-from tunnels import Tunnel, Upgraded
+from tunnels import WITH_HTTP2, Tunnel, Upgraded
 
 websockets = pytest.importorskip("websockets")
 
@@ -135,6 +135,36 @@ def test_closes(server):
         assert refused.value.status_code == 403
     run(test())
     until(server, "/sockets", lambda t: t.startswith("2 3 "))  # accepted by the program, and foreign
+
+
+HTTP = ["HTTP/1.1", pytest.param("HTTP/2", marks=pytest.mark.skipif(not WITH_HTTP2, reason="a build without HTTP/2"))]
+
+
+def opened(server, http, path="/socket"):
+    """The frames of a socket over a version of HTTP."""
+    fields = ws.asked()
+    if http == "HTTP/2":
+        fields = [(name.lower(), value) for name, value in fields if name != "Sec-WebSocket-Key"]
+    return ws.Frames((Tunnel if http == "HTTP/2" else Upgraded)(server.address, path, protocol="websocket", fields=fields))
+
+
+@pytest.mark.parametrize("http", HTTP)
+def test_an_event_that_fails_closes_in_order(server, http):
+    """The client can read why, and what it sends before its Close is told to nobody."""
+    with opened(server, http) as s:
+        s.send(ws.text("fail"), ws.text("behind"), ws.text("half of", fin=False))
+        s.expect_close(1011)
+        s.send(ws.frame(ws.CONTINUATION, b" it"), ws.text("fail"), ws.close(1011))
+        assert s.stream.recv(100) == b""
+    assert until(server, "/sockets", lambda t: t.startswith("1 1 ")) == "1 1 somebody 1011 "
+
+
+@pytest.mark.parametrize("http", HTTP)
+def test_an_event_that_fails_waits_for_no_client_for_ever(server, http):
+    with opened(server, http, "/socket/quick") as s:
+        s.send(ws.text("fail"))
+        s.expect_close(1011)
+        assert until(server, "/sockets", lambda t: t.startswith("1 1 ")) == "1 1 somebody 1011 "
 
 
 def by_hand(server, path="/socket"):

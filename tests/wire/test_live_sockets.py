@@ -1,5 +1,5 @@
 """WebSockets whose messages come as events, which hold no fiber between them: tests/programs/live.c, by Python's
-websockets, and by frames made by hand.
+websockets and aiohttp, and by frames made by hand.
 
 SPDX-License-Identifier: MIT
 """
@@ -18,6 +18,7 @@ from conftest import Server
 from tunnels import WITH_HTTP2, Tunnel, Upgraded
 
 websockets = pytest.importorskip("websockets")
+aiohttp = pytest.importorskip("aiohttp")
 
 pytestmark = pytest.mark.threaded
 
@@ -93,6 +94,33 @@ def test_compressed_messages(server):
             for length in [10, 5000, 50000]:
                 await s.send("compress me " * length)
                 assert await s.recv() == "compress me " * length
+    run(test())
+
+
+@pytest.mark.parametrize("path", ["/socket", "/socket/deflated"])
+@pytest.mark.parametrize("secure", [False, True])
+def test_aiohttp(server, secure, path):
+    async def test():
+        url = f"https://127.0.0.1:{server.tls_port}" if secure else server.url
+        async with aiohttp.ClientSession() as session:
+            async with session.ws_connect(url + path, ssl=False, max_msg_size=0, compress=15) as s:
+                assert bool(s.compress) == path.endswith("deflated")
+                for length in [0, 1, 125, 126, 4000, 65535, 65536, 300000]:
+                    await s.send_str("ä" * length)
+                    assert await s.receive_str() == "ä" * length
+                    await s.send_bytes(b"\0x" * length)
+                    assert await s.receive_bytes() == b"\0x" * length
+                await s.ping(b"are you there")
+                await s.close(code=4000, message=b"bye")
+                assert s.close_code == 4000
+    run(test())
+    assert until(server, "/sockets", lambda t: t.startswith("1 1 ")) == "1 1 somebody 4000 bye"
+
+
+def test_a_subprotocol_is_agreed_on(server):
+    async def test():
+        async with connect(server, "/socket/protocols", subprotocols=["zero", "two", "one"]) as s:
+            assert s.subprotocol == "two"
     run(test())
 
 

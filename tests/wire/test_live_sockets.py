@@ -165,6 +165,15 @@ def test_closes(server):
     until(server, "/sockets", lambda t: t.startswith("2 3 "))  # accepted by the program, and foreign
 
 
+def test_a_ping_behind_our_close_is_answered(server):
+    with opened(server, "HTTP/1.1") as s:
+        s.send(ws.text("close"))
+        s.expect_close(3001, b"as told")
+        s.send(ws.frame(ws.PING, b"here"), ws.close(3001))
+        s.expect(ws.PONG, b"here")
+        s.expect_end()
+
+
 HTTP = ["HTTP/1.1", pytest.param("HTTP/2", marks=pytest.mark.skipif(not WITH_HTTP2, reason="a build without HTTP/2"))]
 
 

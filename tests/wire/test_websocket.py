@@ -459,6 +459,16 @@ def test_close_that_is_not_answered(plain):
     plain.told("-3 1006")
 
 
+def test_ping_behind_our_close(site):
+    """Pings are answered until the client's own Close has come (RFC 6455 section 5.5.2)."""
+    with site.socket("/close?code=1000") as socket:
+        socket.expect_close(1000)
+        socket.send(frame(PING, b"one"), text("behind"), frame(PING, b"two"), ws.close(1000), frame(PING, b"three"))
+        socket.expect(PONG, b"one")
+        socket.expect(PONG, b"two")
+        socket.expect_end()
+
+
 @pytest.mark.parametrize("path, code", [("/leave", 1000), ("/fail", 1011), ("/within", 1000)])
 def test_handler_that_returns(site, path, code):
     with site.socket(path) as socket:

@@ -149,9 +149,8 @@ static int take_event(struct ws_line *l, enum ws_event_kind kind, const struct w
     switch (kind) {
     case WS_EVENT_MESSAGE:
         return take_piece(l, e, m);
-    case WS_EVENT_PING:
-        if (ws_may_send(l->rest))
-            (void)line_send(l->c, WS_FIN | WS_PONG, slice_of(e->data, e->len));
+    case WS_EVENT_PING: /* also behind a Close of ours: none is told behind the client's */
+        (void)line_send(l->c, WS_FIN | WS_PONG, slice_of(e->data, e->len));
         return 0;
     case WS_EVENT_CLOSE:
     case WS_EVENT_FAILED:

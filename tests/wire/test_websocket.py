@@ -469,6 +469,17 @@ def test_ping_behind_our_close(site):
         socket.expect_end()
 
 
+def test_close_that_is_never_answered(plain):
+    """However much the client sends instead."""
+    with plain.socket("/leave?close_timeout_ms=100") as socket:
+        socket.send(text("a"))
+        socket.expect_close(1000)
+        deadline, unending = time.monotonic() + 10, frame(BINARY, b"x" * 1000, mask=bytes(4)) * 1000
+        with pytest.raises(OSError):
+            while time.monotonic() < deadline:
+                socket.send(unending)
+
+
 @pytest.mark.parametrize("path, code", [("/leave", 1000), ("/fail", 1011), ("/within", 1000)])
 def test_handler_that_returns(site, path, code):
     with site.socket(path) as socket:

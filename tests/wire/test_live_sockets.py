@@ -319,6 +319,9 @@ def test_over_http2(server):
         stream.send(ws.close(1000))
         frames.expect_close(1000)
     until(server, "/sockets", lambda t: t.startswith("1 1 somebody 1000"))
+    with Tunnel(server.address, "/socket/quick", protocol="websocket", fields=fields) as stream:
+        assert ws.Frames(stream).frame()[0] == ws.PING
+        assert stream.recv() == b"" and stream.reset == 8  # CANCEL, where TCP would have a reset
 
 
 def test_an_idle_socket_holds_little(server):

@@ -169,7 +169,7 @@ BASE = {"Host": "localhost", "Connection": "Upgrade", "Upgrade": "websocket", "S
 # (request line's method and version, fields that differ, status), RFC 6455 section 4.2.1 in its order
 REFUSED = [
     ("POST", "1.1", {}, 405), ("GET", "1.0", {}, 426),
-    ("GET", "1.1", {"Upgrade": None}, 426), ("GET", "1.1", {"Upgrade": "h2c"}, 426),
+    ("GET", "1.1", {"Host": None}, 400), ("GET", "1.1", {"Upgrade": None}, 426), ("GET", "1.1", {"Upgrade": "h2c"}, 426),
     ("GET", "1.1", {"Connection": None}, 426), ("GET", "1.1", {"Connection": "keep-alive"}, 426),
     ("GET", "1.1", {"Sec-WebSocket-Key": None}, 400), ("GET", "1.1", {"Sec-WebSocket-Key": "short"}, 400),
     ("GET", "1.1", {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZXM="}, 400),
@@ -201,6 +201,24 @@ def test_taken(plain, changes):
     with socket.create_connection(plain.server.address, 20) as connection:
         connection.sendall(lines_of("GET", "1.1", changes).encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 101 ")
+
+
+def test_taken_by_an_absolute_target(plain):
+    with socket.create_connection(plain.server.address, 20) as connection:
+        connection.sendall(lines_of("GET", "1.1", {}).replace(" /echo ", " http://localhost/echo ").encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 101 ")
+
+
+def test_lists_in_several_lines(plain):
+    """Of one list in the request; in the reply each field stands once (RFC 6455 section 11.3)."""
+    lists = [("Sec-WebSocket-Protocol", "zero"), ("Sec-WebSocket-Protocol", "two, one"),
+             ("Sec-WebSocket-Extensions", "unknown"), ("Sec-WebSocket-Extensions", DEFLATE)]
+    with plain.open("/echo?protocols=one+two&deflate=1", protocol="websocket", fields=[*ws.asked(), *lists]) as stream:
+        assert stream.status == 101 and stream.fields["Sec-WebSocket-Protocol"] == "two"
+        assert stream.fields["Sec-WebSocket-Extensions"].startswith("permessage-deflate")
+        names = [line.partition(b":")[0].lower() for line in stream.head.split(b"\r\n")]
+        for name in (b"accept", b"protocol", b"extensions"):
+            assert names.count(b"sec-websocket-" + name) == 1
 
 
 def test_refusal_of_a_handler(plain):

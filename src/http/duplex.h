@@ -60,7 +60,7 @@ struct duplex_ops {
     void (*time)(struct http *http, struct duplex *d, uint32_t ms);
     bool (*before_wait)(struct http *http, struct duplex *d);
     void (*close)(struct http *http, struct duplex *d, bool orderly);
-    void (*fail)(struct http *http, struct duplex *d);
+    void (*fail)(struct http *http, struct duplex *d, bool goes_on);
     struct connection *(*connection)(const struct duplex *d);
     bool (*is_half_closed)(const struct duplex *d);
 };
@@ -155,10 +155,11 @@ static inline void duplex_close(struct http *http, struct duplex *d, bool orderl
     duplex_ops(d)->close(http, d, orderly);
 }
 
-/* run() will not return: its fiber is about to be abandoned. d is lost, if it has not been closed. */
-static inline void duplex_fail(struct http *http, struct duplex *d)
+/* run() will not return: its fiber is about to be abandoned. If d has not been closed it either goes on, and run() is
+ * called anew, or it is lost. */
+static inline void duplex_fail(struct http *http, struct duplex *d, bool goes_on)
 {
-    duplex_ops(d)->fail(http, d);
+    duplex_ops(d)->fail(http, d, goes_on);
 }
 
 /* Whether the client has ended its side, as far as the loop has told, read or not. */

@@ -1,6 +1,6 @@
 /*
- * A server for the wire tests of clients that stay: event streams of topics and by hand. `live [WORKERS]` serves with
- * two workers unless told otherwise.
+ * A server for the wire tests of clients that stay: event streams of topics and by hand, and WebSockets by events.
+ * `live [WORKERS [PORT TLS_PORT]]` serves with two workers unless told otherwise, and at ports of its own choice.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,16 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The events of a topic, or of all that a pattern matches; a second one by ?also=. */
+/* The events of a topic, or of all that a pattern matches; a second one by ?also=. With ?retry= the client is told how
+ * soon to come back. */
 static void events(weir_ctx *c)
 {
-    const char *last = weir_query(c, "last"), *also = weir_query(c, "also");
+    const char *last = weir_query(c, "last"), *also = weir_query(c, "also"), *retry = weir_query(c, "retry");
     const weir_topic_start start = {.last = last ? (int)strtol(last, NULL, 10) : 0};
     int error = weir_sse_subscribe(c, weir_param(c, "topic"), last ? &start : NULL);
     if (!error && also)
         error = weir_sse_subscribe(c, also, NULL);
     if (error)
         weir_reply_error(c, 400, weir_strerror(error));
+    else if (retry)
+        weir_sse_send(c, &(weir_event){.retry_ms = (int)strtol(retry, NULL, 10)});
     else
         weir_write(c, ": subscribed\n\n", 14);
 }
@@ -52,6 +55,8 @@ static bool socket_accept(weir_ctx *c, void **data)
         weir_reply_error(c, 403, "not you");
         return false;
     }
+    if (name && strcmp(name, "version") == 0)
+        return asprintf((char **)data, "HTTP %d", weir_http_version(c)) >= 0;
     *data = strdup(name ? name : "somebody");
     return *data != NULL;
 }
@@ -61,6 +66,8 @@ static void socket_open(weir_ctx *c, void *data)
     opened++;
     if (strcmp(data, "greeted") == 0)
         weir_ws_send_text(c, "hello");
+    if (strncmp(data, "HTTP", 4) == 0)
+        weir_ws_send_text(c, data);
 }
 
 /* Sends back what comes; some texts are commands. */
@@ -137,10 +144,12 @@ static void subscribers(weir_ctx *c)
 int main(int argc, char **argv)
 {
     int workers = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 2;
-    weir_server *s = weir_server_new(&(weir_config){.port = WEIR_ANY, .workers = workers, .stop_timeout_ms = 5000});
+    int port = argc > 3 ? (int)strtol(argv[2], NULL, 10) : WEIR_ANY;
+    int tls_port = argc > 3 ? (int)strtol(argv[3], NULL, 10) : WEIR_ANY;
+    weir_server *s = weir_server_new(&(weir_config){.port = port, .workers = workers, .stop_timeout_ms = 5000});
     weir_server_listen(s, &(weir_listen_config){.port = WEIR_ANY});
     weir_server_listen(
-        s, &(weir_listen_config){.port = WEIR_ANY, .tls = &(weir_tls_config){.self_signed = "localhost 127.0.0.1"}});
+        s, &(weir_listen_config){.port = tls_port, .tls = &(weir_tls_config){.self_signed = "localhost 127.0.0.1"}});
     weir_get(s, "/events/{topic:^.*$}", events);
     weir_get(s, "/counted", counted);
     weir_get(s, "/publish/{topic:^.*$}", publish);
@@ -149,12 +158,16 @@ int main(int argc, char **argv)
     weir_get(s, "/sockets", sockets);
     const weir_ws_handlers handlers = {
         .accept = socket_accept, .open = socket_open, .message = socket_message, .close = socket_close};
-    weir_ws_handlers quick = handlers, deflated = handlers;
+    weir_ws_handlers quick = handlers, deflated = handlers, pinged = handlers, protocols = handlers;
     quick.config = (weir_ws_config){.ping_ms = 100, .pong_timeout_ms = 300, .close_timeout_ms = 300};
-    deflated.config = (weir_ws_config){.deflate = WEIR_ON, .protocols = "one two"};
+    deflated.config = (weir_ws_config){.deflate = WEIR_ON};
+    pinged.config = (weir_ws_config){.ping_ms = 50, .pong_timeout_ms = 3600 * 1000};
+    protocols.config = (weir_ws_config){.protocols = "one two"};
     weir_websocket(s, "/socket", &handlers);
     weir_websocket(s, "/socket/quick", &quick);
     weir_websocket(s, "/socket/deflated", &deflated);
+    weir_websocket(s, "/socket/pinged", &pinged);
+    weir_websocket(s, "/socket/protocols", &protocols);
     weir_topic_new(s, "hall", &(weir_topic_bounds){.history = 10});
     weir_topic_new(s, "small", &(weir_topic_bounds){.max_messages = 8});
     weir_topic_new(s, "strict", &(weir_topic_bounds){.max_messages = 8, .overrun = WEIR_OVERRUN_DISCONNECT});

@@ -13,6 +13,7 @@
  *   /stop    as /echo; when the server stops it says "stopping" and goes on
  *   /topic   as /echo; sends the messages of the query's topic, with the query's last of its history; "part" begins a
  *            message in parts, "end" ends it, "off" unsubscribes
+ *   /version says by which version of HTTP it was opened, then as /echo
  *   /own     answers a refusal by a page of its own
  *   /calls   says what calls say that are wrong
  *   /deny    a request middleware refuses
@@ -206,6 +207,14 @@ static void topic(weir_ctx *c)
     note(c, result);
 }
 
+static void version(weir_ctx *c)
+{
+    if (accept_socket(c) != 0)
+        return;
+    weir_ws_printf(c, "HTTP %d", weir_http_version(c));
+    send_back(c, 0);
+}
+
 static void own(weir_ctx *c)
 {
     int error = accept_socket(c);
@@ -270,9 +279,10 @@ static void routes(weir_server *s)
     static const struct {
         const char *path;
         weir_handler handler;
-    } sockets[] = {{"/echo", echo},   {"/pieces", pieces}, {"/parts", parts}, {"/close", close_now}, {"/leave", leave},
-                   {"/fail", fail},   {"/within", within}, {"/timed", timed}, {"/look", look},       {"/stop", stop},
-                   {"/topic", topic}, {"/own", own},       {"/calls", calls}};
+    } sockets[] = {{"/echo", echo},   {"/pieces", pieces}, {"/parts", parts},   {"/close", close_now},
+                   {"/leave", leave}, {"/fail", fail},     {"/within", within}, {"/timed", timed},
+                   {"/look", look},   {"/stop", stop},     {"/topic", topic},   {"/version", version},
+                   {"/own", own},     {"/calls", calls}};
     weir_on_response(weir_root(s), mark);
     for (size_t i = 0; i < sizeof sockets / sizeof *sockets; i++)
         weir_route(s, WEIR_UPGRADE, sockets[i].path, sockets[i].handler);

@@ -109,6 +109,7 @@ static void test_protocols(void **state)
         {"superchat, chat", "superchat chat", "superchat"},
         {"superchat|chat", "chat", "chat"},
         {"a|b|c", " c  b ", "b"},
+        {"chat, chat", "chat", "chat"},
         {"chat", "superchat", ""},
         {"Chat", "chat", ""},
         {"chat", "chatter", ""},
@@ -262,6 +263,7 @@ static void test_negotiation(void **state)
         {"permessage-deflate; a=", &usual, NULL, 0, 0, 0},
         {"permessage-deflate; a=\"", &usual, NULL, 0, 0, 0},
         {"permessage-deflate; a=\"\"", &usual, NULL, 0, 0, 0},
+        {"permessage-deflate; server_max_window_bits=\"1\\0\"", &usual, NULL, 0, 0, 0}, /* an escape */
         {"permessage-deflate; a=\"b c\"", &usual, NULL, 0, 0, 0},
         {"permessage-deflate; a=\"b,c\"", &usual, NULL, 0, 0, 0},
         {"permessage-deflate; a=\"b \"", &usual, NULL, 0, 0, 0},

@@ -32,6 +32,33 @@ ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
 PART = re.compile(r"\\x([0-9a-f]{2})|\\(.)|\{(.+?)\*(\d+)\}|(⏎)|([^\\{⏎]+|\{)", re.DOTALL)
 
 
+def held_by():
+    """(file, name) of each test that the page names in a column "held by". A name without a file is of the one before
+    it, else of the tests of HTTP/2."""
+    held = False
+    for line in DOCUMENT.read_text().splitlines():
+        if not line.startswith("|"):
+            held = False
+        elif line.endswith("| held by |"):
+            held = True
+        elif held:
+            file = "test_h2_conformance.py"
+            for span in re.findall(r"`([^`]+)`", line.rstrip(" |").rpartition("|")[2]):
+                if found := re.fullmatch(r"(?:tests/fuzz/)?(\w+\.(?:c|py))(?:(?:: |::)(.*))?", span):
+                    file, span = found.groups()
+                yield file, span
+
+
+def test_names_are_there():
+    """Tests that the page says hold a rule exist."""
+    texts, names = {}, list(held_by())
+    for file, name in names:
+        folder = DOCUMENT.parents[1] / "tests" / ("wire" if file.endswith(".py") else "fuzz" if file.startswith("fuzz") else "unit")
+        text = texts.setdefault(file, (folder / file).read_text())
+        assert name is None or re.search(rf"\b(?:test_)?{re.escape(name)}\b", text), f"{file} has no {name}"
+    assert len(names) > 100
+
+
 def to_bytes(text):
     """What stands for the bytes of a row: see the beginning of the document."""
     data = b""

@@ -1,5 +1,5 @@
 """WebSockets whose messages come as events, which hold no fiber between them: tests/programs/live.c, by Python's
-websockets, and by frames made by hand.
+websockets and aiohttp, and by frames made by hand.
 
 SPDX-License-Identifier: MIT
 """
@@ -16,9 +16,10 @@ import ws
 from client import ask, request
 from conftest import Server
 from faults import wait_for
-from tunnels import Tunnel, Upgraded
+from tunnels import WITH_HTTP2, Tunnel, Upgraded
 
 websockets = pytest.importorskip("websockets")
+aiohttp = pytest.importorskip("aiohttp")
 
 pytestmark = pytest.mark.threaded
 
@@ -97,10 +98,30 @@ def test_compressed_messages(server):
     run(test())
 
 
+@pytest.mark.parametrize("path", ["/socket", "/socket/deflated"])
+@pytest.mark.parametrize("secure", [False, True])
+def test_aiohttp(server, secure, path):
+    async def test():
+        url = f"https://127.0.0.1:{server.tls_port}" if secure else server.url
+        async with aiohttp.ClientSession() as session:
+            async with session.ws_connect(url + path, ssl=False, max_msg_size=0, compress=15) as s:
+                assert bool(s.compress) == path.endswith("deflated")
+                for length in [0, 1, 125, 126, 4000, 65535, 65536, 300000]:
+                    await s.send_str("ä" * length)
+                    assert await s.receive_str() == "ä" * length
+                    await s.send_bytes(b"\0x" * length)
+                    assert await s.receive_bytes() == b"\0x" * length
+                await s.ping(b"are you there")
+                await s.close(code=4000, message=b"bye")
+                assert s.close_code == 4000
+    run(test())
+    assert until(server, "/sockets", lambda t: t.startswith("1 1 ")) == "1 1 somebody 4000 bye"
+
+
 @pytest.mark.parametrize("offered, agreed", [([], None), (["zero"], None), (["zero", "two", "one"], "two"), (["one"], "one")])
 def test_subprotocols(server, offered, agreed):
     async def test():
-        async with connect(server, "/socket/deflated", subprotocols=offered) as s:
+        async with connect(server, "/socket/protocols", subprotocols=offered) as s:
             assert s.subprotocol == agreed
             for _ in range(2):
                 await s.send("protocol")
@@ -147,6 +168,45 @@ def test_closes(server):
         assert refused.value.status_code == 403
     run(test())
     until(server, "/sockets", lambda t: t.startswith("2 3 "))  # accepted by the program, and foreign
+
+
+def test_a_ping_behind_our_close_is_answered(server):
+    with opened(server, "HTTP/1.1") as s:
+        s.send(ws.text("close"))
+        s.expect_close(3001, b"as told")
+        s.send(ws.frame(ws.PING, b"here"), ws.close(3001))
+        s.expect(ws.PONG, b"here")
+        s.expect_end()
+
+
+HTTP = ["HTTP/1.1", pytest.param("HTTP/2", marks=pytest.mark.skipif(not WITH_HTTP2, reason="a build without HTTP/2"))]
+
+
+def opened(server, http, path="/socket"):
+    """The frames of a socket over a version of HTTP."""
+    fields = ws.asked()
+    if http == "HTTP/2":
+        fields = [(name.lower(), value) for name, value in fields if name != "Sec-WebSocket-Key"]
+    return ws.Frames((Tunnel if http == "HTTP/2" else Upgraded)(server.address, path, protocol="websocket", fields=fields))
+
+
+@pytest.mark.parametrize("http", HTTP)
+def test_an_event_that_fails_closes_in_order(server, http):
+    """The client can read why, and what it sends before its Close is told to nobody."""
+    with opened(server, http) as s:
+        s.send(ws.text("fail"), ws.text("behind"), ws.text("half of", fin=False))
+        s.expect_close(1011)
+        s.send(ws.frame(ws.CONTINUATION, b" it"), ws.text("fail"), ws.close(1011))
+        assert s.stream.recv(100) == b""
+    assert until(server, "/sockets", lambda t: t.startswith("1 1 ")) == "1 1 somebody 1011 "
+
+
+@pytest.mark.parametrize("http", HTTP)
+def test_an_event_that_fails_waits_for_no_client_for_ever(server, http):
+    with opened(server, http, "/socket/quick") as s:
+        s.send(ws.text("fail"))
+        s.expect_close(1011)
+        assert until(server, "/sockets", lambda t: t.startswith("1 1 ")) == "1 1 somebody 1011 "
 
 
 def by_hand(server, path="/socket"):
@@ -264,6 +324,9 @@ def test_over_http2(server):
         stream.send(ws.close(1000))
         frames.expect_close(1000)
     until(server, "/sockets", lambda t: t.startswith("1 1 somebody 1000"))
+    with Tunnel(server.address, "/socket/quick", protocol="websocket", fields=fields) as stream:
+        assert ws.Frames(stream).frame()[0] == ws.PING
+        assert stream.recv() == b"" and stream.reset == 8  # CANCEL, where TCP would have a reset
 
 
 def figures(server):

@@ -187,7 +187,7 @@ BASE = {"Host": "localhost", "Connection": "Upgrade", "Upgrade": "websocket", "S
 # (request line's method and version, fields that differ, status), RFC 6455 section 4.2.1 in its order
 REFUSED = [
     ("POST", "1.1", {}, 405), ("GET", "1.0", {}, 426),
-    ("GET", "1.1", {"Upgrade": None}, 426), ("GET", "1.1", {"Upgrade": "h2c"}, 426),
+    ("GET", "1.1", {"Host": None}, 400), ("GET", "1.1", {"Upgrade": None}, 426), ("GET", "1.1", {"Upgrade": "h2c"}, 426),
     ("GET", "1.1", {"Connection": None}, 426), ("GET", "1.1", {"Connection": "keep-alive"}, 426),
     ("GET", "1.1", {"Sec-WebSocket-Key": None}, 400), ("GET", "1.1", {"Sec-WebSocket-Key": "short"}, 400),
     ("GET", "1.1", {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZXM="}, 400),
@@ -219,6 +219,24 @@ def test_taken(plain, changes):
     with socket.create_connection(plain.server.address, 20) as connection:
         connection.sendall(lines_of("GET", "1.1", changes).encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 101 ")
+
+
+def test_taken_by_an_absolute_target(plain):
+    with socket.create_connection(plain.server.address, 20) as connection:
+        connection.sendall(lines_of("GET", "1.1", {}).replace(" /echo ", " http://localhost/echo ").encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 101 ")
+
+
+def test_lists_in_several_lines(plain):
+    """Of one list in the request; in the reply each field stands once (RFC 6455 section 11.3)."""
+    lists = [("Sec-WebSocket-Protocol", "zero"), ("Sec-WebSocket-Protocol", "two, one"),
+             ("Sec-WebSocket-Extensions", "unknown"), ("Sec-WebSocket-Extensions", DEFLATE)]
+    with plain.open("/echo?protocols=one+two&deflate=1", protocol="websocket", fields=[*ws.asked(), *lists]) as stream:
+        assert stream.status == 101 and stream.fields["Sec-WebSocket-Protocol"] == "two"
+        assert stream.fields["Sec-WebSocket-Extensions"].startswith("permessage-deflate")
+        names = [line.partition(b":")[0].lower() for line in stream.head.split(b"\r\n")]
+        for name in (b"accept", b"protocol", b"extensions"):
+            assert names.count(b"sec-websocket-" + name) == 1
 
 
 def test_refusal_of_a_handler(plain):
@@ -475,6 +493,27 @@ def test_close_that_is_not_answered(plain):
         socket.expect_close(1000)
         socket.expect_end()
     plain.told("-3 1006")
+
+
+def test_ping_behind_our_close(site):
+    """Pings are answered until the client's own Close has come (RFC 6455 section 5.5.2)."""
+    with site.socket("/close?code=1000") as socket:
+        socket.expect_close(1000)
+        socket.send(frame(PING, b"one"), text("behind"), frame(PING, b"two"), ws.close(1000), frame(PING, b"three"))
+        socket.expect(PONG, b"one")
+        socket.expect(PONG, b"two")
+        socket.expect_end()
+
+
+def test_close_that_is_never_answered(plain):
+    """However much the client sends instead."""
+    with plain.socket("/leave?close_timeout_ms=100") as socket:
+        socket.send(text("a"))
+        socket.expect_close(1000)
+        deadline, unending = time.monotonic() + 60, frame(BINARY, b"x" * 1000, mask=bytes(4)) * 1000
+        with pytest.raises(OSError):
+            while time.monotonic() < deadline:
+                socket.send(unending)
 
 
 @pytest.mark.parametrize("path, code", [("/leave", 1000), ("/fail", 1011), ("/within", 1000)])

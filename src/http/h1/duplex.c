@@ -256,15 +256,15 @@ static void duplex_h1_close(struct http *http, struct duplex *d, bool orderly)
         finish_when_free(n, c);
 }
 
-static void duplex_h1_fail(struct http *http, struct duplex *d)
+static void duplex_h1_fail(struct http *http, struct duplex *d, bool goes_on)
 {
     struct net *n = http->net;
     struct connection *c = connection_of(d);
     c->state = DUPLEX_RESTS;
-    if (duplex_is_there(d))
+    if (duplex_is_there(d) && !goes_on)
         duplex_lose(n, c, WEIR_ECANCELED);
     else
-        connection_queue(n, c); /* lost already, or closed */
+        connection_queue(n, c); /* for run(), or because it was lost already, or closed */
 }
 
 static struct connection *duplex_h1_connection(const struct duplex *d)

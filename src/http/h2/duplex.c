@@ -236,7 +236,7 @@ static void left_duplex_close(struct http *http, struct duplex *d, bool orderly)
     left_send(s);
 }
 
-static void left_duplex_fail(struct http *http, struct duplex *d)
+static void left_duplex_fail(struct http *http, struct duplex *d, bool goes_on)
 {
     (void)http;
     struct h2_stream *s = stream_of(d);
@@ -245,12 +245,12 @@ static void left_duplex_fail(struct http *http, struct duplex *d)
     if (!h2_leave(h)) {
         h2_fail(h, H2_INTERNAL_ERROR, REFUSAL_MEMORY, "no memory for a frame's beginning");
         (void)h2_leave(h); /* of a connection that has failed nothing is kept */
-    } else {
+    } else if (!goes_on) {
         h2_stream_reset(s, H2_INTERNAL_ERROR);
     }
     h2_output_leave(h);
     if (s->x.duplex)
-        h2_left_queue(s); /* for its end */
+        h2_left_queue(s); /* for run(), or for its end */
     else
         h2_stream_release(s);
     connection_queue(h2_net(h), h->conn);

@@ -144,23 +144,56 @@ static void line_leave(weir_ctx *c, struct live_socket *s)
 
 /* ---- Events ---- */
 
+/* The events are over for now: the client's Close is waited for from here on, or a look is due that was not had, or the
+ * client has answered a Ping, and the time until the next one begins. */
+static void time_next(struct http *http, struct live_socket *s)
+{
+    bool closing = s->base.rest.state == WS_CLOSE_SENT, closes = closing && !has_flag(s, LIVE_CLOSE_TIMED);
+    bool starved = has_flag(s, LIVE_STARVED);
+    bool answered = !closing && has_flag(s, LIVE_PINGED) && has_flag(s, LIVE_HEARD);
+    flag(s, closes ? LIVE_CLOSE_TIMED : LIVE_NONE, answered ? LIVE_STARVED | LIVE_PINGED | LIVE_HEARD : LIVE_STARVED);
+    if (closes || starved || answered)
+        duplex_time(http, &s->base.duplex, patience(s));
+}
+
+/* Whether an event has failed, and the client's Close is waited for: what it sends before that is dropped. */
+static bool has_failed(const struct live_socket *s)
+{
+    return s->base.rest.state == WS_CLOSE_SENT && s->base.rest.close_code == WS_CLOSE_INTERNAL;
+}
+
+/* Says 1011, unless a Close is out. Whether the client's Close is waited for then. */
+static bool say_failed(struct http *http, struct live_socket *s)
+{
+    uint8_t frame[WS_CONTROL_ROOM];
+    if (!duplex_is_there(&s->base.duplex) || has_flag(s, LIVE_TOLD))
+        return false;
+    if (ws_may_send(&s->base.rest)) {
+        size_t len = ws_close_write(frame, WS_CLOSE_INTERNAL, slice_of(NULL, 0));
+        ws_close_sent(&s->base.rest);
+        s->base.rest.close_code = WS_CLOSE_INTERNAL;
+        if (!live_say(http, &s->base, (const char *)frame, len))
+            return false;
+    }
+    return s->base.rest.state == WS_CLOSE_SENT && duplex_is_there(&s->base.duplex);
+}
+
 static void event_failed(weir_ctx *c, struct duplex *d)
 {
     struct live_socket *s = socket_of(d);
     struct http *http = c->x->http;
-    uint8_t frame[WS_CONTROL_ROOM];
-    if (duplex_is_there(d) && ws_may_send(&s->base.rest)) {
-        size_t len = ws_close_write(frame, WS_CLOSE_INTERNAL, slice_of(NULL, 0));
-        ws_close_sent(&s->base.rest);
-        (void)live_say(http, &s->base, (const char *)frame, len);
-        s->base.rest.close_code = WS_CLOSE_INTERNAL;
-    }
-    if (c->socket) {
+    bool waits = say_failed(http, s);
+    flag(s, LIVE_NONE, LIVE_RUNS);
+    if (c->socket && waits) {
+        line_leave(c, s);
+    } else if (c->socket) {
         s->base.work->keeps = false;
         line_free(c, s);
     }
     live_event_end(c);
-    duplex_fail(http, d);
+    if (waits && duplex_is_there(d)) /* deferred calls may have waited */
+        time_next(http, s);
+    duplex_fail(http, d, waits);
     if (has_flag(s, LIVE_ENDED))
         live_free(http, &s->base);
 }
@@ -205,22 +238,12 @@ static bool tell_events(weir_ctx *c, struct live_socket *s)
         close_if_asked(c, s);
         result = line_receive(c, &m, WEIR_OFF);
         if (result == 0) {
-            if (route->handlers.message)
+            if (route->handlers.message && !has_failed(s))
                 route->handlers.message(c, s->data, &m);
             live_event_renew(c);
         }
     }
     return result == WEIR_ECLOSED || !duplex_is_there(&s->base.duplex) || has_flag(s, LIVE_GIVEN_UP);
-}
-
-/* The events are over for now: the client's Close is waited for from here on, or a look is due that was not had. */
-static void time_next(struct http *http, struct live_socket *s)
-{
-    bool closes = s->base.rest.state == WS_CLOSE_SENT && !has_flag(s, LIVE_CLOSE_TIMED);
-    bool starved = has_flag(s, LIVE_STARVED);
-    flag(s, closes ? LIVE_CLOSE_TIMED : LIVE_NONE, LIVE_STARVED);
-    if (closes || starved)
-        duplex_time(http, &s->base.duplex, patience(s));
 }
 
 static void socket_run(struct http *http, struct duplex *d)

@@ -190,9 +190,8 @@ static int take_event(struct ws_line *l, enum ws_event_kind kind, const struct w
     switch (kind) {
     case WS_EVENT_MESSAGE:
         return take_piece(l, e, m);
-    case WS_EVENT_PING:
-        if (ws_may_send(l->rest))
-            (void)line_send(l->c, WS_FIN | WS_PONG, slice_of(e->data, e->len));
+    case WS_EVENT_PING: /* also behind a Close of ours: none is told behind the client's */
+        (void)line_send(l->c, WS_FIN | WS_PONG, slice_of(e->data, e->len));
         return 0;
     case WS_EVENT_CLOSE:
     case WS_EVENT_FAILED:
@@ -272,11 +271,17 @@ static int wait_ms(const struct ws_line *l, const struct patience *p)
     return ms;
 }
 
+/* Whether the client's Close has not come in time. */
+static bool close_is_late(const struct ws_line *l)
+{
+    return l->rest->state == WS_CLOSE_SENT && ticks_between(l->close_due, line_now(l)) >= 0;
+}
+
 /* The time for something has come. 0: goes on waiting. */
 static int timed_out(struct ws_line *l, const struct patience *p)
 {
     uint32_t now = line_now(l), tick;
-    if (l->rest->state == WS_CLOSE_SENT && ticks_between(l->close_due, now) >= 0)
+    if (close_is_late(l))
         return line_gone(l);
     if (ping_due(l, &tick) && ticks_between(tick, now) >= 0) {
         if (l->flags & LINE_PINGED)
@@ -297,6 +302,8 @@ static int wait(struct ws_line *l, const struct patience *p)
         return line_gone(l);
     if (more || p->timeout_ms == WEIR_OFF)
         exchange_nudge(x);
+    else if (close_is_late(l)) /* which a client that sends and sends would put off */
+        return line_gone(l);
     ssize_t n = exchange_read_within(x, wait_ms(l, p), &l->unread.data);
     if (n > 0) {
         l->unread.len = (size_t)n;

@@ -54,7 +54,7 @@ struct web {
     size_t message_size;   /* which is that */
     struct account *message_account;
     struct pool message_blocks; /* struct mapping of MESSAGE_BLOCK bytes: what larger messages are gathered in first */
-    struct ws_contexts deflate;     /* of WebSockets; open once one wants it */
+    struct ws_contexts deflate; /* of WebSockets; open once one wants it */
     struct account *deflate_parent; /* bounds what the workers' contexts take together */
     uint8_t deflate_state;          /* enum ws_deflate_state */
     struct weir_cache *kept_forms;  /* compressed forms of files, see compress/kept.h; NULL: none are kept */

@@ -352,7 +352,7 @@ def test_an_idle_socket_holds_little(server):
         assert c.recv(3) == b"\x81\1x"
     accounts = json.loads(text_of(server, "/ledger"))["memory"]["accounts"]
     held = {a["name"]: a["in_use"] for a in accounts}
-    assert held["live streams"] <= 300 * 72 + 4096, held
+    assert held["live streams"] <= 300 * 64 + 4096, held
     assert held["websocket buffers"] == 0
     for c in connections:
         c.close()

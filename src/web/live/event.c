@@ -47,8 +47,9 @@ static ssize_t event_read(struct exchange *x, const char **data)
     e->early = NULL;
     if (!duplex_is_there(e->duplex))
         return WEIR_ECLOSED;
-    if (l->work && l->work->early)
-        return read_early(e, l->work, data);
+    struct live_work *w = live_work_of(l);
+    if (w && w->early)
+        return read_early(e, w, data);
     ssize_t n = duplex_read(x->http, e->duplex, e->received, x->http->settings->buffer_size);
     if (n == TRANSPORT_WANT_READ) {
         x->body_clock.nudge = 0;
@@ -172,7 +173,8 @@ static const struct exchange_ops event_ops = {
 
 void live_event_tell(struct live_stream *l, enum exchange_news news)
 {
-    struct live_event *e = l->work ? l->work->event : NULL;
+    const struct live_work *w = live_work_of(l);
+    struct live_event *e = w ? w->event : NULL;
     if (!e)
         return;
     e->half_closed |= news == NEWS_HALF_CLOSED;
@@ -253,7 +255,7 @@ void live_event_end(weir_ctx *c)
     struct live_stream *l = live_of(e->duplex);
     http->host->ended(&e->x); /* deferred calls may wait */
     list_remove(&e->link);
-    l->work->event = NULL;
+    live_work_of(l)->event = NULL;
     live_rest(http, l);
     timer_cancel(&http->net->loop->wheel, &e->x.deadline);
     arena_done(&e->x.arena, e->x.inline_memory, sizeof e->x.inline_memory);

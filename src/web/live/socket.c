@@ -12,13 +12,6 @@
 #define LOOK_MS     30000u /* where there are no Pings */
 #define ENDED_TRIES 20     /* such tries for the last event of a socket that is lost */
 
-struct live_socket {
-    struct live_stream base; /* first */
-    void *data;              /* the program's */
-};
-
-_Static_assert(sizeof(struct live_socket) <= sizeof(struct live_stream) + LIVE_STREAM_MORE, "see live_stream_size()");
-
 /* A route of such sockets, which lives as long as the server. */
 struct live_route {
     struct live_kind kind; /* first */
@@ -32,33 +25,28 @@ size_t live_line_size(void)
     return sizeof(struct ws_line);
 }
 
-static struct live_socket *socket_of(struct duplex *d)
+static const struct live_route *route_of(const struct live_stream *s)
 {
-    return container_of(live_of(d), struct live_socket, base);
+    return container_of(s->duplex.user, struct live_route, kind.user);
 }
 
-static const struct live_route *route_of(const struct live_socket *s)
+static struct live_stream *socket_in(const weir_ctx *c)
 {
-    return container_of(s->base.duplex.user, struct live_route, kind.user);
+    return live_of(live_event_duplex(c));
 }
 
-static struct live_socket *socket_in(const weir_ctx *c)
+static void flag(struct live_stream *s, enum live_flags set, unsigned clear)
 {
-    return socket_of(live_event_duplex(c));
+    s->rest.driver = (uint16_t)((s->rest.driver & ~clear) | (unsigned)set);
 }
 
-static void flag(struct live_socket *s, enum live_flags set, unsigned clear)
+static bool has_flag(const struct live_stream *s, enum live_flags f)
 {
-    s->base.rest.driver = (uint16_t)((s->base.rest.driver & ~clear) | (unsigned)set);
-}
-
-static bool has_flag(const struct live_socket *s, enum live_flags f)
-{
-    return s->base.rest.driver & f;
+    return s->rest.driver & f;
 }
 
 /* How long until the next look, in ms: at a client that owes its Close, or its Pong, or has to be asked for one. */
-static uint32_t patience(const struct live_socket *s)
+static uint32_t patience(const struct live_stream *s)
 {
     const struct ws_route_settings *settings = &route_of(s)->settings;
     if (has_flag(s, LIVE_CLOSE_TIMED))
@@ -72,9 +60,9 @@ static uint32_t patience(const struct live_socket *s)
 
 static int socket_put(struct ws_line *l, struct slice head, struct slice payload)
 {
-    struct live_socket *s = socket_in(l->c);
+    struct live_stream *s = socket_in(l->c);
     flag(s, l->socket.sending ? LIVE_IN_PARTS : LIVE_NONE, LIVE_IN_PARTS); /* the last part goes before what lags */
-    int error = live_send(l->c->x->http, &s->base, head, payload);
+    int error = live_send(l->c->x->http, s, head, payload);
     if (error)
         (void)line_gone(l);
     return error;
@@ -82,13 +70,13 @@ static int socket_put(struct ws_line *l, struct slice head, struct slice payload
 
 static int socket_subscribe(weir_ctx *c, struct slice name, const weir_topic_start *start)
 {
-    struct live_socket *s = socket_in(c);
-    return live_is_subscribed(&s->base, name) ? WEIR_EEXIST : live_subscribe(c->x->http, &s->base, name, start);
+    struct live_stream *s = socket_in(c);
+    return live_is_subscribed(s, name) ? WEIR_EEXIST : live_subscribe(c->x->http, s, name, start);
 }
 
 static int socket_unsubscribe(weir_ctx *c, struct slice name)
 {
-    return live_unsubscribe(c->x->http, &socket_in(c)->base, name);
+    return live_unsubscribe(c->x->http, socket_in(c), name);
 }
 
 static const struct ws_socket_ops socket_ops = {
@@ -101,14 +89,14 @@ static const struct ws_socket_ops socket_ops = {
 /* ---- The line of an event ---- */
 
 /* Gives c the line that the last event has left, or a new one. False: no memory. */
-static bool line_enter(weir_ctx *c, struct live_socket *s)
+static bool line_enter(weir_ctx *c, struct live_stream *s)
 {
-    struct live_work *w = s->base.work; /* which an event has */
+    struct live_work *w = live_work_of(s); /* which an event has */
     struct ws_line *l = w->own;
     if (!l && !(l = pool_take(&c->web->live.lines)))
         return false;
     if (!w->own) {
-        line_init(l, c, &socket_ops, &s->base.rest);
+        line_init(l, c, &socket_ops, &s->rest);
         l->put = socket_put;
         l->settings = route_of(s)->settings;
     }
@@ -117,10 +105,10 @@ static bool line_enter(weir_ctx *c, struct live_socket *s)
     return true;
 }
 
-static void line_free(weir_ctx *c, struct live_socket *s)
+static void line_free(weir_ctx *c, struct live_stream *s)
 {
     struct ws_line *l = line_of(c);
-    s->base.work->own = NULL;
+    live_work_of(s)->own = NULL;
     line_release(l);
     ws_socket_end(c, &l->socket);
     pool_give(&c->web->live.lines, l);
@@ -128,15 +116,15 @@ static void line_free(weir_ctx *c, struct live_socket *s)
 }
 
 /* The events are over for now: the line stays while a message is incomplete, in either direction. */
-static void line_leave(weir_ctx *c, struct live_socket *s)
+static void line_leave(weir_ctx *c, struct live_stream *s)
 {
     struct ws_line *l = line_of(c);
-    s->base.work->keeps = l->buf || l->whole || l->unread.len > 0 || l->socket.sending;
-    if (!s->base.work->keeps) {
+    live_work_of(s)->keeps = l->buf || l->whole || l->unread.len > 0 || l->socket.sending;
+    if (!live_work_of(s)->keeps) {
         line_free(c, s);
         return;
     }
-    s->base.work->own = l;
+    live_work_of(s)->own = l;
     l->c = NULL;
     l->socket.close_reason = l->socket.protocol_text = NULL; /* which lay in the event's memory */
     c->socket = NULL;
@@ -146,48 +134,48 @@ static void line_leave(weir_ctx *c, struct live_socket *s)
 
 /* The events are over for now: the client's Close is waited for from here on, or a look is due that was not had, or the
  * client has answered a Ping, and the time until the next one begins. */
-static void time_next(struct http *http, struct live_socket *s)
+static void time_next(struct http *http, struct live_stream *s)
 {
-    bool closing = s->base.rest.state == WS_CLOSE_SENT, closes = closing && !has_flag(s, LIVE_CLOSE_TIMED);
+    bool closing = s->rest.state == WS_CLOSE_SENT, closes = closing && !has_flag(s, LIVE_CLOSE_TIMED);
     bool starved = has_flag(s, LIVE_STARVED);
     bool answered = !closing && has_flag(s, LIVE_PINGED) && has_flag(s, LIVE_HEARD);
     flag(s, closes ? LIVE_CLOSE_TIMED : LIVE_NONE, answered ? LIVE_STARVED | LIVE_PINGED | LIVE_HEARD : LIVE_STARVED);
     if (closes || starved || answered)
-        duplex_time(http, &s->base.duplex, patience(s));
+        duplex_time(http, &s->duplex, patience(s));
 }
 
 /* Whether an event has failed, and the client's Close is waited for: what it sends before that is dropped. */
-static bool has_failed(const struct live_socket *s)
+static bool has_failed(const struct live_stream *s)
 {
-    return s->base.rest.state == WS_CLOSE_SENT && s->base.rest.close_code == WS_CLOSE_INTERNAL;
+    return s->rest.state == WS_CLOSE_SENT && s->rest.close_code == WS_CLOSE_INTERNAL;
 }
 
 /* Says 1011, unless a Close is out. Whether the client's Close is waited for then. */
-static bool say_failed(struct http *http, struct live_socket *s)
+static bool say_failed(struct http *http, struct live_stream *s)
 {
     uint8_t frame[WS_CONTROL_ROOM];
-    if (!duplex_is_there(&s->base.duplex) || has_flag(s, LIVE_TOLD))
+    if (!duplex_is_there(&s->duplex) || has_flag(s, LIVE_TOLD))
         return false;
-    if (ws_may_send(&s->base.rest)) {
+    if (ws_may_send(&s->rest)) {
         size_t len = ws_close_write(frame, WS_CLOSE_INTERNAL, slice_of(NULL, 0));
-        ws_close_sent(&s->base.rest);
-        s->base.rest.close_code = WS_CLOSE_INTERNAL;
-        if (!live_say(http, &s->base, (const char *)frame, len))
+        ws_close_sent(&s->rest);
+        s->rest.close_code = WS_CLOSE_INTERNAL;
+        if (!live_say(http, s, (const char *)frame, len))
             return false;
     }
-    return s->base.rest.state == WS_CLOSE_SENT && duplex_is_there(&s->base.duplex);
+    return s->rest.state == WS_CLOSE_SENT && duplex_is_there(&s->duplex);
 }
 
 static void event_failed(weir_ctx *c, struct duplex *d)
 {
-    struct live_socket *s = socket_of(d);
+    struct live_stream *s = live_of(d);
     struct http *http = c->x->http;
     bool waits = say_failed(http, s);
     flag(s, LIVE_NONE, LIVE_RUNS);
     if (c->socket && waits) {
         line_leave(c, s);
     } else if (c->socket) {
-        s->base.work->keeps = false;
+        live_work_of(s)->keeps = false;
         line_free(c, s);
     }
     live_event_end(c);
@@ -195,26 +183,26 @@ static void event_failed(weir_ctx *c, struct duplex *d)
         time_next(http, s);
     duplex_fail(http, d, waits);
     if (has_flag(s, LIVE_ENDED))
-        live_free(http, &s->base);
+        live_free(http, s);
 }
 
 /* The last event. */
-static void tell_closed(weir_ctx *c, struct live_socket *s)
+static void tell_closed(weir_ctx *c, struct live_stream *s)
 {
     const struct live_route *route = route_of(s);
-    int code = s->base.rest.close_code ? s->base.rest.close_code : WS_CLOSE_ABNORMAL;
+    int code = s->rest.close_code ? s->rest.close_code : WS_CLOSE_ABNORMAL;
     if (has_flag(s, LIVE_TOLD))
         return;
     flag(s, LIVE_TOLD, 0);
     live_event_is_last(c);
     if (route->handlers.close)
-        route->handlers.close(c, s->data, code, weir_ws_close_reason(c));
+        route->handlers.close(c, live_data(s), code, weir_ws_close_reason(c));
 }
 
 /* What has been asked for from elsewhere: the server stops, or a topic disconnects. */
-static void close_if_asked(weir_ctx *c, struct live_socket *s)
+static void close_if_asked(weir_ctx *c, struct live_stream *s)
 {
-    if (!has_flag(s, LIVE_CLOSING) || !ws_may_send(&s->base.rest))
+    if (!has_flag(s, LIVE_CLOSING) || !ws_may_send(&s->rest))
         return;
     if (has_flag(s, LIVE_OVERRUN))
         (void)line_close(c, WS_CLOSE_POLICY, SLICE("too slow"));
@@ -223,7 +211,7 @@ static void close_if_asked(weir_ctx *c, struct live_socket *s)
 }
 
 /* Tells events until nothing more has come. Whether the socket is over. */
-static bool tell_events(weir_ctx *c, struct live_socket *s)
+static bool tell_events(weir_ctx *c, struct live_stream *s)
 {
     const struct live_route *route = route_of(s);
     weir_ws_message m;
@@ -231,24 +219,24 @@ static bool tell_events(weir_ctx *c, struct live_socket *s)
     if (!has_flag(s, LIVE_OPENED)) {
         flag(s, LIVE_OPENED, 0);
         if (route->handlers.open)
-            route->handlers.open(c, s->data);
+            route->handlers.open(c, live_data(s));
         live_event_renew(c);
     }
-    while (result == 0 && duplex_is_there(&s->base.duplex) && !has_flag(s, LIVE_GIVEN_UP)) {
+    while (result == 0 && duplex_is_there(&s->duplex) && !has_flag(s, LIVE_GIVEN_UP)) {
         close_if_asked(c, s);
         result = line_receive(c, &m, WEIR_OFF);
         if (result == 0) {
             if (route->handlers.message && !has_failed(s))
-                route->handlers.message(c, s->data, &m);
+                route->handlers.message(c, live_data(s), &m);
             live_event_renew(c);
         }
     }
-    return result == WEIR_ECLOSED || !duplex_is_there(&s->base.duplex) || has_flag(s, LIVE_GIVEN_UP);
+    return result == WEIR_ECLOSED || !duplex_is_there(&s->duplex) || has_flag(s, LIVE_GIVEN_UP);
 }
 
 static void socket_run(struct http *http, struct duplex *d)
 {
-    struct live_socket *s = socket_of(d);
+    struct live_stream *s = live_of(d);
     weir_ctx *c = live_event_begin(http, d, event_failed);
     if (!c || !line_enter(c, s)) {
         if (c)
@@ -272,9 +260,9 @@ static void socket_run(struct http *http, struct duplex *d)
     if (!over) {
         time_next(http, s);
     } else {
-        bool orderly = s->base.rest.close_code != WS_CLOSE_ABNORMAL && !has_flag(s, LIVE_GIVEN_UP);
+        bool orderly = s->rest.close_code != WS_CLOSE_ABNORMAL && !has_flag(s, LIVE_GIVEN_UP);
         duplex_close(http, d, orderly);
-        live_free(http, &s->base);
+        live_free(http, s);
     }
 }
 
@@ -282,10 +270,10 @@ static void socket_run(struct http *http, struct duplex *d)
 
 static void socket_begun(struct http *http, struct duplex *d, const char *data, size_t len)
 {
-    struct live_socket *s = socket_of(d);
+    struct live_stream *s = live_of(d);
     duplex_time(http, d, patience(s));
     if (len > 0) {
-        struct live_work *w = live_work(http, &s->base);
+        struct live_work *w = live_work(http, s);
         if (!w || !(w->early = spill_take_any(http, len))) {
             flag(s, LIVE_GIVEN_UP, 0);
         } else {
@@ -298,10 +286,10 @@ static void socket_begun(struct http *http, struct duplex *d, const char *data, 
 
 static void socket_look(struct http *http, struct duplex *d)
 {
-    struct live_socket *s = socket_of(d);
+    struct live_stream *s = live_of(d);
     const struct ws_route_settings *settings = &route_of(s)->settings;
     uint8_t ping[WS_CONTROL_ROOM];
-    bool pings = settings->ping_ms > 0 && ws_may_send(&s->base.rest), heard = has_flag(s, LIVE_HEARD);
+    bool pings = settings->ping_ms > 0 && ws_may_send(&s->rest), heard = has_flag(s, LIVE_HEARD);
     bool answers = pings && settings->pong_timeout_ms > 0 && !has_flag(s, LIVE_RUNS); /* what has come is being told */
     if (has_flag(s, LIVE_STARVED)) {
         duplex_queue(http, d);
@@ -310,20 +298,20 @@ static void socket_look(struct http *http, struct duplex *d)
         duplex_queue(http, d);
     } else if (pings && !heard) {
         flag(s, LIVE_PINGED, 0);
-        (void)live_say(http, &s->base, (const char *)ping, ws_control_write(ping, WS_PING, slice_of(NULL, 0)));
+        (void)live_say(http, s, (const char *)ping, ws_control_write(ping, WS_PING, slice_of(NULL, 0)));
     } else {
         flag(s, LIVE_NONE, LIVE_HEARD | LIVE_PINGED);
     }
     if (!duplex_is_there(d))
         return;
     duplex_time(http, d, patience(s));
-    if (s->base.work)
+    if (live_work_of(s))
         duplex_send(http, d); /* what could not be taken for want of memory */
 }
 
 static void socket_resumed(struct http *http, struct duplex *d)
 {
-    struct live_socket *s = socket_of(d);
+    struct live_stream *s = live_of(d);
     if (has_flag(s, LIVE_STARVED))
         duplex_queue(http, d);
     duplex_time(http, d, patience(s));
@@ -352,7 +340,7 @@ static void pause_fiber(struct http *http)
 
 static void socket_ended(struct http *http, struct duplex *d)
 {
-    struct live_socket *s = socket_of(d);
+    struct live_stream *s = live_of(d);
     weir_ctx *c = NULL;
     bool begun = duplex_has_begun(d) && !has_flag(s, LIVE_TOLD);
     flag(s, LIVE_ENDED, 0);
@@ -370,7 +358,7 @@ static void socket_ended(struct http *http, struct duplex *d)
         line_free(c, s);
         live_event_end(c);
     }
-    live_free(http, &s->base);
+    live_free(http, s);
 }
 
 static struct slice socket_encode(struct live_stream *l, struct message *m)
@@ -403,7 +391,7 @@ static void socket_request(weir_ctx *c)
     void *data = route->handlers.data;
     if (route->handlers.accept && !route->handlers.accept(c, &data))
         return;
-    struct live_socket *s = (struct live_socket *)(void *)live_take(http);
+    struct live_stream *s = live_take(http);
     if (!s)
         c->reply_error = WEIR_ENOMEM;
     ws_deflate_prepare(c, &settings.policy.deflate);
@@ -411,13 +399,13 @@ static void socket_request(weir_ctx *c)
         if (route->handlers.close)
             route->handlers.close(c, data, WS_CLOSE_ABNORMAL, "");
         if (s)
-            live_free(http, &s->base);
+            live_free(http, s);
         return;
     }
-    ws_session_open(&s->base.rest, &answer.extensions.deflate,
+    ws_session_open(&s->rest, &answer.extensions.deflate,
                     ws_protocol_number(settings.policy.protocols, answer.protocol));
-    s->data = data;
-    live_leave(c->x, &s->base, &route->kind);
+    s->has.data = data;
+    live_leave(c->x, s, &route->kind);
 }
 
 void live_routes_free(struct site *site)

@@ -9,7 +9,7 @@
 
 size_t live_stream_size(void)
 {
-    return sizeof(struct live_stream) + LIVE_STREAM_MORE;
+    return sizeof(struct live_stream);
 }
 
 size_t live_work_size(void)
@@ -49,7 +49,7 @@ struct live_stream *live_take(struct http *http)
 {
     struct live_stream *l = pool_take(&live_web(http)->live.streams);
     if (l)
-        memset(l, 0, live_stream_size());
+        memset(l, 0, sizeof *l);
     return l;
 }
 
@@ -67,15 +67,16 @@ void live_leave(struct exchange *x, struct live_stream *l, const struct live_kin
 void live_free(struct http *http, struct live_stream *l)
 {
     live_unsubscribe_all(http, l);
-    if (l->work) {
-        work_drop(l->work);
-        if (l->work->early)
-            spill_give(http, l->work->early);
-        l->work->early = NULL;
-        l->work->keeps = false;
+    struct live_work *w = live_work_of(l);
+    if (w) {
+        work_drop(w);
+        if (w->early)
+            spill_give(http, w->early);
+        w->early = NULL;
+        w->keeps = false;
         live_rest(http, l);
     }
-    debug_assert(!l->work);
+    debug_assert(!live_work_of(l));
     if (l->duplex.user) /* else it has never been left */
         counter_subtract(figure_of(http, kind_of(l)), 1);
     pool_give(&live_web(http)->live.streams, l);
@@ -83,24 +84,28 @@ void live_free(struct http *http, struct live_stream *l)
 
 struct live_work *live_work(struct http *http, struct live_stream *l)
 {
-    if (l->work)
-        return l->work;
-    struct live_work *w = pool_take(&live_web(http)->live.works);
+    struct live_work *w = live_work_of(l);
+    if (w)
+        return w;
+    w = pool_take(&live_web(http)->live.works);
     if (!w)
         return NULL;
     memset(w, 0, offsetof(struct live_work, saying));
     w->stream = l;
-    l->work = w;
+    w->data = l->has.data;
+    l->has.work = w;
+    l->rest.driver |= LIVE_WORKS;
     return w;
 }
 
 void live_rest(struct http *http, struct live_stream *l)
 {
-    struct live_work *w = l->work;
+    struct live_work *w = live_work_of(l);
     if (!w || w->keeps || w->early || w->event || w->further || w->writer || w->batch || w->said > 0 ||
         w->piece != LIVE_PIECE_NONE)
         return;
-    l->work = NULL;
+    l->has.data = w->data;
+    l->rest.driver &= (uint16_t)~LIVE_WORKS;
     pool_give(&live_web(http)->live.works, w);
 }
 
@@ -204,7 +209,7 @@ static bool batch_follows(const struct live_work *w)
 int live_peek(struct http *http, struct duplex *d, struct iovec *parts, int most)
 {
     struct live_stream *l = live_of(d);
-    struct live_work *w = l->work;
+    struct live_work *w = live_work_of(l);
     bool lags = !w && !(l->rest.driver & LIVE_IN_PARTS) && subscription_lags(&l->first); /* others have work */
     if (lags)
         w = live_work(http, l);
@@ -226,7 +231,7 @@ int live_peek(struct http *http, struct duplex *d, struct iovec *parts, int most
 
 void live_took(struct http *http, struct duplex *d, size_t n)
 {
-    struct live_work *w = live_of(d)->work;
+    struct live_work *w = live_work_of(live_of(d));
     while (n > 0) {
         struct iovec *part = &w->parts[0];
         if (n < part->iov_len) {
@@ -255,7 +260,7 @@ void live_lost(struct http *http, struct duplex *d, int error)
     (void)error;
     live_event_tell(l, NEWS_HALF_CLOSED);
     live_unsubscribe_all(http, l);
-    struct live_work *w = l->work; /* unless further subscriptions were all that kept it */
+    struct live_work *w = live_work_of(l); /* unless further subscriptions were all that kept it */
     if (!w)
         return;
     bool waits = w->writer && w->writer_result == 0;
@@ -322,7 +327,7 @@ static struct http *http_of(const struct topic_worker *worker)
 /* Hands messages to l, on behalf of one of its subscriptions: as many as it takes at once. */
 static size_t deliver(struct http *http, struct live_stream *l, struct message *const *messages, size_t count)
 {
-    struct live_work *w = l->work;
+    struct live_work *w = live_work_of(l);
     bool parted = l->rest.driver & LIVE_IN_PARTS;
     bool busy = parted || (w && (w->piece != LIVE_PIECE_NONE || w->said > 0 || (w->writer && w->writer_result == 0)));
     if (busy || !duplex_is_there(&l->duplex) || !(w = live_work(http, l)))
@@ -404,7 +409,7 @@ int live_subscribe(struct http *http, struct live_stream *l, struct slice name, 
     struct subscription *s = further ? &further->base : &l->first;
     int result = subscribe(worker, name, further ? &kind->further : &kind->first, start, s);
     if (result < 0 && further)
-        further_give(http, l, &l->work->further);
+        further_give(http, l, &live_work_of(l)->further);
     if (result > 0 && duplex_is_there(&l->duplex))
         duplex_send(http, &l->duplex);
     return result < 0 ? result : 0;
@@ -414,7 +419,8 @@ bool live_is_subscribed(const struct live_stream *l, struct slice name)
 {
     if (l->first.reader && slice_equal(subscription_topic(&l->first), name))
         return true;
-    for (const struct live_subscription *s = l->work ? l->work->further : NULL; s; s = s->next)
+    const struct live_work *w = live_work_of(l);
+    for (const struct live_subscription *s = w ? w->further : NULL; s; s = s->next)
         if (s->base.reader && slice_equal(subscription_topic(&s->base), name))
             return true;
     return false;
@@ -426,7 +432,8 @@ int live_unsubscribe(struct http *http, struct live_stream *l, struct slice name
         unsubscribe(&l->first);
         return 0;
     }
-    for (struct live_subscription **at = l->work ? &l->work->further : NULL; at && *at; at = &(*at)->next)
+    struct live_work *w = live_work_of(l);
+    for (struct live_subscription **at = w ? &w->further : NULL; at && *at; at = &(*at)->next)
         if (slice_equal(subscription_topic(&(*at)->base), name)) {
             further_give(http, l, at);
             return 0;
@@ -437,6 +444,6 @@ int live_unsubscribe(struct http *http, struct live_stream *l, struct slice name
 void live_unsubscribe_all(struct http *http, struct live_stream *l)
 {
     unsubscribe(&l->first);
-    while (l->work && l->work->further)
-        further_give(http, l, &l->work->further);
+    while (live_work_of(l) && live_work_of(l)->further)
+        further_give(http, l, &live_work_of(l)->further);
 }

@@ -51,19 +51,22 @@ enum live_flags {
     LIVE_STARVED = 1 << 9,      /* there was no memory for an event: it is tried again */
     LIVE_CLOSE_TIMED = 1 << 10, /* the time for the client's Close runs */
     LIVE_ENDED = 1 << 11,       /* ended() has been called: nobody else frees it */
+    /* Of any kind: */
+    LIVE_WORKS = 1 << 12, /* something is under way: the work is where the program's data was */
 };
 
 struct live_stream {
     struct duplex duplex;      /* first */
     struct subscription first; /* all zero: none */
-    struct live_work *work;    /* NULL: nothing is under way */
+    union {
+        void *data;             /* the program's, of a WebSocket */
+        struct live_work *work; /* while something is under way; it has the data then */
+    } has;
     /* Of a WebSocket; of any kind, `driver` are the stream's flags, enum live_flags. */
     struct ws_session_rest rest;
 };
 
-_Static_assert(sizeof(struct live_stream) == 64, "with 8 bytes of its kind and the connection's 56 that is 128");
-
-#define LIVE_STREAM_MORE 8 /* bytes of a kind's own behind it */
+_Static_assert(sizeof(struct live_stream) == 64, "with the connection's 56 that is 120");
 
 /* Of a stream that has subscribed to more than one topic. */
 struct live_subscription {
@@ -83,6 +86,7 @@ enum live_piece {
 
 struct live_work {
     struct live_stream *stream;
+    void *data;            /* the program's */
     enum live_piece piece; /* under way */
     int part_count;        /* of which these are left */
     struct iovec parts[2];
@@ -145,6 +149,18 @@ size_t live_deliver_further(struct topic_worker *worker, struct subscription *s,
                             size_t count);
 void live_overrun_first(struct topic_worker *worker, struct subscription *s);
 void live_overrun_further(struct topic_worker *worker, struct subscription *s);
+
+/* The work of a stream; NULL: nothing is under way. */
+static inline struct live_work *live_work_of(const struct live_stream *l)
+{
+    return l->rest.driver & LIVE_WORKS ? l->has.work : NULL;
+}
+
+/* The program's data of a stream. */
+static inline void *live_data(const struct live_stream *l)
+{
+    return l->rest.driver & LIVE_WORKS ? l->has.work->data : l->has.data;
+}
 
 static inline struct live_stream *live_of(struct duplex *d)
 {

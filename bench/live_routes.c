@@ -3,7 +3,7 @@
  * of a topic, to which each publishes what it is sent, and event streams of that topic. All work by events, so that
  * between messages none of them holds a fiber.
  *
- *     live_routes PORT [TLS_PORT CERTIFICATE KEY]
+ *     live_routes PORT [TLS_PORT CERTIFICATE KEY [lean]]
  *
  * SPDX-License-Identifier: MIT
  */
@@ -47,15 +47,16 @@ static void events(weir_ctx *c)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2 && argc != 5)
-        return fprintf(stderr, "usage: live_routes PORT [TLS_PORT CERTIFICATE KEY]\n"), 2;
+    if (argc != 2 && argc != 5 && argc != 6)
+        return fprintf(stderr, "usage: live_routes PORT [TLS_PORT CERTIFICATE KEY [lean]]\n"), 2;
     weir_server *s = weir_server_new(&(weir_config){
         .host = "127.0.0.1", .port = (int)strtol(argv[1], NULL, 10), .http_buffer_size = 8192, /* as the tour's */
     });
-    if (argc == 5)
-        weir_server_listen(s, &(weir_listen_config){.host = "127.0.0.1",
-                                                    .port = (int)strtol(argv[2], NULL, 10),
-                                                    .tls = &(weir_tls_config){.certificate = argv[3], .key = argv[4]}});
+    if (argc > 4) {
+        weir_tls_config tls = {.certificate = argv[3], .key = argv[4], .lean_records = argc > 5 ? WEIR_ON : WEIR_OFF};
+        weir_server_listen(
+            s, &(weir_listen_config){.host = "127.0.0.1", .port = (int)strtol(argv[2], NULL, 10), .tls = &tls});
+    }
     weir_get(s, "/", hello);
     weir_get(s, "/ledger", weir_ledger_json);
     weir_get(s, "/events/bench", events);

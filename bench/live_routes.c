@@ -1,7 +1,7 @@
 /*
- * weir as bench/tables/live.py and script/bench_subscribers measure it: WebSockets that send back what comes, WebSockets
- * of a topic, to which each publishes what it is sent, and event streams of that topic. All work by events, so that
- * between messages none of them holds a fiber.
+ * weir as bench/tables/live.py and script/bench_subscribers measure it: WebSockets that send back what comes,
+ * WebSockets of a topic, to which each publishes what it is sent, and event streams of that topic. All work by events,
+ * so that between messages none of them holds a fiber.
  *
  *     live_routes PORT [TLS_PORT CERTIFICATE KEY [lean]]
  *

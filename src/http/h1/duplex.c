@@ -29,7 +29,7 @@ enum duplex_flags {
 static const char last_chunk[] = "0\r\n\r\n";
 
 #define DUPLEX_PARTS      16
-#define JOIN_MOST         2048 /* bytes of parts that are copied together */
+#define JOIN_MOST         2048                 /* bytes of parts that are copied together */
 #define DUPLEX_TURN_BYTES ((size_t)256 * 1024) /* sent before others get a turn */
 
 static inline struct connection *connection_of(const struct duplex *d)

@@ -5,7 +5,6 @@
  */
 #include "server/pools.h"
 #include "server/worker.h"
-#include "web/websocket/line.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -32,13 +31,6 @@ static size_t message_size(const struct pool_basis *b, uint32_t i)
 {
     (void)i;
     return b->message_size;
-}
-
-static size_t gather_size(const struct pool_basis *b, uint32_t i)
-{
-    (void)b;
-    (void)i;
-    return LINE_BLOCK;
 }
 
 static size_t connection_size(const struct pool_basis *b, uint32_t i)
@@ -102,8 +94,6 @@ static size_t further_size(const struct pool_basis *b, uint32_t i)
 static const struct pool_kind kinds[] = {
     {"websocket buffers", POOL(messages), ACCOUNT(message_account), .object_size = message_size, .align = 64,
      MADE(buffers)},
-    {NULL, POOL(gathers), ACCOUNT(message_account), .object_size = gather_size, .slab_size = MAPPING_FIRST,
-     .align = 64},
     /* Of each size that a listener's transport asks for; trimmed by their owner. */
     {"connections", .pool = offsetof(struct worker, net.records), .count = RECORD_SIZES_MAX, ACCOUNT(net.account),
      .start = POOL_BY_OWNER, .object_size = connection_size, .align = 8, .holder = POOL_CONNECTION, .held = 1,

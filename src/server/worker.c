@@ -312,7 +312,6 @@ static int worker_set_up(struct worker *w)
                           .digests = s->digests,
                           .bodies = s->body_account.memory ? &s->body_account : NULL,
                           .messages = &w->messages,
-                          .gathers = &w->gathers,
                           .message_size = basis.message_size,
                           .message_account = &w->message_account,
                           .deflate_parent = &s->deflate_account,

@@ -40,7 +40,6 @@ struct worker {
     struct web web;
     struct account stack_account, deep_account, regex_account, message_account;
     struct pool messages; /* WebSocket message buffers of ws_buffer_size */
-    struct pool gathers;  /* and blocks for messages that are larger */
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
     int fds[LISTENERS_MAX]; /* opened for it before it started */

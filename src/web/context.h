@@ -49,7 +49,6 @@ struct web {
     struct live_worker live;
     struct pool *messages; /* buffers of ws_buffer_size, for what WebSockets receive */
     size_t message_size;   /* which is that */
-    struct pool *gathers;  /* blocks of LINE_BLOCK bytes, for messages that are larger */
     struct account *message_account;
     struct ws_contexts deflate;     /* of WebSockets; open once one wants it */
     struct account *deflate_parent; /* bounds what the workers' contexts take together */

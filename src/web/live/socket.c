@@ -131,7 +131,7 @@ static void line_free(weir_ctx *c, struct live_socket *s)
 static void line_leave(weir_ctx *c, struct live_socket *s)
 {
     struct ws_line *l = line_of(c);
-    s->base.work->keeps = l->buf || l->block || l->whole || l->unread.len > 0 || l->socket.sending;
+    s->base.work->keeps = l->buf || l->whole || l->unread.len > 0 || l->socket.sending;
     if (!s->base.work->keeps) {
         line_free(c, s);
         return;

@@ -22,9 +22,6 @@ enum line_flags {
     LINE_LEFT = 1 << 5,     /* the handler has ended: messages are dropped */
 };
 
-/* Bytes of a block in which a message is gathered: with what a pool's slab has before it, one mapping. */
-#define LINE_BLOCK (MAPPING_FIRST - 64)
-
 struct ws_line {
     struct ws_socket socket;
     struct ws_session_rest *rest; /* `kept`, or that of a live socket */
@@ -36,9 +33,7 @@ struct ws_line {
     weir_ctx *c;
     struct slice unread; /* what the session has had no room for, of the last piece that was read of the exchange */
     char *buf, *out;     /* buffers of the worker's: what is received, and inflated; NULL: none */
-    /* A message that is larger than those: one of the worker's blocks as long as it fits there, then a mapping; and how
-     * much of it there is. NULL: none. */
-    char *block;
+    /* A message that is larger than those, and how much of it there is; NULL: none. */
     struct mapping *whole;
     size_t whole_len;
     struct list topics, ended;  /* struct line_topic: the subscriptions, and records of earlier ones */

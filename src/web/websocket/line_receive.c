@@ -21,9 +21,6 @@ static void free_whole(struct ws_line *l)
     if (l->whole)
         mapping_free(l->c->web->message_account, l->whole);
     l->whole = NULL;
-    if (l->block)
-        pool_give(l->c->web->gathers, l->block);
-    l->block = NULL;
     l->whole_len = 0;
     l->flags &= (uint8_t)~LINE_GATHERED;
 }
@@ -83,37 +80,11 @@ static bool take_output(struct ws_line *l)
 
 /* ---- Messages ---- */
 
-static char *gathered(const struct ws_line *l)
-{
-    return l->whole ? mapping_data(l->whole) : l->block;
-}
-
-/* Whether a block of the worker's has room for the message so far. Taking one costs no call of the system; to map and
- * unmap one for each message would be most of what that takes. */
-static bool block_room(struct ws_line *l, size_t need)
-{
-    if (l->whole || need > LINE_BLOCK)
-        return false;
-    if (!l->block)
-        l->block = pool_take(l->c->web->gathers);
-    return l->block != NULL;
-}
-
-/* What was gathered in a block goes on in a mapping. */
-static void leave_block(struct ws_line *l)
-{
-    if (!l->block)
-        return;
-    memcpy(mapping_data(l->whole), l->block, l->whole_len);
-    pool_give(l->c->web->gathers, l->block);
-    l->block = NULL;
-}
-
 /* Room for len more bytes of the message that is gathered. False: there is no memory for that. */
 static bool gather_room(struct ws_line *l, size_t len)
 {
     size_t need = l->whole_len + len, size = l->whole ? l->whole->size * 2 : MAPPING_FIRST;
-    if (l->whole ? need <= mapping_room(l->whole) : block_room(l, need))
+    if (l->whole && need <= mapping_room(l->whole))
         return true;
     if (size < mapping_size(need))
         size = mapping_size(need);
@@ -121,11 +92,9 @@ static bool gather_room(struct ws_line *l, size_t len)
     if (most < size && mapping_size((size_t)most) < size)
         size = mapping_size((size_t)most);
     struct mapping *m = mapping_resize(l->c->x->http, l->c->web->message_account, l->whole, size);
-    if (!m)
-        return false;
-    l->whole = m;
-    leave_block(l);
-    return true;
+    if (m)
+        l->whole = m;
+    return m != NULL;
 }
 
 static void show(weir_ws_message *m, const struct ws_event *e, const char *data, size_t len, bool first)
@@ -144,12 +113,12 @@ static int take_piece(struct ws_line *l, const struct ws_event *e, weir_ws_messa
     }
     if (!gather_room(l, e->len))
         return starve(l);
-    memcpy(gathered(l) + l->whole_len, e->data, e->len);
+    memcpy(mapping_data(l->whole) + l->whole_len, e->data, e->len);
     l->whole_len += e->len;
     if (!e->last)
         return 0;
     l->flags |= LINE_GATHERED;
-    show(m, e, gathered(l), l->whole_len, true);
+    show(m, e, mapping_data(l->whole), l->whole_len, true);
     return 1;
 }
 

@@ -73,16 +73,26 @@ def program(source, *more, flags=(), libraries=(), headers=()):
     return target
 
 
-def secure(name):
-    """The path of bench/secure/NAME.c as a program: a client of TLS and HTTP/2."""
-    folder = os.path.join("bench", "secure", "client")
+def _with_parts(kind, name, libraries=()):
+    """bench/KIND/NAME.c as a program, with all of bench/KIND/client."""
+    folder = os.path.join("bench", kind, "client")
     parts = sorted(os.listdir(os.path.join(ROOT, folder)))
     return program(
-        os.path.join("secure", f"{name}.c"),
+        os.path.join(kind, f"{name}.c"),
         *(os.path.join(folder, part) for part in parts if part.endswith(".c")),
-        libraries=("-lssl", "-lcrypto"),
+        libraries=libraries,
         headers=[os.path.join(ROOT, folder, part) for part in parts if part.endswith(".h")],
     )
+
+
+def secure(name):
+    """The path of bench/secure/NAME.c as a program: a client of TLS and HTTP/2."""
+    return _with_parts("secure", name, ("-lssl", "-lcrypto"))
+
+
+def live(name):
+    """The path of bench/live/NAME.c as a program: a client of WebSocket and event streams."""
+    return _with_parts("live", name)
 
 
 def compiler_of(path):

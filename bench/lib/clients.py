@@ -1,4 +1,4 @@
-"""Many connections at once, held by processes of bench/connect.c or of bench/secure/hold.c.
+"""Many connections at once, held by processes of bench/connect.c, bench/secure/hold.c or bench/live/follow.c.
 
 One process may have fewer descriptors than are wanted, and one address has fewer ports, so each process takes a share
 and an address of 127.0.0.0/8 of its own.
@@ -58,7 +58,7 @@ class Held:
         self.close()
 
 
-def _shares(count, first_address):
+def shares(count, first_address):
     """(connections, address) of each process."""
     found = []
     while count > 0:
@@ -72,13 +72,13 @@ class Clients(Held):
 
     def __init__(self, server, count, send="", reply=0, lockstep=False, rcvbuf=0, trickle=0, first_address=2, ready_seconds=120):
         program = build.program("connect.c")
-        shares = _shares(count, first_address)
-        self.addresses = len(shares)
+        parts = shares(count, first_address)
+        self.addresses = len(parts)
         more = ["--send", send, "--reply", str(reply), "--lockstep", str(int(lockstep)), "--rcvbuf", str(rcvbuf), "--trickle", str(trickle)]
         super().__init__(
             [
                 [program, "--host", server.host, "--port", str(server.port), "--connections", str(share), "--from", address, *more]
-                for share, address in shares
+                for share, address in parts
             ],
             ready_seconds,
         )
@@ -89,15 +89,15 @@ class SecureClients(Held):
 
     def __init__(self, server, protocol, count, first_address=2, ready_seconds=120, **options):
         program = build.secure("hold")
-        shares = _shares(count, first_address)
-        self.addresses = len(shares)
+        parts = shares(count, first_address)
+        self.addresses = len(parts)
         more = ["--tls", str(int(protocol.tls)), "--h2", str(int(protocol.h2))]
         for name, value in options.items():
             more += [f"--{name.replace('_', '-')}", str(value)]
         super().__init__(
             [
                 [program, "--port", str(protocol.port(server)), "--connections", str(share), "--from", address, *more]
-                for share, address in shares
+                for share, address in parts
             ],
             ready_seconds,
         )
@@ -108,3 +108,20 @@ class SecureClients(Held):
         if len(found) < len(self.reports):
             raise RuntimeError("a client failed before its connections were closed")
         return {name: sum(each[name] for each in found) for name, value in found[0].items() if isinstance(value, int)}
+
+
+class LiveClients(Held):
+    """WebSockets, or event streams, by bench/live/follow.c, whose options these are."""
+
+    def __init__(self, server, path, count, first_address=2, ready_seconds=120, **options):
+        program = build.live("follow")
+        parts = shares(count, first_address)
+        self.addresses = len(parts)
+        more = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        super().__init__(
+            [
+                [program, "--port", str(server.port), "--path", path, "--connections", str(share), "--from", address, *more]
+                for share, address in parts
+            ],
+            ready_seconds,
+        )

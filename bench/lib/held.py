@@ -1,4 +1,4 @@
-"""Memory of a running peer for connections of TLS and HTTP/2 that are held: idle, silent, half shaken, stalled.
+"""Memory of a running peer for connections that are held: idle, silent, half shaken, stalled, and WebSockets.
 
 SPDX-License-Identifier: MIT
 """
@@ -6,7 +6,7 @@ SPDX-License-Identifier: MIT
 import time
 
 from . import load
-from .clients import SecureClients
+from .clients import LiveClients, SecureClients
 from .sockets import server_socket_memory
 from .stats import slope
 from .tree import Sampler
@@ -20,13 +20,25 @@ LARGE = REQUEST.replace("GET / ", "GET /file/large.bin ")
 def for_each(instance, protocol, counts, unit=1, least=2.0, **asked):
     """{"each", "kernel_each", "reached", ...}: the slope of private memory over counts of connections, as far as the server keeps them.
     unit: how many of what is asked about are on a connection; least: seconds until a server may be at rest."""
-    port = protocol.port(instance)
+    def more(count, first_address):
+        return SecureClients(instance, protocol, count, first_address=first_address, ready_seconds=READY_SECONDS, **asked)
+
+    return slope_of(instance, protocol.port(instance), more, counts, unit, least)
+
+
+def live_for_each(instance, path, counts, **asked):
+    """The same of WebSockets without TLS; asked: options of bench/live/follow.c."""
+    return slope_of(instance, instance.port, lambda count, first_address: LiveClients(instance, path, count, first_address, READY_SECONDS, **asked), counts)
+
+
+def slope_of(instance, port, more, counts, unit=1, least=2.0):
+    """What for_each() tells, of clients that more(count, first_address) holds."""
     figures = {"private_0": load.settled(instance, 1.0, 4.0).private}
     held, points = [], []
     try:
         for count in counts:
-            more = SecureClients(instance, protocol, count - sum(number for number, _ in held), first_address=2 + _addresses(held), ready_seconds=READY_SECONDS, **asked)
-            held.append((count - sum(number for number, _ in held), more))
+            missing = count - sum(number for number, _ in held)
+            held.append((missing, more(missing, 2 + _addresses(held))))
             memory = load.settled(instance, least, least + 8.0)
             sockets, kernel = server_socket_memory(port) or (count, 0)
             if sockets < count:

@@ -26,8 +26,9 @@ def test_manifest_is_whole(name):
     assert not set(manifest["programs"]) & set(absent)
     if found.kind in ("framework", "library", "weir") and "tables" not in manifest:
         assert set(manifest["programs"]) | set(absent) == set(PROGRAMS), "a program that is missing needs a reason"
-    for template in [name for part in (None, "secure", "compression", "uploads") for name in found.section(part).get("templates", [])]:
+    for template in [name for part in (None, "secure", "compression", "uploads", "live", "fanout") for name in found.section(part).get("templates", [])]:
         assert os.path.exists(os.path.join(found.folder, template))
+    assert all(path.startswith("/") for path in (manifest.get("live", {}).get(name, "/") for name in ("echo", "topic")))
     assert set(manifest.get("secure", {}).get("protocols", ())) <= set(PROTOCOLS)
     assert all(os.path.exists(os.path.join(build.ROOT, "bench", "tables", f"{name}.py")) for name in manifest.get("tables", ()))
     assert set(manifest.get("expect", {})) <= set(manifest["programs"])

@@ -29,6 +29,7 @@ enum duplex_flags {
 static const char last_chunk[] = "0\r\n\r\n";
 
 #define DUPLEX_PARTS      16
+#define JOIN_MOST         2048                 /* bytes of parts that are copied together */
 #define DUPLEX_TURN_BYTES ((size_t)256 * 1024) /* sent before others get a turn */
 
 static inline struct connection *connection_of(const struct duplex *d)
@@ -104,6 +105,22 @@ static int parts_trim(struct iovec *parts, int count, size_t most)
     return count;
 }
 
+/* Puts small parts together in buf, and returns how many there are then: one buffer costs the kernel less than a vector
+ * that has to be copied in and checked. */
+static int parts_join(struct iovec *parts, int count, char buf[static JOIN_MOST])
+{
+    size_t len = 0;
+    for (int i = 0; i < count; i++)
+        len += parts[i].iov_len;
+    if (count < 2 || len > JOIN_MOST)
+        return count;
+    char *to = buf;
+    for (int i = 0; i < count; i++)
+        to = mempcpy(to, parts[i].iov_base, parts[i].iov_len);
+    parts[0] = (struct iovec){.iov_base = buf, .iov_len = len};
+    return 1;
+}
+
 /* What is to be sent next: the user's, or the last chunk. */
 static int parts_peek(struct http *http, struct connection *c, struct iovec *parts)
 {
@@ -135,7 +152,8 @@ static int send_parts(struct net *n, struct connection *c, bool *any)
     struct flow flow = {.held = c->flags & (DUPLEX_BLOCKED | DUPLEX_UNSENT)}; /* as far as anybody remembers */
     for (size_t moved = 0; moved < DUPLEX_TURN_BYTES;) {
         struct iovec parts[DUPLEX_PARTS];
-        int count = parts_trim(parts, parts_peek(http, c, parts), t->piece);
+        char joined[JOIN_MOST];
+        int count = parts_join(parts, parts_trim(parts, parts_peek(http, c, parts), t->piece), joined);
         ssize_t result = 0;
         if (count > 0)
             result = t->write(c, &flow, parts, count, false);

@@ -1494,6 +1494,10 @@ WEIR_API int weir_topic_next(weir_ctx *c, weir_subscription *subscription, int t
 /* Ends a subscription before its request does. NULL, or one that has ended: nothing. */
 WEIR_API void weir_topic_unsubscribe(weir_ctx *c, weir_subscription *subscription);
 
+/* Whether a text is the name of a topic, and no pattern: for what a client has sent and a program subscribes to, since
+ * "#" in place of a name would hear everything. name may be NULL: it is not. Any thread. */
+WEIR_API bool weir_topic_is_name(const char *name);
+
 /* The number of subscriptions to a name, or to a pattern itself; 0 where it is not there. Any thread. */
 WEIR_API size_t weir_topic_subscribers(weir_server *s, const char *name);
 
@@ -1676,7 +1680,8 @@ WEIR_API int weir_ws_unsubscribe(weir_ctx *c, const char *name);
  */
 typedef struct weir_ws_handlers {
     /* The request that asks for the socket, with all that a handler has of it; *data (initially the member `data`) is
-     * handed to the other functions. True: it is accepted; false: it is not, and what was replied stands. */
+     * handed to the other functions. The handshake has been checked, the Origin as well. True: it is accepted; false:
+     * it is not, and what was replied stands. */
     bool (*accept)(weir_ctx *c, void **data);
     void (*open)(weir_ctx *c, void *data); /* the socket is open */
     /* A message has come, or a piece of one, see weir_ws_config.whole. */
@@ -1729,7 +1734,7 @@ WEIR_API const char *weir_sse_last_id(weir_ctx *c);
 
 /*
  * Has the stream go on when the handler has returned, without it: with the messages of a topic, or of all that a
- * pattern matches, as events with the message's id, until the client goes or the server stops. It then costs 72 bytes
+ * pattern matches, as events with the message's id, until the client goes or the server stops. It then costs 64 bytes
  * and no fiber. Begins the stream if that has not been done, and may be called again for further topics. start
  * (NULL: after the client's Last-Event-ID, if it is one of a topic's): what of the history comes first. Comments are
  * sent in between so that nobody takes the stream for dead. Binary messages are left out. Returns 0; WEIR_EINVAL,

@@ -59,7 +59,7 @@ static void topic_refuse(weir_ctx *c, int error)
 static const char *topic_name(weir_ctx *c)
 {
     const char *name = weir_param(c, "name");
-    if (!strpbrk(name, "/$+#"))
+    if (weir_topic_is_name(name) && !strpbrk(name, "/$"))
         return name;
     topic_refuse(c, WEIR_EACCES);
     return NULL;
@@ -124,7 +124,7 @@ void add_live_routes(weir_server *s)
 {
     weir_ws_handlers echoes = {.message = echo, .config = {.max_message = ECHO_MESSAGE_MAX}};
     weir_websocket(s, "/ws", &echoes);
-    echoes.config.deflate = WEIR_ON;
+    echoes.config = (weir_ws_config){.deflate = WEIR_ON};
     weir_websocket(s, "/ws/deflate", &echoes);
 
     weir_topic_new(s, TICKS, NULL);

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "web/context.h"
+#include "web/topic/name.h"
 #include "web/topic/subscription.h"
 
 /* In the request's memory; ends with it. */
@@ -131,6 +132,11 @@ int weir_topic_next(weir_ctx *c, weir_subscription *subscription, int timeout_ms
         return result;
     *m = message_view(subscription->current);
     return 0;
+}
+
+bool weir_topic_is_name(const char *name)
+{
+    return name && topic_name_kind(slice_from(name)) == TOPIC_NAME;
 }
 
 int weir_topic_publish(weir_topic *topic, const weir_message *m)

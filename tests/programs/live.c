@@ -44,13 +44,14 @@ static void counted(weir_ctx *c)
 
 /* ---- WebSockets by events ---- */
 
-static _Atomic int opened, closed;
+static _Atomic int accepted, opened, closed;
 static char last_close[128];
 static pthread_mutex_t last_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static bool socket_accept(weir_ctx *c, void **data)
 {
     const char *name = weir_query(c, "name");
+    accepted++;
     if (name && strcmp(name, "nobody") == 0) {
         weir_reply_error(c, 403, "not you");
         return false;
@@ -112,6 +113,11 @@ static void socket_close(weir_ctx *c, void *data, int code, const char *reason)
         weir_sleep(c, 3600 * 1000);
 }
 
+static void tell_accepted(weir_ctx *c)
+{
+    weir_reply_printf(c, NULL, "%d", accepted);
+}
+
 static void sockets(weir_ctx *c)
 {
     char last[sizeof last_close];
@@ -156,6 +162,7 @@ int main(int argc, char **argv)
     weir_get(s, "/subscribers/{topic:^.*$}", subscribers);
     weir_get(s, "/ledger", weir_ledger_json);
     weir_get(s, "/sockets", sockets);
+    weir_get(s, "/accepted", tell_accepted);
     const weir_ws_handlers handlers = {
         .accept = socket_accept, .open = socket_open, .message = socket_message, .close = socket_close};
     weir_ws_handlers quick = handlers, deflated = handlers, pinged = handlers, protocols = handlers;

@@ -5,9 +5,11 @@ SPDX-License-Identifier: MIT
 """
 
 import asyncio
+import contextlib
 import json
 import socket
 import ssl
+import threading
 import time
 
 import pytest
@@ -89,6 +91,58 @@ def test_pings_without_end(server):
         s.expect(ws.TEXT, "a")
 
 
+ASKED = 40
+MOST = 2 << 20  # bytes that a flood may get through while so many others are served, each after one turn of it
+
+
+@pytest.mark.parametrize("message", [ws.text(""), ws.text("x"), ws.frame(ws.PING)], ids=["empty", "short", "ping"])
+def test_a_flood_of_messages_holds_up_nobody(message):
+    """One worker serves others while a client sends without a pause, in turn with it."""
+    server = Server("tests/programs/live", 1, expect=r"(http://\S+)\nlistening on https://\S+\n")
+    many = message * (65536 // len(message))
+    with by_hand(server) as flooding:
+        sent, over = 0, False
+
+        def read():
+            with contextlib.suppress(OSError):
+                while flooding.recv(1 << 20):
+                    pass
+
+        def write():
+            nonlocal sent
+            with contextlib.suppress(OSError):
+                while not over:
+                    flooding.sendall(many)
+                    sent += len(many)
+
+        threads = [threading.Thread(target=each) for each in (read, write)]
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: sent > 1 << 20)
+        text_of(server, "/sockets")
+        before = sent
+        for _ in range(ASKED):
+            text_of(server, "/sockets")
+        taken, over = sent - before, True
+        flooding.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+        assert taken < MOST
+    server.stop()
+
+
+@pytest.mark.parametrize("fields, status", [({}, 426), ({"Origin": "https://evil.test"}, 403), ({"Sec_WebSocket_Version": "12"}, 426)])
+def test_what_is_refused_is_not_told(server, fields, status):
+    """`accept` sees only what can become a socket."""
+    path = "/socket?name=seen"
+    if fields:
+        with Upgraded(server.address, path, protocol="websocket", fields=ws.asked(**fields)) as stream:
+            assert stream.status == status
+    else:
+        assert ask(server.address, path=path).status == status
+    assert text_of(server, "/accepted") == "0"
+
+
 def test_compressed_messages(server):
     async def test():
         async with connect(server, "/socket/deflated", compression="deflate") as s:
@@ -167,7 +221,7 @@ def test_closes(server):
             await connect(server, origin="https://elsewhere.test")
         assert refused.value.status_code == 403
     run(test())
-    until(server, "/sockets", lambda t: t.startswith("2 3 "))  # accepted by the program, and foreign
+    until(server, "/sockets", lambda t: t.startswith("2 2 "))  # the refused ones were never told
 
 
 def test_a_ping_behind_our_close_is_answered(server):

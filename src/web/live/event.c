@@ -55,8 +55,10 @@ static ssize_t event_read(struct exchange *x, const char **data)
         x->body_clock.nudge = 0;
         return EXCHANGE_NUDGED;
     }
-    if (n > 0)
+    if (n > 0) {
         l->rest.driver |= LIVE_HEARD;
+        exchange_charge(x, (size_t)n); /* who sends without a pause keeps nobody else waiting */
+    }
     *data = e->received;
     return n;
 }

@@ -229,6 +229,7 @@ static bool tell_events(weir_ctx *c, struct live_stream *s)
             if (route->handlers.message && !has_failed(s))
                 route->handlers.message(c, live_data(s), &m);
             live_event_renew(c);
+            exchange_charge(c->x, m.len);
         }
     }
     return result == WEIR_ECLOSED || !duplex_is_there(&s->duplex) || has_flag(s, LIVE_GIVEN_UP);
@@ -389,13 +390,13 @@ static void socket_request(weir_ctx *c)
     struct ws_route_settings settings = route->settings; /* of this worker, as to compression */
     struct ws_answer answer;
     void *data = route->handlers.data;
-    if (route->handlers.accept && !route->handlers.accept(c, &data))
+    ws_deflate_prepare(c, &settings.policy.deflate);
+    if (ws_check(c, &settings, &answer) != 0 || (route->handlers.accept && !route->handlers.accept(c, &data)))
         return;
     struct live_stream *s = live_take(http);
     if (!s)
         c->reply_error = WEIR_ENOMEM;
-    ws_deflate_prepare(c, &settings.policy.deflate);
-    if (!s || ws_accept(c, &settings, &answer) != 0) {
+    if (!s || ws_accept(c, &answer) != 0) {
         if (route->handlers.close)
             route->handlers.close(c, data, WS_CLOSE_ABNORMAL, "");
         if (s)

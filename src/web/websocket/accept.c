@@ -106,16 +106,21 @@ static COLD int refuse(weir_ctx *c, enum ws_verdict verdict, const char *why)
     return error;
 }
 
-int ws_accept(weir_ctx *c, const struct ws_route_settings *settings, struct ws_answer *answer)
+int ws_check(weir_ctx *c, const struct ws_route_settings *settings, struct ws_answer *answer)
 {
     const char *why = NULL;
     int error = exchange_may(c->x, REPLY_MAKE);
     if (error)
         return error;
     enum ws_verdict verdict = judge(c, &settings->policy, answer, &why);
-    if (verdict != WS_ACCEPTED)
-        return refuse(c, verdict, why);
-    error = add_fields(c, answer);
+    return verdict == WS_ACCEPTED ? 0 : refuse(c, verdict, why);
+}
+
+int ws_accept(weir_ctx *c, const struct ws_answer *answer)
+{
+    int error = exchange_may(c->x, REPLY_MAKE);
+    if (!error)
+        error = add_fields(c, answer);
     if (!error)
         error = context_upgrade(c, "websocket");
     if (error && !reply_is_committed(&c->x->reply))

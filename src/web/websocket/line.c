@@ -135,7 +135,9 @@ int weir_ws_accept_sized(weir_ctx *c, const weir_ws_config *config, size_t confi
     ws_deflate_prepare(c, &l->settings.policy.deflate);
     error = weir_defer(c, line_end, l);
     if (!error)
-        error = ws_accept(c, &l->settings, &answer);
+        error = ws_check(c, &l->settings, &answer);
+    if (!error)
+        error = ws_accept(c, &answer);
     if (error)
         return error;
     ws_session_open(l->rest, &answer.extensions.deflate,

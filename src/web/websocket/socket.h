@@ -61,10 +61,11 @@ void ws_deflate_prepare(weir_ctx *c, struct ws_deflate_settings *wanted);
  * the name of a member that is. 0 or WEIR_EINVAL. */
 int ws_settings_read(const weir_ws_config *config, size_t size, struct ws_route_settings *s, const char **wrong);
 
-/*
- * Holds the handshake: replies what it agrees on, by an upgrade, or returns the error of a refusal, whose page is made
- * if the handler then returns. 0: answer says what was agreed on. As weir_ws_accept(). Suspends.
- */
-int ws_accept(weir_ctx *c, const struct ws_route_settings *settings, struct ws_answer *answer);
+/* Judges the request of a handshake: 0, and answer says what is agreed on; or the error of a refusal, whose page is
+ * made if the handler then returns. As weir_ws_accept(). */
+int ws_check(weir_ctx *c, const struct ws_route_settings *settings, struct ws_answer *answer);
+
+/* Replies what was agreed on, by an upgrade. As weir_ws_accept(). Suspends. */
+int ws_accept(weir_ctx *c, const struct ws_answer *answer);
 
 #endif

@@ -63,7 +63,7 @@ def test_echo(tour, path, deflate):
     async def test():
         async with connect(tour, path, compression=deflate) as s:
             assert len(s.extensions) == (1 if deflate else 0)
-            for length in (0, 1, 125, 126, 4000, 4096, 4097, 65536, 1000000):
+            for length in (0, 1, 125, 126, 4000, 4096, 4097, 65536, 500000):
                 for message in ("ä" * length, b"\0y" * length):
                     await s.send(message)
                     assert await s.recv() == message

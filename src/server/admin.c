@@ -89,11 +89,13 @@ static int put_event(weir_ctx *c)
 static void admin_events(weir_ctx *c)
 {
     weir_stop_ends_waits(c, true);
-    (void)weir_set_header(c, "Content-Type", "text/event-stream");
-    (void)weir_set_header(c, "Cache-Control", "no-store");
     (void)weir_set_header(c, "X-Accel-Buffering", "no");
-    while (put_event(c) == 0 && weir_sleep(c, EVENT_MS) == 0)
-        ;
+    int error = weir_sse_open(c);
+    while (!error) {
+        error = put_event(c);
+        if (!error)
+            error = weir_sleep(c, EVENT_MS);
+    }
 }
 
 /* ---- Mounting ---- */

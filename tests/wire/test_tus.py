@@ -504,7 +504,8 @@ def test_expiry(start):
         (uploads.root / ("e" * 32)).write_text("without a record")
         os.utime(uploads.root / ("e" * 32), (0, 0))
         new = [uploads.create(5)]
-        assert sum(name.endswith((".info", ".done")) for name in uploads.names()) >= 41 - 32 + 1
+        records = sum(name.endswith((".info", ".done")) for name in uploads.names())
+        assert records - 3 in (40 - 32, 40 - 31)  # three others are there; what has no record may be one of the 32
         new.append(uploads.create(5))
         assert uploads.names() == sorted(["other.info"] + [each[7:] + end for each in (busy, *new) for end in ("", ".info")])
         assert uploads.offset(busy) == 2

@@ -6,11 +6,13 @@
 #include "web/cache/cache.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #define ENTRIES_DEFAULT   1000
 #define BYTES_DEFAULT     ((size_t)16 * 1024 * 1024)
 #define BUCKETS_MIN       64
 #define BUCKET_SIZE       sizeof(void *)
+#define BUCKETS_MAPPED    ((size_t)8 * 1024) /* bytes of them from which on they are a mapping */
 #define BATCH             64 /* evictions for one entry until others get the lock */
 #define GIVE_BACK_BATCHES 64 /* batches of one call; the lock is held for one at a time */
 
@@ -37,9 +39,41 @@ static size_t bytes_of(const weir_cache_config *config)
     return config->max_bytes ? config->max_bytes : BYTES_DEFAULT;
 }
 
+/* Bytes that so many buckets take. Many are a mapping, of which only those pages cost anything that have been used. */
+static size_t buckets_size(size_t count)
+{
+    size_t size = count * BUCKET_SIZE;
+    return size < BUCKETS_MAPPED ? size : memory_whole_pages(size);
+}
+
+static void *buckets_new(struct account *a, size_t count)
+{
+    size_t size = buckets_size(count);
+    bool mapped = size >= BUCKETS_MAPPED;
+    void *buckets = mapped ? memory_map(a, size, (size_t)sysconf(_SC_PAGESIZE)) : memory_alloc(a, size);
+    if (buckets && mapped)
+        account_take_any(a, size);
+    else if (buckets)
+        memset(buckets, 0, size);
+    return buckets;
+}
+
+static void buckets_free(struct account *a, void *buckets, size_t count)
+{
+    size_t size = buckets_size(count);
+    if (!buckets)
+        return;
+    if (size < BUCKETS_MAPPED) {
+        memory_free(a, buckets, size);
+        return;
+    }
+    account_give_any(a, size);
+    memory_unmap(a, buckets, size);
+}
+
 uint64_t cache_size_empty(const weir_cache_config *config)
 {
-    return sizeof(struct weir_cache) + bucket_count(entries_of(config), bytes_of(config)) * BUCKET_SIZE;
+    return sizeof(struct weir_cache) + buckets_size(bucket_count(entries_of(config), bytes_of(config)));
 }
 
 /* Makes the record of a cache by hand, not from its account: the account lies in the memory that it counts. */
@@ -91,11 +125,8 @@ struct weir_cache *cache_new(struct memory *m, struct cache_waits *w, const weir
     c->ttl_ns = (uint64_t)config->ttl_ms * 1000000;
     cache_heap_init(&c->heap, &c->account, max_bytes);
     size_t buckets = bucket_count(max_entries, max_bytes);
-    c->buckets = memory_alloc(&c->account, buckets * BUCKET_SIZE);
-    if (c->buckets) {
-        c->bucket_mask = buckets - 1;
-        memset(c->buckets, 0, buckets * BUCKET_SIZE);
-    }
+    c->buckets = buckets_new(&c->account, buckets);
+    c->bucket_mask = buckets - 1;
     if (!c->buckets || !siphash_seed(&c->seed)) {
         cache_free(c);
         return NULL;
@@ -162,7 +193,7 @@ void cache_free(struct weir_cache *c)
     while (c->sieve.count > 0)
         entry_detach(c, entry_of_node(sieve_choose(&c->sieve, NULL)));
     cache_heap_done(&c->heap);
-    memory_free(&c->account, c->buckets, (c->bucket_mask + 1) * BUCKET_SIZE);
+    buckets_free(&c->account, c->buckets, c->bucket_mask + 1);
     cache_lock_release(&c->lock);
     lock_done(&c->lock);
     for (int i = 0; i < CACHE_STRIPES; i++)

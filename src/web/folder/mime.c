@@ -132,6 +132,13 @@ static void database_read(struct slice text, enum mime_format format, database_e
 
 /* ---- Making the table ---- */
 
+/* What a type has behind it. */
+static struct slice charset_of(struct slice type)
+{
+    bool is_text = type.len > 5 && slice_equal_nocase(slice_of(type.data, 5), SLICE("text/"));
+    return is_text ? SLICE(CHARSET) : SLICE("");
+}
+
 struct measure {
     size_t rows, text;
     struct slice last; /* the type of the row before */
@@ -145,7 +152,7 @@ static void measure_row(void *arg, struct slice end, struct slice type)
     m->rows++;
     m->text += end.len + 1;
     if (!slice_equal(type, m->last))
-        m->text += type.len + sizeof CHARSET;
+        m->text += type.len + charset_of(type).len + 1;
     m->last = type;
 }
 
@@ -174,8 +181,7 @@ static void fill_row(void *arg, struct slice end, struct slice type)
     if (t->count == t->capacity)
         return;
     if (!slice_equal(type, f->last)) {
-        bool is_text = type.len > 5 && slice_equal_nocase(slice_of(type.data, 5), SLICE("text/"));
-        f->last_type = put_text(t, type, is_text ? SLICE(CHARSET) : SLICE(""));
+        f->last_type = put_text(t, type, charset_of(type));
         f->last = type;
     }
     struct row *row = &t->rows[t->count++];
@@ -221,8 +227,8 @@ void mime_types_free(struct account *account, struct mime_types *types)
         memory_free(account, types, types->size);
 }
 
-/* Reads a whole file, or what of it is within a bound, into size bytes of the account's memory. data NULL: it is not
- * there, or not to be had. */
+/* Reads a whole file, or what of it is within a bound, into a mapping of size bytes, which leaves no hole in the heap.
+ * data NULL: it is not there, or not to be had. */
 static struct slice file_read(struct account *account, const char *path, size_t *size)
 {
     struct stat is;
@@ -231,15 +237,15 @@ static struct slice file_read(struct account *account, const char *path, size_t 
     ssize_t n = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd >= 0 && fstat(fd, &is) == 0 && S_ISREG(is.st_mode) && is.st_size > 0) {
-        *size = is.st_size < (off_t)DATABASE_MAX ? (size_t)is.st_size : DATABASE_MAX;
-        data = memory_alloc(account, *size);
+        *size = memory_whole_pages(is.st_size < (off_t)DATABASE_MAX ? (size_t)is.st_size : DATABASE_MAX);
+        data = memory_map(account, *size, (size_t)sysconf(_SC_PAGESIZE));
     }
     while (data && len < *size && (n = read(fd, data + len, *size - len)) > 0)
         len += (size_t)n;
     if (fd >= 0)
         close(fd);
     if (data && n < 0) {
-        memory_free(account, data, *size);
+        memory_unmap(account, data, *size);
         data = NULL;
     }
     return slice_of(data, len);
@@ -261,7 +267,7 @@ struct mime_types *mime_types_load(struct account *account)
         if (!text.data)
             continue;
         struct mime_types *types = mime_types_new(account, text, databases[i].format);
-        memory_free(account, (char *)(uintptr_t)text.data, size);
+        memory_unmap(account, (char *)(uintptr_t)text.data, size);
         if (!types || types->count > 0)
             return types;
         mime_types_free(account, types); /* nothing in it */

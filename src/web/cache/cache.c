@@ -13,8 +13,8 @@
 #define BUCKETS_MIN       64
 #define BUCKET_SIZE       sizeof(void *)
 #define BUCKETS_MAPPED    ((size_t)8 * 1024) /* bytes of them from which on they are a mapping */
-#define BATCH             64 /* evictions for one entry until others get the lock */
-#define GIVE_BACK_BATCHES 64 /* batches of one call; the lock is held for one at a time */
+#define BATCH             64                 /* evictions for one entry until others get the lock */
+#define GIVE_BACK_BATCHES 64                 /* batches of one call; the lock is held for one at a time */
 
 _Static_assert(BUCKETS_MIN % CACHE_STRIPES == 0, "a bucket has to belong to one stripe");
 

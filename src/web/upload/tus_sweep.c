@@ -113,7 +113,7 @@ static void sweep_name(struct sweep *w, const char *name)
                !any_is_young(w->store, w->folder, name, w->now);
     struct stat is;
     if (old && fstatat(w->folder, name, &is, AT_SYMLINK_NOFOLLOW) != 0)
-        return; /* it went with another file of its upload, which was counted */
+        return; /* gone with another file of its upload, which was counted */
     bool gone = old && remove_old(w->store, w->folder, name, w->now);
     w->removed += gone;
     w->count += !gone && suffix[0] != '\0'; /* by its record, of which it has one */

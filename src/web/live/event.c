@@ -257,7 +257,7 @@ void live_event_end(weir_ctx *c)
     struct live_stream *l = live_of(e->duplex);
     http->host->ended(&e->x); /* deferred calls may wait */
     list_remove(&e->link);
-    live_work_of(l)->event = NULL;
+    live_work_there(l)->event = NULL;
     live_rest(http, l);
     timer_cancel(&http->net->loop->wheel, &e->x.deadline);
     arena_done(&e->x.arena, e->x.inline_memory, sizeof e->x.inline_memory);

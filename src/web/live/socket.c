@@ -91,7 +91,7 @@ static const struct ws_socket_ops socket_ops = {
 /* Gives c the line that the last event has left, or a new one. False: no memory. */
 static bool line_enter(weir_ctx *c, struct live_stream *s)
 {
-    struct live_work *w = live_work_of(s); /* which an event has */
+    struct live_work *w = live_work_there(s); /* which an event has */
     struct ws_line *l = w->own;
     if (!l && !(l = pool_take(&c->web->live.lines)))
         return false;
@@ -108,7 +108,7 @@ static bool line_enter(weir_ctx *c, struct live_stream *s)
 static void line_free(weir_ctx *c, struct live_stream *s)
 {
     struct ws_line *l = line_of(c);
-    live_work_of(s)->own = NULL;
+    live_work_there(s)->own = NULL;
     line_release(l);
     ws_socket_end(c, &l->socket);
     pool_give(&c->web->live.lines, l);
@@ -119,12 +119,12 @@ static void line_free(weir_ctx *c, struct live_stream *s)
 static void line_leave(weir_ctx *c, struct live_stream *s)
 {
     struct ws_line *l = line_of(c);
-    live_work_of(s)->keeps = l->buf || l->whole || l->unread.len > 0 || l->socket.sending;
-    if (!live_work_of(s)->keeps) {
+    live_work_there(s)->keeps = l->buf || l->whole || l->unread.len > 0 || l->socket.sending;
+    if (!live_work_there(s)->keeps) {
         line_free(c, s);
         return;
     }
-    live_work_of(s)->own = l;
+    live_work_there(s)->own = l;
     l->c = NULL;
     l->socket.close_reason = l->socket.protocol_text = NULL; /* which lay in the event's memory */
     c->socket = NULL;
@@ -175,7 +175,7 @@ static void event_failed(weir_ctx *c, struct duplex *d)
     if (c->socket && waits) {
         line_leave(c, s);
     } else if (c->socket) {
-        live_work_of(s)->keeps = false;
+        live_work_there(s)->keeps = false;
         line_free(c, s);
     }
     live_event_end(c);

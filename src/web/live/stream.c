@@ -156,6 +156,7 @@ static bool piece_lagging(struct http *http, struct live_work *w, struct subscri
 /* The next piece, where none is under way. False: there is nothing. */
 static bool piece_next(struct http *http, struct live_work *w)
 {
+    weir_assert(w);
     if (w->said > 0) {
         piece_set(w, LIVE_PIECE_SAID, (struct iovec){.iov_base = w->saying, .iov_len = w->said},
                   (struct iovec){.iov_len = 0});
@@ -231,7 +232,7 @@ int live_peek(struct http *http, struct duplex *d, struct iovec *parts, int most
 
 void live_took(struct http *http, struct duplex *d, size_t n)
 {
-    struct live_work *w = live_work_of(live_of(d));
+    struct live_work *w = live_work_there(live_of(d));
     while (n > 0) {
         struct iovec *part = &w->parts[0];
         if (n < part->iov_len) {
@@ -409,7 +410,7 @@ int live_subscribe(struct http *http, struct live_stream *l, struct slice name, 
     struct subscription *s = further ? &further->base : &l->first;
     int result = subscribe(worker, name, further ? &kind->further : &kind->first, start, s);
     if (result < 0 && further)
-        further_give(http, l, &live_work_of(l)->further);
+        further_give(http, l, &live_work_there(l)->further);
     if (result > 0 && duplex_is_there(&l->duplex))
         duplex_send(http, &l->duplex);
     return result < 0 ? result : 0;
@@ -444,6 +445,6 @@ int live_unsubscribe(struct http *http, struct live_stream *l, struct slice name
 void live_unsubscribe_all(struct http *http, struct live_stream *l)
 {
     unsubscribe(&l->first);
-    while (live_work_of(l) && live_work_of(l)->further)
-        further_give(http, l, &live_work_of(l)->further);
+    for (struct live_work *w; (w = live_work_of(l)) && w->further;)
+        further_give(http, l, &w->further);
 }

@@ -156,6 +156,14 @@ static inline struct live_work *live_work_of(const struct live_stream *l)
     return l->rest.driver & LIVE_WORKS ? l->has.work : NULL;
 }
 
+/* The work of a stream that has some. */
+static inline struct live_work *live_work_there(const struct live_stream *l)
+{
+    struct live_work *w = live_work_of(l);
+    weir_assert(w);
+    return w;
+}
+
 /* The program's data of a stream. */
 static inline void *live_data(const struct live_stream *l)
 {

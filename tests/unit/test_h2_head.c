@@ -12,136 +12,8 @@
 
 #include <cmocka.h>
 
-#include "hpack_fixture.h"
-#include "http/h2/h2_head.h"
+#include "h2_head_fixture.h"
 #include "http/target.h"
-
-#define FIELDS_MAX 32
-
-/* ---- Blocks from text ---- */
-
-struct block {
-    uint8_t data[70000];
-    size_t len;
-};
-
-static void integer_put(struct block *b, uint8_t first, size_t n, size_t most)
-{
-    if (n < most) {
-        b->data[b->len++] = (uint8_t)(first | n);
-        return;
-    }
-    b->data[b->len++] = (uint8_t)(first | most);
-    for (n -= most; n >= 128; n >>= 7)
-        b->data[b->len++] = (uint8_t)(n | 128);
-    b->data[b->len++] = (uint8_t)n;
-}
-
-static void string_put(struct block *b, struct slice text)
-{
-    integer_put(b, 0, text.len, 127);
-    memcpy(b->data + b->len, text.data, text.len);
-    b->len += text.len;
-}
-
-static void field_put(struct block *b, struct slice name, struct slice value, uint8_t first)
-{
-    b->data[b->len++] = first;
-    string_put(b, name);
-    string_put(b, value);
-}
-
-/* Fields of "name=value\n" each; each literal with or without indexing. Returns how many. */
-static size_t fields_put(struct block *b, struct slice text, bool indexed)
-{
-    size_t count = 0;
-    while (text.len > 0) {
-        const char *end = memchr(text.data, '\n', text.len), *sign = memchr(text.data, '=', text.len);
-        assert_true(end && sign && sign < end);
-        field_put(b, slice_of(text.data, (size_t)(sign - text.data)), slice_of(sign + 1, (size_t)(end - sign - 1)),
-                  indexed ? 0x40 : 0);
-        size_t used = (size_t)(end + 1 - text.data);
-        text = slice_of(text.data + used, text.len - used);
-        count++;
-    }
-    return count;
-}
-
-/* ---- Heads ---- */
-
-struct decoded {
-    struct hpack_fixture f;
-    struct h2_head h;
-    struct http_head head;
-    struct http_field fields[FIELDS_MAX];
-    struct h2_head_place place;
-    enum h2_head_result result;
-};
-
-static void decoded_open(struct decoded *d, size_t size)
-{
-    memset(d, 0xee, sizeof *d);
-    hpack_fixture_open(&d->f);
-    d->head.fields = d->fields;
-    d->head.field_max = FIELDS_MAX;
-    char *buf = malloc(size);
-    assert_non_null(buf);
-    memset(buf, 0xee, size);
-    d->place = (struct h2_head_place){
-        .head = &d->head, .buf = buf, .size = size, .request_line_max = 65535, .block_max = 65535};
-}
-
-static void decoded_close(struct decoded *d)
-{
-    free(d->place.buf);
-    hpack_fixture_close(&d->f);
-}
-
-static void decode(struct decoded *d, const struct block *b)
-{
-    uint8_t *exact = malloc(b->len ? b->len : 1);
-    assert_non_null(exact);
-    memcpy(exact, b->data, b->len);
-    d->result = h2_head_decode(&d->h, &d->place, &d->f.decoder, &d->f.tables, exact, b->len);
-    free(exact);
-    assert_int_equal(d->result == H2_HEAD_GOOD, d->h.reason == NULL);
-    assert_int_equal(d->result == H2_HEAD_REFUSED, d->h.status != 0);
-}
-
-/* A head as "METHOD target|host|name: value|name: value|...". */
-static void head_print(struct http_head *h, char *out, size_t size)
-{
-    int len = snprintf(out, size, "%s ", head_string(h, 0, h->method_len));
-    len += snprintf(out + len, size - (size_t)len, "%s", head_string(h, h->target, h->target_len));
-    len += snprintf(out + len, size - (size_t)len, "|%s", head_string(h, h->host, h->host_len));
-    for (size_t i = 0; i < h->field_count; i++) {
-        const struct http_field *f = &h->fields[i];
-        len += snprintf(out + len, size - (size_t)len, "|%s: %s", head_string(h, f->name, f->name_len),
-                        head_string(h, f->value, f->value_len));
-    }
-}
-
-#define PSEUDO(method, path) ":method=" method "\n:scheme=https\n:authority=a\n:path=" path "\n"
-#define GET                  PSEUDO("GET", "/")
-
-struct head_case {
-    struct slice fields;
-    int result;           /* 0: good; 1: malformed; else the status that it is refused with */
-    const char *expected; /* of a good one */
-};
-
-#define GOOD(text, expected)                                                                                           \
-    {                                                                                                                  \
-        SLICE(text), 0, expected                                                                                       \
-    }
-#define MALFORMED(text)                                                                                                \
-    {                                                                                                                  \
-        SLICE(text), 1, NULL                                                                                           \
-    }
-#define REFUSED(text, status)                                                                                          \
-    {                                                                                                                  \
-        SLICE(text), status, NULL                                                                                      \
-    }
 
 static const struct head_case cases[] = {
     GOOD(GET, "GET /|a|host: a"),
@@ -263,28 +135,6 @@ static const struct head_case cases[] = {
     REFUSED(GET "expect=200-ok\n", 417),
     REFUSED(GET "expect=100-continue, x\n", 417),
 };
-
-static void check(const struct decoded *d, const struct head_case *c, struct http_head *head)
-{
-    char text[1024];
-    switch (c->result) {
-    case 0:
-        assert_int_equal(d->result, H2_HEAD_GOOD);
-        head_print(head, text, sizeof text);
-        assert_string_equal(text, c->expected);
-        assert_ptr_equal(head->base, d->place.buf);
-        assert_int_equal(head->version, WEIR_HTTP_2);
-        break;
-    case 1:
-        assert_int_equal(d->result, H2_HEAD_MALFORMED);
-        assert_int_equal(d->h.error, H2_PROTOCOL_ERROR);
-        break;
-    default:
-        assert_int_equal(d->result, H2_HEAD_REFUSED);
-        assert_int_equal(d->h.status, c->result);
-        break;
-    }
-}
 
 /* Each as literals without indexing, with it, and by indexes into the table. */
 static void table(void **state)
@@ -505,68 +355,6 @@ static void limits(void **state)
     decoded_close(&d);
 }
 
-/* ---- Extended CONNECT (RFC 8441), where it has been announced ---- */
-
-#define EXTENDED ":method=CONNECT\n:scheme=https\n:authority=a\n:path=/p\n"
-
-static const struct head_case extended_cases[] = {
-    GOOD(EXTENDED ":protocol=websocket\n", "CONNECT /p|a|host: a|upgrade: websocket"),
-    GOOD(":protocol=x\n" EXTENDED "y=z\n", "CONNECT /p|a|upgrade: x|host: a|y: z"),
-    MALFORMED(EXTENDED ":protocol=websocket\n:protocol=websocket\n"),
-    MALFORMED(EXTENDED "y=z\n:protocol=websocket\n"),
-    MALFORMED(EXTENDED ":protocol=a\0b\n"),
-    MALFORMED(GET ":protocol=websocket\n"),
-    MALFORMED(":method=CONNECT\n:authority=a\n:protocol=websocket\n"),
-    MALFORMED(":method=CONNECT\n:authority=a\n:scheme=https\n:protocol=websocket\n"),
-    MALFORMED(":method=CONNECT\n:authority=a\n:path=/\n:protocol=websocket\n"),
-    MALFORMED(EXTENDED),
-    REFUSED(":method=CONNECT\n:authority=a:443\n", 501),
-    REFUSED(":method=CONNECT\n:scheme=https\n:path=/p\n:protocol=websocket\n", 400),
-};
-
-static void extended_connect(void **state)
-{
-    (void)state;
-    static struct block b;
-    struct decoded d;
-    decoded_open(&d, 8192);
-    d.place.connect = true;
-    for (size_t i = 0; i < sizeof extended_cases / sizeof extended_cases[0]; i++) {
-        b.len = 0;
-        fields_put(&b, extended_cases[i].fields, false);
-        decode(&d, &b);
-        check(&d, &extended_cases[i], &d.head);
-        if (d.result == H2_HEAD_GOOD)
-            assert_int_equal(d.head.flags, HEAD_HAS_HOST | HEAD_CONNECT | HEAD_UPGRADE);
-    }
-    decoded_close(&d);
-}
-
-/* Buffers of every size around what a head with a protocol needs, by literals and then out of the table. */
-static void extended_connect_sizes(void **state)
-{
-    (void)state;
-    static struct block b, indexes;
-    b.len = indexes.len = 0;
-    for (size_t n = fields_put(&b, SLICE(EXTENDED ":protocol=0123456789abcdef0123456789\n"), true); n > 0; n--)
-        indexes.data[indexes.len++] = (uint8_t)(0x80 | (HPACK_STATIC_COUNT + n));
-    size_t fits = 0;
-    for (size_t size = 57; size < 200; size++) {
-        struct decoded d;
-        decoded_open(&d, size);
-        d.place.connect = true;
-        decode(&d, &b);
-        decode(&d, &indexes);
-        if (d.result == H2_HEAD_GOOD)
-            fits = fits ? fits : size;
-        else
-            assert_true(d.result == H2_HEAD_REFUSED && (d.h.status == 431 || d.h.status == 414));
-        assert_int_equal(d.result == H2_HEAD_GOOD, fits > 0);
-        decoded_close(&d);
-    }
-    assert_true(fits > 57);
-}
-
 static struct http_field more[100];
 
 static bool grow(void *arg, struct http_head *head)
@@ -658,89 +446,6 @@ static void discards(void **state)
     decoded_close(&d);
 }
 
-/* ---- Trailers ---- */
-
-static const struct head_case trailers[] = {
-    GOOD("a=b\nc=\nd=e\n", "a: b|c: |d: e|"),
-    GOOD("", ""),
-    GOOD("priority=u=1\n", "priority: u=1|"),
-    MALFORMED(":path=/\n"),
-    MALFORMED("a=b\n:status=200\n"),
-    MALFORMED("A=b\n"),
-    MALFORMED("a= b\n"),
-    MALFORMED("connection=close\n"),
-    MALFORMED("content-length=1\n"),
-    MALFORMED("host=a\n"),
-    MALFORMED("cookie=a\n"),
-    MALFORMED("authorization=a\n"),
-    MALFORMED("te=trailers\n"),
-    MALFORMED("expect=\n"),
-};
-
-static void trailer(struct decoded *d, const struct block *b, const struct head_case *c)
-{
-    char text[256] = "";
-    size_t used = 0;
-    enum h2_head_result result =
-        h2_trailer_decode(&d->h, d->place.buf, d->place.size, &used, &d->f.decoder, &d->f.tables, b->data, b->len);
-    assert_int_equal(result, c->result);
-    if (result != H2_HEAD_GOOD) {
-        assert_int_equal(d->h.error, H2_PROTOCOL_ERROR);
-        assert_non_null(d->h.reason);
-        return;
-    }
-    int len = 0;
-    for (const char *at = d->place.buf, *end = at + used; at < end; at += strlen(at) + 1) {
-        const char *value = at + strlen(at) + 1;
-        len += snprintf(text + len, sizeof text - (size_t)len, "%s: %s|", at, value);
-        at = value;
-    }
-    assert_string_equal(text, c->expected);
-}
-
-static void trailer_table(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof trailers / sizeof trailers[0]; i++) {
-        static struct block plain, indexed, indexes;
-        struct decoded d;
-        plain.len = indexed.len = indexes.len = 0;
-        fields_put(&plain, trailers[i].fields, false);
-        for (size_t n = fields_put(&indexed, trailers[i].fields, true); n > 0; n--)
-            indexes.data[indexes.len++] = (uint8_t)(0x80 | (HPACK_STATIC_COUNT + n));
-        decoded_open(&d, 8192);
-        trailer(&d, &plain, &trailers[i]);
-        trailer(&d, &indexed, &trailers[i]);
-        trailer(&d, &indexes, &trailers[i]);
-        decoded_close(&d);
-    }
-}
-
-static void trailer_sizes(void **state)
-{
-    (void)state;
-    static struct block b;
-    b.len = 0;
-    fields_put(&b, SLICE("a=b\nlonger=0123456789\n"), true);
-    static const uint8_t malformed[] = {0x40, 1, 'a', 0, 0x80};
-    for (size_t size = 0; size < 80; size++) {
-        struct decoded d;
-        size_t used = 0;
-        decoded_open(&d, size ? size : 1);
-        enum h2_head_result result =
-            h2_trailer_decode(&d.h, d.place.buf, size, &used, &d.f.decoder, &d.f.tables, b.data, b.len);
-        assert_int_equal(result, size >= HPACK_SLACK + 22 ? H2_HEAD_GOOD : H2_HEAD_REFUSED);
-        assert_int_equal(d.h.status, result == H2_HEAD_GOOD ? 0 : 431);
-        static const uint8_t indexes[] = {0xbf, 0xbe};
-        result = h2_trailer_decode(&d.h, d.place.buf, size, &used, &d.f.decoder, &d.f.tables, indexes, 2);
-        assert_int_equal(result, size >= HPACK_SLACK + 22 ? H2_HEAD_GOOD : H2_HEAD_REFUSED);
-        result = h2_trailer_decode(&d.h, d.place.buf, size, &used, &d.f.decoder, &d.f.tables, malformed, 5);
-        assert_int_equal(result, H2_HEAD_CONNECTION);
-        assert_int_equal(d.h.error, H2_COMPRESSION_ERROR);
-        decoded_close(&d);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -750,13 +455,9 @@ int main(void)
         cmocka_unit_test(meaning),
         cmocka_unit_test(sizes),
         cmocka_unit_test(limits),
-        cmocka_unit_test(extended_connect),
-        cmocka_unit_test(extended_connect_sizes),
         cmocka_unit_test(many_fields),
         cmocka_unit_test(compression_errors),
         cmocka_unit_test(discards),
-        cmocka_unit_test(trailer_table),
-        cmocka_unit_test(trailer_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -433,8 +433,8 @@ static int serve(weir_server *s, const struct options *o)
         return 1;
     }
     print_listening(o, weir_server_port(s), weir_server_tls_port(s));
-    while (sigtimedwait(&stop, NULL, &(struct timespec){.tv_sec = 1}) < 0)
-        tick(s);
+    for (unsigned seconds = 1; sigtimedwait(&stop, NULL, &(struct timespec){.tv_sec = 1}) < 0; seconds++)
+        tick(s, seconds);
     weir_server_stop(s);
     pthread_sigmask(SIG_UNBLOCK, &stop, NULL);
     return weir_server_wait(s) == 0 ? 0 : 1;

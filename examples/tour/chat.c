@@ -35,10 +35,10 @@ static void page(weir_ctx *c)
     weir_reply_static(c, "text/html; charset=utf-8", chat_html, chat_html_size);
 }
 
-/* Whether a text is a name that can be shown, and part of a topic's. */
+/* Whether a text is a name that can be shown, and a segment of a topic's. */
 static bool is_name(const char *text)
 {
-    return text && *text && strlen(text) <= NAME_MAX_BYTES && !strpbrk(text, "/+#");
+    return weir_topic_is_name(text) && strlen(text) <= NAME_MAX_BYTES && !strchr(text, '/');
 }
 
 static bool enter(weir_ctx *c, void **data)
@@ -58,7 +58,7 @@ static bool enter(weir_ctx *c, void **data)
     int error = weir_topic_join(weir_ctx_server(c), v->room, v->who, &v->member);
     if (error) {
         free(v);
-        weir_reply_error(c, error == WEIR_EINVAL ? 400 : 503, weir_strerror(error));
+        weir_reply_error(c, 503, weir_strerror(error));
         return false;
     }
     *data = v;

@@ -27,13 +27,12 @@ static void echo(weir_ctx *c, void *data, const weir_ws_message *m)
 
 /* ---- Ticks */
 
-void tick(weir_server *s)
+void tick(weir_server *s, unsigned seconds)
 {
-    static unsigned number;
     char text[32];
     if (weir_topic_subscribers(s, TICKS) == 0)
         return;
-    snprintf(text, sizeof(text), "%u", ++number);
+    snprintf(text, sizeof(text), "%u", seconds);
     weir_topic_publish_to(s, TICKS, &(weir_message){.event = "tick", .text = text});
 }
 

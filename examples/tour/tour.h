@@ -37,8 +37,8 @@ void parse_arguments(struct options *o, int argc, char **argv);
 /* Routes of clients that stay: WebSockets, event streams and topics. */
 void add_live_routes(weir_server *s);
 
-/* A second has gone by: whoever listens to /events gets a tick. */
-void tick(weir_server *s);
+/* Whoever listens to /events gets a tick: so many seconds have gone by. */
+void tick(weir_server *s, unsigned seconds);
 
 /* Routes of the chat: its page, and a WebSocket for each visitor. */
 void add_chat_routes(weir_server *s);

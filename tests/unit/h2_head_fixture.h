@@ -1,6 +1,6 @@
 /*
- * What tests of heads over HTTP/2 share: blocks of literals from text, a decoder with a place of a given size, and a head
- * as text.
+ * What tests of heads over HTTP/2 share: blocks of literals from text, a decoder with a place of a given size, and a
+ * head as text.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -229,7 +229,7 @@ static bool tell_events(weir_ctx *c, struct live_stream *s)
             if (route->handlers.message && !has_failed(s))
                 route->handlers.message(c, live_data(s), &m);
             live_event_renew(c);
-            exchange_charge(c->x, m.len);
+            exchange_charge(c->x, 0); /* the call: its bytes were when they were read */
         }
     }
     return result == WEIR_ECLOSED || !duplex_is_there(&s->duplex) || has_flag(s, LIVE_GIVEN_UP);

@@ -90,12 +90,10 @@ static void admin_events(weir_ctx *c)
 {
     weir_stop_ends_waits(c, true);
     (void)weir_set_header(c, "X-Accel-Buffering", "no");
-    int error = weir_sse_open(c);
-    while (!error) {
-        error = put_event(c);
-        if (!error)
-            error = weir_sleep(c, EVENT_MS);
-    }
+    if (weir_sse_open(c) != 0)
+        return;
+    while (put_event(c) == 0 && weir_sleep(c, EVENT_MS) == 0)
+        ;
 }
 
 /* ---- Mounting ---- */

@@ -62,12 +62,8 @@ int main(int argc, char **argv)
         {"--connections", &connections}, {"--size", &size}, {"--milliseconds", &milliseconds}, {"--burst", &burst}};
     run_options(argc, argv, &target, own, sizeof own / sizeof *own);
     message = message_new((size_t)size);
-    struct stream *all = calloc((size_t)connections, sizeof *all);
-    if (!all)
-        die("calloc");
-    for (long i = 0; i < connections; i++)
-        stream_open(&all[i], &target, 0);
-    int poller = run_poller(all, (size_t)connections);
+    int poller;
+    struct stream *all = run_open(&target, connections, &poller);
     run_begin();
     double began = run_now();
     carry_out(all, poller, began + (double)milliseconds / 1e3);

@@ -85,3 +85,14 @@ int run_poller(const struct stream *streams, size_t count)
     }
     return poller;
 }
+
+struct stream *run_open(const struct target *target, long count, int *poller)
+{
+    struct stream *all = calloc((size_t)count, sizeof *all);
+    if (!all)
+        die("calloc");
+    for (long i = 0; i < count; i++)
+        stream_open(&all[i], target, 0);
+    *poller = run_poller(all, (size_t)count);
+    return all;
+}

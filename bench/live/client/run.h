@@ -28,5 +28,7 @@ void run_end(void);
 
 /* An epoll of streams; each event's data is its stream's number. */
 int run_poller(const struct stream *streams, size_t count);
+/* Opens so many streams to one target, and *poller of them. They stay until the program ends. */
+struct stream *run_open(const struct target *target, long count, int *poller);
 
 #endif

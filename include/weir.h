@@ -2023,8 +2023,8 @@ typedef struct weir_ledger_sockets {
     uint64_t sent;          /* messages that programs have sent on them, ever; those of topics are in `topics` */
 } weir_ledger_sockets;
 
-#define WEIR_LEDGER_TASKS      16 /* most rows of tasks */
-#define WEIR_TASK_NAME_SIZE    32 /* of a task's name, its NUL included */
+#define WEIR_LEDGER_TASKS   16 /* most rows of tasks */
+#define WEIR_TASK_NAME_SIZE 32 /* of a task's name, its NUL included */
 
 /* Tasks of one name, see weir_spawn(). */
 typedef struct weir_ledger_task {

@@ -56,6 +56,7 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
         weir_server_free(s);
         return NULL;
     }
+    tasks_open(s);
     offload_init(&s->offload, &s->memory,
                  &(struct offload_config){.threads_max = c->offload_threads,
                                           .stack_size = c->offload_stack_size,
@@ -69,6 +70,7 @@ void weir_server_free(weir_server *s)
         return;
     weir_server_stop(s);
     (void)weir_server_wait(s);
+    tasks_done(s);
     caches_free(s);
     topics_done(&s->topics);
     accounts_close_all(s);

@@ -5,6 +5,7 @@
  */
 #include "base/log.h"
 #include "server/caches.h"
+#include "server/offload_pools.h"
 #include "server/plan.h"
 #include "server/route_times.h"
 #include "server/routes.h"
@@ -103,6 +104,8 @@ int weir_server_start(weir_server *s)
     for (size_t i = 0; i < workers; i++)
         worker_init(&s->workers[i], s, (int)i);
     int error = admin_start(s);
+    if (!error)
+        error = offload_pools_start(s);
     if (!error)
         error = shares_make_addresses(s);
     if (!error)

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "io/loop.h"
-#include "base/clock.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -135,7 +134,7 @@ static void loop_take_inbox(struct loop *l)
 
 void loop_update_time(struct loop *l)
 {
-    l->now_ns = clock_monotonic_ns();
+    l->now_ns = loop_clock_ns(l);
 }
 
 /* Nanoseconds since the loop began. Only the difference has a meaning: a loop that a test has made old may have begun
@@ -147,13 +146,13 @@ static WRAPS uint64_t loop_elapsed_ns(const struct loop *l, uint64_t now_ns)
 
 uint32_t loop_delay_now(const struct loop *l, uint32_t ms)
 {
-    uint32_t tick = (uint32_t)(loop_elapsed_ns(l, clock_monotonic_ns()) / 1000000);
+    uint32_t tick = (uint32_t)(loop_elapsed_ns(l, loop_clock_ns(l)) / 1000000);
     uint32_t behind = (uint32_t)ticks_between(l->wheel.now, tick);
     uint32_t delay = loop_delay(ms);
     return behind < TIMER_DELAY_MAX - delay ? delay + behind : TIMER_DELAY_MAX;
 }
 
-static int loop_timeout(struct loop *l)
+int loop_waits(struct loop *l)
 {
     if (!list_empty(&l->fibers.ready) || l->busy)
         return 0;
@@ -221,21 +220,30 @@ static void loop_run_fibers(struct loop *l)
     atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
 }
 
+static inline __attribute__((always_inline)) void loop_turn_inline(struct loop *l, const struct epoll_event *events,
+                                                                   int n)
+{
+    counter_add(&l->turns, 1);
+    loop_update_time(l);
+    if (l->begin_fn)
+        l->begin_fn(l->owner);
+    loop_advance(l);
+    loop_dispatch(l, events, n);
+    loop_take_inbox(l);
+    loop_run_fibers(l);
+    if (l->turn_fn)
+        l->turn_fn(l->owner);
+    counter_add(&l->turns, 1);
+}
+
+COLD void loop_turn(struct loop *l, const struct epoll_event *events, int n)
+{
+    loop_turn_inline(l, events, n);
+}
+
 void loop_run(struct loop *l)
 {
     struct epoll_event events[LOOP_EVENTS];
-    while (!l->stopped) {
-        int n = poller_wait(&l->poller, events, LOOP_EVENTS, loop_timeout(l));
-        counter_add(&l->turns, 1);
-        loop_update_time(l);
-        if (l->begin_fn)
-            l->begin_fn(l->owner);
-        loop_advance(l);
-        loop_dispatch(l, events, n);
-        loop_take_inbox(l);
-        loop_run_fibers(l);
-        if (l->turn_fn)
-            l->turn_fn(l->owner);
-        counter_add(&l->turns, 1);
-    }
+    while (!l->stopped)
+        loop_turn_inline(l, events, poller_wait(&l->poller, events, LOOP_EVENTS, loop_waits(l)));
 }

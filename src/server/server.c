@@ -8,6 +8,7 @@
 #include "server/caches.h"
 #include "server/plan.h"
 #include "server/route_times.h"
+#include "server/test/test.h"
 #include "server/tls.h"
 #include "server/topics.h"
 
@@ -62,6 +63,7 @@ void weir_server_free(weir_server *s)
 {
     if (!s)
         return;
+    test_end(s);
     weir_server_stop(s);
     (void)weir_server_wait(s);
     caches_free(s);

@@ -1861,8 +1861,9 @@ WEIR_API int weir_test_hold_time(weir_server *s, bool hold);
 /* Milliseconds that have passed by the test's clock since the first call; 0 before. */
 WEIR_API uint64_t weir_test_time(weir_server *s);
 
-/* A client of the test's: one connection, which sends and takes what it is told. The server's, which frees it at its
- * own end; until weir_test_close() or weir_test_reset(). */
+/* A client of the test's: one connection, which sends and takes what it is told. Of what nobody has received from it, it
+ * takes about 128 KiB; then it is a client that has stopped. The server's, which frees it at its own end; until
+ * weir_test_close() or weir_test_reset(). */
 typedef struct weir_test_peer weir_test_peer;
 
 /* Connects, and sends a request (a const weir_test *) without waiting for the reply: the server runs until everything

@@ -1796,10 +1796,11 @@ WEIR_API int weir_files_sized(weir_group *g, const char *prefix, const weir_file
 /* ---- Tests without a network -------------------------------------------------------------------------------- */
 
 /*
- * A program's tests ask a server's routes in process: the parser, router, middleware, handlers and output are those that
- * clients meet, but there is no socket. The first of the calls below sets up one worker on the calling thread, instead
- * of weir_server_start(), which then refuses; worker_start and worker_stop run there. Everything further on that server,
- * weir_server_free() included, is that thread's. Several servers can be tested at once. Not from a handler.
+ * A program's tests ask a server's routes in process: the parser, router, middleware, handlers and output are those
+ * that clients meet, but there is no socket. The first of the calls below sets up one worker on the calling thread,
+ * instead of weir_server_start(), which then refuses; worker_start and worker_stop run there. Everything further on
+ * that server, weir_server_free() included, is that thread's. Several servers can be tested at once. Not from a
+ * handler.
  *
  * Time is the test's own: it stands still while anything runs, and when everything waits it jumps to the next timer, so
  * that an hour passes at once. Where offloaded functions or descriptors are waited for they get their time for real.
@@ -1861,8 +1862,8 @@ WEIR_API int weir_test_hold_time(weir_server *s, bool hold);
 /* Milliseconds that have passed by the test's clock since the first call; 0 before. */
 WEIR_API uint64_t weir_test_time(weir_server *s);
 
-/* A client of the test's: one connection, which sends and takes what it is told. Of what nobody has received from it, it
- * takes about 128 KiB; then it is a client that has stopped. The server's, which frees it at its own end; until
+/* A client of the test's: one connection, which sends and takes what it is told. Of what nobody has received from it,
+ * it takes about 128 KiB; then it is a client that has stopped. The server's, which frees it at its own end; until
  * weir_test_close() or weir_test_reset(). */
 typedef struct weir_test_peer weir_test_peer;
 
@@ -1871,14 +1872,14 @@ typedef struct weir_test_peer weir_test_peer;
 #define weir_test_open(s, ...) weir_test_open_sized((s), (__VA_ARGS__), sizeof(weir_test))
 /* weir_test_open() for callers without macros; size as config_size of weir_server_new_sized(). */
 WEIR_API weir_test_peer *weir_test_open_sized(weir_server *s, const weir_test *test, size_t size);
-/* Sends len bytes as they are; 0: up to data's NUL. Then the server runs until everything waits. Returns 0, WEIR_ECLOSED
- * or WEIR_ENOMEM. */
+/* Sends len bytes as they are; 0: up to data's NUL. Then the server runs until everything waits. Returns 0,
+ * WEIR_ECLOSED or WEIR_ENOMEM. */
 WEIR_API int weir_test_send(weir_test_peer *p, const void *data, size_t len);
 /* Waits for the next bytes of the reply's body, without its framing. Returns their number, 0 at the body's end, or an
  * error as weir_test_reply.error. */
 WEIR_API ssize_t weir_test_receive(weir_test_peer *p, void *buf, size_t size);
-/* Likewise, what has been sent as it is, with heads and framing: on a peer of which nothing else is asked. 0: the server
- * has ended the connection. */
+/* Likewise, what has been sent as it is, with heads and framing: on a peer of which nothing else is asked. 0: the
+ * server has ended the connection. */
 WEIR_API ssize_t weir_test_receive_raw(weir_test_peer *p, void *buf, size_t size);
 /* Waits for the reply's head. Returns its status, or an error as weir_test_receive(). */
 WEIR_API int weir_test_status(weir_test_peer *p);
@@ -1908,8 +1909,8 @@ WEIR_API weir_test_peer *weir_test_ws_open_sized(weir_server *s, const weir_test
 /* Sends a message (enum weir_ws_kind), masked; len 0: up to data's NUL. As weir_test_send(). */
 WEIR_API int weir_test_ws_send(weir_test_peer *p, int kind, const void *data, size_t len);
 /* Waits for the next message, whole, and answers Pings meanwhile; m->data has a NUL behind it and is the peer's until
- * the next call. Returns 0; WEIR_ECLOSED behind a Close, which is answered, and whose code is weir_test_ws_code(); or an
- * error as weir_test_receive(). */
+ * the next call. Returns 0; WEIR_ECLOSED behind a Close, which is answered, and whose code is weir_test_ws_code(); or
+ * an error as weir_test_receive(). */
 WEIR_API int weir_test_ws_receive(weir_test_peer *p, weir_ws_message *m);
 /* Sends a Close with a code, 0: without; the peer stays, and can receive the server's. As weir_test_send(). */
 WEIR_API int weir_test_ws_close(weir_test_peer *p, int code, const char *reason);

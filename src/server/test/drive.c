@@ -75,8 +75,8 @@ static uint64_t real_ms(void)
     return clock_monotonic_ns() / 1000000;
 }
 
-/* Makes turns until everything waits. Returns whether offloaded functions are among what is waited for. Those are looked
- * at first: one that is done has sent its message before it is. */
+/* Makes turns until everything waits. Returns whether offloaded functions are among what is waited for. Those are
+ * looked at first: one that is done has sent its message before it is. */
 static bool test_rest(struct test *t)
 {
     for (;;) {

@@ -16,7 +16,7 @@ struct weir_test_peer {
     struct list link;
     struct test *test;
     struct within_peer within;
-    struct test_bytes said; /* its own copy of what the server has not read yet */
+    struct test_bytes said; /* a copy of what the server has not read yet */
     struct test_bytes raw;  /* what it has taken, and nobody has looked at */
     struct test_reader reader;
     struct test_figures figures;

@@ -55,8 +55,10 @@ const char *test_field(const struct test_bytes *fields, const char *name, size_t
     const char *at = fields->data, *end = at ? at + fields->len : at;
     while (at < end) {
         const char *value = at + strlen(at) + 1;
-        if (strcasecmp(at, name) == 0 && n-- == 0)
+        bool same = strcasecmp(at, name) == 0;
+        if (same && n == 0)
             return value;
+        n -= same;
         at = value + strlen(value) + 1;
     }
     return NULL;

@@ -671,6 +671,23 @@ static void test_where(void **state)
     weir_server_free(another);
 }
 
+static int ticks(weir_ctx *c, void *arg)
+{
+    (void)c;
+    ++*(int *)arg;
+    return 0;
+}
+
+/* What runs in the background runs by the test's clock. */
+static void test_tasks(void **state)
+{
+    weir_server *s = *state;
+    int count = 0;
+    assert_int_equal(weir_every(s, 60000, ticks, &count, NULL), 0);
+    assert_int_equal(weir_test_advance(s, 10 * 60000 + 1000), 0);
+    assert_in_range(count, 10, 11);
+}
+
 /* The same request takes the same, however often; and the ledger knows of all. */
 static void test_level(void **state)
 {
@@ -718,6 +735,7 @@ int main(void)
         cmocka_unit_test(test_hooks),
         cmocka_unit_test(test_wrong),
         WITH_SERVER(test_where),
+        WITH_SERVER(test_tasks),
         WITH_SERVER(test_level),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,7 @@ static int test_set_up(weir_server *s)
         return start_refuse(s, error);
     }
     s->test = t;
+    tasks_begin(s);
     return 0;
 }
 

@@ -177,7 +177,8 @@ uint32_t loop_delay_now(const struct loop *l, uint32_t ms)
     return behind < TIMER_DELAY_MAX - delay ? delay + behind : TIMER_DELAY_MAX;
 }
 
-int loop_waits(struct loop *l)
+/* In each turn: kept in line, though a test asks as well. */
+static inline __attribute__((always_inline)) int loop_timeout(struct loop *l)
 {
     if (!list_empty(&l->fibers.ready) || l->busy)
         return 0;
@@ -197,6 +198,11 @@ int loop_waits(struct loop *l)
         return 0;
     uint64_t ms = (due_ns - passed_ns + 999999) / 1000000;
     return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+COLD int loop_waits(struct loop *l)
+{
+    return loop_timeout(l);
 }
 
 /* Moves the wheel to the present, in steps where the clock has jumped far, as on a machine that was put aside for
@@ -246,8 +252,7 @@ static void loop_run_fibers(struct loop *l)
     atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
 }
 
-static inline __attribute__((always_inline)) void loop_turn_inline(struct loop *l, const struct epoll_event *events,
-                                                                   int n)
+void loop_turn(struct loop *l, const struct epoll_event *events, int n)
 {
     counter_add(&l->turns, 1);
     loop_update_time(l);
@@ -262,14 +267,9 @@ static inline __attribute__((always_inline)) void loop_turn_inline(struct loop *
     counter_add(&l->turns, 1);
 }
 
-COLD void loop_turn(struct loop *l, const struct epoll_event *events, int n)
-{
-    loop_turn_inline(l, events, n);
-}
-
 void loop_run(struct loop *l)
 {
     struct epoll_event events[LOOP_EVENTS];
     while (!l->stopped)
-        loop_turn_inline(l, events, poller_wait(&l->poller, events, LOOP_EVENTS, loop_waits(l)));
+        loop_turn(l, events, poller_wait(&l->poller, events, LOOP_EVENTS, loop_timeout(l)));
 }

@@ -1047,6 +1047,42 @@ WEIR_API int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms);
 WEIR_API int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg);
 
 /*
+ * A pool of threads of its own for one kind of blocking work, with a state in each thread, such as a connection to a
+ * database. Zero is each member's default.
+ */
+typedef struct weir_offload_pool_config {
+    const char *name;     /* in the ledger: 1..31 bytes of printable ASCII, each once; copied */
+    int threads;          /* at most, 1..256; default 1 */
+    size_t stack_size;    /* of each thread; bounds and default as offload_stack_size */
+    int max_queued;       /* jobs that may wait for a thread, 1..1000000; default: any number */
+    int idle_s;           /* seconds without a job after which a thread ends, 1..86400; default: never */
+    int threads_at_start; /* WEIR_ON: all threads start with the server; default: each when a job finds none free */
+    /* Called once on each thread, before its first job: makes the thread's data, which may be NULL. May block. NULL:
+     * the data is NULL. */
+    void *(*start)(void *data);
+    /* Called with what start() returned, on the thread, before it ends; NULL: nothing is. */
+    void (*stop)(void *data, void *thread_data);
+    void *data; /* the program's, until weir_server_free() has returned */
+} weir_offload_pool_config;
+
+/* Jobs go to it by weir_offload_to(). The server's. */
+typedef struct weir_offload_pool weir_offload_pool;
+
+/*
+ * Adds a pool, configured by a const weir_offload_pool_config *, which is copied; before the start only, 16 at most.
+ * NULL on a wrong setting, a name that is there already, or when there is no memory; the error is also kept, and the
+ * server then refuses to start. Its threads end, once the jobs that they have are done, in weir_server_free().
+ */
+#define weir_offload_pool_new(s, ...) weir_offload_pool_new_sized((s), (__VA_ARGS__), sizeof(weir_offload_pool_config))
+/* weir_offload_pool_new() for callers without macros; config_size as that of weir_server_new_sized(). */
+WEIR_API weir_offload_pool *weir_offload_pool_new_sized(weir_server *s, const weir_offload_pool_config *config,
+                                                        size_t config_size);
+
+/* weir_offload() on a thread of a pool of this server: fn gets that thread's data as well. In addition WEIR_EBUSY when
+ * max_queued jobs wait already, and fn was not called; WEIR_EINVAL when pool is NULL or another server's. Suspends. */
+WEIR_API int weir_offload_to(weir_ctx *c, weir_offload_pool *pool, int (*fn)(void *thread_data, void *arg), void *arg);
+
+/*
  * Calls fn(arg) at once, on this thread, on a stack of deep_stack_size, and returns what fn returned: for what
  * recurses as deep as a client likes, such as a parser of JSON. fn must not wait: a call that does ends the process.
  * Other calls on c are allowed, and weir_fail(). WEIR_ENOMEM, and fn was not called, when the stack is refused under
@@ -2099,6 +2135,19 @@ typedef struct weir_ledger_refusal {
     uint64_t count;
 } weir_ledger_refusal;
 
+#define WEIR_LEDGER_OFFLOAD_POOLS          16 /* most rows of offload pools */
+#define WEIR_LEDGER_OFFLOAD_POOL_NAME_SIZE 32 /* of a pool's name, its NUL included */
+
+/* One pool of weir_offload_pool_new(). */
+typedef struct weir_ledger_offload_pool {
+    char name[WEIR_LEDGER_OFFLOAD_POOL_NAME_SIZE];
+    uint64_t threads; /* threads now */
+    uint64_t busy;    /* of these, those that run a job, or start */
+    uint64_t queued;  /* jobs that wait for a thread */
+    uint64_t jobs;    /* jobs, ever */
+    uint64_t refused; /* jobs that were told WEIR_EBUSY, ever */
+} weir_ledger_offload_pool;
+
 #define WEIR_LEDGER_CACHE_NAME_SIZE 32 /* of a cache's name in the ledger, its NUL included */
 
 /* One cache of the ledger, or several of the same name, summed. */
@@ -2227,6 +2276,8 @@ typedef struct weir_ledger {
 
     int offload_threads, offload_busy, offload_queued; /* threads now, those that run a job, jobs that wait for one */
     uint64_t offload_jobs;                             /* jobs, ever */
+    size_t offload_pool_count;
+    weir_ledger_offload_pool offload_pools[WEIR_LEDGER_OFFLOAD_POOLS]; /* in the order in which they were added */
 
     weir_ledger_tls tls;
     weir_ledger_compression compression;

@@ -241,14 +241,23 @@ static void loop_dispatch(struct loop *l, const struct epoll_event *events, int 
     }
 }
 
+/* Begins what waits to begin, as far as there are stacks. */
+static COLD void loop_take_starts(struct loop *l)
+{
+    l->start_left = l->start_count;
+    while (l->start_left > 0 && fibers_start(&l->fibers))
+        ;
+}
+
 static void loop_run_fibers(struct loop *l)
 {
     l->work_left = l->work_count;
-    l->start_left = l->start_count;
     fibers_resume_ready(&l->fibers);
-    while ((l->work_left | l->start_left) > 0 && fibers_start(&l->fibers))
+    if (unlikely(l->start_first != NULL))
+        loop_take_starts(l);
+    while (l->work_left > 0 && fibers_start(&l->fibers))
         ;
-    l->starved = (l->work_left | l->start_left) > 0;
+    l->starved = l->work_left > 0 || unlikely(l->start_left > 0);
     atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
 }
 

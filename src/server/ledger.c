@@ -9,6 +9,7 @@
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
 #include "server/ledger_tls.h"
+#include "server/offload_pools.h"
 #include "server/route_times.h"
 #include "server/server.h"
 #include "server/state.h"
@@ -188,6 +189,7 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
     ledger->offload_busy = offload.busy;
     ledger->offload_queued = offload.queued;
     ledger->offload_jobs = offload.jobs;
+    ledger_read_offload_pools(s, ledger);
     for (size_t i = 0; i < WEIR_LEDGER_TIMES; i++)
         ledger->handler_times[i].most_ns = http_times_ns[i];
     for (size_t i = 1; i < REFUSAL_COUNT; i++)

@@ -8,6 +8,7 @@
 #include "server/ledger_live.h"
 #include "server/ledger_tls.h"
 #include "server/live.h"
+#include "server/offload_pools.h"
 #include "server/route_times.h"
 
 #include <inttypes.h>
@@ -124,6 +125,7 @@ void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
     ledger_put_compression_json(w, &l->compression);
     ledger_put_live_json(w, l);
     put_handlers(w, l);
+    ledger_put_offload_pools_json(w, l);
     route_times_put_json(w);
     put_caches(w, l);
     put_tasks(w, l);

@@ -7,6 +7,7 @@
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
 #include "server/ledger_tls.h"
+#include "server/offload_pools.h"
 #include "server/route_times.h"
 
 #include <inttypes.h>
@@ -214,6 +215,7 @@ void weir_ledger_metrics(weir_ctx *c)
     ledger_put_compression_metrics(&w, &ledger.compression);
     ledger_put_live_metrics(&w, &ledger);
     put_handlers(&w, &ledger);
+    ledger_put_offload_pools_metrics(&w, &ledger);
     route_times_put_metrics(&w);
     put_caches(&w, &ledger);
     put_tasks(&w, &ledger);

@@ -6,6 +6,7 @@
 #include "server/server.h"
 #include "server/account.h"
 #include "server/caches.h"
+#include "server/offload_pools.h"
 #include "server/plan.h"
 #include "server/route_times.h"
 #include "server/test/test.h"
@@ -30,6 +31,7 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     list_init(&s->caches);
     cache_waits_init(&s->cache_waits);
     list_init(&s->accounts);
+    list_init(&s->offload_pools);
     account_open_shared(&s->account, &s->memory, "server", NULL, 0);
     account_open_shared(&s->thread_account, &s->memory, "threads", NULL, 0);
     s->end_fd = -1;
@@ -56,7 +58,10 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
         return NULL;
     }
     tasks_open(s);
-    offload_init(&s->offload, &s->memory, c->offload_threads, c->offload_stack_size);
+    offload_init(&s->offload, &s->memory,
+                 &(struct offload_config){.threads_max = c->offload_threads,
+                                          .stack_size = c->offload_stack_size,
+                                          .idle_s = OFFLOAD_IDLE_SECONDS});
     return s;
 }
 
@@ -71,7 +76,8 @@ void weir_server_free(weir_server *s)
     caches_free(s);
     topics_done(&s->topics);
     accounts_close_all(s);
-    if (s->offload.threads_max)
+    offload_pools_free(s);
+    if (s->offload.config.threads_max)
         offload_done(&s->offload);
     for (int i = 0; s->workers && i < s->settings.config.workers; i++)
         worker_close_wake(&s->workers[i]);

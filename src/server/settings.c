@@ -50,8 +50,8 @@ struct setting {
 /* Sizes of the stacks for what a handler's own is too small for. Parsing and deleting a tree as deep as cJSON and
  * jansson allow takes 168 KiB, and writing one as JSON 616 KiB; where there is a bound on all memory, the default is no
  * more than a part of it. */
-#define DEEP_LEAST       ((int64_t)64 << 10)
-#define DEEP_MOST        ((int64_t)64 << 20)
+#define DEEP_LEAST       OFFLOAD_STACK_LEAST
+#define DEEP_MOST        OFFLOAD_STACK_MOST
 #define DEEP_DEFAULT     ((size_t)1 << 20)
 #define DEEP_DEFAULT_LOW ((size_t)256 << 10)
 #define DEEP_SHARE       32 /* of memory_limit */

@@ -17,6 +17,10 @@
 #define WORKER_STACK_SIZE   ((size_t)128 * 1024) /* of its thread: the loop's, worker_start's and worker_stop's */
 #define WATCHDOG_STACK_SIZE ((size_t)64 * 1024)
 
+/* Bounds of the stacks of threads for blocking work. */
+#define OFFLOAD_STACK_LEAST ((int64_t)64 << 10)
+#define OFFLOAD_STACK_MOST  ((int64_t)64 << 20)
+
 struct settings {
     weir_config config; /* defaults filled in; its strings are not kept */
     struct http_settings http;

@@ -6,6 +6,7 @@
 #include "server/start.h"
 #include "base/log.h"
 #include "server/caches.h"
+#include "server/offload_pools.h"
 #include "server/plan.h"
 #include "server/route_times.h"
 #include "server/routes.h"
@@ -99,7 +100,8 @@ int start_prepare(weir_server *s)
         return WEIR_ENOMEM;
     for (size_t i = 0; i < workers; i++)
         worker_init(&s->workers[i], s, (int)i);
-    return admin_start(s);
+    int error = admin_start(s);
+    return error ? error : offload_pools_start(s);
 }
 
 int weir_server_start(weir_server *s)

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "web/context.h"
+#include "web/offload_pool.h"
 
 void context_before_wait(weir_ctx *c)
 {
@@ -65,6 +66,15 @@ int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg)
         return WEIR_EINVAL;
     context_before_wait(c);
     return offload_run(c->web->offload, c->web->loop, fn, arg);
+}
+
+int weir_offload_to(weir_ctx *c, weir_offload_pool *pool, int (*fn)(void *thread_data, void *arg), void *arg)
+{
+    CONTEXT_CHECK(c);
+    if (!fn || !pool || pool->server != c->web->server)
+        return WEIR_EINVAL;
+    context_before_wait(c);
+    return offload_run_of_thread(&pool->offload, c->web->loop, fn, arg);
 }
 
 bool weir_stopping(weir_ctx *c)

@@ -7,6 +7,7 @@
  */
 #include "base/clock.h"
 #include "net/within.h"
+#include "server/offload_pools.h"
 #include "server/test/peer.h"
 
 #define SLICE_MS 1      /* how long what is outside is waited for before everything is looked at again */
@@ -67,7 +68,7 @@ static bool test_is_quiet(const struct test *t)
 static bool test_offloads(struct test *t)
 {
     struct offload_counts counts = offload_count(&t->server->offload);
-    return counts.busy > 0 || counts.queued > 0;
+    return counts.busy > 0 || counts.queued > 0 || offload_pools_are_busy(t->server);
 }
 
 static uint64_t real_ms(void)

@@ -1934,6 +1934,130 @@ typedef struct weir_files_options {
 WEIR_API int weir_files_sized(weir_group *g, const char *prefix, const weir_files_options *options,
                               size_t options_size);
 
+/* ---- Tests without a network -------------------------------------------------------------------------------- */
+
+/*
+ * A program's tests ask a server's routes in process: the parser, router, middleware, handlers and output are those
+ * that clients meet, but there is no socket. The first of the calls below sets up one worker on the calling thread,
+ * instead of weir_server_start(), which then refuses; worker_start and worker_stop run there. Everything further on
+ * that server, weir_server_free() included, is that thread's. Several servers can be tested at once. Not from a
+ * handler.
+ *
+ * Time is the test's own: it stands still while anything runs, and when everything waits it jumps to the next timer, so
+ * that an hour passes at once. Where offloaded functions or descriptors are waited for they get their time for real.
+ * The time of day (Date) stays the system's. docs/testing.md says more.
+ */
+
+/* A request. Zero is each member's default; it is read during the call alone, but for body, which has to stay until the
+ * peer that sends it is closed. */
+typedef struct weir_test {
+    const char *method;  /* default "GET", "POST" with a body */
+    const char *target;  /* default "/"; with weir_test_open(), NULL: nothing is sent yet */
+    const char *headers; /* lines "Name: value" with "\n" or "\r\n" between two; NULL: none. Host is added where there
+                          * is none, and Content-Length with a body where that and Transfer-Encoding are missing */
+    const void *body;    /* NULL: none */
+    size_t body_len;     /* bytes of body; 0: up to its NUL */
+    const char *peer;    /* the client's address, "192.0.2.1" (default) or "2001:db8::1" */
+    bool secure;         /* as if by TLS */
+    /* Longest time for which the call waits, by the test's clock; default: a day. Then WEIR_ETIMEDOUT. */
+    int64_t timeout_ms;
+} weir_test;
+
+/* A reply, and what it took. */
+typedef struct weir_test_reply {
+    int error;          /* 0; WEIR_ECLOSED: the connection ended within or before it; WEIR_ETIMEDOUT; WEIR_EPROTO: it
+                          * is not HTTP; or an error as weir_server_start() */
+    int status;         /* 0: there was none */
+    const char *head;   /* status line and headers, a line each, as they were sent */
+    const char *body;   /* without chunked framing, which is taken off; with a NUL behind it */
+    size_t body_len;    /* bytes of body */
+    uint64_t bytes_in;  /* bytes that the server has read of the request, its head included */
+    uint64_t bytes_out; /* bytes that it has sent */
+    uint64_t took_ms;   /* by the test's clock */
+    uint64_t suspended; /* times that handlers were suspended meanwhile */
+    uint64_t memory;    /* bytes of the server's memory at most that were in use for it at once, beside what was before:
+                          * the sum of the accounts' peaks, a fiber's stack included */
+    bool closed;        /* the server has ended the connection */
+} weir_test_reply;
+
+/*
+ * Sends a request (a const weir_test *) on a connection of its own and waits for the whole reply and the end of the
+ * handler's deferred calls. Interim replies (1xx) are left out. The reply, also of an error, is the caller's, until
+ * weir_test_reply_free(); NULL when there is no memory for it.
+ */
+#define weir_test_request(s, ...) weir_test_request_sized((s), (__VA_ARGS__), sizeof(weir_test))
+/* weir_test_request() for callers without macros; size as config_size of weir_server_new_sized(). */
+WEIR_API weir_test_reply *weir_test_request_sized(weir_server *s, const weir_test *test, size_t size);
+/* Frees a reply. NULL is allowed. */
+WEIR_API void weir_test_reply_free(weir_test_reply *r);
+/* The value of a reply's header, the n-th of that name from 0 on; NULL: there is none. The reply's. */
+WEIR_API const char *weir_test_header(const weir_test_reply *r, const char *name, size_t n);
+
+/* Lets ms pass by the test's clock: what is due meanwhile runs, in order. Returns 0 or an error as
+ * weir_server_start(). */
+WEIR_API int weir_test_advance(weir_server *s, int64_t ms);
+/* hold: time passes by weir_test_advance() alone, and what waits for time stays so. A call that waits for the server
+ * then gives others ten seconds for real, and after that WEIR_ETIMEDOUT: for handlers that threads of the program wake.
+ * Returns as weir_test_advance(). */
+WEIR_API int weir_test_hold_time(weir_server *s, bool hold);
+/* Milliseconds that have passed by the test's clock since the first call; 0 before. */
+WEIR_API uint64_t weir_test_time(weir_server *s);
+
+/* A client of the test's: one connection, which sends and takes what it is told. Of what nobody has received from it,
+ * it takes about 128 KiB; then it is a client that has stopped. The server's, which frees it at its own end; until
+ * weir_test_close() or weir_test_reset(). */
+typedef struct weir_test_peer weir_test_peer;
+
+/* Connects, and sends a request (a const weir_test *) without waiting for the reply: the server runs until everything
+ * waits, and time stands. NULL: the server cannot be set up, or there is no memory. */
+#define weir_test_open(s, ...) weir_test_open_sized((s), (__VA_ARGS__), sizeof(weir_test))
+/* weir_test_open() for callers without macros; size as config_size of weir_server_new_sized(). */
+WEIR_API weir_test_peer *weir_test_open_sized(weir_server *s, const weir_test *test, size_t size);
+/* Sends len bytes as they are; 0: up to data's NUL. Then the server runs until everything waits. Returns 0,
+ * WEIR_ECLOSED or WEIR_ENOMEM. */
+WEIR_API int weir_test_send(weir_test_peer *p, const void *data, size_t len);
+/* Waits for the next bytes of the reply's body, without its framing. Returns their number, 0 at the body's end, or an
+ * error as weir_test_reply.error. */
+WEIR_API ssize_t weir_test_receive(weir_test_peer *p, void *buf, size_t size);
+/* Likewise, what has been sent as it is, with heads and framing: on a peer of which nothing else is asked. 0: the
+ * server has ended the connection. */
+WEIR_API ssize_t weir_test_receive_raw(weir_test_peer *p, void *buf, size_t size);
+/* Waits for the reply's head. Returns its status, or an error as weir_test_receive(). */
+WEIR_API int weir_test_status(weir_test_peer *p);
+/* The value of a header of the reply, once its head has come, as weir_test_header(). The peer's. */
+WEIR_API const char *weir_test_peer_header(const weir_test_peer *p, const char *name, size_t n);
+/* Waits for the end of the reply. Returns it with what has not been received yet, as weir_test_request(). */
+WEIR_API weir_test_reply *weir_test_finish(weir_test_peer *p);
+/* stall: takes nothing from here on, so that the server's output stops after 64 KiB; false: takes on. */
+WEIR_API void weir_test_stall(weir_test_peer *p, bool stall);
+/* Ends the peer's side, and still takes what comes; or its connection, orderly or by a reset, and frees it. Then the
+ * server runs until everything waits. NULL is allowed. */
+WEIR_API void weir_test_shut(weir_test_peer *p);
+WEIR_API void weir_test_close(weir_test_peer *p);
+WEIR_API void weir_test_reset(weir_test_peer *p);
+/* Whether the server has ended the connection. */
+WEIR_API bool weir_test_is_closed(const weir_test_peer *p);
+
+/* Waits for the next event of an event stream; strings are the peer's until the next call. retry_ms 0: not said.
+ * Comments are left out. Returns 0, WEIR_ENOENT at the stream's end, or an error as weir_test_receive(). */
+WEIR_API int weir_test_event(weir_test_peer *p, weir_event *event);
+
+/* Likewise a peer that asks for a WebSocket: the handshake's headers are added. weir_test_status() says 101 where there
+ * is one; else there is a reply like any other. */
+#define weir_test_ws_open(s, ...) weir_test_ws_open_sized((s), (__VA_ARGS__), sizeof(weir_test))
+/* weir_test_ws_open() for callers without macros; size as config_size of weir_server_new_sized(). */
+WEIR_API weir_test_peer *weir_test_ws_open_sized(weir_server *s, const weir_test *test, size_t size);
+/* Sends a message (enum weir_ws_kind), masked; len 0: up to data's NUL. As weir_test_send(). */
+WEIR_API int weir_test_ws_send(weir_test_peer *p, int kind, const void *data, size_t len);
+/* Waits for the next message, whole, and answers Pings meanwhile; m->data has a NUL behind it and is the peer's until
+ * the next call. Returns 0; WEIR_ECLOSED behind a Close, which is answered, and whose code is weir_test_ws_code(); or
+ * an error as weir_test_receive(). */
+WEIR_API int weir_test_ws_receive(weir_test_peer *p, weir_ws_message *m);
+/* Sends a Close with a code, 0: without; the peer stays, and can receive the server's. As weir_test_send(). */
+WEIR_API int weir_test_ws_close(weir_test_peer *p, int code, const char *reason);
+/* The code of the Close that has been received; 1005: it had none; 1006: the connection ended without; 0: neither. */
+WEIR_API int weir_test_ws_code(const weir_test_peer *p);
+
 /* ---- Memory of the program ---------------------------------------------------------------------------------- */
 
 /*

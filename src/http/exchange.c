@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/clock.h"
 #include "http/exchange_life.h"
 #include "http/request_log.h"
 #include "http/upgrade.h"
@@ -213,7 +212,7 @@ static COLD void charge_slow(struct exchange *x)
     struct loop *l = x->http->net->loop;
     x->moved += EXCHANGE_STEP - x->budget;
     x->budget = EXCHANGE_STEP;
-    bool quick = clock_monotonic_ns() - l->now_ns < EXCHANGE_SLICE_NS;
+    bool quick = loop_clock_ns(l) - l->now_ns < EXCHANGE_SLICE_NS;
     if (x->moved < EXCHANGE_SHARE && quick)
         return;
     x->moved = 0;

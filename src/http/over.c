@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/over.h"
-#include "base/clock.h"
 #include "http/http.h"
 
 void http_listen(struct http *h, struct over_listener *l)
@@ -47,7 +46,7 @@ static void over_tell(struct exchange_over *e, int error, uint64_t bytes)
 {
     e->error = error;
     e->sent = bytes;
-    e->end_ns = clock_monotonic_ns();
+    e->end_ns = loop_clock_ns(e->http->net->loop);
     for (struct over_listener *l = e->http->listener; l; l = l->next)
         l->over(l, e);
     if (e->on_sent)

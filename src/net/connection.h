@@ -20,6 +20,9 @@
 #include "net/handshake.h"
 #include "net/transport.h"
 
+#include <limits.h>
+
+struct address;
 struct net;
 struct listen_spec;
 struct tls_worker;
@@ -41,6 +44,10 @@ enum connection_crossed {
     CROSSED_WRITE = 2, /* writing goes on when the socket can be read */
 };
 
+/* What stands for a socket where there is none: the transport then has all that would be asked of it (look, watch,
+ * address). */
+#define SOCKET_NONE INT_MAX
+
 struct connection {
     struct timer timer; /* owner_data is the generation, owner_bits the listener's number */
     struct work work;   /* in the loop's queue for a fiber */
@@ -48,7 +55,7 @@ struct connection {
         void *active;   /* the protocol's: a live request, a half-received head */
         uint64_t idled; /* the protocol's, where nothing is alive: what it remembers of this connection */
     };
-    int fd;
+    int fd;                /* the socket, or SOCKET_NONE; -1: closed */
     uint32_t deadline;     /* tick at which the timer means it */
     uint32_t address_slot; /* of the peer's address in net.addresses; 0: none */
     uint8_t ready;         /* enum connection_ready */
@@ -151,6 +158,10 @@ bool net_ready_for(struct net *n, uint8_t listener);
 /* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a
  * negative error returned. */
 int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot) MUST_CHECK;
+/* Opens a connection without a socket. begin: gives its transport the state that it has instead, before the protocol
+ * hears of it. 0 or a negative error. */
+int net_adopt_none(struct net *n, uint8_t listener, void (*begin)(struct connection *c, void *arg),
+                   void *arg) MUST_CHECK;
 /* Closes a socket that was accepted and is not taken over, with its slot. */
 void net_drop(struct net *n, int fd, uint32_t address_slot);
 
@@ -230,8 +241,18 @@ static inline bool connection_watch(struct net *n, struct connection *c)
     return likely(c->ready & READY_WATCHED) || connection_watch_anew(n, c);
 }
 
+/* The mark of c's events. */
+static inline uint64_t connection_mark(const struct connection *c)
+{
+    return source_mark(SOURCE_CONNECTION, c, c->timer.owner_data);
+}
+
+/* The events, of those given and POLLER_HANGUP, that hold for c now, be it watched or not. */
+uint32_t connection_events(const struct net *n, const struct connection *c, uint32_t events);
 /* Brings c->ready up to date where no event does: for a handler that asks before it has waited. */
-void connection_look(struct connection *c);
+void connection_look(const struct net *n, struct connection *c);
+/* The address of the peer, or of this end of c (own). */
+void connection_address(const struct net *n, const struct connection *c, bool own, struct address *a);
 
 /* As the transport's read, kept in step with c->ready. TRANSPORT_WANT_READ: in whichever direction it waits, ready() is
  * called when it is worth another try, as for bytes that have come. */

@@ -170,6 +170,16 @@ static uint64_t figure_of(const weir_ledger_offload_pool *row, const struct figu
     return value;
 }
 
+bool offload_pools_are_busy(const weir_server *s)
+{
+    list_for_each (l, &s->offload_pools) {
+        struct offload_counts counts = offload_count(&container_of(l, struct weir_offload_pool, link)->offload);
+        if (counts.busy > 0 || counts.queued > 0)
+            return true;
+    }
+    return false;
+}
+
 void ledger_read_offload_pools(const weir_server *s, weir_ledger *ledger)
 {
     list_for_each (l, &s->offload_pools) {

@@ -16,6 +16,9 @@ uint64_t offload_pools_memory(const weir_server *s, bool later);
 /* Ends the threads and frees the pools; the workers have ended. */
 void offload_pools_free(weir_server *s);
 
+/* Whether a thread of one of the pools has something to do, or a job waits for one. */
+bool offload_pools_are_busy(const weir_server *s);
+
 /* Reads the figures of a server's pools: the member offload_pools. */
 void ledger_read_offload_pools(const weir_server *s, weir_ledger *ledger);
 /* The member "offload_pools" of the ledger's object. */

@@ -9,6 +9,7 @@
 #include "server/offload_pools.h"
 #include "server/plan.h"
 #include "server/route_times.h"
+#include "server/test/test.h"
 #include "server/tls.h"
 #include "server/topics.h"
 
@@ -68,6 +69,7 @@ void weir_server_free(weir_server *s)
 {
     if (!s)
         return;
+    test_end(s);
     weir_server_stop(s);
     (void)weir_server_wait(s);
     tasks_done(s);

@@ -52,6 +52,7 @@ struct weir_server {
     _Atomic int port;
     int end_fd; /* written to when the last worker has ended; -1: nobody asks */
     struct thread watchdog, tls_watch;
+    struct test *test; /* of a program that tests the server in process; NULL: none does */
     struct lock lock;
     pthread_cond_t changed;
     enum server_state state GUARDED_BY(server_lock);

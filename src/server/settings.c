@@ -275,6 +275,14 @@ static struct listen_spec spec_of(const weir_config *c)
     };
 }
 
+struct listen_spec settings_listener(const struct settings *s, const struct transport *t)
+{
+    struct listen_spec spec = spec_of(&s->config);
+    spec.transport = t;
+    spec.offers = NULL;
+    return spec;
+}
+
 static int port_of(int port)
 {
     return port == WEIR_ANY ? 0 : port;

@@ -37,6 +37,9 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
 /* Adds a listener. 0, or WEIR_EINVAL with a line of the site's errors. */
 int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors);
 
+/* The settings of a listener whose connections have another transport, for HTTP. */
+struct listen_spec settings_listener(const struct settings *s, const struct transport *t);
+
 /* What is known only when everything has been added: whether the default listener is wanted. */
 void settings_complete(struct settings *s);
 

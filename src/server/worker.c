@@ -271,7 +271,7 @@ static void worker_open_contexts(struct worker *w)
 }
 
 /* On the worker's own thread: the tools that watch fibers want them made where they run. */
-static int worker_set_up(struct worker *w)
+int worker_set_up(struct worker *w)
 {
     struct weir_server *s = w->server;
     const struct pool_basis basis = pool_basis_of(&s->settings);
@@ -343,7 +343,7 @@ static int worker_set_up(struct worker *w)
     return error;
 }
 
-static void worker_clean_up(struct worker *w)
+void worker_clean_up(struct worker *w)
 {
     regex_context_free(w->web.regex);
     file_cache_done(&w->web.files);
@@ -407,18 +407,34 @@ static void worker_running_method(void *arg, char *method, size_t size)
     method[len] = '\0';
 }
 
-static void worker_serve(struct worker *w)
+void worker_enter(struct worker *w)
 {
-    const weir_config *c = &w->server->settings.config;
-    overflow_watch(&w->loop.fibers, &w->server->thread_account);
     crash_name(w->index, worker_running_method, w);
     mime_use(folders_types(&w->server->site));
+}
+
+void worker_begin(struct worker *w)
+{
+    const weir_config *c = &w->server->settings.config;
     if (c->worker_start)
         w->web.worker_data = c->worker_start(c->server_data, w->index);
-    loop_run(&w->loop);
+}
+
+void worker_finish(struct worker *w)
+{
+    const weir_config *c = &w->server->settings.config;
     live_worker_ends(w);
     if (c->worker_stop)
         c->worker_stop(c->server_data, w->index, w->web.worker_data);
+}
+
+static void worker_serve(struct worker *w)
+{
+    overflow_watch(&w->loop.fibers, &w->server->thread_account);
+    worker_enter(w);
+    worker_begin(w);
+    loop_run(&w->loop);
+    worker_finish(w);
     overflow_unwatch();
 }
 

@@ -63,6 +63,14 @@ struct worker {
 void worker_init(struct worker *w, struct weir_server *s, int index);
 /* The thread: sets up, tells the server, serves when it is told to, cleans up. */
 void *worker_main(void *arg);
+/* What worker_main() is made of, for who makes the turns of the loop himself (test/): sets up, but for listening; makes
+ * the calling thread this worker's, at first and after another worker's turns; runs worker_start; ends serving, with
+ * worker_stop; cleans up, also after an error of setting up. */
+int worker_set_up(struct worker *w) MUST_CHECK;
+void worker_enter(struct worker *w);
+void worker_begin(struct worker *w);
+void worker_finish(struct worker *w);
+void worker_clean_up(struct worker *w);
 /* Tells the worker to stop, gracefully or at once. Any thread. */
 void worker_order_stop(struct worker *w);
 void worker_order_cut(struct worker *w);

@@ -2,7 +2,8 @@
  * A server behind proxies, for the wire tests: `proxies SETTING=VALUE ...`. preface=on has each of its listeners want a
  * PROXY preface, from `networks` if that is given; trusted and header are trusted_proxies and forwarded_header, unix is
  * the path of a further listener, certificate and key add one with TLS; others are numbers of weir_config. /who tells
- * what it knows of the client, /wait the same after a moment, and the ledger's page is there. A listener without HTTP
+ * what it knows of the client, /wait the same after a moment, /peers whose
+ * requests are alive; and the ledger's page is there. A listener without HTTP
  * says who the client is and sends lines back; it prints `raw PORT`.
  *
  * SPDX-License-Identifier: MIT
@@ -32,6 +33,28 @@ static void wait_first(weir_ctx *c)
 {
     weir_sleep(c, 300);
     who(c);
+}
+
+struct reading {
+    weir_server *server;
+    weir_live_request requests[16];
+    size_t count;
+};
+
+static int read_live(void *arg)
+{
+    struct reading *r = arg;
+    r->count = weir_live_read(r->server, r->requests, 16, NULL);
+    return 0;
+}
+
+/* The peers of all live requests. */
+static void peers(weir_ctx *c)
+{
+    struct reading r = {.server = weir_ctx_server(c)};
+    weir_offload(c, read_live, &r);
+    for (size_t i = 0; i < r.count; i++)
+        weir_printf(c, "%s\n", r.requests[i].peer);
 }
 
 static void raw(weir_ctx *c)
@@ -113,6 +136,7 @@ int main(int argc, char **argv)
     listen_all(s, &site);
     weir_any(s, "/who", who);
     weir_get(s, "/wait", wait_first);
+    weir_get(s, "/peers", peers);
     weir_server_admin(s, "/_weir", NULL);
     bool good = serving_start(s);
     if (good)

@@ -32,7 +32,8 @@ void http_refused_unasked(struct http *h, const struct connection *c, enum refus
     counter_add(&h->counters.replies[refusal_infos[cause].status / 100], 1);
 }
 
-void http_refuse_connection(struct http *h, struct connection *c, enum refusal cause)
+/* Tells whom it may concern; the connection is the caller's to close. */
+static void refuse_connection(struct http *h, struct connection *c, enum refusal cause)
 {
     const struct listen_spec *spec = &h->net->listeners[c->timer.owner_bits];
     char text[1024];
@@ -55,6 +56,11 @@ void http_refuse_socket(struct http *h, int fd, uint8_t listener, enum refusal c
 {
     struct connection c = {.fd = fd};
     c.timer.owner_bits = listener;
-    http_refuse_connection(h, &c, cause);
+    refuse_connection(h, &c, cause);
     close(fd);
+}
+
+void http_refuse_client(void *owner, struct connection *c)
+{
+    refuse_connection(owner, c, REFUSAL_ADDRESS_CONNECTIONS);
 }

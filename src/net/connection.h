@@ -180,8 +180,8 @@ static inline const struct protocol *connection_protocol(const struct net *n, co
     return n->protocols[c->protocol];
 }
 
-/* Where the client's address is kept that the preface of c's connection has told, behind what its transports need; NULL:
- * c's listener has none. */
+/* Where the client's address is kept that the preface of c's connection has told, behind what its transports need;
+ * NULL: c's listener has none. */
 struct endpoint *connection_endpoint(const struct net *n, const struct connection *c);
 
 /* The address of c's client: that of its preface, else of the other end of its socket. */

@@ -52,11 +52,6 @@ static void worker_refuse_address(void *owner, int fd, uint8_t listener)
     http_refuse_socket(owner, fd, listener, REFUSAL_ADDRESS_CONNECTIONS);
 }
 
-static void worker_refuse_client(void *owner, struct connection *c)
-{
-    http_refuse_connection(owner, c, REFUSAL_ADDRESS_CONNECTIONS);
-}
-
 static void handover_returned(struct loop *l, struct inbox_node *node)
 {
     (void)l;
@@ -296,7 +291,7 @@ static int worker_set_up(struct worker *w)
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
     w->net.uncounted = s->site.clients.trusted;
-    w->net.refuse_fn = worker_refuse_client;
+    w->net.refuse_fn = http_refuse_client;
     w->net.closed_fn = worker_connection_closed;
     w->net.short_fn = relief_for_handshake;
     w->net.handshake_timeout_ms = s->settings.http.header_timeout_ms;

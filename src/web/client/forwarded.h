@@ -2,9 +2,9 @@
  * What proxies tell of their clients in fields of the request: Forwarded (RFC 7239), or X-Forwarded-For with
  * X-Forwarded-Proto and X-Forwarded-Host. Parsers without I/O.
  *
- * Each proxy appends what it has seen, so that the end of the list is the nearest one's word, and the rest is worth what
- * those who passed it on are. So everything is read from its end: a client that sends an open quote, or anything else,
- * spoils only what is its own.
+ * Each proxy appends what it has seen, so that the end of the list is the nearest one's word, and the rest is worth
+ * what those who passed it on are. So everything is read from its end: a client that sends an open quote, or anything
+ * else, spoils only what is its own.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -411,16 +411,13 @@ static bool listener_in_range(const weir_listen_config *given, int port)
 }
 
 /* Reads who may send prefaces. False: it is wrong, which is among the errors. */
-static bool settings_read_senders(struct listen_spec *spec, const weir_listen_config *given, const char *host,
-                                  struct site *errors)
+static bool settings_read_senders(struct listen_spec *spec, const weir_listen_config *given, struct site *errors)
 {
-    char setting[160];
     if (!spec->proxied) {
-        site_error(errors, "listener %.120s: proxy_networks goes with proxy_protocol", host);
+        site_error(errors, "listener: proxy_networks goes with proxy_protocol");
         return false;
     }
-    snprintf(setting, sizeof setting, "listener %.120s: proxy_networks", host);
-    spec->proxy_networks = clients_networks(errors, setting, given->proxy_networks);
+    spec->proxy_networks = clients_networks(errors, "listener: proxy_networks", given->proxy_networks);
     return spec->proxy_networks != NULL;
 }
 
@@ -460,7 +457,7 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
     if (given->unix_mode)
         spec.unix_mode = given->unix_mode;
     spec.proxied = given->proxy_protocol == WEIR_ON;
-    if (given->proxy_networks && !settings_read_senders(&spec, given, host, errors))
+    if (given->proxy_networks && !settings_read_senders(&spec, given, errors))
         return WEIR_EINVAL;
     s->listeners[s->listener_count++] = spec;
     return 0;

@@ -17,6 +17,7 @@ import pytest
 from client import open_socket, request
 from conftest import BUILD, Server
 from faults import wait_for
+from serving import serve  # noqa: F401, a fixture
 
 pytestmark = pytest.mark.threaded
 
@@ -347,6 +348,25 @@ def test_curl_names_a_client(prefaced):
         pytest.skip("this curl is too old to name a client")
     found = curl(f"http://127.0.0.1:{prefaced.port}/who", "--haproxy-clientip", "203.0.113.9")
     assert found["client"] == "203.0.113.9"
+
+
+def test_weir_serve(serve, tmp_path):
+    """The access log of weir serve tells the client of the preface."""
+    (tmp_path / "file").write_text("text")
+    running = serve("--proxy-protocol", "127.0.0.1", "--log", "common", tmp_path)
+    port = int(re.search(r":(\d+)/$", running.url)[1])
+    for preface in (V1, v2("2001:db8::7")):
+        with open_socket(("127.0.0.1", port)) as connection:
+            connection.sendall(preface + request(path="/file", headers=[("Connection", "close")]))
+            assert read_all(connection).endswith(b"text")
+    lines = running.stop()
+    assert lines[0].startswith("203.0.113.7 - - [") and lines[1].startswith("2001:db8::7 - - ["), lines
+
+
+def test_weir_serve_says_what_is_wrong(tmp_path):
+    done = subprocess.run([BUILD / "weir", "serve", "--proxy-protocol", "10.0.0.0/33", tmp_path], capture_output=True,
+                          timeout=60)
+    assert done.returncode != 0 and b"weir serve: --proxy-protocol: \"10.0.0.0/33\" is not" in done.stderr
 
 
 # ---- Real proxies

@@ -119,7 +119,7 @@ static struct slice beside(const struct http_head *head, struct slice name, size
 void forwarded_set_host(struct forwarded_hop *hop, struct slice text)
 {
     hop->host[0] = '\0';
-    if (text.len > FORWARDED_HOST_MAX || !authority_is_valid(text))
+    if (text.len == 0 || text.len > FORWARDED_HOST_MAX || !authority_is_valid(text))
         return;
     memcpy(hop->host, text.data, text.len);
     hop->host[text.len] = '\0';

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "net/listener.h"
 #include "net/networks.h"
 #include "net/proxy/crc32c.h"
 #include "net/proxy/preface.h"
@@ -355,13 +356,26 @@ static void test_wrong_networks(void **state)
     memory_done(&memory);
 }
 
+/* A listener without prefaces pays nothing for those that have them. */
+static void test_record_sizes(void **state)
+{
+    (void)state;
+    const struct listen_spec specs[] = {{.proxied = false}, {.proxied = true}, {.proxied = true, .record_size = 88}};
+    size_t sizes[RECORD_SIZES_MAX];
+    assert_int_equal(net_record_sizes(specs, 1, sizes), 1);
+    assert_int_equal(sizes[0], 56);
+    assert_int_equal(net_record_sizes(specs, 3, sizes), 3);
+    assert_int_equal(sizes[1], 88);
+    assert_int_equal(sizes[2], 112);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),          cmocka_unit_test(test_wrong_lines),  cmocka_unit_test(test_long_lines),
         cmocka_unit_test(test_binary),         cmocka_unit_test(test_wrong_binary), cmocka_unit_test(test_long_binary),
         cmocka_unit_test(test_values),         cmocka_unit_test(test_checksum),     cmocka_unit_test(test_networks),
-        cmocka_unit_test(test_wrong_networks),
+        cmocka_unit_test(test_wrong_networks), cmocka_unit_test(test_record_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -226,6 +226,7 @@ static COLD void charge_slow(struct exchange *x)
 
 struct endpoint exchange_client(const struct exchange *x)
 {
+    /* A task has no connection. */
     const struct endpoint *told = x->conn ? connection_endpoint(x->http->net, x->conn) : NULL;
     if (told && told->family != ENDPOINT_NONE)
         return *told;

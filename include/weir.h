@@ -217,6 +217,16 @@ typedef struct weir_config {
      * sent. WEIR_ON: it is there until it resets the connection or takes nothing for write_timeout_ms.
      */
     int half_close;
+    /*
+     * Proxies that are believed about their clients, see weir_client(): networks with spaces between them, such as
+     * "127.0.0.0/8 10.1.0.0/16 2001:db8::/32 ::1 unix:", where a single address needs no length and "unix:" stands for
+     * all Unix sockets; up to 256. Goes with forwarded_header. Their connections do not count for
+     * max_connections_per_address. Default NULL: nobody is.
+     */
+    const char *trusted_proxies;
+    /* The field in which they tell: "Forwarded" (RFC 7239) or "X-Forwarded-For", with -Proto and -Host. The other one
+     * is never read, since a client may send it through a proxy that does not know it. */
+    const char *forwarded_header;
     int stop_timeout_ms; /* time of a graceful stop, which then cuts what still runs; default 10000 */
     int watchdog_ms;     /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
 
@@ -352,6 +362,12 @@ typedef struct weir_listen_config {
      * client has said something. */
     int server_first;
     int read_timeout_ms; /* likewise: as weir_read_timeout(); default idle_timeout_ms; WEIR_OFF: any time */
+    /* WEIR_ON: each connection has to begin with a PROXY preface of version 1 or 2, before TLS, which tells its client;
+     * else it is closed. Default WEIR_OFF: a preface is taken for what it is not, a broken request. */
+    int proxy_protocol;
+    /* Who may send prefaces, as trusted_proxies has them; others are closed at once. Default NULL: whoever can connect,
+     * which has to be proxies alone. */
+    const char *proxy_networks;
 } weir_listen_config;
 
 /* Adds a listener, copying config; up to 16 in all. With at least one such call, weir_config's host and port are
@@ -645,11 +661,30 @@ enum weir_http { WEIR_HTTP_1_0 = 10, WEIR_HTTP_1_1 = 11, WEIR_HTTP_2 = 20 };
 /* The version of HTTP that the request came by, an enum weir_http; WEIR_HTTP_1_1 for a refused head of HTTP/1. */
 WEIR_API int weir_http_version(weir_ctx *c);
 
-/* Whether nobody between the client and this server can read or change what they say: true by TLS. */
+/* Whether nobody between the client and this server can read or change what they say: true by TLS. No word of a proxy
+ * changes that; see weir_client_scheme(). */
 WEIR_API bool weir_is_secure(weir_ctx *c);
 
-/* The client's address: "127.0.0.1:4711", "[::1]:4711" or "unix:". A copy in the request's memory; "" beyond it. */
+/* The address of the connection's other end, which is a proxy's where there is one: "127.0.0.1:4711", "[::1]:4711" or
+ * "unix:". A copy in the request's memory; "" beyond it. */
 WEIR_API const char *weir_peer(weir_ctx *c);
+
+/*
+ * The client's address, without a port: "203.0.113.7", "2001:db8::7" or "unix:". That is the other end of the
+ * connection; where the listener has proxy_protocol, what the preface says; and where either is one of trusted_proxies,
+ * what forwarded_header says, read from its end as far as each hop is trusted: the first that is not, the outermost if
+ * all are. What is malformed is not believed, nor is anything before it; nor what is beyond the last 32 hops. A proxy
+ * may hide its client (RFC 7239 section 6): then it is "unknown", or a name that begins with "_". A copy in the
+ * request's memory; "" beyond it.
+ */
+WEIR_API const char *weir_client(weir_ctx *c);
+
+/* "https" or "http": what the client has used, as the trusted proxy says that has seen it; else "https" if the
+ * connection is by TLS, or its PROXY preface says that the client's was. Static. */
+WEIR_API const char *weir_client_scheme(weir_ctx *c);
+
+/* The authority that the client has asked for, as the trusted proxy says that has seen it; else as weir_host(). */
+WEIR_API const char *weir_client_host(weir_ctx *c);
 
 /* The address of this end of the connection; as weir_peer(). */
 WEIR_API const char *weir_local(weir_ctx *c);
@@ -2337,7 +2372,7 @@ typedef struct weir_live_request {
     uint64_t memory;    /* bytes in the accounts */
     void *sent_arg;     /* what weir_on_sent() was given, by which a program knows its own record; NULL: nothing */
     char method[WEIR_LIVE_METHOD_SIZE]; /* cut; "" once the handler has ended */
-    char peer[WEIR_LIVE_PEER_SIZE];     /* as weir_peer() has it */
+    char peer[WEIR_LIVE_PEER_SIZE];     /* as weir_peer() has it; where there was a PROXY preface, the client it told */
 } weir_live_request;
 
 /*

@@ -292,6 +292,8 @@ int worker_set_up(struct worker *w)
     net_init(&w->net, &w->loop, &s->memory, &w->http);
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
+    w->net.uncounted = s->site.clients.trusted;
+    w->net.refuse_fn = http_refuse_client;
     w->net.closed_fn = worker_connection_closed;
     w->net.short_fn = relief_for_handshake;
     w->net.handshake_timeout_ms = s->settings.http.header_timeout_ms;

@@ -54,6 +54,7 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
         weir_server_free(s);
         return NULL;
     }
+    outgoing_init(&s->outgoing, &s->memory);
     offload_init(&s->offload, &s->memory, c->offload_threads, c->offload_stack_size);
     return s;
 }
@@ -69,6 +70,7 @@ void weir_server_free(weir_server *s)
     accounts_close_all(s);
     if (s->offload.threads_max)
         offload_done(&s->offload);
+    outgoing_done(&s->outgoing);
     for (int i = 0; s->workers && i < s->settings.config.workers; i++)
         worker_close_wake(&s->workers[i]);
     admin_done(s);

@@ -30,6 +30,7 @@ struct weir_server {
     struct site site;
     struct settings settings;
     struct offload offload;
+    struct outgoing outgoing;
     struct list caches;
     weir_cache *kept_forms, *digests; /* among them: the server's own, see caches_make_own(); NULL: not asked for */
     struct cache_waits cache_waits;

@@ -287,6 +287,7 @@ static int worker_set_up(struct worker *w)
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
     w->loop.wheel.handlers[TIMER_SOCKETS] = worker_sample;
     w->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
+    w->loop.sources[SOURCE_WATCH] = watch_ready;
     net_init(&w->net, &w->loop, &s->memory, &w->http);
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
@@ -305,6 +306,7 @@ static int worker_set_up(struct worker *w)
     w->web = (struct web){.site = &s->site,
                           .regex = router_context_new(s->site.router, &w->regex_account),
                           .offload = &s->offload,
+                          .outgoing = &s->outgoing,
                           .loop = &w->loop,
                           .server = s,
                           .server_data = s->settings.config.server_data,
@@ -354,6 +356,7 @@ static void worker_clean_up(struct worker *w)
     tls_close_worker(w);
     if (w->net.loop)
         net_done(&w->net);
+    watches_leave_loop(&w->server->outgoing.watches, &w->loop);
     if (w->loop.fibers.entry)
         loop_end(&w->loop); /* others may still send: see worker_close_wake() */
     pools_close(worker_pools, w);

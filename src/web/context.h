@@ -13,6 +13,7 @@
 #include "web/cookie.h"
 #include "web/file/file_cache.h"
 #include "web/live/worker.h"
+#include "web/outgoing/outgoing.h"
 #include "web/query.h"
 #include "web/site.h"
 #include "web/topic/topic_worker.h"
@@ -39,6 +40,7 @@ struct web {
     const struct site *site;
     struct regex_context *regex;
     struct offload *offload;
+    struct outgoing *outgoing;
     struct loop *loop;
     struct weir_server *server;
     void *server_data, *worker_data;

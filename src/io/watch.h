@@ -83,8 +83,8 @@ void watches_leave_loop(struct watches *w, struct loop *l);
  * watched in another way), WEIR_ENOMEM, WEIR_ESYS (it cannot be watched).
  */
 int watch_join(struct weir_fd *f, struct loop *l, struct watch_waiter *waiter) MUST_CHECK;
-/* The waiter's wanted changes, while it is one: as watch_join(). */
-int watch_want(struct weir_fd *f, struct watch_waiter *waiter, uint32_t wanted) MUST_CHECK;
+/* The waiter's wanted changes, while it is one: 0, or an error as watch_join(), and it is told of what it was before. */
+int watch_want(struct weir_fd *f, struct watch_waiter *waiter, uint32_t wanted);
 void watch_leave(struct weir_fd *f, struct watch_waiter *waiter);
 
 /* A waiter's fn for a fiber, which gets 1. */

@@ -55,6 +55,9 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
         return NULL;
     }
     outgoing_init(&s->outgoing, &s->memory);
+    if (c->nameservers && !outgoing_set_nameservers(&s->outgoing, c->nameservers))
+        site_error(&s->site, "setting nameservers: \"%.200s\" is no list of addresses", c->nameservers);
+    s->settings.config.nameservers = NULL; /* the caller's, for this call */
     offload_init(&s->offload, &s->memory, c->offload_threads, c->offload_stack_size);
     return s;
 }

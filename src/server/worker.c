@@ -283,6 +283,7 @@ static int worker_set_up(struct worker *w)
     w->loop.begin_fn = worker_turn_begin;
     w->loop.turn_fn = worker_turn;
     w->loop.wheel.handlers[TIMER_WAIT] = wait_timer_fired;
+    w->loop.wheel.handlers[TIMER_NAMES] = names_timer_fired;
     w->loop.wheel.handlers[TIMER_MAINTENANCE] = worker_maintain;
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
     w->loop.wheel.handlers[TIMER_SOCKETS] = worker_sample;
@@ -320,6 +321,7 @@ static int worker_set_up(struct worker *w)
                           .worker_index = w->index};
     pools_open(worker_pools, w, &s->memory, &basis);
     list_init(&w->web.live.events);
+    names_init(&w->web.names, &s->outgoing, &w->loop, &s->offload);
     topic_worker_open(&w->web.topics, &s->topics, &w->loop);
     if (s->compression_account.memory)
         worker_open_contexts(w);
@@ -356,6 +358,7 @@ static void worker_clean_up(struct worker *w)
     tls_close_worker(w);
     if (w->net.loop)
         net_done(&w->net);
+    names_close(&w->web.names);
     watches_leave_loop(&w->server->outgoing.watches, &w->loop);
     if (w->loop.fibers.entry)
         loop_end(&w->loop); /* others may still send: see worker_close_wake() */

@@ -52,6 +52,7 @@ struct web {
     struct splice_pipes pipes;
     struct topic_worker topics;
     struct live_worker live;
+    struct names names; /* of other services */
     struct pool *messages; /* buffers of ws_buffer_size, for what WebSockets receive */
     size_t message_size;   /* which is that */
     struct account *message_account;
@@ -183,6 +184,8 @@ weir_ctx *context_begin_event(struct exchange *x);
 
 /* Runs the deferred calls; once. */
 void context_run_deferred(weir_ctx *c);
+/* Takes one of them, which is among them, out again. */
+void context_undefer(weir_ctx *c, struct deferred *d);
 
 /* weir_vprintf(); whole: the text is all of the body, so that its length can be announced however long it is. */
 int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args) WEIR_PRINTF(3, 0);

@@ -493,6 +493,16 @@ void context_run_deferred(weir_ctx *c)
     }
 }
 
+void context_undefer(weir_ctx *c, struct deferred *d)
+{
+    struct deferred **at = &c->deferred;
+    while (*at != d) {
+        weir_assert(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = d->next;
+}
+
 int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
 {
     CONTEXT_CHECK(c);

@@ -113,6 +113,7 @@ int weir_dial_sized(weir_ctx *c, const char *target, weir_conn **conn, const wei
     if (error && d->why && d->why_size > 0 && !d->why[0])
         dialling_say(d, "%s", weir_strerror(error));
     if (!error) {
+        dialling_say(d, "%s", ""); /* in place of what was said of addresses before */
         *conn = d->made;
         d->made = NULL;
     }

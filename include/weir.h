@@ -1135,7 +1135,7 @@ WEIR_API bool weir_conn_is_idle(weir_conn *conn);
 /* What was agreed on by TLS. Valid until the connection is closed. */
 typedef struct weir_conn_tls_info {
     const char *version; /* such as "TLSv1.3" */
-    const char *cipher;  /* its name by the RFCs */
+    const char *cipher;  /* as the RFCs name it, such as "TLS_AES_128_GCM_SHA256" */
     const char *alpn;    /* the protocol that was chosen; NULL: none */
 } weir_conn_tls_info;
 

@@ -128,8 +128,8 @@ static int watch_ask(struct weir_fd *f, uint32_t interest) REQUIRES(watch_lock)
                                                                         : WEIR_ESYS;
 }
 
-/* Has the poller asked for all that is wanted. What it is asked for already stays, but for writing, which would be ready
- * at once. */
+/* Has the poller asked for all that is wanted. What it is asked for already stays, but for writing, which would be
+ * ready at once. */
 static int watch_settle(struct weir_fd *f) REQUIRES(watch_lock)
 {
     uint32_t wanted = watch_wanted(f), interest = wanted | (f->interest & (uint32_t)POLLER_READ);
@@ -190,7 +190,7 @@ void watch_ready(struct loop *l, void *object, uint16_t generation, uint32_t eve
 {
     struct weir_fd *f = object;
     watch_lock_acquire(&f->lock);
-    if (f->loop != l || f->generation != generation) { /* it has moved, or is another one */
+    if (f->loop != l || f->generation != generation) { /* the watch has moved, or is another one */
         watch_lock_release(&f->lock);
         return;
     }

@@ -43,10 +43,10 @@ struct weir_fd {
     struct lock lock;
     struct watches *home;
     int fd;
-    struct loop *loop GUARDED_BY(watch_lock);    /* whose poller has the descriptor, or had; NULL: none yet */
-    uint32_t interest GUARDED_BY(watch_lock);    /* what that poller is asked for; 0: it does not have the descriptor */
-    uint16_t generation GUARDED_BY(watch_lock);  /* of the present use of the record */
-    struct list waiters GUARDED_BY(watch_lock);  /* all of loop's fibers */
+    struct loop *loop GUARDED_BY(watch_lock);   /* whose poller has the descriptor, or had; NULL: none yet */
+    uint32_t interest GUARDED_BY(watch_lock);   /* what that poller is asked for; 0: it does not have the descriptor */
+    uint16_t generation GUARDED_BY(watch_lock); /* of the present use of the record */
+    struct list waiters GUARDED_BY(watch_lock); /* all of loop's fibers */
     struct weir_fd *next GUARDED_BY(watches_lock); /* in the free list */
 };
 
@@ -83,7 +83,7 @@ void watches_leave_loop(struct watches *w, struct loop *l);
  * watched in another way), WEIR_ENOMEM, WEIR_ESYS (it cannot be watched).
  */
 int watch_join(struct weir_fd *f, struct loop *l, struct watch_waiter *waiter) MUST_CHECK;
-/* The waiter's wanted changes, while it is one: 0, or an error as watch_join(), and it is told of what it was before. */
+/* The waiter's wanted changes, while it is one: 0, or an error as watch_join(), and the former one stays. */
 int watch_want(struct weir_fd *f, struct watch_waiter *waiter, uint32_t wanted);
 void watch_leave(struct weir_fd *f, struct watch_waiter *waiter);
 

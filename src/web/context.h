@@ -52,7 +52,7 @@ struct web {
     struct splice_pipes pipes;
     struct topic_worker topics;
     struct live_worker live;
-    struct names names; /* of other services */
+    struct names names;    /* of other services */
     struct pool *messages; /* buffers of ws_buffer_size, for what WebSockets receive */
     size_t message_size;   /* which is that */
     struct account *message_account;

@@ -213,6 +213,16 @@ def test_the_client_goes(server):
         wait_for(lambda: held(server) == before, "something is left")
 
 
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    skip_without_tls()
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def tls(service, host="localhost"):
+    return f"tls://{host}:{service.port}"
+
+
 # ---- Connections
 
 
@@ -315,6 +325,21 @@ def test_kept_over_workers(start):
         wait_for(lambda: service.open == 0)
 
 
+def test_a_kept_one_by_tls_that_was_closed(server, authority):
+    connections = []
+
+    def serve(connection):
+        connections.append(connection)
+        echo(connection)
+
+    with Service(serve, context=secure_context(authority.issue("localhost"))) as service:
+        for _ in range(2):
+            assert get(server, "/kept", to=tls(service), ca=authority.pair.certificate) == "0|HELLO\n|1|0"
+            connections.pop().shutdown(socket.SHUT_RDWR)
+            wait_for(lambda: service.open == 0)
+        get(server, "/close")
+
+
 def test_a_kept_one_that_was_closed(server):
     """The other side closes it while nobody looks: noticed before it is used, and the worker rests meanwhile."""
     connections = []
@@ -334,16 +359,6 @@ def test_a_kept_one_that_was_closed(server):
 
 
 # ---- TLS
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    skip_without_tls()
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-def tls(service, host="localhost"):
-    return f"tls://{host}:{service.port}"
 
 
 def test_tls(server, authority):
@@ -440,9 +455,9 @@ def test_tls_kept_over_workers(start, authority):
     server = start(3)
     with Service(echo, context=secure_context(authority.issue("localhost"))) as service:
         workers = set()
-        for _ in range(60):
-            result, answer, _, worker = get(server, "/kept", to=tls(service), ca=authority.pair.certificate).split("|")
-            assert (result, answer) == ("0", "HELLO\n")
+        for i in range(200):
+            result, answer, new, worker = get(server, "/kept", to=tls(service), ca=authority.pair.certificate).split("|")
+            assert (result, answer, new) == ("0", "HELLO\n", "0" if i else "1")
             workers.add(worker)
         assert len(workers) > 1
         get(server, "/close")
@@ -558,6 +573,19 @@ def test_race(names):
         assert ask(server, f"tcp://hole.test:{service.port}")[:2] == (0, "HELLO\n")
         assert ask(server, f"tcp://all.test:{service.port}")[0] == EREACH
         assert service.count == 2
+
+
+def test_names_without_cares(start):
+    """By getaddrinfo(), where c-ares cannot be loaded."""
+    hosts = [line.partition("#")[0].split() for line in open("/etc/hosts")]
+    names = [fields[1] for fields in hosts if len(fields) > 1 and fields[0] == "127.0.0.1" and fields[1] != "localhost"]
+    hidden = {"LD_PRELOAD": str(BUILD / "tests/tools/lib_no_openssl.so"), "WEIR_HIDDEN": "libcares.so.2"}
+    server = start(1, environment=hidden)
+    with Service(echo) as service:
+        for name in names[:1]:
+            assert ask(server, f"tcp://{name}:{service.port}")[:2] == (0, "HELLO\n")
+        assert ask(server, tcp(service, "localhost"))[0] == 0
+        assert ask(server, "tcp://none.invalid:1", within=60000)[0] in (ENOENT, EREACH)
 
 
 def test_wrong_name_servers():

@@ -169,6 +169,8 @@ static BIO_METHOD *socket_method(void)
 static bool expect(SSL *ssl, const char *name)
 {
     unsigned char number[16];
+    if (!name[0]) /* OpenSSL takes that for anybody */
+        return false;
     if (inet_pton(AF_INET, name, number) == 1 || inet_pton(AF_INET6, name, number) == 1)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
@@ -263,9 +265,13 @@ enum tls_step tls_client_goodbye(struct tls_client *t)
     return result >= 0 ? TLS_STEP_DONE : step_of(t, result);
 }
 
-bool tls_client_holds(const struct tls_client *t)
+bool tls_client_is_idle(struct tls_client *t)
 {
-    return SSL_pending(t->ssl) > 0;
+    char byte;
+    size_t got;
+    ERR_clear_error();
+    int result = SSL_peek_ex(t->ssl, &byte, 1, &got);
+    return result != 1 && step_of(t, result) == TLS_STEP_READABLE;
 }
 
 void tls_client_why(const struct tls_client *t, char *why, size_t size)

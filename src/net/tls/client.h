@@ -24,8 +24,8 @@ struct tls_client;
 #define TLS_CLIENT_ALPN_MAX 128 /* bytes of what is offered */
 
 struct tls_client_settings {
-    const char *ca_file;          /* NULL: the system's */
-    const char *alpn;             /* names between commas; NULL: none */
+    const char *ca_file;           /* NULL: the system's */
+    const char *alpn;              /* names between commas; NULL: none */
     const char *certificate, *key; /* NULL: none */
     bool verify;
 };
@@ -58,8 +58,9 @@ enum tls_step tls_client_read(struct tls_client *t, char *to, size_t len, size_t
 enum tls_step tls_client_write(struct tls_client *t, const char *data, size_t len, size_t *put);
 enum tls_step tls_client_goodbye(struct tls_client *t);
 
-/* Bytes that have come and can be read without the socket. */
-bool tls_client_holds(const struct tls_client *t);
+/* Whether nothing has come that is to be read, nor an end. What TLS itself has sent is taken in: a server sends tickets
+ * when it likes. */
+bool tls_client_is_idle(struct tls_client *t);
 
 /* Why the last step was TLS_STEP_BROKEN, _DISTRUST or _WRONG, for people; in at most size bytes. */
 void tls_client_why(const struct tls_client *t, char *why, size_t size);

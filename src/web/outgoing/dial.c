@@ -104,7 +104,7 @@ int weir_dial_sized(weir_ctx *c, const char *target, weir_conn **conn, const wei
         memcpy(&o, options, options_size < sizeof o ? options_size : sizeof o);
     if (o.why && o.why_size > 0)
         o.why[0] = '\0';
-    if (o.timeout_ms < 0)
+    if (o.timeout_ms < 0 || (o.server_name && (!o.server_name[0] || strlen(o.server_name) > NAME_MAX_LEN)))
         return WEIR_EINVAL;
     struct dialling *d = dialling_begin(c, &o);
     if (!d)

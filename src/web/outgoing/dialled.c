@@ -80,6 +80,14 @@ static int broken(int number)
     return number == ENOMEM || number == ENOBUFS ? WEIR_ENOMEM : WEIR_EREACH;
 }
 
+/* What has been read, after others had a turn if that is due: a peer that always has more must not keep the worker. */
+static ssize_t charged(weir_ctx *c, ssize_t got)
+{
+    if (got > 0)
+        exchange_charge(c->x, (size_t)got);
+    return got;
+}
+
 ssize_t weir_conn_read(weir_ctx *c, weir_conn *conn, void *buffer, size_t len, int timeout_ms)
 {
     CONTEXT_CHECK(c);
@@ -87,11 +95,11 @@ ssize_t weir_conn_read(weir_ctx *c, weir_conn *conn, void *buffer, size_t len, i
         return WEIR_EINVAL;
     struct until u = until_of(timeout_ms);
     if (conn->tls)
-        return secure_read(c, conn, buffer, len, u);
+        return charged(c, secure_read(c, conn, buffer, len, u));
     for (;;) {
         ssize_t got = system_recv(conn->f->fd, buffer, len, MSG_DONTWAIT);
         if (got >= 0)
-            return got;
+            return charged(c, got);
         if (errno != EAGAIN && errno != EINTR)
             return broken(errno);
         int error = errno == EINTR ? 0 : outgoing_wait_for(c, conn->f, WEIR_READABLE, u);
@@ -158,7 +166,9 @@ int weir_conn_fd(const weir_conn *conn)
 bool weir_conn_is_idle(weir_conn *conn)
 {
     char byte;
-    if (!conn || (conn->tls && secure_holds(conn)))
+    if (!conn)
         return false;
+    if (conn->tls)
+        return secure_is_idle(conn);
     return system_recv(conn->f->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK) < 0 && errno == EAGAIN;
 }

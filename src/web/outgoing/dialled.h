@@ -15,9 +15,9 @@ struct tls_client_context;
 struct weir_conn {
     struct list link; /* of its server's */
     struct outgoing *home;
-    struct weir_fd *f; /* of the socket, which is the connection's */
-    struct tls_client *tls; /* NULL: plain */
-    weir_ctx *tied;         /* the request at whose end it is closed; NULL: none */
+    struct weir_fd *f;        /* of the socket, which is the connection's */
+    struct tls_client *tls;   /* NULL: plain */
+    weir_ctx *tied;           /* the request at whose end it is closed; NULL: none */
     struct deferred deferred; /* of that request */
 };
 
@@ -49,8 +49,8 @@ struct dialling {
     struct attempt attempts[NAME_ADDRESSES];
     weir_fd_want wants[NAME_ADDRESSES];
     struct tls_client_context *context; /* of TLS; NULL: none */
-    struct weir_conn *made; /* whose handshake is under way */
-    char *why;              /* the caller's */
+    struct weir_conn *made;             /* whose handshake is under way */
+    char *why;                          /* the caller's */
     size_t why_size;
 };
 

@@ -4,8 +4,8 @@
  *
  * Who is asked is c-ares, on the worker's loop, because getaddrinfo() would hold an offload thread for each name that
  * does not answer, and tells no time to live. Without c-ares it is getaddrinfo() on such a thread, and what it says is
- * kept for a second. Either way whoever waits is woken by an answer, their own time, or news, whichever comes first; the
- * question goes on without them, and its answer is kept.
+ * kept for a second. Either way whoever waits is woken by an answer, their own time, or news, whichever comes first;
+ * the question goes on without them, and its answer is kept.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -79,7 +79,7 @@ struct names {
     struct list entries;
     size_t count;
     struct resolver *resolver; /* of c-ares; NULL: it has not been asked yet, or cannot be */
-    bool resolver_missing;     /* it cannot be */
+    bool resolver_missing;     /* c-ares cannot be asked */
 };
 
 void names_init(struct names *n, struct outgoing *outgoing, struct loop *loop, struct offload *offload);

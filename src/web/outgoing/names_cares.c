@@ -5,10 +5,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "web/outgoing/names.h"
 #include "base/library.h"
+#include "http/http.h"
 #include "io/watch.h"
-#include "net/connection.h"
+#include "web/outgoing/names.h"
 #include "web/outgoing/outgoing.h"
 
 #include <ares.h>
@@ -30,7 +30,7 @@ static bool loaded(void)
     return ares_library_init(ARES_LIB_INIT_ALL) == 0;
 }
 #else
-#define LIBCARES "libcares.so.2"
+#define LIBCARES   "libcares.so.2"
 LIBRARY_NOTE(note, "dns", "names of other services", "recommended", LIBCARES);
 static struct {
     FUNCTIONS(LIBRARY_MEMBER)
@@ -184,8 +184,8 @@ static int resolver_open(struct names *n)
                                    .timeout = ANSWER_MS,
                                    .tries = TRIES,
                                    .lookups = files_first};
-    int code = CALL(ares_init_options)(&r->channel, &options, ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
-                                                                  ARES_OPT_LOOKUPS);
+    int code = CALL(ares_init_options)(&r->channel, &options,
+                                       ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS);
     if (code == ARES_SUCCESS && n->outgoing->nameservers[0]) {
         code = CALL(ares_set_servers_ports_csv)(r->channel, n->outgoing->nameservers);
         if (code != ARES_SUCCESS)
@@ -221,7 +221,8 @@ static void answered(void *arg, int status, int timeouts, struct ares_addrinfo *
     struct name_entry *e = arg;
     if (status == ARES_SUCCESS) {
         uint32_t seconds = NAMES_KEPT_MOST;
-        for (const struct ares_addrinfo_node *a = info->nodes; a && e->addresses.count < NAME_ADDRESSES; a = a->ai_next) {
+        for (const struct ares_addrinfo_node *a = info->nodes; a && e->addresses.count < NAME_ADDRESSES;
+             a = a->ai_next) {
             name_add(&e->addresses, a->ai_addr);
             if (a->ai_ttl >= 0 && (uint32_t)a->ai_ttl < seconds)
                 seconds = (uint32_t)a->ai_ttl;

@@ -4,8 +4,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "web/outgoing/dialled.h"
 #include "base/error.h"
+#include "web/outgoing/dialled.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

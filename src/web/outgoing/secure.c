@@ -254,9 +254,9 @@ int secure_shutdown(weir_ctx *c, struct weir_conn *n, struct until u)
     return result;
 }
 
-bool secure_holds(const struct weir_conn *n)
+bool secure_is_idle(struct weir_conn *n)
 {
-    return tls_client_holds(n->tls);
+    return tls_client_is_idle(n->tls);
 }
 
 bool weir_conn_tls(const weir_conn *conn, weir_conn_tls_info *info)
@@ -323,7 +323,7 @@ int secure_shutdown(weir_ctx *c, struct weir_conn *n, struct until u)
     return WEIR_EINVAL;
 }
 
-bool secure_holds(const struct weir_conn *n)
+bool secure_is_idle(struct weir_conn *n)
 {
     (void)n;
     return false;

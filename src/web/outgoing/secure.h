@@ -9,7 +9,7 @@
 
 #include "web/outgoing/dialled.h"
 
-#define SECURE_CONTEXTS 16 /* that a server keeps */
+#define SECURE_CONTEXTS 16 /* as many as a server keeps */
 #define SECURE_KEPT_S   60
 
 struct tls_client_context;
@@ -29,7 +29,7 @@ void secure_end(struct weir_conn *n);
 ssize_t secure_read(weir_ctx *c, struct weir_conn *n, char *to, size_t len, struct until u);
 ssize_t secure_write(weir_ctx *c, struct weir_conn *n, const char *data, size_t len, struct until u);
 int secure_shutdown(weir_ctx *c, struct weir_conn *n, struct until u);
-bool secure_holds(const struct weir_conn *n);
+bool secure_is_idle(struct weir_conn *n);
 
 /* After the workers have ended. */
 void secure_forget_all(struct outgoing *o);

@@ -1068,13 +1068,13 @@ typedef struct weir_fd_want {
     uintptr_t reserved[5]; /* the library's, during the call; need not be set */
 } weir_fd_want;
 
-/* Waits until one of count descriptors is ready; the array is in use meanwhile. With none it waits for timeout_ms alone.
- * Returns how many are ready, or an error as weir_fd_wait(). Suspends. */
+/* Waits until one of count descriptors is ready; the array is in use meanwhile. With none the call waits for timeout_ms
+ * alone. Returns how many are ready, or an error as weir_fd_wait(). Suspends. */
 WEIR_API int weir_fd_wait_any(weir_ctx *c, weir_fd_want *wants, size_t count, int timeout_ms);
 
-/* A connection to another service, made by weir_dial(). The program's, until weir_conn_close(). Bound to no request: one
- * may be kept in a pool, and used on any worker; by one fiber at a time, but that one may read while another writes
- * where TLS is not used. */
+/* A connection to another service, made by weir_dial(). The program's, until weir_conn_close(); those that are left
+ * weir_server_free() closes. Bound to no request: one may be kept in a pool, and used on any worker, by one fiber at a
+ * time; two of one worker may use it if one of them reads and the other writes. */
 typedef struct weir_conn weir_conn;
 
 /* How weir_dial() connects; zero is each member's default. Strings need to live only for the call. */
@@ -1095,13 +1095,13 @@ typedef struct weir_dial_options {
 } weir_dial_options;
 
 /*
- * Connects to another service: "tcp://HOST:PORT", "tls://HOST:PORT" or "unix:/PATH" ("unix:@NAME": an abstract one). HOST
- * is a name, an IPv4 address, or an IPv6 address in brackets. All of a name's addresses are tried, IPv6 and IPv4 in
- * turn, the next one when 250 ms have passed without a connection (RFC 8305). options (a const weir_dial_options *): NULL:
- * all defaults. Stores the connection in *conn, or NULL. Returns 0; WEIR_ENOENT: there is no such name or path;
+ * Connects to another service: "tcp://HOST:PORT", "tls://HOST:PORT" or "unix:/PATH" ("unix:@NAME": an abstract one).
+ * HOST is a name, an IPv4 address, or an IPv6 address in brackets. All of a name's addresses are tried, IPv6 and IPv4
+ * in turn, the next one when 250 ms have passed without a connection (RFC 8305). options (a const weir_dial_options *):
+ * NULL: all defaults. Stores the connection in *conn, or NULL. Returns 0; WEIR_ENOENT: there is no such name or path;
  * WEIR_EREACH: nobody answers there; WEIR_ETRUST: the certificate is not trusted, or is another's; WEIR_EPROTO: the
- * handshake failed otherwise; WEIR_ETIMEDOUT; news, see weir_sleep(); WEIR_EINVAL: also a file that is no certificate,
- * or tls:// in a library that was built without TLS; WEIR_ENOMEM; WEIR_ESYS. Suspends.
+ * handshake failed otherwise; WEIR_ETIMEDOUT; news, see weir_sleep(); WEIR_EACCES; WEIR_EINVAL: also a file that is no
+ * certificate, or tls:// in a library that was built without TLS; WEIR_ENOMEM; WEIR_ESYS. Suspends.
  */
 #define weir_dial(c, target, conn, ...) weir_dial_sized((c), (target), (conn), (__VA_ARGS__), sizeof(weir_dial_options))
 /* weir_dial() for callers without macros; options_size as config_size of weir_server_new_sized(). */
@@ -1121,8 +1121,8 @@ WEIR_API int weir_conn_write(weir_ctx *c, weir_conn *conn, const void *data, siz
  * weir_conn_write(). Suspends. */
 WEIR_API int weir_conn_shutdown(weir_ctx *c, weir_conn *conn, int timeout_ms);
 
-/* Closes and frees the connection. c may be NULL where there is none, as in worker_stop; conn may be NULL. Nobody may be
- * using it. Does not suspend. */
+/* Closes and frees the connection, which nobody may be using. c may be NULL where there is none, as in worker_stop; conn
+ * may be NULL. Any thread, until weir_server_free(). Does not suspend. */
 WEIR_API void weir_conn_close(weir_ctx *c, weir_conn *conn);
 
 /* The descriptor, for setsockopt() and the like; the connection's. -1 if conn is NULL. */

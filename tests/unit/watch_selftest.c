@@ -246,7 +246,7 @@ static void of_another_loop(struct stage *s, struct loop *l)
 }
 
 /* From one loop to the other and back; an event that the former has fetched is nobody's. */
-static void moves(struct stage *s)
+static void moves(struct stage *s) NO_THREAD_CHECK
 {
     run_one(s, 0, query);
     watch_ready(&s->loops[1], s->f, s->f->generation, POLLER_READ);

@@ -1,6 +1,6 @@
 /*
- * TLS as a client, over a socket that does not block: connections to other services. Knows no fiber: each step says what
- * the socket has to be ready for before the next.
+ * TLS as a client, over a socket that does not block: connections to other services. Knows no fiber: each step says
+ * what the socket has to be ready for before the next.
  *
  * OpenSSL is loaded before any of this is called (net/tls/openssl.h).
  *

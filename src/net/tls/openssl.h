@@ -67,8 +67,8 @@ const char *openssl_load(void) MUST_CHECK;
     X(SSL_get_current_cipher) X(SSL_get_current_compression) X(SSL_get_early_data_status) X(SSL_get_error) \
     X(SSL_get_ex_data) X(SSL_get_rbio) X(SSL_get_server_random) X(SSL_get_servername) X(SSL_get_session) \
     X(SSL_get_shutdown) X(SSL_get_SSL_CTX) X(SSL_get_verify_result) X(SSL_get_version) X(SSL_has_pending) \
-    X(SSL_is_init_finished) X(SSL_key_update) X(SSL_load_client_CA_file) X(SSL_new) X(SSL_peek_ex) X(SSL_pending) X(SSL_read) \
-    X(SSL_read_ex) X(SSL_select_next_proto) X(SSL_SESSION_free) X(SSL_SESSION_get_master_key) \
+    X(SSL_is_init_finished) X(SSL_key_update) X(SSL_load_client_CA_file) X(SSL_new) X(SSL_peek_ex) X(SSL_pending) \
+    X(SSL_read) X(SSL_read_ex) X(SSL_select_next_proto) X(SSL_SESSION_free) X(SSL_SESSION_get_master_key) \
     X(SSL_SESSION_get_max_fragment_length) X(SSL_session_reused) X(SSL_set1_host) X(SSL_set_accept_state) \
     X(SSL_set_bio) X(SSL_set_cipher_list) X(SSL_set_ciphersuites) X(SSL_set_connect_state) X(SSL_set_ex_data) \
     X(SSL_set_hostflags) X(SSL_set_session) X(SSL_set_shutdown) X(SSL_set_SSL_CTX) X(SSL_shutdown) X(SSL_version) \

@@ -57,8 +57,8 @@ struct dialling {
 /* Says why there is no connection. */
 void dialling_say(struct dialling *d, const char *fmt, ...) WEIR_PRINTF(2, 3);
 
-/* Connects to one of the addresses, or to the path: *f is watched, on a socket that is the caller's. 0 or an error, which
- * has been said. */
+/* Connects to one of the addresses, or to the path: *f is watched, on a socket that is the caller's. 0 or an error,
+ * which has been said. */
 int race_connect(struct dialling *d, struct weir_fd **f);
 
 /* Puts the addresses of both families in turn, the first one's first (RFC 8305 section 4). */

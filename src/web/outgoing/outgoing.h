@@ -26,8 +26,8 @@ struct outgoing {
 };
 
 void outgoing_init(struct outgoing *o, struct memory *m);
-/* After the workers and the offload threads have ended: closes what the program has left open. Does nothing if o was not
- * initialised. */
+/* After the workers and the offload threads have ended: closes what the program has left open. Does nothing if o was
+ * not initialised. */
 void outgoing_done(struct outgoing *o);
 
 /* Before the start: the setting of that name. False: it is not what it should be. */

@@ -1121,8 +1121,8 @@ WEIR_API int weir_conn_write(weir_ctx *c, weir_conn *conn, const void *data, siz
  * weir_conn_write(). Suspends. */
 WEIR_API int weir_conn_shutdown(weir_ctx *c, weir_conn *conn, int timeout_ms);
 
-/* Closes and frees the connection, which nobody may be using. c may be NULL where there is none, as in worker_stop; conn
- * may be NULL. Any thread, until weir_server_free(). Does not suspend. */
+/* Closes and frees the connection, which nobody may be using. c may be NULL where there is none, as in worker_stop;
+ * conn may be NULL. Any thread, until weir_server_free(). Does not suspend. */
 WEIR_API void weir_conn_close(weir_ctx *c, weir_conn *conn);
 
 /* The descriptor, for setsockopt() and the like; the connection's. -1 if conn is NULL. */

@@ -35,7 +35,7 @@ static bool watches_grow(struct watches *w) REQUIRES(watches_lock)
     if (!b)
         return false;
     memset(b, 0, sizeof *b);
-    for (size_t i = WATCH_BLOCK; i-- > 0;) {
+    for (size_t i = 0; i < WATCH_BLOCK; i++) {
         struct weir_fd *f = &b->records[i];
         lock_init(&f->lock);
         f->home = w;

@@ -27,7 +27,7 @@ int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
 
 struct stage {
     struct memory memory;
-    struct account stacks, records;
+    struct account stacks[2], records;
     struct watches watches;
     struct loop loops[2];
     int pair[2];
@@ -39,13 +39,14 @@ struct stage {
 struct task {
     struct work work;
     void (*fn)(struct stage *s, struct loop *l);
+    int number; /* of its loop */
 };
 
 static void stage_work(void *owner, struct work *work)
 {
     struct stage *s = owner;
     struct task *task = container_of(work, struct task, work);
-    struct loop *l = s->loops[0].fibers.current ? &s->loops[0] : &s->loops[1];
+    struct loop *l = task->number == 0 ? &s->loops[0] : &s->loops[1];
     task->fn(s, l);
     if (--s->tasks == 0)
         loop_stop(l);
@@ -70,43 +71,55 @@ static void pair_close(struct stage *s)
     close(s->pair[1]);
 }
 
+static void loop_open(struct stage *s, int i)
+{
+    struct loop *l = &s->loops[i];
+    CHECK(loop_init(l, &s->stacks[i], STACK_SIZE, s, NULL) == 0);
+    l->work_fn = stage_work;
+    l->turn_fn = stage_turn;
+    l->sources[SOURCE_WATCH] = watch_ready;
+    l->wheel.handlers[KIND_WAKE] = wait_timer_fired;
+}
+
+static void loop_close(struct stage *s, int i)
+{
+    watches_leave_loop(&s->watches, &s->loops[i]);
+    loop_done(&s->loops[i]);
+}
+
 static void stage_open(struct stage *s)
 {
     *s = (struct stage){0};
     memory_init(&s->memory, 0);
-    account_open(&s->stacks, &s->memory, "stacks");
+    account_open(&s->stacks[0], &s->memory, "stacks");
+    account_open(&s->stacks[1], &s->memory, "stacks");
     account_open_shared(&s->records, &s->memory, "records", NULL, 0);
     watches_init(&s->watches, &s->records);
-    for (int i = 0; i < 2; i++) {
-        struct loop *l = &s->loops[i];
-        CHECK(loop_init(l, &s->stacks, STACK_SIZE, s, NULL) == 0);
-        l->work_fn = stage_work;
-        l->turn_fn = stage_turn;
-        l->sources[SOURCE_WATCH] = watch_ready;
-        l->wheel.handlers[KIND_WAKE] = wait_timer_fired;
-    }
+    for (int i = 0; i < 2; i++)
+        loop_open(s, i);
     pair_open(s);
 }
 
 static void stage_close(struct stage *s)
 {
     pair_close(s);
-    for (int i = 0; i < 2; i++) {
-        watches_leave_loop(&s->watches, &s->loops[i]);
-        loop_done(&s->loops[i]);
-    }
+    for (int i = 0; i < 2; i++)
+        loop_close(s, i);
     watches_done(&s->watches);
     CHECK(counter_read(&s->records.reserved) == 0);
     account_close(&s->records);
-    account_close(&s->stacks);
+    account_close(&s->stacks[0]);
+    account_close(&s->stacks[1]);
     memory_done(&s->memory);
 }
 
 static void stage_run(struct stage *s, int loop, struct task *tasks, int count)
 {
     struct loop *l = &s->loops[loop];
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count; i++) {
+        tasks[i].number = loop;
         loop_push_work(l, &tasks[i].work);
+    }
     s->tasks = count;
     loop_run(l);
     CHECK(s->tasks == 0);
@@ -311,6 +324,9 @@ static void share(struct stage *s, struct loop *l)
 static void *share_main(void *arg)
 {
     struct shared *shared = arg;
+    if (shared->number == 1) /* the tools want a loop made where it runs */
+        loop_open(shared->s, 1);
+    pthread_barrier_wait(shared->turn);
     for (int round = 0; round < ROUNDS; round++) {
         if (round % 2 == shared->number)
             run_one(shared->s, shared->number, share);
@@ -318,6 +334,8 @@ static void *share_main(void *arg)
             watch_ready(shared->l, shared->s->f, (uint16_t)round, POLLER_READ); /* one that came late */
         pthread_barrier_wait(shared->turn);
     }
+    if (shared->number == 1)
+        loop_close(shared->s, 1);
     return NULL;
 }
 
@@ -328,9 +346,11 @@ static void threads(struct stage *s)
     pthread_barrier_init(&turn, NULL, 2);
     struct shared both_of[2] = {{.s = s, .l = &s->loops[0], .turn = &turn, .number = 0},
                                 {.s = s, .l = &s->loops[1], .turn = &turn, .number = 1}};
+    loop_close(s, 1);
     CHECK(pthread_create(&other, NULL, share_main, &both_of[1]) == 0);
     share_main(&both_of[0]);
     pthread_join(other, NULL);
+    loop_open(s, 1);
     pthread_barrier_destroy(&turn);
 }
 

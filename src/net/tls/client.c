@@ -11,8 +11,10 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 struct tls_client {
     SSL *ssl;
@@ -77,6 +79,22 @@ static bool context_fill(SSL_CTX *x, const struct tls_client_settings *s, char *
     if (SSL_CTX_use_PrivateKey_file(x, key, SSL_FILETYPE_PEM) != 1)
         return context_fail(why, size, "key", key);
     return true;
+}
+
+/* Measured: 0.8 MB of a file of 0.2 MB. */
+#define CONTEXT_BYTES ((size_t)64 << 10)
+#define STORE_TIMES   4
+#define STORE_MOST    ((off_t)64 << 20) /* of a file, as far as it is counted */
+
+size_t tls_client_context_bytes(const struct tls_client_settings *s)
+{
+    struct stat status;
+    const char *file = s->ca_file ? s->ca_file : getenv(X509_get_default_cert_file_env());
+    if (!file)
+        file = X509_get_default_cert_file();
+    if (!s->verify || stat(file, &status) != 0 || status.st_size <= 0)
+        return CONTEXT_BYTES;
+    return CONTEXT_BYTES + STORE_TIMES * (size_t)(status.st_size < STORE_MOST ? status.st_size : STORE_MOST);
 }
 
 struct tls_client_context *tls_client_context_new(const struct tls_client_settings *s, char *why, size_t size)

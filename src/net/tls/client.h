@@ -17,9 +17,8 @@
 struct tls_client_context;
 struct tls_client;
 
-/* What OpenSSL takes for a context and for a connection: measured; for who uses them to be granted before. */
-#define TLS_CLIENT_CONTEXT_BYTES ((size_t)128 << 10)
-#define TLS_CLIENT_BYTES         ((size_t)48 << 10)
+/* What OpenSSL takes for a connection: measured; for who makes one to be granted before. */
+#define TLS_CLIENT_BYTES ((size_t)48 << 10)
 
 #define TLS_CLIENT_ALPN_MAX 128 /* bytes of what is offered */
 
@@ -29,6 +28,9 @@ struct tls_client_settings {
     const char *certificate, *key; /* NULL: none */
     bool verify;
 };
+
+/* What OpenSSL will take for a context, about: most of it is the certificates that are trusted. Blocks. */
+size_t tls_client_context_bytes(const struct tls_client_settings *s);
 
 /* A context, from files: blocks. NULL: *why says what is wrong, in at most size bytes. Any thread. */
 struct tls_client_context *tls_client_context_new(const struct tls_client_settings *s, char *why, size_t size);

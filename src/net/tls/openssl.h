@@ -73,11 +73,12 @@ const char *openssl_load(void) MUST_CHECK;
     X(SSL_set_bio) X(SSL_set_cipher_list) X(SSL_set_ciphersuites) X(SSL_set_connect_state) X(SSL_set_ex_data) \
     X(SSL_set_hostflags) X(SSL_set_session) X(SSL_set_shutdown) X(SSL_set_SSL_CTX) X(SSL_shutdown) X(SSL_version) \
     X(SSL_write) X(SSL_write_ex) X(TLS_client_method) X(TLS_server_method) X(X509_add1_ext_i2d) \
-    X(X509_cmp_current_time) X(X509_free) X(X509_get0_notAfter) X(X509_get0_notBefore) X(X509_get_ext_d2i) \
-    X(X509_get_serialNumber) X(X509_get_subject_name) X(X509_getm_notAfter) X(X509_getm_notBefore) X(X509_gmtime_adj) \
-    X(X509_NAME_add_entry_by_txt) X(X509_NAME_ENTRY_get_data) X(X509_NAME_get_entry) X(X509_NAME_get_index_by_NID) \
-    X(X509_NAME_print_ex) X(X509_new) X(X509_set_issuer_name) X(X509_set_pubkey) X(X509_set_version) X(X509_sign) \
-    X(X509_verify_cert_error_string) X(X509_VERIFY_PARAM_set1_ip_asc)
+    X(X509_cmp_current_time) X(X509_free) X(X509_get0_notAfter) X(X509_get0_notBefore) X(X509_get_default_cert_file) \
+    X(X509_get_default_cert_file_env) X(X509_get_ext_d2i) X(X509_get_serialNumber) X(X509_get_subject_name) \
+    X(X509_getm_notAfter) X(X509_getm_notBefore) X(X509_gmtime_adj) X(X509_NAME_add_entry_by_txt) \
+    X(X509_NAME_ENTRY_get_data) X(X509_NAME_get_entry) X(X509_NAME_get_index_by_NID) X(X509_NAME_print_ex) X(X509_new) \
+    X(X509_set_issuer_name) X(X509_set_pubkey) X(X509_set_version) X(X509_sign) X(X509_verify_cert_error_string) \
+    X(X509_VERIFY_PARAM_set1_ip_asc)
 // clang-format on
 
 /* One page of pointers, set once and read-only from then on, as the linker's own table is. */
@@ -257,6 +258,8 @@ extern struct openssl_table openssl_table;
 #define X509_free                            openssl_table.X509_free
 #define X509_get0_notAfter                   openssl_table.X509_get0_notAfter
 #define X509_get0_notBefore                  openssl_table.X509_get0_notBefore
+#define X509_get_default_cert_file           openssl_table.X509_get_default_cert_file
+#define X509_get_default_cert_file_env       openssl_table.X509_get_default_cert_file_env
 #define X509_get_ext_d2i                     openssl_table.X509_get_ext_d2i
 #define X509_get_serialNumber                openssl_table.X509_get_serialNumber
 #define X509_get_subject_name                openssl_table.X509_get_subject_name

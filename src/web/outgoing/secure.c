@@ -22,6 +22,7 @@ struct secure_context {
     struct list link;
     struct tls_client_context *context;
     uint64_t expires; /* ns, CLOCK_MONOTONIC */
+    size_t bytes;     /* granted for what OpenSSL has taken */
     size_t key_len;
     char key[];
 };
@@ -42,12 +43,18 @@ static size_t key_make(const weir_dial_options *o, char *to, size_t size)
     return len;
 }
 
+/* Gives back what was granted for a context. */
+static void context_return(struct outgoing *o, size_t bytes)
+{
+    account_give_any(&o->account, bytes);
+    memory_return(&o->account, bytes);
+}
+
 static void context_drop(struct outgoing *o, struct secure_context *s) REQUIRES(outgoing_lock)
 {
     list_remove(&s->link);
     tls_client_context_free(s->context);
-    account_give_any(&o->account, TLS_CLIENT_CONTEXT_BYTES);
-    memory_return(&o->account, TLS_CLIENT_CONTEXT_BYTES);
+    context_return(o, s->bytes);
     memory_free(&o->account, s, sizeof *s + s->key_len);
 }
 
@@ -77,19 +84,18 @@ static struct tls_client_context *context_find(struct outgoing *o, const char *k
     return found;
 }
 
-/* Keeps a context for further connections, if there is room for it. */
-static void context_keep(struct outgoing *o, struct tls_client_context *x, const char *key, size_t len)
+/* Keeps a context, and what was granted for it, for further connections, if there is room for it. */
+static void context_keep(struct outgoing *o, struct tls_client_context *x, size_t bytes, const char *key, size_t len)
 {
     struct secure_context *s = memory_alloc(&o->account, sizeof *s + len);
-    if (!s)
-        return;
-    if (!memory_grant(&o->account, TLS_CLIENT_CONTEXT_BYTES)) {
-        memory_free(&o->account, s, sizeof *s + len);
+    if (!s) {
+        context_return(o, bytes);
         return;
     }
-    account_take_any(&o->account, TLS_CLIENT_CONTEXT_BYTES);
-    *s = (struct secure_context){
-        .context = x, .expires = clock_monotonic_ns() + (uint64_t)SECURE_KEPT_S * 1000000000, .key_len = len};
+    *s = (struct secure_context){.context = x,
+                                 .expires = clock_monotonic_ns() + (uint64_t)SECURE_KEPT_S * 1000000000,
+                                 .bytes = bytes,
+                                 .key_len = len};
     memcpy(s->key, key, len);
     tls_client_context_keep(x);
     outgoing_lock_acquire(&o->lock);
@@ -103,7 +109,9 @@ static void context_keep(struct outgoing *o, struct tls_client_context *x, const
 
 /* What is made on an offload thread; nothing cuts that short, so that it lies on the fiber's stack. */
 struct making {
+    struct account *account;
     struct tls_client_settings settings;
+    size_t bytes; /* granted */
     struct tls_client_context *made;
     char why[WHY_MAX];
 };
@@ -112,11 +120,20 @@ static int make(void *arg)
 {
     struct making *m = arg;
     const char *missing = openssl_load();
-    if (missing)
+    if (missing) {
         snprintf(m->why, sizeof m->why, "%s", missing);
-    else
-        m->made = tls_client_context_new(&m->settings, m->why, sizeof m->why);
-    return m->made ? 0 : WEIR_EINVAL;
+        return WEIR_EINVAL;
+    }
+    m->bytes = tls_client_context_bytes(&m->settings);
+    if (!memory_grant(m->account, m->bytes))
+        return WEIR_ENOMEM;
+    account_take_any(m->account, m->bytes);
+    m->made = tls_client_context_new(&m->settings, m->why, sizeof m->why);
+    if (m->made)
+        return 0;
+    account_give_any(m->account, m->bytes);
+    memory_return(m->account, m->bytes);
+    return WEIR_EINVAL;
 }
 
 int secure_context(struct dialling *d, const weir_dial_options *o, struct tls_client_context **x)
@@ -130,7 +147,8 @@ int secure_context(struct dialling *d, const weir_dial_options *o, struct tls_cl
     *x = context_find(d->home, key, len);
     if (*x)
         return 0;
-    struct making m = {.settings = {.ca_file = o->ca_file,
+    struct making m = {.account = &d->home->account,
+                       .settings = {.ca_file = o->ca_file,
                                     .alpn = o->alpn,
                                     .certificate = o->certificate,
                                     .key = o->key,
@@ -142,7 +160,7 @@ int secure_context(struct dialling *d, const weir_dial_options *o, struct tls_cl
         return error;
     }
     *x = m.made;
-    context_keep(d->home, m.made, key, len);
+    context_keep(d->home, m.made, m.bytes, key, len);
     return 0;
 }
 

@@ -56,13 +56,14 @@ static int dial(weir_ctx *c, weir_conn **conn, char *why, size_t why_size)
 /* Says a line and reads the answer: "RESULT|ANSWER|WHY|ALPN". */
 static void ask(weir_ctx *c)
 {
-    char why[256], answer[256] = "";
+    char why[256], answer[256] = "", alpn[64] = "";
     weir_conn *conn;
     weir_conn_tls_info info = {0};
     int error = dial(c, &conn, why, sizeof(why));
     if (!error) {
         const char *line = text(c, "say") ? text(c, "say") : "hello";
-        weir_conn_tls(conn, &info);
+        if (weir_conn_tls(conn, &info))
+            snprintf(alpn, sizeof(alpn), "%s", info.alpn ? info.alpn : "");
         error = weir_conn_write(c, conn, line, strlen(line), number(c, "patience", 0));
         if (!error)
             error = weir_conn_write(c, conn, "\n", 1, number(c, "patience", 0));
@@ -74,7 +75,7 @@ static void ask(weir_ctx *c)
         if (!number(c, "leave", 0))
             weir_conn_close(c, conn);
     }
-    weir_reply_printf(c, "text/plain", "%d|%s|%s|%s", error, answer, why, info.alpn ? info.alpn : "");
+    weir_reply_printf(c, "text/plain", "%d|%s|%s|%s", error, answer, why, alpn);
 }
 
 /* Reads to the end: "RESULT BYTES". */

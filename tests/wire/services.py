@@ -23,8 +23,12 @@ class Service:
         self.errors = []
         self.listener = socket.socket(family, socket.SOCK_STREAM)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listener.bind(address)
-        self.listener.listen(128)
+        try:
+            self.listener.bind(address)
+            self.listener.listen(128)
+        except OSError:
+            self.listener.close()
+            raise
         self.port = self.listener.getsockname()[1] if family != socket.AF_UNIX else None
         self.threads = [threading.Thread(target=self._accept, daemon=True)]
         self.threads[0].start()
@@ -116,10 +120,15 @@ class NameServer:
     def __init__(self, zone, silent=(), truncated=()):
         self.zone, self.silent, self.truncated = zone, set(silent), set(truncated)
         self.asked = []  # (name, type, transport)
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
-        self.port = self.udp.getsockname()[1]
-        self.tcp = Service(self._stream, address=("127.0.0.1", self.port))
+        self.udp = self.tcp = None
+        while self.tcp is None:  # a port that is free for both
+            self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.udp.bind(("127.0.0.1", 0))
+            self.port = self.udp.getsockname()[1]
+            try:
+                self.tcp = Service(self._stream, address=("127.0.0.1", self.port))
+            except OSError:
+                self.udp.close()
         self.thread = threading.Thread(target=self._datagrams, daemon=True)
         self.thread.start()
         self.setting = f"127.0.0.1:{self.port}"

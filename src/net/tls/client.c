@@ -89,6 +89,7 @@ static bool context_fill(SSL_CTX *x, const struct tls_client_settings *s, char *
 size_t tls_client_context_bytes(const struct tls_client_settings *s)
 {
     struct stat status;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): OpenSSL reads the same variable, and no program changes it while it serves
     const char *file = s->ca_file ? s->ca_file : getenv(X509_get_default_cert_file_env());
     if (!file)
         file = X509_get_default_cert_file();
@@ -111,6 +112,11 @@ struct tls_client_context *tls_client_context_new(const struct tls_client_settin
     }
     ERR_clear_error();
     return (struct tls_client_context *)x;
+}
+
+void tls_client_thread_done(void)
+{
+    OPENSSL_thread_stop();
 }
 
 void tls_client_context_free(struct tls_client_context *x)

@@ -32,6 +32,9 @@ struct tls_client_settings {
 /* What OpenSSL will take for a context, about: most of it is the certificates that are trusted. Blocks. */
 size_t tls_client_context_bytes(const struct tls_client_settings *s);
 
+/* The calling thread, which may end at any time, has made its contexts: lets go of what OpenSSL keeps for a thread. */
+void tls_client_thread_done(void);
+
 /* A context, from files: blocks. NULL: *why says what is wrong, in at most size bytes. Any thread. */
 struct tls_client_context *tls_client_context_new(const struct tls_client_settings *s, char *why, size_t size);
 void tls_client_context_free(struct tls_client_context *x);

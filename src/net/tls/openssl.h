@@ -52,14 +52,14 @@ const char *openssl_load(void) MUST_CHECK;
     X(EVP_KDF_fetch) X(EVP_KDF_free) X(EVP_MAC_CTX_set_params) X(EVP_PKEY_free) X(EVP_PKEY_Q_keygen) X(EVP_sha256) \
     X(GENERAL_NAME_free) X(GENERAL_NAME_new) X(GENERAL_NAME_set0_value) X(GENERAL_NAMES_free) X(OCSP_RESPONSE_free) \
     X(OCSP_response_status) X(OPENSSL_cleanse) X(OPENSSL_sk_new_null) X(OPENSSL_sk_num) X(OPENSSL_sk_push) \
-    X(OPENSSL_sk_value) X(OSSL_PARAM_construct_end) X(OSSL_PARAM_construct_int) X(OSSL_PARAM_construct_octet_string) \
-    X(OSSL_PARAM_construct_utf8_string) X(PEM_read_bio_PrivateKey) X(PEM_read_bio_X509) X(PEM_read_bio_X509_AUX) \
-    X(PEM_write_bio_PrivateKey) X(PEM_write_bio_X509) X(RAND_bytes) X(SSL_CIPHER_get_protocol_id) \
-    X(SSL_CIPHER_standard_name) X(SSL_ctrl) X(SSL_CTX_callback_ctrl) X(SSL_CTX_check_private_key) X(SSL_CTX_ctrl) \
-    X(SSL_CTX_free) X(SSL_CTX_load_verify_file) X(SSL_CTX_new) X(SSL_CTX_set_alpn_protos) \
-    X(SSL_CTX_set_alpn_select_cb) X(SSL_CTX_set_cipher_list) X(SSL_CTX_set_ciphersuites) X(SSL_CTX_set_client_CA_list) \
-    X(SSL_CTX_set_default_verify_paths) X(SSL_CTX_set_keylog_callback) X(SSL_CTX_set_max_early_data) \
-    X(SSL_CTX_set_num_tickets) X(SSL_CTX_set_options) X(SSL_CTX_set_recv_max_early_data) \
+    X(OPENSSL_sk_value) X(OPENSSL_thread_stop) X(OSSL_PARAM_construct_end) X(OSSL_PARAM_construct_int) \
+    X(OSSL_PARAM_construct_octet_string) X(OSSL_PARAM_construct_utf8_string) X(PEM_read_bio_PrivateKey) \
+    X(PEM_read_bio_X509) X(PEM_read_bio_X509_AUX) X(PEM_write_bio_PrivateKey) X(PEM_write_bio_X509) X(RAND_bytes) \
+    X(SSL_CIPHER_get_protocol_id) X(SSL_CIPHER_standard_name) X(SSL_ctrl) X(SSL_CTX_callback_ctrl) \
+    X(SSL_CTX_check_private_key) X(SSL_CTX_ctrl) X(SSL_CTX_free) X(SSL_CTX_load_verify_file) X(SSL_CTX_new) \
+    X(SSL_CTX_set_alpn_protos) X(SSL_CTX_set_alpn_select_cb) X(SSL_CTX_set_cipher_list) X(SSL_CTX_set_ciphersuites) \
+    X(SSL_CTX_set_client_CA_list) X(SSL_CTX_set_default_verify_paths) X(SSL_CTX_set_keylog_callback) \
+    X(SSL_CTX_set_max_early_data) X(SSL_CTX_set_num_tickets) X(SSL_CTX_set_options) X(SSL_CTX_set_recv_max_early_data) \
     X(SSL_CTX_set_session_id_context) X(SSL_CTX_set_timeout) X(SSL_CTX_set_tlsext_ticket_key_evp_cb) \
     X(SSL_CTX_set_verify) X(SSL_CTX_up_ref) X(SSL_CTX_use_certificate) X(SSL_CTX_use_certificate_chain_file) \
     X(SSL_CTX_use_PrivateKey) X(SSL_CTX_use_PrivateKey_file) X(SSL_do_handshake) X(SSL_free) X(SSL_get0_alpn_selected) \
@@ -163,6 +163,7 @@ extern struct openssl_table openssl_table;
 #define OPENSSL_sk_num                       openssl_table.OPENSSL_sk_num
 #define OPENSSL_sk_push                      openssl_table.OPENSSL_sk_push
 #define OPENSSL_sk_value                     openssl_table.OPENSSL_sk_value
+#define OPENSSL_thread_stop                  openssl_table.OPENSSL_thread_stop
 #define OSSL_PARAM_construct_end             openssl_table.OSSL_PARAM_construct_end
 #define OSSL_PARAM_construct_int             openssl_table.OSSL_PARAM_construct_int
 #define OSSL_PARAM_construct_octet_string    openssl_table.OSSL_PARAM_construct_octet_string

@@ -129,6 +129,7 @@ static int make(void *arg)
         return WEIR_ENOMEM;
     account_take_any(m->account, m->bytes);
     m->made = tls_client_context_new(&m->settings, m->why, sizeof m->why);
+    tls_client_thread_done();
     if (m->made)
         return 0;
     account_give_any(m->account, m->bytes);

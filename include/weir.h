@@ -75,7 +75,9 @@ enum weir_error {
     WEIR_ETYPE = -18,      /* the request's body is of a type that the call does not read */
     WEIR_ECONDITION = -19, /* a condition that the request names is not met */
     WEIR_EUPGRADE = -20,   /* the client has not asked for that protocol */
-    WEIR_EFAILED = -21,    /* what was waited for was ended by weir_fail() */
+    WEIR_EREACH = -21,     /* another service cannot be reached, or has broken the connection off */
+    WEIR_ETRUST = -22,     /* another service's certificate is not trusted, or is not its own */
+    WEIR_EFAILED = -23,    /* what was waited for was ended by weir_fail() */
 };
 
 /* A short English text for an error value; static, never NULL. Any thread. */
@@ -114,6 +116,9 @@ typedef struct weir_config {
     int shared_listener; /* WEIR_ON: one listening socket for all workers instead of one each; default WEIR_OFF */
     int workers;         /* threads; default: the processors this process may use, its cgroup's quota included */
     int offload_threads; /* threads for weir_offload(), started at its first use; default 4 */
+    /* Addresses of DNS servers that weir_dial() asks, "ADDRESS[:PORT]", IPv6 as "[ADDRESS]:PORT", separated by commas;
+     * default: those of /etc/resolv.conf. Needs c-ares. */
+    const char *nameservers;
 
     size_t http_buffer_size; /* a receive or send buffer; the head of a request must fit; 1024..65536, default 8192 */
     size_t ws_buffer_size;   /* a WebSocket message buffer; 256..16 MiB, default 4096 */
@@ -1199,6 +1204,118 @@ typedef struct weir_group_options {
 /* weir_group_run() for callers without macros; options_size as config_size of weir_server_new_sized(). */
 WEIR_API int weir_group_run_sized(weir_ctx *c, weir_work *works, size_t count, const weir_group_options *options,
                                   size_t options_size);
+/* ---- Other services ----------------------------------------------------------------------------------------- */
+
+/*
+ * A descriptor that a library has, such as that of a connection to a database, and that handlers wait for again and
+ * again: the worker's poller is told of it by the first wait, and later ones cost no call to the kernel. The library's
+ * own reading and writing need not know of it; the descriptor has to be non-blocking. Bound to no request: one may be
+ * kept in a pool, and waited for on any worker, as long as nobody waits for it on another one.
+ */
+typedef struct weir_fd weir_fd;
+
+/* Makes a weir_fd for fd, which stays the caller's. The caller's, until weir_fd_free(). Returns NULL when fd is
+ * negative, or there is no memory. */
+WEIR_API weir_fd *weir_fd_new(weir_ctx *c, int fd);
+
+/* Forgets the descriptor, which is not closed: that is to be done afterwards, since the kernel may give its number away
+ * at once. Nobody may wait for f. NULL is allowed. Any thread, without a context, until weir_server_free(). */
+WEIR_API void weir_fd_free(weir_fd *f);
+
+/* The descriptor; -1 if f is NULL. Any thread. */
+WEIR_API int weir_fd_number(const weir_fd *f);
+
+/*
+ * Waits until the descriptor is ready for one of events, WEIR_READABLE | WEIR_WRITABLE or one of the two; also when the
+ * other end has hung up, so that the library finds out. timeout_ms 0: no limit. Several fibers of a worker may wait for
+ * one f, such as one that reads and one that writes. Returns the events that it is ready for; WEIR_ETIMEDOUT; news, see
+ * weir_sleep(); WEIR_EBUSY when a fiber of another worker waits for f, or this worker watches the descriptor in another
+ * way; WEIR_EINVAL; WEIR_ENOMEM; WEIR_ESYS when it cannot be waited for, as a regular file or one that is not open.
+ * Suspends.
+ */
+WEIR_API int weir_fd_wait(weir_ctx *c, weir_fd *f, int events, int timeout_ms);
+
+/* One of several descriptors that are waited for. */
+typedef struct weir_fd_want {
+    weir_fd *f;            /* NULL: passed over */
+    int events;            /* as those of weir_fd_wait(); 0: passed over */
+    int ready;             /* set by the call: the events that it is ready for; 0: none */
+    uintptr_t reserved[5]; /* the library's, during the call; need not be set */
+} weir_fd_want;
+
+/* Waits until one of count descriptors is ready; the array is in use meanwhile. With none the call waits for timeout_ms
+ * alone. Returns how many are ready, or an error as weir_fd_wait(). Suspends. */
+WEIR_API int weir_fd_wait_any(weir_ctx *c, weir_fd_want *wants, size_t count, int timeout_ms);
+
+/* A connection to another service, made by weir_dial(). The program's, until weir_conn_close(); those that are left
+ * weir_server_free() closes. Bound to no request: one may be kept in a pool, and used on any worker, by one fiber at a
+ * time; two of one worker may use it if one of them reads and the other writes. */
+typedef struct weir_conn weir_conn;
+
+/* How weir_dial() connects; zero is each member's default. Strings need to live only for the call. */
+typedef struct weir_dial_options {
+    int timeout_ms; /* for all of it: name, connection and handshake; default: no limit but the deadline */
+    /* WEIR_ON: the connection is closed when the request ends, however it ends, if it has not been before. */
+    int until_end;
+    /* Of tls:// alone. */
+    const char *server_name; /* whom the certificate has to be for; default: the target's host */
+    const char *ca_file;     /* certificates that may sign the other's; default: those that the system trusts */
+    int verify;              /* WEIR_OFF: anybody's certificate will do; default WEIR_ON */
+    const char *alpn;        /* protocols that are offered by ALPN, such as "h2,http/1.1"; default: none */
+    const char *certificate; /* file of a client certificate, with those that it was signed by; default: none */
+    const char *key;         /* file of its key; default: certificate */
+    /* Where a text for people goes that says why there is no connection; NULL: nowhere. */
+    char *why;
+    size_t why_size;
+} weir_dial_options;
+
+/*
+ * Connects to another service: "tcp://HOST:PORT", "tls://HOST:PORT" or "unix:/PATH" ("unix:@NAME": an abstract one).
+ * HOST is a name, an IPv4 address, or an IPv6 address in brackets. All of a name's addresses are tried, IPv6 and IPv4
+ * in turn, the next one when 250 ms have passed without a connection (RFC 8305). options (a const weir_dial_options *):
+ * NULL: all defaults. Stores the connection in *conn, or NULL. Returns 0; WEIR_ENOENT: there is no such name or path;
+ * WEIR_EREACH: nobody answers there; WEIR_ETRUST: the certificate is not trusted, or is another's; WEIR_EPROTO: the
+ * handshake failed otherwise; WEIR_ETIMEDOUT; news, see weir_sleep(); WEIR_EACCES; WEIR_EINVAL: also a file that is no
+ * certificate, or tls:// in a library that was built without TLS; WEIR_ENOMEM; WEIR_ESYS. Suspends.
+ */
+#define weir_dial(c, target, conn, ...) weir_dial_sized((c), (target), (conn), (__VA_ARGS__), sizeof(weir_dial_options))
+/* weir_dial() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_dial_sized(weir_ctx *c, const char *target, weir_conn **conn, const weir_dial_options *options,
+                             size_t options_size);
+
+/* Waits for bytes, for at most timeout_ms (0: no limit), and reads what has come, at most len. Returns how many; 0: the
+ * other side has ended; WEIR_EREACH: the connection is broken; WEIR_EPROTO: TLS, or its end without being told;
+ * WEIR_ETIMEDOUT, and nothing was lost; or another error as weir_fd_wait(). Suspends. */
+WEIR_API ssize_t weir_conn_read(weir_ctx *c, weir_conn *conn, void *buffer, size_t len, int timeout_ms);
+
+/* Writes all of data, for at most timeout_ms in all (0: no limit). Returns 0, or an error as weir_conn_read(): how much
+ * has been written is not known then, and the connection is good for nothing but being closed. Suspends. */
+WEIR_API int weir_conn_write(weir_ctx *c, weir_conn *conn, const void *data, size_t len, int timeout_ms);
+
+/* Ends this side, so that the other reads an end; what it sends can still be read. Returns 0 or an error as
+ * weir_conn_write(). Suspends. */
+WEIR_API int weir_conn_shutdown(weir_ctx *c, weir_conn *conn, int timeout_ms);
+
+/* Closes and frees the connection, which nobody may be using. c may be NULL where there is none, as in worker_stop;
+ * conn may be NULL. Any thread, until weir_server_free(). Does not suspend. */
+WEIR_API void weir_conn_close(weir_ctx *c, weir_conn *conn);
+
+/* The descriptor, for setsockopt() and the like; the connection's. -1 if conn is NULL. */
+WEIR_API int weir_conn_fd(const weir_conn *conn);
+
+/* Whether the connection is idle and whole: nothing has come that has not been read, and the other side has not ended.
+ * What a pool asks before it hands one out. Costs one call to the kernel. */
+WEIR_API bool weir_conn_is_idle(weir_conn *conn);
+
+/* What was agreed on by TLS. Valid until the connection is closed. */
+typedef struct weir_conn_tls_info {
+    const char *version; /* such as "TLSv1.3" */
+    const char *cipher;  /* as the RFCs name it, such as "TLS_AES_128_GCM_SHA256" */
+    const char *alpn;    /* the protocol that was chosen; NULL: none */
+} weir_conn_tls_info;
+
+/* Tells of a connection's TLS. False: there is none. */
+WEIR_API bool weir_conn_tls(const weir_conn *conn, weir_conn_tls_info *info);
 
 /* ---- Other protocols ---------------------------------------------------------------------------------------- */
 

@@ -22,7 +22,7 @@
 struct loop;
 
 /* The kind of object that an event is about: the low bits of its mark, whose pointer has to be aligned to 8. */
-enum source { SOURCE_WAKE, SOURCE_AWAIT, SOURCE_LISTENER, SOURCE_CONNECTION, SOURCE_COUNT = 8 };
+enum source { SOURCE_WAKE, SOURCE_AWAIT, SOURCE_LISTENER, SOURCE_CONNECTION, SOURCE_WATCH, SOURCE_COUNT = 8 };
 
 /* Handles the events of an object. generation: as given to source_mark(). */
 typedef void (*source_fn)(struct loop *l, void *object, uint16_t generation, uint32_t events);

@@ -134,6 +134,7 @@ enum timer_kind {
     TIMER_HANDLER,
     TIMER_ADMISSION,
     TIMER_STREAM,
+    TIMER_NAMES,
     TIMER_WORKER
 };
 

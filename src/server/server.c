@@ -58,6 +58,10 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
         return NULL;
     }
     tasks_open(s);
+    outgoing_init(&s->outgoing, &s->memory);
+    if (c->nameservers && !outgoing_set_nameservers(&s->outgoing, c->nameservers))
+        site_error(&s->site, "setting nameservers: \"%.200s\" is no list of addresses", c->nameservers);
+    s->settings.config.nameservers = NULL; /* the caller's, for this call */
     offload_init(&s->offload, &s->memory,
                  &(struct offload_config){.threads_max = c->offload_threads,
                                           .stack_size = c->offload_stack_size,
@@ -79,6 +83,7 @@ void weir_server_free(weir_server *s)
     offload_pools_free(s);
     if (s->offload.config.threads_max)
         offload_done(&s->offload);
+    outgoing_done(&s->outgoing);
     for (int i = 0; s->workers && i < s->settings.config.workers; i++)
         worker_close_wake(&s->workers[i]);
     admin_done(s);

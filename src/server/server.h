@@ -32,6 +32,7 @@ struct weir_server {
     struct settings settings;
     struct offload offload;
     struct list offload_pools; /* the program's, see offload_pools.h */
+    struct outgoing outgoing;
     struct list caches;
     weir_cache *kept_forms, *digests; /* among them: the server's own, see caches_make_own(); NULL: not asked for */
     struct cache_waits cache_waits;

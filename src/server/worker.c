@@ -285,10 +285,12 @@ int worker_set_up(struct worker *w)
     w->loop.begin_fn = worker_turn_begin;
     w->loop.turn_fn = worker_turn;
     w->loop.wheel.handlers[TIMER_WAIT] = wait_timer_fired;
+    w->loop.wheel.handlers[TIMER_NAMES] = names_timer_fired;
     w->loop.wheel.handlers[TIMER_MAINTENANCE] = worker_maintain;
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
     w->loop.wheel.handlers[TIMER_SOCKETS] = worker_sample;
     w->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
+    w->loop.sources[SOURCE_WATCH] = watch_ready;
     net_init(&w->net, &w->loop, &s->memory, &w->http);
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
@@ -309,6 +311,7 @@ int worker_set_up(struct worker *w)
     w->web = (struct web){.site = &s->site,
                           .regex = router_context_new(s->site.router, &w->regex_account),
                           .offload = &s->offload,
+                          .outgoing = &s->outgoing,
                           .loop = &w->loop,
                           .server = s,
                           .server_data = s->settings.config.server_data,
@@ -323,6 +326,7 @@ int worker_set_up(struct worker *w)
     tasks_init_worker(w, TIMER_TASK);
     pools_open(worker_pools, w, &s->memory, &basis);
     list_init(&w->web.live.events);
+    names_init(&w->web.names, &s->outgoing, &w->loop, &s->offload);
     topic_worker_open(&w->web.topics, &s->topics, &w->loop);
     if (s->compression_account.memory)
         worker_open_contexts(w);
@@ -359,6 +363,8 @@ void worker_clean_up(struct worker *w)
     tls_close_worker(w);
     if (w->net.loop)
         net_done(&w->net);
+    names_close(&w->web.names);
+    watches_leave_loop(&w->server->outgoing.watches, &w->loop);
     if (w->loop.fibers.entry)
         loop_end(&w->loop); /* others may still send: see worker_close_wake() */
     pools_close(worker_pools, w);

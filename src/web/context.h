@@ -13,6 +13,7 @@
 #include "web/cookie.h"
 #include "web/file/file_cache.h"
 #include "web/live/worker.h"
+#include "web/outgoing/outgoing.h"
 #include "web/query.h"
 #include "web/site.h"
 #include "web/topic/topic_worker.h"
@@ -39,6 +40,7 @@ struct web {
     const struct site *site;
     struct regex_context *regex;
     struct offload *offload;
+    struct outgoing *outgoing;
     struct loop *loop;
     struct weir_server *server;
     void *server_data, *worker_data;
@@ -51,6 +53,7 @@ struct web {
     struct topic_worker topics;
     struct live_worker live;
     struct list tasks;     /* struct task: those that run or will, see task/task.h */
+    struct names names;    /* of other services */
     struct pool *messages; /* buffers of ws_buffer_size, for what WebSockets receive */
     size_t message_size;   /* which is that */
     struct account *message_account;
@@ -192,6 +195,8 @@ void context_check_failing(const weir_ctx *c);
 
 /* Runs the deferred calls; once. */
 void context_run_deferred(weir_ctx *c);
+/* Takes one of them, which is among them, out again. */
+void context_undefer(weir_ctx *c, struct deferred *d);
 
 /* weir_vprintf(); whole: the text is all of the body, so that its length can be announced however long it is. */
 int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args) WEIR_PRINTF(3, 0);

@@ -9,6 +9,7 @@
 
 #include "http/http.h"
 #include "io/offload.h"
+#include "web/claim.h"
 #include "web/compress/contexts.h"
 #include "web/cookie.h"
 #include "web/file/file_cache.h"
@@ -96,6 +97,7 @@ struct weir_ctx {
     /* From here on all is cleared as one when a request begins. */
     const char *path_text;     /* NUL-terminated, once asked for */
     struct deferred *deferred; /* last first */
+    struct claim *claims;      /* likewise */
     struct attribute *attributes;
     struct ws_socket *socket;     /* a WebSocket that the handler has, see websocket/socket.h; NULL: none */
     const char *reply_error_text; /* says more of reply_error; static; NULL: nothing does */

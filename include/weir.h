@@ -1044,13 +1044,13 @@ typedef struct weir_mutex {
 } weir_mutex;
 
 /*
- * Locks m, which may be held across waits. 0; WEIR_EDEADLK when the caller has locked it already; or what ended the
- * wait, and m is not locked. A handler can be ended where it waits, or by weir_fail(), and holds m for ever then unless
- * it has deferred the unlocking.
+ * Locks m, which may be held across waits, and is unlocked before the handler ends. 0; WEIR_EDEADLK when the caller has
+ * locked it already; or what ended the wait, and m is not locked. A handler can be ended where it waits, or by
+ * weir_fail(), and holds m for ever then unless it has deferred the unlocking.
  */
 WEIR_API int weir_mutex_lock(weir_ctx *c, weir_mutex *m, int timeout_ms);
-/* Locks m if nobody has: 0 or WEIR_EBUSY. Such a lock is nobody's: who locks m again waits, and is not told
- * WEIR_EDEADLK. */
+/* Locks m if nobody has: 0 or WEIR_EBUSY. Such a lock is nobody's: it may outlast the handler, and who locks m again
+ * waits, and is not told WEIR_EDEADLK. */
 WEIR_API int weir_mutex_try(weir_mutex *m);
 /* Unlocks m, which goes to who has waited for longest. From anywhere, as from a deferred call. 0, or WEIR_EINVAL where
  * it is not locked. */

@@ -57,6 +57,7 @@ struct side {
     struct lock lock;
     struct parking queue;
     bool token; /* guarded by lock */
+    int playing; /* fibers of the loop that have not ended */
 };
 
 struct match {
@@ -97,9 +98,10 @@ static void give(struct side *s)
     parking_wake(&granted);
 }
 
-/* A fiber of loop l that plays side `number`; the first one keeps the time. */
-static void play(struct match *m, struct loop *l, int number)
+/* A fiber of `home` that plays side `number`; the first one keeps the time. */
+static void play(struct match *m, struct side *home, int number)
 {
+    struct loop *l = &home->loop;
     for (int round = 0; round < ROUNDS; round++) {
         double began = now_ns();
         for (int i = 0; i < HANDOVERS; i++) {
@@ -112,14 +114,15 @@ static void play(struct match *m, struct loop *l, int number)
         if (number == 0)
             m->rounds[round] = (now_ns() - began) / (2 * HANDOVERS);
     }
-    loop_stop(l);
+    if (--home->playing == 0)
+        loop_stop(l);
 }
 
 static struct match match;
 
 static void run(void *owner, struct work *w)
 {
-    play(&match, owner, w == &match.sides[1].work);
+    play(&match, container_of(owner, struct side, loop), w == &match.sides[1].work);
 }
 
 static void *run_loop(void *arg)
@@ -140,7 +143,11 @@ static void bench_hand_over(bool same)
             exit(1);
         s->loop.work_fn = run;
         lock_init(&s->lock);
-        loop_push_work(&m->sides[same ? 0 : i].loop, &s->work);
+    }
+    for (int i = 0; i < 2; i++) {
+        struct side *home = &m->sides[same ? 0 : i];
+        home->playing++;
+        loop_push_work(&home->loop, &m->sides[i].work);
     }
     if (!same && pthread_create(&thread, NULL, run_loop, &m->sides[1].loop) != 0)
         exit(1);

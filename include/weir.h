@@ -75,6 +75,7 @@ enum weir_error {
     WEIR_ETYPE = -18,      /* the request's body is of a type that the call does not read */
     WEIR_ECONDITION = -19, /* a condition that the request names is not met */
     WEIR_EUPGRADE = -20,   /* the client has not asked for that protocol */
+    WEIR_EFAILED = -21,    /* what was waited for was ended by weir_fail() */
 };
 
 /* A short English text for an error value; static, never NULL. Any thread. */
@@ -177,6 +178,7 @@ typedef struct weir_config {
     /* Bytes that topics may take together, their messages included; 64 KiB and more. Default an eighth of memory_limit,
      * or 64 MiB without one. Then histories give way, see weir_topic_publish(). */
     size_t max_topic_memory;
+    int max_tasks;  /* of weir_spawn() and weir_every(), most at once, up to 1048576; default 1000 */
     int max_topics; /* most topics and patterns at once, up to 1048576; default 10000 */
     /* Bytes, 65536 and more, that compressed forms of files up to 256 KiB may take, which are kept for further replies
      * in those groups; what has not been asked for lately gives way. Default 1/32 of memory_limit and at most 8 MiB;
@@ -526,6 +528,10 @@ typedef struct weir_group_settings {
     size_t request_memory; /* most that weir_alloc() gives a request of the group's routes; 4 KiB..1 MiB */
     /* As in weir_config, counted from the handler's start; WEIR_OFF: no limit, whatever is around it. */
     int handler_timeout_ms;
+    int deadline_ms; /* as if each handler began with weir_set_deadline() of so many; WEIR_OFF: without */
+    /* The name of a request's field by which a client sets that, too: a number of milliseconds, of which no more counts
+     * than deadline_ms where that is set; what is no number counts for nothing. Copied, up to 63 bytes; "": none. */
+    const char *deadline_header;
     /* WEIR_ON: as if each handler began with weir_stop_ends_waits(c, true); WEIR_OFF: not. */
     int stop_ends_waits;
     size_t body_memory; /* longest body that weir_body() takes where request_memory has no room for it; see there */
@@ -809,6 +815,16 @@ WEIR_API weir_server *weir_ctx_server(weir_ctx *c);
  * WEIR_EINVAL when fn is NULL, or WEIR_ENOMEM (then fn was called at once). */
 WEIR_API int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg);
 
+/*
+ * Like weir_defer(), for a clean-up that may wait, as one that brings a database's connection back into order: fn(c,
+ * arg) runs when the request ends, however it ends, on the handler's fiber, among the functions of weir_defer() in
+ * their order. What ended the handler does not end the waits of fn, and neither does the client's going; they end with
+ * WEIR_ETIMEDOUT when fn has had ms milliseconds (1 and more), and so does a server's stop at the latest. The reply is
+ * on its way meanwhile and cannot be changed. fn must not call weir_fail(), which ends the process there. Returns 0;
+ * WEIR_EINVAL; or WEIR_ENOMEM: then fn was called at once, within the request's own time. May suspend only then.
+ */
+WEIR_API int weir_defer_wait(weir_ctx *c, void (*fn)(weir_ctx *c, void *arg), void *arg, int ms);
+
 /* ---- The reply ---------------------------------------------------------------------------------------------- */
 
 /* Sets the reply's status (RFC 9110 section 15), 200 to 599; 200 until then. Returns 0, WEIR_EINVAL, or
@@ -987,6 +1003,20 @@ WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, 
 /* Waits for at least ms milliseconds. Returns 0, WEIR_EINVAL when ms is negative, or news, see above. Suspends. */
 WEIR_API int weir_sleep(weir_ctx *c, int ms);
 
+/*
+ * Sets the deadline of a request, in milliseconds from now on, in place of an earlier one; 0: it is over; WEIR_OFF:
+ * there is none. Every wait of the handler obeys it, those of weir_read() and of what is built on waits included: it
+ * ends with WEIR_ETIMEDOUT, and every later one returns that at once. A write that is waiting for the client then is
+ * ended, too, and the reply broken off; one that begins later is not, so that there can be a reply that says so. A
+ * handler that has replied nothing when it returns after its deadline is answered for by 504, counted as `deadline`.
+ * What runs by weir_offload() is not ended. Of weir_group_run() the deadline is that of all its pieces. Returns 0 or
+ * WEIR_EINVAL.
+ */
+WEIR_API int weir_set_deadline(weir_ctx *c, int64_t ms);
+
+/* Milliseconds until the request's deadline; 0: it is over; WEIR_OFF: there is none. */
+WEIR_API int64_t weir_time_left(weir_ctx *c);
+
 /* Whether the server is stopping: from weir_server_stop() or the signal on, as soon as this worker has heard of it. */
 WEIR_API bool weir_stopping(weir_ctx *c);
 
@@ -1024,6 +1054,80 @@ WEIR_API int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg);
  */
 WEIR_API int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg);
 
+/* ---- Tasks -------------------------------------------------------------------------------------------------- */
+
+/*
+ * A task is a fiber without a request. Its weir_ctx is one like a handler's: every call that waits, allocates, defers
+ * or asks for the server's data works there. There is no request and no client: weir_method(), weir_path() and the like
+ * are "", weir_route_pattern() is the task's name, reading gives 0, writing and replying an error. When the server
+ * stops, a task's present or next wait returns WEIR_ECANCELED, once, weir_stopping() is true, and the stop waits for
+ * the task until stop_timeout_ms cuts it. weir_fail() ends it.
+ */
+
+/* What a task runs. A negative result is an error: the log tells it, and the ledger counts it. */
+typedef int (*weir_task_fn)(weir_ctx *c, void *arg);
+
+/* How a task is run. Zero is each member's default. */
+typedef struct weir_task_options {
+    const char *name; /* in the log, the ledger and the watchdog's words; copied, up to 31 bytes; default "task" */
+    int worker;       /* the worker's number, from 1 on; default, and where there is none: that with the fewest tasks */
+    int timeout_ms;   /* the task's deadline, see weir_set_deadline(); default: none */
+    /* Called with arg when the task is over, however it ended, or when it will never run; for what arg owns. From any
+     * thread; must not block. NULL: nothing is. */
+    void (*release)(void *arg);
+    int at_once; /* of weir_every(). WEIR_ON: the first run is at once; default WEIR_OFF: when ms have passed */
+} weir_task_options;
+
+/*
+ * Runs fn(c, arg) in the background, once: as soon as the server runs. options is a const weir_task_options *, copied;
+ * NULL: all defaults. Returns 0; WEIR_EINVAL; WEIR_EBUSY when max_tasks are there; WEIR_ECANCELED when the server stops
+ * or has ended; WEIR_ENOMEM. After an error release is not called. Any thread; does not suspend. Where there is no
+ * memory for the task to begin, it begins when there is some.
+ */
+#define weir_spawn(s, fn, arg, ...) weir_spawn_sized((s), (fn), (arg), (__VA_ARGS__), sizeof(weir_task_options))
+/* weir_spawn() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_spawn_sized(weir_server *s, weir_task_fn fn, void *arg, const weir_task_options *options,
+                              size_t options_size);
+
+/*
+ * Runs fn(c, arg) every ms milliseconds, until the server stops or fn returns WEIR_EDONE; as weir_spawn() else. Between
+ * two runs it has no fiber and no context, only a timer. A run that takes longer than ms is not overtaken: what would
+ * have begun meanwhile is left out and counted, as is a run for which there is no memory.
+ */
+#define weir_every(s, ms, fn, arg, ...)                                                                                \
+    weir_every_sized((s), (ms), (fn), (arg), (__VA_ARGS__), sizeof(weir_task_options))
+/* weir_every() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_every_sized(weir_server *s, int ms, weir_task_fn fn, void *arg, const weir_task_options *options,
+                              size_t options_size);
+
+/* A piece of work of weir_group_run(). */
+typedef struct weir_work {
+    weir_task_fn fn;
+    void *arg;  /* handed to fn; may lie on the caller's stack */
+    int result; /* filled: what fn returned; WEIR_EFAILED: weir_fail() ended it; WEIR_ECANCELED: it never ran, or was
+                 * cut; WEIR_ENOMEM */
+} weir_work;
+
+/* How a group of pieces is run. Zero is each member's default. */
+typedef struct weir_group_options {
+    int timeout_ms; /* the deadline of all pieces together; default: the caller's */
+    int at_once;    /* most pieces at a time, up to 64; default 64 */
+    int keep_on;    /* WEIR_ON: a piece's error does not cancel the others; default WEIR_OFF */
+} weir_group_options;
+
+/*
+ * Runs count pieces of work, several at a time, each as a task of this worker with a context of its own, and waits for
+ * all of them. The first negative result cancels the rest: their waits return WEIR_ECANCELED from then on, and those
+ * that have not begun do not. So does what ends the caller's own wait: news, or its deadline, which is the pieces' as
+ * well. Where memory is short fewer run at a time. The pieces run on the caller's thread: what they share with it needs
+ * no lock. options is a const weir_group_options *; NULL: all defaults. Returns 0, the first error, the news, or
+ * WEIR_EINVAL / WEIR_ENOMEM when nothing was run. Suspends.
+ */
+#define weir_group_run(c, works, count, ...)                                                                           \
+    weir_group_run_sized((c), (works), (count), (__VA_ARGS__), sizeof(weir_group_options))
+/* weir_group_run() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_group_run_sized(weir_ctx *c, weir_work *works, size_t count, const weir_group_options *options,
+                                  size_t options_size);
 /* ---- Between fibers ----------------------------------------------------------------------------------------- */
 
 /*
@@ -2073,6 +2177,18 @@ typedef struct weir_ledger_sockets {
     uint64_t sent;          /* messages that programs have sent on them, ever; those of topics are in `topics` */
 } weir_ledger_sockets;
 
+#define WEIR_LEDGER_TASKS      16 /* most rows of tasks */
+#define WEIR_TASK_NAME_SIZE    32 /* of a task's name, its NUL included */
+
+/* Tasks of one name, see weir_spawn(). */
+typedef struct weir_ledger_task {
+    char name[WEIR_TASK_NAME_SIZE]; /* weir_task_options', cut */
+    uint64_t tasks;                 /* there now: those of weir_every() also between two runs */
+    uint64_t runs;                  /* runs that are over, ever */
+    uint64_t failed;                /* of these, those that returned an error, or were ended by weir_fail() or a cut */
+    uint64_t missed;                /* runs of weir_every() that were left out, ever */
+} weir_ledger_task;
+
 /* Figures of topics, see weir_topic_new(). */
 typedef struct weir_ledger_topics {
     uint64_t topics, patterns; /* names and patterns that are there */
@@ -2161,6 +2277,10 @@ typedef struct weir_ledger {
     weir_ledger_compression compression;
     weir_ledger_sockets sockets;
     weir_ledger_topics topics;
+
+    uint64_t tasks_refused; /* tasks that max_tasks has refused, ever */
+    size_t task_count;
+    weir_ledger_task tasks[WEIR_LEDGER_TASKS]; /* where there are more names, the last is of all the others */
 
     size_t account_count;
     weir_ledger_account accounts[WEIR_LEDGER_ACCOUNTS]; /* where there are more, the last is of all the others */

@@ -81,7 +81,7 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     http_pools_bound(h, &settings->bounds);
     if (settings->bounds.stacks)
         n->loop->fibers.account->limit = (uint64_t)settings->bounds.stacks * n->loop->fibers.stack_size;
-    n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
+    n->loop->wheel.handlers[TIMER_HANDLER] = exchange_timed;
     http_tick(h);
     if (!protocols_init(n, settings))
         return WEIR_EINVAL;

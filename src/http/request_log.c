@@ -72,9 +72,12 @@ static const char *request_text(const struct exchange *x, char text[REQUEST_MAX]
     return *text ? text : "a request";
 }
 
+/* c NULL: nobody's request, but a task. */
 static const char *peer_text(const struct connection *c, char text[ADDRESS_TEXT_MAX])
 {
     struct address peer;
+    if (!c)
+        return "the server itself";
     address_peer(c->fd, &peer);
     return address_format(&peer, text, ADDRESS_TEXT_MAX);
 }

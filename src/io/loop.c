@@ -15,10 +15,26 @@
 #define NEAR_TICKS      128
 #define STARVED_WAIT_MS 5 /* how long work that found no stack waits before it tries again */
 
-/* The entry of every fiber: serves the work queue until it is empty. */
+static COLD void loop_begin_starts(struct loop *l)
+{
+    while (l->start_left > 0) {
+        struct start *s = l->start_first;
+        debug_assert(s);
+        l->start_first = s->next;
+        if (!s->next)
+            l->start_last = &l->start_first;
+        l->start_count--;
+        l->start_left--;
+        s->fn(l, s);
+    }
+}
+
+/* The entry of every fiber: serves the queues until they are empty. */
 static void loop_serve(void *arg)
 {
     struct loop *l = arg;
+    if (unlikely(l->start_left > 0))
+        loop_begin_starts(l);
     while (l->work_left > 0) {
         struct work *w = l->work_first;
         debug_assert(w);
@@ -47,6 +63,7 @@ int loop_init(struct loop *l, struct account *account, size_t stack_size, void *
 {
     *l = (struct loop){.owner = owner, .log = log, .wake_fd = -1};
     l->work_last = &l->work_first;
+    l->start_last = &l->start_first;
     l->start_ns = clock_monotonic_ns();
     l->now_ns = l->start_ns;
     wheel_init(&l->wheel, 0, owner);
@@ -97,6 +114,14 @@ void loop_hasten_work(struct loop *l, struct work *w)
     if (l->work_left > l->work_count)
         l->work_left = l->work_count;
     loop_push_work_first(l, w);
+}
+
+void loop_push_start(struct loop *l, struct start *s)
+{
+    s->next = NULL;
+    *l->start_last = s;
+    l->start_last = &s->next;
+    l->start_count++;
 }
 
 void loop_send(struct loop *l, struct inbox_node *node)
@@ -157,7 +182,7 @@ static int loop_timeout(struct loop *l)
 {
     if (!list_empty(&l->fibers.ready) || l->busy)
         return 0;
-    if (l->work_first)
+    if (l->work_first || unlikely(l->start_first != NULL))
         return l->starved ? STARVED_WAIT_MS : 0;
     int64_t ticks = wheel_next(&l->wheel);
     if (ticks < 0)
@@ -214,10 +239,11 @@ static void loop_dispatch(struct loop *l, const struct epoll_event *events, int 
 static void loop_run_fibers(struct loop *l)
 {
     l->work_left = l->work_count;
+    l->start_left = l->start_count;
     fibers_resume_ready(&l->fibers);
-    while (l->work_left > 0 && fibers_start(&l->fibers))
+    while ((l->work_left | l->start_left) > 0 && fibers_start(&l->fibers))
         ;
-    l->starved = l->work_left > 0;
+    l->starved = (l->work_left | l->start_left) > 0;
     atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
 }
 

@@ -38,6 +38,13 @@ struct work {
     struct work *next;
 };
 
+/* Something that begins on a fiber of its own and is no work of the owner's; intrusive, queued at most once until it has
+ * begun. */
+struct start {
+    struct start *next;
+    void (*fn)(struct loop *l, struct start *s); /* on a fiber, which may be suspended */
+};
+
 /* A message from another thread; intrusive, sent at most once until it has been taken. Sending releases what was
  * written before, taking acquires it. */
 struct inbox_node {
@@ -59,6 +66,10 @@ struct loop {
     uint32_t work_count; /* items of work that are queued */
     uint32_t work_left;  /* items that this turn is for: what is queued meanwhile comes after a look at the sockets */
     void (*work_fn)(void *owner, struct work *w);
+    struct start *start_first;
+    struct start **start_last;
+    uint32_t start_count; /* starts that are queued */
+    uint32_t start_left;  /* those that this turn is for */
     void *owner; /* handed to timers' handlers and work_fn */
     const struct log *log;
     int wake_fd;
@@ -103,6 +114,9 @@ static inline void loop_push_work_first(struct loop *l, struct work *w)
     l->work_count++;
     l->work_left++;
 }
+
+/* Queues s for a fiber, before all work of the turn that takes it. On the loop's thread only. */
+void loop_push_start(struct loop *l, struct start *s);
 
 /* Moves work that is queued before all else, to be done in this turn. */
 void loop_hasten_work(struct loop *l, struct work *w);

@@ -196,6 +196,7 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
         ledger->handshake_failures[ledger->handshake_failure_count++].cause = handshake_failure_infos[i].name;
     bool started = state_has_started(s);
     ledger_read_live(s, started, ledger);
+    ledger_read_tasks(s, ledger);
     if (!started)
         return;
     ledger->uptime_ms = (clock_monotonic_ns() - s->start_ns) / 1000000;

@@ -81,6 +81,19 @@ static void put_caches(struct ledger_writer *w, const weir_ledger *l)
     put_rows(w, members, sizeof members / sizeof members[0], "cache", l->caches, sizeof l->caches[0], l->cache_count);
 }
 
+static void put_tasks(struct ledger_writer *w, const weir_ledger *l)
+{
+#define TASK(member) offsetof(weir_ledger_task, member)
+    static const struct member members[] = {
+        {"tasks", "gauge", "Tasks that are there.", TASK(tasks)},
+        {"task_runs_total", "counter", "Runs of tasks that are over.", TASK(runs)},
+        {"task_failures_total", "counter", "Those of them that have failed.", TASK(failed)},
+        {"task_missed_total", "counter", "Runs that were left out, since the one before took too long.", TASK(missed)},
+    };
+    put_rows(w, members, sizeof members / sizeof members[0], "task", l->tasks, sizeof l->tasks[0], l->task_count);
+    put_single(w, "tasks_refused_total", "counter", "Tasks that max_tasks has refused.", l->tasks_refused);
+}
+
 /* ---- The rest ---- */
 
 static void put_memory(struct ledger_writer *w, const weir_ledger *l)
@@ -203,4 +216,5 @@ void weir_ledger_metrics(weir_ctx *c)
     put_handlers(&w, &ledger);
     route_times_put_metrics(&w);
     put_caches(&w, &ledger);
+    put_tasks(&w, &ledger);
 }

@@ -54,6 +54,7 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
         weir_server_free(s);
         return NULL;
     }
+    tasks_open(s);
     offload_init(&s->offload, &s->memory, c->offload_threads, c->offload_stack_size);
     return s;
 }
@@ -64,6 +65,7 @@ void weir_server_free(weir_server *s)
         return;
     weir_server_stop(s);
     (void)weir_server_wait(s);
+    tasks_done(s);
     caches_free(s);
     topics_done(&s->topics);
     accounts_close_all(s);

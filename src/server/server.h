@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "server/admin.h"
 #include "server/process_memory.h"
+#include "server/tasks.h"
 #include "server/worker.h"
 #include "web/cache/cache.h"
 #include "web/topic/topic.h"
@@ -34,6 +35,7 @@ struct weir_server {
     weir_cache *kept_forms, *digests; /* among them: the server's own, see caches_make_own(); NULL: not asked for */
     struct cache_waits cache_waits;
     struct topics topics;                         /* any thread */
+    struct tasks tasks;                           /* any thread */
     struct list accounts GUARDED_BY(server_lock); /* the program's */
     struct worker *workers;
     size_t workers_size;

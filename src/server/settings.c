@@ -108,6 +108,7 @@ static const struct setting table[] = {
     SETTING(max_body_memory, 1, INT64_MAX, 0, MAY_BE_OFF),
     SETTING(max_compression_memory, 1, INT64_MAX, 0, MAY_BE_OFF),
     SETTING(max_topic_memory, TOPIC_MEMORY_MIN, INT64_MAX, 0, 0),
+    SETTING(max_tasks, 1, 1 << 20, 1000, 0),
     SETTING(max_topics, 1, 1 << 20, 10000, 0),
     SETTING(kept_compressed_memory, CACHE_BYTES_MIN, INT64_MAX, 0, MAY_BE_OFF),
     SETTING(max_chunk_extension, 1, 65535, CHUNK_EXTENSION_MAX, 0),

@@ -114,6 +114,7 @@ int weir_server_start(weir_server *s)
         return start_refuse(s, error);
     }
     sockets_log(s);
+    tasks_begin(s);
     watchdog_start(s);
     tls_watch(s);
     return 0;

@@ -14,6 +14,7 @@ void weir_server_stop(weir_server *s)
 {
     if (!s || !state_is_running(s) || atomic_exchange(&s->stopping, true))
         return;
+    tasks_close(s);
     sockets_refuse(s); /* a worker that is busy must not keep clients waiting that connect from now on */
     for (int i = 0; i < s->settings.config.workers; i++)
         worker_order_stop(&s->workers[i]);

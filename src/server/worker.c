@@ -25,7 +25,7 @@
 
 #define MAINTENANCE_MS 1000
 
-enum { TIMER_MAINTENANCE = TIMER_WORKER, TIMER_STOP_DEADLINE, TIMER_SOCKETS };
+enum { TIMER_MAINTENANCE = TIMER_WORKER, TIMER_STOP_DEADLINE, TIMER_SOCKETS, TIMER_TASK };
 
 static struct worker *worker_of(const struct net *n)
 {
@@ -137,7 +137,7 @@ static COLD void worker_turn_due(struct worker *w)
         relief_give_back(w);
     if (admission_is_waited_for(&w->http.admission))
         admission_turn(&w->http);
-    if (w->stopping && counter_read(&w->net.open) == 0 && !worker_listens(w))
+    if (w->stopping && counter_read(&w->net.open) == 0 && !worker_listens(w) && !tasks_are_left(w))
         loop_stop(&w->loop);
 }
 
@@ -171,6 +171,7 @@ static void worker_end_all(struct worker *w)
 {
     net_cut(&w->net);
     live_events_cut(&w->web.live);
+    tasks_cut_worker(w);
 }
 
 static void worker_stop_expired(void *owner, struct timer *t)
@@ -191,6 +192,7 @@ static void worker_stop(struct loop *l, struct inbox_node *node)
     for (size_t i = 0; i < w->listener_count; i++)
         listener_stop(&w->listeners[i]);
     net_drain(&w->net);
+    tasks_stop_worker(w);
     timer_arm(&w->loop.wheel, &w->stop_deadline, loop_delay((uint32_t)w->server->settings.config.stop_timeout_ms));
 }
 
@@ -316,6 +318,7 @@ static int worker_set_up(struct worker *w)
                           .message_account = &w->message_account,
                           .deflate_parent = &s->deflate_account,
                           .worker_index = w->index};
+    tasks_init_worker(w, TIMER_TASK);
     pools_open(worker_pools, w, &s->memory, &basis);
     list_init(&w->web.live.events);
     topic_worker_open(&w->web.topics, &s->topics, &w->loop);

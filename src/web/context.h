@@ -51,6 +51,7 @@ struct web {
     struct splice_pipes pipes;
     struct topic_worker topics;
     struct live_worker live;
+    struct list tasks; /* struct task: those that run or will, see task/task.h */
     struct pool *messages; /* buffers of ws_buffer_size, for what WebSockets receive */
     size_t message_size;   /* which is that */
     struct account *message_account;
@@ -66,8 +67,12 @@ struct web {
 /* A call for the end of the request. */
 struct deferred {
     struct deferred *next;
-    void (*fn)(void *arg);
+    union {
+        void (*fn)(void *arg);
+        void (*waits)(weir_ctx *c, void *arg);
+    };
     void *arg;
+    int ms; /* for how long the call may wait; 0: not at all, and fn it is */
 };
 
 struct attribute {
@@ -110,6 +115,7 @@ struct weir_ctx {
     int line_error;               /* of weir_body_line(), within a line */
     bool next_allowed;            /* the running around middleware may call weir_next() */
     bool ended;                   /* weir_end() */
+    bool cleaning;                /* a function of weir_defer_wait() runs */
     bool head_made;               /* response middleware has run */
     bool in_error;                /* the error hook is running or has failed */
     bool query_parsed, cookies_parsed;
@@ -180,6 +186,12 @@ int context_cache_get(weir_ctx *c, struct weir_cache *cache, struct slice key, w
 
 /* The context of an exchange that has begun without a request: of an event. */
 weir_ctx *context_begin_event(struct exchange *x);
+
+/* Sets the deadline that a group's settings give the request. */
+void context_use_deadline(weir_ctx *c, const weir_group_settings *settings);
+
+/* Whether the handler may be ended by weir_fail(): ends the process where it may not, within a clean-up. */
+void context_check_failing(const weir_ctx *c);
 
 /* Runs the deferred calls; once. */
 void context_run_deferred(weir_ctx *c);

@@ -320,6 +320,8 @@ static COLD void context_apply_settings(weir_ctx *c)
         weir_stop_ends_waits(c, g->settings.stop_ends_waits == WEIR_ON);
     if (g->settings.handler_timeout_ms != 0)
         exchange_limit_time(c->x, g->settings.handler_timeout_ms);
+    if (g->settings.deadline_ms != 0 || g->settings.deadline_header)
+        context_use_deadline(c, &g->settings);
     if (g->settings.request_memory != 0 && class)
         exchange_use_memory(c->x, class);
 }
@@ -484,35 +486,12 @@ const struct http_host web_host = {
     .pattern = web_pattern,
 };
 
-/* ---- Failing and clean-up ---- */
-
-void context_run_deferred(weir_ctx *c)
-{
-    while (c->deferred) {
-        struct deferred *d = c->deferred;
-        c->deferred = d->next;
-        d->fn(d->arg);
-    }
-}
-
-int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
-{
-    CONTEXT_CHECK(c);
-    if (!fn)
-        return WEIR_EINVAL;
-    struct deferred *d = arena_alloc(&c->x->arena, sizeof *d);
-    if (!d) {
-        fn(arg);
-        return WEIR_ENOMEM;
-    }
-    *d = (struct deferred){.next = c->deferred, .fn = fn, .arg = arg};
-    c->deferred = d;
-    return 0;
-}
+/* ---- Failing ---- */
 
 void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
 {
     CONTEXT_CHECK(c);
+    context_check_failing(c);
     va_list args;
     va_start(args, fmt);
     char text[PAGE_MESSAGE_MAX + 2]; /* one byte more, to show that the message was longer */

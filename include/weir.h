@@ -1128,6 +1128,7 @@ typedef struct weir_group_options {
 /* weir_group_run() for callers without macros; options_size as config_size of weir_server_new_sized(). */
 WEIR_API int weir_group_run_sized(weir_ctx *c, weir_work *works, size_t count, const weir_group_options *options,
                                   size_t options_size);
+
 /* ---- Between fibers ----------------------------------------------------------------------------------------- */
 
 /*
@@ -1240,8 +1241,8 @@ typedef struct weir_pool weir_pool;
 
 #define WEIR_POOL_NAME_SIZE 32 /* of a pool's name in the ledger, its NUL included */
 
-/* What a pool is of, and its bounds. Zero is each member's default where there is one. Functions run on a fiber, and
- * may suspend; they may be called on all workers at once, for a connection by one at a time. */
+/* What a pool is of, and its bounds. Zero is each member's default where there is one. open, check and close may
+ * suspend; they are called by several workers at once, for a connection by one at a time. */
 typedef struct weir_pool_config {
     const char *name; /* in the ledger, cut; copied; default "pool" */
     /* Makes a connection: 0 with it in *connection, or an error. c is of the handler that wants one. */
@@ -1249,8 +1250,8 @@ typedef struct weir_pool_config {
     /* Whether a connection that has been idle for check_idle_ms still lives: 0, or an error, after which it is closed
      * and another one is taken or made. c as for open. NULL: all do. */
     int (*check)(weir_ctx *c, void *data, void *connection);
-    /* Closes a connection, idle, broken or whole. c is a fiber's of the pool, without a request; NULL, when close must
-     * not wait: there is no memory for a fiber, or the worker has ended. Then on any thread, the last thing. */
+    /* Closes a connection, idle, broken or whole. c is a task's, see "Tasks", or of the handler whose check has failed;
+     * NULL where close must not wait: the worker, or the server, has ended, or there is no memory for a task. */
     void (*close)(weir_ctx *c, void *data, void *connection);
     void *data;         /* handed to all three; the program's */
     int max;            /* most connections, of each worker unless shared; default 10 */
@@ -1273,14 +1274,14 @@ WEIR_API weir_pool *weir_pool_new(weir_server *s, const weir_pool_config *config
  * it ends, the connection is taken for broken when its deferred calls have run. Stores it in *connection, or NULL.
  *
  * Returns 0; WEIR_ETIMEDOUT after wait_ms; WEIR_EBUSY when max_waiting wait already; news, see "Waiting"; an error of
- * open. After a failure to open nobody opens until the pause is over, and then one alone: others wait for what is given
- * back, and get that error when they come or wait and no connection is there that could be. WEIR_EINVAL; WEIR_ENOMEM;
- * WEIR_ECANCELED when the pool is closed, since the server's stop is over. Suspends.
+ * open (a positive result is WEIR_EINVAL). After a failure to open nobody opens until the pause is over, and then one
+ * alone: others wait for what is given back, or for that one, and get the error where there is neither. WEIR_EINVAL;
+ * WEIR_ECANCELED when the pool is closed. May suspend.
  */
 WEIR_API int weir_pool_get(weir_ctx *c, weir_pool *pool, void **connection);
 
-/* Gives a connection back that the request has: healthy false: it is broken, and is closed. On the request's fiber or
- * in its deferred calls. 0, or WEIR_EINVAL for one that is not taken. Does not suspend. */
+/* Gives a connection back that the request has; healthy false: it is broken, and is closed. On the fiber of the request
+ * or task that has it, or in its deferred calls. 0, or WEIR_EINVAL for one that is not taken. Does not suspend. */
 WEIR_API int weir_pool_put(weir_pool *pool, void *connection, bool healthy);
 
 /* ---- Other protocols ---------------------------------------------------------------------------------------- */

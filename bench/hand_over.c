@@ -56,7 +56,7 @@ struct side {
     struct work work;
     struct lock lock;
     struct parking queue;
-    bool token; /* guarded by lock */
+    bool token;  /* guarded by lock */
     int playing; /* fibers of the loop that have not ended */
 };
 

@@ -1215,7 +1215,7 @@ WEIR_API int weir_channel_send(weir_ctx *c, weir_channel *ch, const void *item, 
 /* Receives the oldest item into *item. 0; WEIR_EDONE: the channel is closed, and nothing is left; or what ended the
  * wait. */
 WEIR_API int weir_channel_receive(weir_ctx *c, weir_channel *ch, void *item, int timeout_ms);
-/* The same where there is nothing to wait for, else WEIR_EBUSY. */
+/* Sending and receiving where there is nothing to wait for, else WEIR_EBUSY. */
 WEIR_API int weir_channel_try_send(weir_channel *ch, const void *item);
 WEIR_API int weir_channel_try_receive(weir_channel *ch, void *item);
 /* Closes the channel: nothing more is sent, also not by those who wait to; what is in it can be received. */
@@ -1251,7 +1251,8 @@ typedef struct weir_pool_config {
      * and another one is taken or made. c as for open. NULL: all do. */
     int (*check)(weir_ctx *c, void *data, void *connection);
     /* Closes a connection, idle, broken or whole. c is a task's, see "Tasks", or of the handler whose check has failed;
-     * NULL where close must not wait: the worker, or the server, has ended, or there is no memory for a task. */
+     * NULL where close must not wait: the worker, or the server, has ended, or there is no memory for a task. Waits of
+     * a task's end after 10 seconds, and so they do when the stop is over. */
     void (*close)(weir_ctx *c, void *data, void *connection);
     void *data;         /* handed to all three; the program's */
     int max;            /* most connections, of each worker unless shared; default 10 */
@@ -2178,8 +2179,8 @@ typedef struct weir_ledger_sockets {
     uint64_t sent;          /* messages that programs have sent on them, ever; those of topics are in `topics` */
 } weir_ledger_sockets;
 
-#define WEIR_LEDGER_TASKS      16 /* most rows of tasks */
-#define WEIR_TASK_NAME_SIZE    32 /* of a task's name, its NUL included */
+#define WEIR_LEDGER_TASKS   16 /* most rows of tasks */
+#define WEIR_TASK_NAME_SIZE 32 /* of a task's name, its NUL included */
 
 /* Tasks of one name, see weir_spawn(). */
 typedef struct weir_ledger_task {

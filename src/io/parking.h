@@ -29,11 +29,11 @@ struct parked {
     struct parked *next, *previous; /* in a queue, or in the list of who is to be woken */
     struct loop *loop;              /* the waiting fiber's; NULL: a thread waits */
     struct fiber *fiber;
-    pthread_t thread; /* that waits, or runs the loop */
+    pthread_t thread; /* which waits, or runs the loop */
     struct inbox_node message;
-    bool granted; /* guarded by the queue's lock */
-    bool arrived; /* the waking has; the fiber's thread's, or guarded by the record's lock */
-    int result;   /* of the wait, as the granter says */
+    bool granted;         /* guarded by the queue's lock */
+    bool arrived;         /* the waking has; the fiber's thread's, or guarded by the record's lock */
+    int result;           /* of the wait, as the granter says */
     struct lock lock;     /* of a thread's record */
     pthread_cond_t woken; /* likewise */
 };

@@ -22,7 +22,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORKERS = 4, HANDLERS = 24, THREADS = 2, PLAYERS = HANDLERS + THREADS, ROUNDS = 4000, ONCES = 8192, PERMITS = 3 };
+enum {
+    WORKERS = 4,
+    HANDLERS = 24,
+    THREADS = 2,
+    PLAYERS = HANDLERS + THREADS,
+    ROUNDS = 4000,
+    ONCES = 8192,
+    PERMITS = 3
+};
 enum game { GAME_MUTEX, GAME_COND, GAME_SEMAPHORE, GAME_GROUP, GAME_CHANNEL, GAME_HAND, GAME_ONCE, GAMES };
 
 struct item {

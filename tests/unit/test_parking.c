@@ -26,8 +26,8 @@ struct bench {
     struct lock lock;
     struct parking queue;
     struct fiber *fibers[FIBERS];
-    int cut[FIBERS];    /* what the wait of each is ended by at its begin; 0: nothing */
-    bool uncut;         /* nothing ends the waits */
+    int cut[FIBERS]; /* what the wait of each is ended by at its begin; 0: nothing */
+    bool uncut;      /* nothing ends the waits */
     int timeout_ms;
     int results[FIBERS], order[FIBERS], ended;
 };
@@ -56,8 +56,7 @@ static void run_waiter(void *owner, struct work *w)
     parking_lock_acquire(&b->lock);
     parking_join(&b->queue, &p);
     parking_lock_release(&b->lock);
-    b->results[way.number] =
-        parking_wait(&b->lock, &b->queue, &p, b->uncut ? NULL : &how, (uint32_t)b->timeout_ms);
+    b->results[way.number] = parking_wait(&b->lock, &b->queue, &p, b->uncut ? NULL : &how, (uint32_t)b->timeout_ms);
     b->order[b->ended++] = way.number;
     if (b->ended == FIBERS)
         loop_stop(&b->loop);

@@ -57,7 +57,7 @@ struct resource_share {
     struct parking queue GUARDED_BY(parking_lock);
     int waiting GUARDED_BY(parking_lock);      /* in queue */
     int open GUARDED_BY(parking_lock);         /* records that are not FREE */
-    struct list free GUARDED_BY(parking_lock); /* those */
+    struct list free GUARDED_BY(parking_lock); /* records that are FREE */
     struct list idle GUARDED_BY(parking_lock); /* the one used last is first */
     int idle_count GUARDED_BY(parking_lock);
     struct list taken GUARDED_BY(parking_lock);
@@ -96,7 +96,7 @@ struct weir_pool {
 /* Who waits for a record. */
 struct resource_waiter {
     struct parked parked;
-    struct resource *record; /* that it was handed; NULL: the result tells why not */
+    struct resource *record; /* handed over; NULL: the result tells why not */
     bool told;               /* something was handed to it, if only a result; guarded by the share's lock until then */
 };
 

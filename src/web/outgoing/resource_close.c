@@ -42,11 +42,17 @@ static void closing_finish(struct resource_worker *w)
 
 /* ---- The task ---- */
 
+#define CLOSE_MS 10000 /* how long close may wait */
+
+/* The stop may cut the task, but not close in the middle: its waits then fail. */
 static void closer_run(weir_ctx *c, void *owner)
 {
     struct resource_worker *w = owner;
     while ((w->current = closing_pop(w))) {
+        struct exchange_clean_up before;
+        exchange_begin_clean_up(c->x, &before, CLOSE_MS);
         resource_close(c, w->current);
+        exchange_end_clean_up(c->x, &before);
         resource_release(w->current);
         w->current = NULL;
         task_renew(c);
@@ -55,7 +61,7 @@ static void closer_run(weir_ctx *c, void *owner)
 
 static void closer_start(struct resource_worker *w);
 
-/* The task may have been cut, or ended by weir_fail(), within close. */
+/* The task may have been ended by weir_fail() within close. */
 static void closer_ended(void *owner, size_t data, int error)
 {
     (void)data;

@@ -2097,7 +2097,7 @@ typedef struct weir_memory_plan {
     uint64_t connections; /* number of connections, most at once: max_connections */
     /* Most in all: every connection with one request, caches and threads at their bounds; not more than memory_limit.
      * Connections of HTTP/2 can have more, which memory_limit and the bounds of pools bound. The program's own accounts
-     * come on top, below memory_limit. */
+     * and tasks, each of which takes what a request does, come on top, below memory_limit. */
     uint64_t worst;
 } weir_memory_plan;
 

@@ -152,10 +152,12 @@ enum exchange_news {
 
 /* What is due of an exchange at some time. */
 enum exchange_due {
-    DUE_HANDLER = 1, /* the handler's end */
-    DUE_WAITS = 2,   /* the end of its waits */
-    DUE_PASSED = 4,  /* that has passed, and no wait begins any more */
-    DUE_CANCELED = 8 /* likewise, since the waits have been cancelled */
+    DUE_HANDLER = 1,      /* the handler's end */
+    DUE_WAITS = 2,        /* the end of its waits */
+    DUE_PASSED = 4,       /* the end of its waits has passed: none begins any more */
+    DUE_CANCELED = 8,     /* likewise, since the waits have been cancelled */
+    DUE_CLEANING = 16,    /* not a time: a clean-up that may wait runs */
+    DUE_WAITS_LATER = 32, /* both are due, and the end of the waits later */
 };
 
 struct exchange_ops {
@@ -263,18 +265,17 @@ struct exchange {
     bool cut;              /* the next wait ends the handler: it is over its time, or the server's stop has cut it */
     bool body_read;        /* the request's body has been read to its end */
     bool told;             /* listeners have been told, or will be, that the exchange is over: once, see over.h */
-    uint8_t due;           /* enum exchange_due: which of handler_due and waits_due there are */
     bool special;          /* limits beyond the usual apply to it, or it has been refused */
     uint8_t handler;       /* enum exchange_handler */
     uint8_t untold;        /* enum exchange_news: what the handler wants to know and no wait has told it yet */
     uint8_t waiting;       /* enum exchange_wait */
     uint8_t refusal;       /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */
     struct hold hold;      /* of memory, where that is bounded */
+    uint8_t due;           /* enum exchange_due */
+    uint32_t due_later;    /* tick of what is due later, where two are; see exchange_time.c */
     struct duplex *duplex; /* is left behind when the handler has ended, see duplex.h; NULL: nothing is */
     struct body_clock body_clock; /* of a request with a body */
-    struct timer deadline;        /* of the next of the two; armed only where there is one */
-    uint32_t handler_due;         /* tick at which the handler is ended */
-    uint32_t waits_due;           /* tick at which its waits are, see exchange_set_deadline() */
+    struct timer deadline;        /* of what is due next; armed only where there is something */
     struct http_field fields[HEAD_FIELDS_INLINE];
     char inline_memory[EXCHANGE_INLINE_MEMORY] __attribute__((aligned(16)));
 };
@@ -353,7 +354,7 @@ int64_t exchange_time_left(const struct exchange *x);
 /* What an exchange was like before a clean-up that may wait. */
 struct exchange_clean_up {
     uint8_t handler, untold;
-    bool cut, canceled;
+    bool cut, canceled, cleaning;
     int64_t left; /* exchange_time_left() */
 };
 

@@ -40,8 +40,8 @@ static bool refusal_answered(const struct exchange *x, bool abandoned)
 static bool has_run_late(const struct exchange *x, bool abandoned)
 {
     const struct reply *r = &x->reply;
-    return exchange_is_late(x) && !abandoned && r->phase == REPLY_OPEN && r->status == 200 && x->body_sent == 0 && !r->fields &&
-           r->length == REPLY_LENGTH_UNKNOWN;
+    return exchange_is_late(x) && !abandoned && r->phase == REPLY_OPEN && r->status == 200 && x->body_sent == 0 &&
+           !r->fields && r->length == REPLY_LENGTH_UNKNOWN;
 }
 
 void exchange_settle(struct exchange *x, bool abandoned)

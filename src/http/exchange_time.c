@@ -7,18 +7,34 @@
 #include "http/exchange_life.h"
 #include "http/request_log.h"
 
-/* Arms the timer for what is due next. */
-static void time_arm(struct exchange *x)
+/* The ticks of what is due. The timer's own is that of the first, so that the record needs room for one more only. */
+struct times {
+    uint32_t handler, waits; /* where enum exchange_due says that there is one */
+};
+
+static struct times times_of(const struct exchange *x)
+{
+    uint32_t first = x->deadline.expires, later = x->due_later;
+    if ((x->due & (DUE_HANDLER | DUE_WAITS)) != (DUE_HANDLER | DUE_WAITS))
+        return (struct times){.handler = first, .waits = first};
+    bool waits_later = x->due & DUE_WAITS_LATER;
+    return (struct times){.handler = waits_later ? first : later, .waits = waits_later ? later : first};
+}
+
+/* Keeps the ticks of what is due, and arms the timer for the first. */
+static void times_keep(struct exchange *x, struct times t)
 {
     struct loop *l = x->http->net->loop;
-    uint32_t now = loop_now_ms(l);
-    int32_t handler = x->due & DUE_HANDLER ? ticks_between(now, x->handler_due) : INT32_MAX;
-    int32_t waits = x->due & DUE_WAITS ? ticks_between(now, x->waits_due) : INT32_MAX;
-    int32_t next = handler < waits ? handler : waits;
-    if (next == INT32_MAX)
-        timer_cancel(&l->wheel, &x->deadline);
+    bool both = (x->due & DUE_HANDLER) && (x->due & DUE_WAITS);
+    bool waits_later = both && ticks_between(t.handler, t.waits) > 0;
+    bool handler_first = waits_later || !(x->due & DUE_WAITS);
+    x->due = (uint8_t)((x->due & ~DUE_WAITS_LATER) | (waits_later ? DUE_WAITS_LATER : 0));
+    x->due_later = waits_later ? t.waits : t.handler;
+    int32_t delay = ticks_between(loop_now_ms(l), handler_first ? t.handler : t.waits);
+    if (x->due & (DUE_HANDLER | DUE_WAITS))
+        timer_arm(&l->wheel, &x->deadline, delay > 0 ? (uint32_t)delay : 0);
     else
-        timer_arm(&l->wheel, &x->deadline, next > 0 ? (uint32_t)next : 0);
+        timer_cancel(&l->wheel, &x->deadline);
 }
 
 /* The tick that lies ms ahead. */
@@ -30,24 +46,26 @@ static uint32_t tick_ahead(const struct exchange *x, int64_t ms)
 
 void exchange_limit_time(struct exchange *x, int ms)
 {
+    struct times t = times_of(x);
     x->special = true;
     x->due = (uint8_t)(ms < 0 ? x->due & ~DUE_HANDLER : x->due | DUE_HANDLER);
     if (ms >= 0)
-        x->handler_due = tick_after(loop_now_ms(x->http->net->loop), loop_delay((uint32_t)ms));
-    time_arm(x);
+        t.handler = tick_after(loop_now_ms(x->http->net->loop), loop_delay((uint32_t)ms));
+    times_keep(x, t);
 }
 
 void exchange_set_deadline(struct exchange *x, int64_t ms)
 {
+    struct times t = times_of(x);
     x->special = true;
-    x->due &= DUE_HANDLER | DUE_CANCELED;
+    x->due &= (uint8_t) ~(DUE_WAITS | DUE_PASSED);
     if (ms == 0)
         x->due |= DUE_PASSED;
     if (ms > 0) {
         x->due |= DUE_WAITS;
-        x->waits_due = tick_ahead(x, ms);
+        t.waits = tick_ahead(x, ms);
     }
-    time_arm(x);
+    times_keep(x, t);
 }
 
 void exchange_cancel(struct exchange *x)
@@ -63,7 +81,7 @@ int64_t exchange_time_left(const struct exchange *x)
         return 0;
     if (!(x->due & DUE_WAITS))
         return -1;
-    int32_t left = ticks_between(loop_now_ms(x->http->net->loop), x->waits_due) - 1; /* as loop_delay() adds one */
+    int32_t left = ticks_between(loop_now_ms(x->http->net->loop), times_of(x).waits) - 1; /* as loop_delay() adds one */
     return left > 1 ? left : 1;
 }
 
@@ -83,19 +101,24 @@ static void end_handler(struct exchange *x)
         fiber_wake(x->fiber, WEIR_ECANCELED);
 }
 
-void exchange_timed(void *owner, struct timer *t)
+static void end_waits(struct exchange *x)
+{
+    x->due = (uint8_t)((x->due & ~DUE_WAITS) | DUE_PASSED);
+    if (x->fiber)
+        fiber_wake(x->fiber, WEIR_ETIMEDOUT);
+}
+
+void exchange_timed(void *owner, struct timer *timer)
 {
     (void)owner;
-    struct exchange *x = container_of(t, struct exchange, deadline);
+    struct exchange *x = container_of(timer, struct exchange, deadline);
+    struct times t = times_of(x);
     uint32_t now = loop_now_ms(x->http->net->loop);
-    if ((x->due & DUE_WAITS) && ticks_between(now, x->waits_due) <= 0) {
-        x->due = (uint8_t)((x->due & ~DUE_WAITS) | DUE_PASSED);
-        if (x->fiber)
-            fiber_wake(x->fiber, WEIR_ETIMEDOUT);
-    }
-    if ((x->due & DUE_HANDLER) && ticks_between(now, x->handler_due) <= 0)
+    if ((x->due & DUE_WAITS) && ticks_between(now, t.waits) <= 0)
+        end_waits(x);
+    if ((x->due & DUE_HANDLER) && ticks_between(now, t.handler) <= 0)
         end_handler(x);
-    time_arm(x);
+    times_keep(x, t);
 }
 
 /* ---- Clean-up ---- */
@@ -106,11 +129,12 @@ void exchange_begin_clean_up(struct exchange *x, struct exchange_clean_up *befor
                                          .untold = x->untold,
                                          .cut = x->cut,
                                          .canceled = x->due & DUE_CANCELED,
+                                         .cleaning = x->due & DUE_CLEANING,
                                          .left = exchange_time_left(x)};
     x->handler = HANDLER_ENDED;
     x->untold &= NEWS_STOP_TOLD;
     x->cut = false;
-    x->due &= (uint8_t)~DUE_CANCELED;
+    x->due = (uint8_t)((x->due & ~DUE_CANCELED) | DUE_CLEANING);
     exchange_set_deadline(x, ms);
 }
 
@@ -122,4 +146,6 @@ void exchange_end_clean_up(struct exchange *x, const struct exchange_clean_up *b
     x->cut |= before->cut;
     if (before->canceled)
         x->due |= DUE_CANCELED;
+    if (!before->cleaning)
+        x->due &= (uint8_t)~DUE_CLEANING;
 }

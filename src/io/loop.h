@@ -69,8 +69,8 @@ struct loop {
     struct start *start_first;
     struct start **start_last;
     uint32_t start_count; /* starts that are queued */
-    uint32_t start_left;  /* those that this turn is for */
-    void *owner; /* handed to timers' handlers and work_fn */
+    uint32_t start_left;  /* starts that this turn is for */
+    void *owner;          /* handed to timers' handlers and work_fn */
     const struct log *log;
     int wake_fd;
     bool stopped;

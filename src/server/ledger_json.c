@@ -108,8 +108,7 @@ static void put_tasks(struct ledger_writer *w, const weir_ledger *l)
         const weir_ledger_task *t = &l->tasks[i];
         ledger_put(w, i ? ",{\"name\":" : "{\"name\":");
         ledger_put_string(w, t->name);
-        ledger_put(w,
-                   ",\"tasks\":%" PRIu64 ",\"runs\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"missed\":%" PRIu64 "}",
+        ledger_put(w, ",\"tasks\":%" PRIu64 ",\"runs\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"missed\":%" PRIu64 "}",
                    t->tasks, t->runs, t->failed, t->missed);
     }
     ledger_put(w, "]}");

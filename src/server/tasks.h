@@ -19,8 +19,8 @@ LOCK_ROLE(tasks_lock)
 
 enum tasks_state {
     TASKS_KEPT,   /* the server has not started: what is asked for waits */
-    TASKS_BEGUN,  /* it runs */
-    TASKS_CLOSED, /* it stops, or has ended */
+    TASKS_BEGUN,  /* the server runs */
+    TASKS_CLOSED, /* the server stops, or has ended */
 };
 
 /* What the ledger knows of tasks of one name. */

@@ -43,9 +43,9 @@ struct worker {
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
     int fds[LISTENERS_MAX]; /* opened for it before it started */
-    struct list job_list; /* struct job: what tasks.h has for this worker */
+    struct list job_list;   /* struct job: what tasks.h has for this worker */
     uint8_t job_timer_kind;
-    _Atomic uint32_t jobs; /* those, and those under way here; any thread, under the table's lock, adds some */
+    _Atomic uint32_t jobs; /* jobs that are here or under way here; any thread adds some, under the table's lock */
     struct timer maintenance, stop_deadline, sample;
     struct socket_memory sockets;
     struct order stop, cut, give_back;

@@ -51,7 +51,7 @@ struct web {
     struct splice_pipes pipes;
     struct topic_worker topics;
     struct live_worker live;
-    struct list tasks; /* struct task: those that run or will, see task/task.h */
+    struct list tasks;     /* struct task: those that run or will, see task/task.h */
     struct pool *messages; /* buffers of ws_buffer_size, for what WebSockets receive */
     size_t message_size;   /* which is that */
     struct account *message_account;
@@ -115,7 +115,6 @@ struct weir_ctx {
     int line_error;               /* of weir_body_line(), within a line */
     bool next_allowed;            /* the running around middleware may call weir_next() */
     bool ended;                   /* weir_end() */
-    bool cleaning;                /* a function of weir_defer_wait() runs */
     bool head_made;               /* response middleware has run */
     bool in_error;                /* the error hook is running or has failed */
     bool query_parsed, cookies_parsed;

@@ -44,12 +44,9 @@ void context_use_deadline(weir_ctx *c, const weir_group_settings *settings)
 static void run_clean_up(weir_ctx *c, const struct deferred *d)
 {
     struct exchange_clean_up before;
-    bool cleaning = c->cleaning;
-    c->cleaning = true;
     exchange_begin_clean_up(c->x, &before, d->ms);
     d->waits(c, d->arg);
     exchange_end_clean_up(c->x, &before);
-    c->cleaning = cleaning;
 }
 
 void context_run_deferred(weir_ctx *c)
@@ -105,8 +102,9 @@ int weir_defer_wait(weir_ctx *c, void (*fn)(weir_ctx *c, void *arg), void *arg, 
 
 void context_check_failing(const weir_ctx *c)
 {
-    if (likely(!c->cleaning))
+    if (likely(!(c->x->due & DUE_CLEANING)))
         return;
-    fprintf(stderr, "weir: weir_fail() was called within a clean-up of weir_defer_wait(), which has no handler to end\n");
+    fprintf(stderr,
+            "weir: weir_fail() was called within a clean-up of weir_defer_wait(), which has no handler to end\n");
     abort();
 }

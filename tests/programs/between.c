@@ -108,7 +108,7 @@ static void give(weir_ctx *c)
                                          : weir_channel_send(c, channel, &(int){2}, 10000));
 }
 
-/* Makes others wait for the mutex, which is nobody's lock since the handler ends before it is unlocked, and the group. */
+/* Makes others wait for the mutex, which is nobody's lock since the handler ends before, and for the group. */
 static void take(weir_ctx *c)
 {
     say(c, strcmp(weir_param(c, "how"), "mutex") == 0 ? weir_mutex_try(&mutex) : weir_wait_group_add(&group, 1));

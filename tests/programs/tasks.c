@@ -381,8 +381,8 @@ static void add_routes(weir_server *s)
 int main(int argc, char **argv)
 {
     weir_server *s = weir_server_new(&(weir_config){.port = WEIR_ANY,
-                                                    .workers = argc > 1 ? atoi(argv[1]) : 1,
-                                                    .memory_limit = argc > 2 ? (size_t)atol(argv[2]) : 0,
+                                                    .workers = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 1,
+                                                    .memory_limit = argc > 2 ? strtoul(argv[2], NULL, 10) : 0,
                                                     .max_tasks = 20,
                                                     .stop_timeout_ms = 1000,
                                                     .log_level = WEIR_LOG_WARN});

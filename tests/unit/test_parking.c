@@ -1,6 +1,6 @@
 /*
- * Parking, step by step, on loops of the test's own: order, and what becomes of a waiter that is granted something while
- * its wait ends otherwise, by the same thread and by another.
+ * Parking, step by step, on loops of the test's own: order, and what becomes of a waiter that is granted something
+ * while its wait ends otherwise, by the same thread and by another.
  *
  * SPDX-License-Identifier: MIT
  */

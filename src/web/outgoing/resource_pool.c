@@ -184,8 +184,8 @@ int weir_pool_put(weir_pool *p, void *connection, bool healthy)
 
 /* ---- Taking ---- */
 
-/* One attempt to get a record: 0 with it in *r, or without it: w (not NULL) is queued; or an error. WEIR_EBUSY without w:
- * it would have to wait. */
+/* One attempt to get a record: 0 with it in *r, or without it: w (not NULL) is queued; or an error. WEIR_EBUSY without
+ * w: the caller would have to wait. */
 static int share_ask(struct resource_share *s, struct resource **r, struct resource_waiter *w)
 {
     struct parking granted = {0};

@@ -15,10 +15,10 @@ struct group {
     struct http *http;
     struct fiber *fiber; /* who waits; NULL: nobody does yet */
     weir_work *works;
-    size_t count, next;    /* the next piece that nobody has taken */
-    size_t fibers;         /* of the group, begun or not */
-    bool timed;            /* the pieces have until `due` */
-    uint32_t due;          /* tick */
+    size_t count, next; /* the next piece that nobody has taken */
+    size_t fibers;      /* of the group, begun or not */
+    bool timed;         /* the pieces have until `due` */
+    uint32_t due;       /* tick */
     const char *name;
     bool keeps_on;         /* whatever a piece returns, the others go on */
     int error;             /* the first */

@@ -36,8 +36,8 @@ static void task_live(const struct exchange *x, struct http_live *live)
     *live = (struct http_live){
         .state = x->fiber ? LIVE_WAITING : LIVE_RUNNING,
         .method = SLICE("(task)"),
-        .memory = http->records.stride + (x->arena.block ? x->arena.blocks->stride : 0) +
-                  http->net->loop->fibers.stack_size,
+        .memory =
+            http->records.stride + (x->arena.block ? x->arena.blocks->stride : 0) + http->net->loop->fibers.stack_size,
     };
 }
 

@@ -108,11 +108,11 @@ struct weir_ctx {
     const char *reply_error_text; /* says more of reply_error; static; NULL: nothing does */
     char *body;                   /* by weir_body() */
     void *body_mapping;           /* in which the body lies, or is being read into; NULL: none. See body.c */
-    size_t around;                /* the next around middleware */
+    uint32_t around;              /* the next around middleware */
     int fail_status;              /* of weir_fail(); 0: ended without a page */
     int reply_error;              /* of a one-call reply, answered by a page if the handler does not reply otherwise */
-    int body_error;               /* of weir_body(), once it has read something */
-    int line_error;               /* of weir_body_line(), within a line */
+    int16_t body_error;           /* of weir_body(), once it has read something */
+    int16_t line_error;           /* of weir_body_line(), within a line */
     bool next_allowed;            /* the running around middleware may call weir_next() */
     bool ended;                   /* weir_end() */
     bool head_made;               /* response middleware has run */

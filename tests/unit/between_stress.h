@@ -9,6 +9,7 @@
 #ifndef WEIR_TESTS_BETWEEN_STRESS_H
 #define WEIR_TESTS_BETWEEN_STRESS_H
 
+#include "base/debug.h"
 #include "selftest.h"
 #include "weir.h"
 
@@ -70,7 +71,7 @@ struct player {
     uint64_t random;
 };
 
-static uint32_t draw(struct player *p, uint32_t below)
+static WRAPS uint32_t draw(struct player *p, uint32_t below)
 {
     p->random = p->random * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)(p->random >> 33) % below;

@@ -1030,9 +1030,9 @@ WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, 
 /* ---- Waiting ------------------------------------------------------------------------------------------------ */
 
 /*
- * News: what ends a wait for anything but the client: weir_sleep(), weir_await_fd() and weir_cache_get(). Each is told
- * once, by the wait that it ends or, at once, by the next one. Later waits are not shortened, so that a loop does not
- * spin; where the client is gone for good they return WEIR_ECLOSED when they end.
+ * News: what ends a wait for anything but the client: weir_sleep(), weir_await_fd(), weir_cache_get() and the waits of
+ * "Between fibers". Each is told once, by the wait that it ends or, at once, by the next one. Later waits are not
+ * shortened, so that a loop does not spin; where the client is gone for good they return WEIR_ECLOSED when they end.
  *   WEIR_ECLOSED    the client has gone: a reset (HTTP/2: of the stream, too), a hang-up, a failed write, or, unless
  *                   the setting half_close says otherwise, the end of its side. weir_closed() tells these apart; a
  *                   client that has only ended its side may still read the reply, which is sent.
@@ -1316,6 +1316,162 @@ typedef struct weir_conn_tls_info {
 
 /* Tells of a connection's TLS. False: there is none. */
 WEIR_API bool weir_conn_tls(const weir_conn *conn, weir_conn_tls_info *info);
+
+/* ---- Between fibers ----------------------------------------------------------------------------------------- */
+
+/*
+ * What fibers of all workers, and threads of the program, wait for from each other. Structures that the program makes
+ * static or embeds; all zero is ready to use. They stay where they are, and are given up when nobody uses them any
+ * more; they hold nothing that has to be freed. docs/fibers.md has an example of each.
+ *
+ * c: the context of who waits. NULL: the caller is a thread of the program's own, which blocks; never one of the
+ * server's. Threads that use them with handlers have ended before weir_server_free().
+ *
+ * Waiting is fair: who comes first is served first. A wait ends by what it is for, which is never lost, whatever else
+ * happens at that moment; by WEIR_ETIMEDOUT after timeout_ms (0: no limit); or by news, see "Waiting". A timeout that
+ * is negative is WEIR_EINVAL. Who need not wait is not told news. Calls without c do not suspend and do not block, and
+ * may be made by any thread. Calls with c suspend where they wait.
+ */
+typedef struct weir_mutex {
+    uint64_t opaque[10];
+} weir_mutex;
+
+/*
+ * Locks m, which may be held across waits, and is unlocked before the handler ends. 0; WEIR_EDEADLK when the caller has
+ * locked it already; or what ended the wait, and m is not locked. A handler can be ended where it waits, or by
+ * weir_fail(), and holds m for ever then unless it has deferred the unlocking.
+ */
+WEIR_API int weir_mutex_lock(weir_ctx *c, weir_mutex *m, int timeout_ms);
+/* Locks m if nobody has: 0 or WEIR_EBUSY. Such a lock is nobody's: it may outlast the handler, and who locks m again
+ * waits, and is not told WEIR_EDEADLK. */
+WEIR_API int weir_mutex_try(weir_mutex *m);
+/* Unlocks m, which goes to who has waited for longest. From anywhere, as from a deferred call. 0, or WEIR_EINVAL where
+ * it is not locked. */
+WEIR_API int weir_mutex_unlock(weir_mutex *m);
+
+/* A condition, which is about what one mutex guards. */
+typedef struct weir_cond {
+    uint64_t opaque[10];
+} weir_cond;
+
+/* Unlocks m, waits for a signal, and locks m again, which nothing cuts: m is locked whatever the result is, but for
+ * WEIR_EINVAL. 0, or what ended the wait. The caller looks again at what it waits for. */
+WEIR_API int weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m, int timeout_ms);
+/* Wakes who has waited for longest, if anybody waits. */
+WEIR_API void weir_cond_signal(weir_cond *cond);
+/* Wakes all who wait. */
+WEIR_API void weir_cond_broadcast(weir_cond *cond);
+
+/* A number of permits; all zero: none. */
+typedef struct weir_semaphore {
+    uint64_t opaque[10];
+} weir_semaphore;
+
+/* Gives s that many permits, before it is used. WEIR_EINVAL: a negative number. */
+WEIR_API int weir_semaphore_init(weir_semaphore *s, int permits);
+/* Takes a permit. 0, or what ended the wait. */
+WEIR_API int weir_semaphore_acquire(weir_ctx *c, weir_semaphore *s, int timeout_ms);
+/* Takes a permit if there is one and nobody waits for it: 0 or WEIR_EBUSY. */
+WEIR_API int weir_semaphore_try(weir_semaphore *s);
+/* Adds n permits. 0; WEIR_EINVAL: n is negative; WEIR_ETOOBIG: there would be more than INT_MAX. */
+WEIR_API int weir_semaphore_release(weir_semaphore *s, int n);
+
+/* A number of jobs that are under way. */
+typedef struct weir_wait_group {
+    uint64_t opaque[10];
+} weir_wait_group;
+
+/* n more jobs are under way. 0; WEIR_EINVAL: n is negative; WEIR_ETOOBIG: they would be more than INT_MAX. */
+WEIR_API int weir_wait_group_add(weir_wait_group *g, int n);
+/* A job is done. The last one wakes all who wait; g may be gone as soon as they know. 0, or WEIR_EINVAL where none was
+ * under way. */
+WEIR_API int weir_wait_group_done(weir_wait_group *g);
+/* Waits until no job is under way. 0, or what ended the wait. */
+WEIR_API int weir_wait_group_wait(weir_ctx *c, weir_wait_group *g, int timeout_ms);
+
+/* A bounded queue of items of one size, from many to many. The server's memory; the program's to free. */
+typedef struct weir_channel weir_channel;
+
+/* Makes a channel that holds capacity items, which are copied; 0: each goes from hand to hand, and a sender waits for
+ * its receiver. NULL: item_size is 0, or the server has no memory for it. Any thread. */
+WEIR_API weir_channel *weir_channel_new(weir_server *s, size_t capacity, size_t item_size);
+/* Frees a channel that nobody uses any more, with what is left in it; before weir_server_free(). NULL is allowed. Any
+ * thread. */
+WEIR_API void weir_channel_free(weir_channel *ch);
+/* Sends a copy of *item. 0; WEIR_EDONE: the channel is closed; or what ended the wait. But for 0 it was not sent. */
+WEIR_API int weir_channel_send(weir_ctx *c, weir_channel *ch, const void *item, int timeout_ms);
+/* Receives the oldest item into *item. 0; WEIR_EDONE: the channel is closed, and nothing is left; or what ended the
+ * wait. */
+WEIR_API int weir_channel_receive(weir_ctx *c, weir_channel *ch, void *item, int timeout_ms);
+/* Sending and receiving where there is nothing to wait for, else WEIR_EBUSY. */
+WEIR_API int weir_channel_try_send(weir_channel *ch, const void *item);
+WEIR_API int weir_channel_try_receive(weir_channel *ch, void *item);
+/* Closes the channel: nothing more is sent, also not by those who wait to; what is in it can be received. */
+WEIR_API void weir_channel_close(weir_channel *ch);
+
+/* Something that is done once. */
+typedef struct weir_once {
+    uint64_t opaque[10];
+} weir_once;
+
+/*
+ * Has fn(c, arg) called once by all: the first caller runs it, those who come meanwhile wait. Its 0 is kept for ever:
+ * all get 0. Its error (a positive result is WEIR_EINVAL) is given to its caller and to those who waited, and the next
+ * who comes calls fn again. If the handler is ended within fn, those who waited get WEIR_ECANCELED. WEIR_EDEADLK when
+ * fn itself asks; or what ended the wait. fn may suspend.
+ */
+WEIR_API int weir_once_run(weir_ctx *c, weir_once *once, int (*fn)(weir_ctx *c, void *arg), void *arg);
+
+/* ---- Pools of connections ----------------------------------------------------------------------------------- */
+
+/* Connections of any kind, such as those to a database, that handlers take and give back. The server's. */
+typedef struct weir_pool weir_pool;
+
+#define WEIR_POOL_NAME_SIZE 32 /* of a pool's name in the ledger, its NUL included */
+
+/* What a pool is of, and its bounds. Zero is each member's default where there is one. open, check and close may
+ * suspend; they are called by several workers at once, for a connection by one at a time. */
+typedef struct weir_pool_config {
+    const char *name; /* in the ledger, cut; copied; default "pool" */
+    /* Makes a connection: 0 with it in *connection, or an error. c is of the handler that wants one. */
+    int (*open)(weir_ctx *c, void *data, void **connection);
+    /* Whether a connection that has been idle for check_idle_ms still lives: 0, or an error, after which it is closed
+     * and another one is taken or made. c as for open. NULL: all do. */
+    int (*check)(weir_ctx *c, void *data, void *connection);
+    /* Closes a connection, idle, broken or whole. c is a task's, see "Tasks", or of the handler whose check has failed;
+     * NULL where close must not wait: the worker, or the server, has ended, or there is no memory for a task. Waits of
+     * a task's end after 10 seconds, and so they do when the stop is over. */
+    void (*close)(weir_ctx *c, void *data, void *connection);
+    void *data;         /* handed to all three; the program's */
+    int max;            /* most connections, of each worker unless shared; default 10 */
+    int max_waiting;    /* most handlers that wait for one, likewise; default 1000; WEIR_OFF: any number */
+    int wait_ms;        /* longest wait for one, opening not included; default 5000; WEIR_OFF: any time */
+    int idle_ms;        /* one that nobody wants for so long is closed; default 60000; WEIR_OFF: never */
+    int check_idle_ms;  /* how long one has to have been idle to be checked; default 5000 */
+    int backoff_min_ms; /* pause after a failure to open, doubled by each further one; default 100 */
+    int backoff_max_ms; /* longest pause; each is shortened by up to a half, by chance; default 10000 */
+    int shared;         /* WEIR_ON: one pool for all workers; default WEIR_OFF: each has its own */
+} weir_pool_config;
+
+/* Adds a pool. config is copied. Before the start. NULL: open or close is missing, a number is negative, or there is no
+ * memory. Freed by weir_server_free(). */
+WEIR_API weir_pool *weir_pool_new(weir_server *s, const weir_pool_config *config);
+
+/*
+ * Takes a connection: the one that was used last, a new one where max allows, or the first that is given back; who
+ * comes first is served first. It is the request's until weir_pool_put(); where the request ends without that, however
+ * it ends, the connection is taken for broken when its deferred calls have run. Stores it in *connection, or NULL.
+ *
+ * Returns 0; WEIR_ETIMEDOUT after wait_ms; WEIR_EBUSY when max_waiting wait already; news, see "Waiting"; an error of
+ * open (a positive result is WEIR_EINVAL). After a failure to open nobody opens until the pause is over, and then one
+ * alone: others wait for what is given back, or for that one, and get the error where there is neither. WEIR_EINVAL;
+ * WEIR_ECANCELED when the pool is closed. May suspend.
+ */
+WEIR_API int weir_pool_get(weir_ctx *c, weir_pool *pool, void **connection);
+
+/* Gives a connection back that the request has; healthy false: it is broken, and is closed. On the fiber of the request
+ * or task that has it, or in its deferred calls. 0, or WEIR_EINVAL for one that is not taken. Does not suspend. */
+WEIR_API int weir_pool_put(weir_pool *pool, void *connection, bool healthy);
 
 /* ---- Other protocols ---------------------------------------------------------------------------------------- */
 
@@ -2374,11 +2530,26 @@ typedef struct weir_ledger_topics {
     uint64_t refused;          /* messages, topics and subscriptions refused at a bound, ever */
 } weir_ledger_topics;
 
+/* One pool of connections, see weir_pool_new(), or several of the same name, summed over the workers. */
+typedef struct weir_ledger_pool {
+    char name[WEIR_POOL_NAME_SIZE];
+    uint64_t open;          /* connections that are there, taken or idle, or being made */
+    uint64_t idle;          /* of these, those that nobody has */
+    uint64_t waiting;       /* handlers that wait for one */
+    uint64_t opened;        /* connections made, ever */
+    uint64_t failed;        /* failures to make one, ever */
+    uint64_t broken;        /* connections that were given back as broken, or not at all, ever */
+    uint64_t timed_out;     /* waits that were over wait_ms, ever */
+    uint64_t refused;       /* handlers that did not wait, since max_waiting did, ever */
+    uint64_t checks_failed; /* ever */
+} weir_ledger_pool;
+
 #define WEIR_LEDGER_ACCOUNTS   48 /* most rows of accounts */
 #define WEIR_LEDGER_TIMES      16 /* classes of handler times */
 #define WEIR_LEDGER_REFUSALS   40 /* most causes of refusals */
 #define WEIR_LEDGER_HANDSHAKES 24 /* most causes of failed handshakes */
 #define WEIR_LEDGER_CACHES     16 /* most rows of caches */
+#define WEIR_LEDGER_POOLS      16 /* most rows of pools */
 
 /* All figures of a server; docs/ledger.md says of every one what it means. */
 typedef struct weir_ledger {
@@ -2444,9 +2615,11 @@ typedef struct weir_ledger {
     weir_ledger_account accounts[WEIR_LEDGER_ACCOUNTS]; /* where there are more, the last is of all the others */
     size_t cache_count;
     weir_ledger_cache caches[WEIR_LEDGER_CACHES];
+    size_t pool_count;
+    weir_ledger_pool pools[WEIR_LEDGER_POOLS]; /* where there are more, the last is of all the others */
 } weir_ledger;
 
-/* Reads the ledger of a server into *ledger, about 8 KB: short locks, no system call. Figures of several workers are
+/* Reads the ledger of a server into *ledger, about 10 KB: short locks, no system call. Figures of several workers are
  * not of one instant, and after the server's end they are the last ones. Any thread. */
 WEIR_API void weir_ledger_read(weir_server *s, weir_ledger *ledger);
 

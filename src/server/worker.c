@@ -8,6 +8,7 @@
 #include "http/live.h"
 #include "io/crash.h"
 #include "io/overflow.h"
+#include "server/connection_pools.h"
 #include "server/live.h"
 #include "server/pools.h"
 #include "server/relief.h"
@@ -156,6 +157,7 @@ static void worker_maintain(void *owner, struct timer *t)
     struct worker *w = worker_of(owner);
     w->trim_due = true;
     tls_worker_maintain(w);
+    connection_pools_maintain(w);
     timer_arm(&w->loop.wheel, t, MAINTENANCE_MS);
 }
 
@@ -325,6 +327,7 @@ int worker_set_up(struct worker *w)
                           .worker_index = w->index};
     tasks_init_worker(w, TIMER_TASK);
     pools_open(worker_pools, w, &s->memory, &basis);
+    connection_pools_begin(w);
     list_init(&w->web.live.events);
     names_init(&w->web.names, &s->outgoing, &w->loop, &s->offload);
     topic_worker_open(&w->web.topics, &s->topics, &w->loop);
@@ -351,6 +354,7 @@ int worker_set_up(struct worker *w)
 
 void worker_clean_up(struct worker *w)
 {
+    connection_pools_end(w);
     regex_context_free(w->web.regex);
     file_cache_done(&w->web.files);
     pipes_close(&w->web.pipes);

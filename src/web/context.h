@@ -9,6 +9,7 @@
 
 #include "http/http.h"
 #include "io/offload.h"
+#include "web/claim.h"
 #include "web/compress/contexts.h"
 #include "web/cookie.h"
 #include "web/file/file_cache.h"
@@ -104,16 +105,17 @@ struct weir_ctx {
     /* From here on all is cleared as one when a request begins. */
     const char *path_text;     /* NUL-terminated, once asked for */
     struct deferred *deferred; /* last first */
+    struct claim *claims;      /* likewise */
     struct attribute *attributes;
     struct ws_socket *socket;     /* a WebSocket that the handler has, see websocket/socket.h; NULL: none */
     const char *reply_error_text; /* says more of reply_error; static; NULL: nothing does */
     char *body;                   /* by weir_body() */
     void *body_mapping;           /* in which the body lies, or is being read into; NULL: none. See body.c */
-    size_t around;                /* the next around middleware */
+    uint32_t around;              /* the next around middleware */
     int fail_status;              /* of weir_fail(); 0: ended without a page */
     int reply_error;              /* of a one-call reply, answered by a page if the handler does not reply otherwise */
-    int body_error;               /* of weir_body(), once it has read something */
-    int line_error;               /* of weir_body_line(), within a line */
+    int16_t body_error;           /* of weir_body(), once it has read something */
+    int16_t line_error;           /* of weir_body_line(), within a line */
     bool next_allowed;            /* the running around middleware may call weir_next() */
     bool ended;                   /* weir_end() */
     bool head_made;               /* response middleware has run */

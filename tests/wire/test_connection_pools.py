@@ -1,4 +1,4 @@
-"""Pools of connections, by tests/programs/pooled.c, whose connections only pretend: the bound, who gets one, what is
+"""Pools of connections, by tests/programs/connections.c, whose connections only pretend: the bound, who gets one, what is
 broken, pauses, checks, idle ones, handlers that end with one, the ledger, and the stop, after which all are closed.
 
 SPDX-License-Identifier: MIT
@@ -22,7 +22,7 @@ EIO, ECLOSED, ETIMEDOUT, ECANCELED, EBUSY = -10, -3, -7, -12, -15
 def pooled(start):
     def start_one(**settings):
         settings = {"workers": 1, "max": 2, **settings}
-        return start("tests/programs/pooled", *[f"{name}={value}" for name, value in settings.items()])
+        return start("tests/programs/connections", *[f"{name}={value}" for name, value in settings.items()])
 
     return start_one
 

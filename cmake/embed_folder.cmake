@@ -4,7 +4,7 @@
 set(text "/* Made from the files of src/cli/new. */\n#include \"cli/new.h\"\n")
 set(rows "")
 set(number 0)
-foreach(file CMakeLists.txt main.c test.sh Containerfile README.md gitignore)
+foreach(file CMakeLists.txt main.c routes.c routes.h test.c test.sh Containerfile README.md gitignore)
     file(READ ${FOLDER}/${file} bytes HEX)
     string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
     string(APPEND text "static const unsigned char file_${number}[] = {${bytes}};\n")

@@ -77,6 +77,7 @@ enum weir_error {
     WEIR_EUPGRADE = -20,   /* the client has not asked for that protocol */
     WEIR_EREACH = -21,     /* another service cannot be reached, or has broken the connection off */
     WEIR_ETRUST = -22,     /* another service's certificate is not trusted, or is not its own */
+    WEIR_EFAILED = -23,    /* what was waited for was ended by weir_fail() */
 };
 
 /* A short English text for an error value; static, never NULL. Any thread. */
@@ -182,6 +183,7 @@ typedef struct weir_config {
     /* Bytes that topics may take together, their messages included; 64 KiB and more. Default an eighth of memory_limit,
      * or 64 MiB without one. Then histories give way, see weir_topic_publish(). */
     size_t max_topic_memory;
+    int max_tasks;  /* of weir_spawn() and weir_every(), most at once, up to 1048576; default 1000 */
     int max_topics; /* most topics and patterns at once, up to 1048576; default 10000 */
     /* Bytes, 65536 and more, that compressed forms of files up to 256 KiB may take, which are kept for further replies
      * in those groups; what has not been asked for lately gives way. Default 1/32 of memory_limit and at most 8 MiB;
@@ -220,6 +222,16 @@ typedef struct weir_config {
      * sent. WEIR_ON: it is there until it resets the connection or takes nothing for write_timeout_ms.
      */
     int half_close;
+    /*
+     * Proxies that are believed about their clients, see weir_client(): networks with spaces between them, such as
+     * "127.0.0.0/8 10.1.0.0/16 2001:db8::/32 ::1 unix:", where a single address needs no length and "unix:" stands for
+     * all Unix sockets; up to 256. Goes with forwarded_header. Their connections do not count for
+     * max_connections_per_address. Default NULL: nobody is.
+     */
+    const char *trusted_proxies;
+    /* The field in which they tell: "Forwarded" (RFC 7239) or "X-Forwarded-For", with -Proto and -Host. The other one
+     * is never read, since a client may send it through a proxy that does not know it. */
+    const char *forwarded_header;
     int stop_timeout_ms; /* time of a graceful stop, which then cuts what still runs; default 10000 */
     int watchdog_ms;     /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
 
@@ -355,6 +367,12 @@ typedef struct weir_listen_config {
      * client has said something. */
     int server_first;
     int read_timeout_ms; /* likewise: as weir_read_timeout(); default idle_timeout_ms; WEIR_OFF: any time */
+    /* WEIR_ON: each connection has to begin with a PROXY preface of version 1 or 2, before TLS, which tells its client;
+     * else it is closed. Default WEIR_OFF: a preface is taken for what it is not, a broken request. */
+    int proxy_protocol;
+    /* Who may send prefaces, as trusted_proxies has them; others are closed at once. Default NULL: whoever can connect,
+     * which has to be proxies alone. */
+    const char *proxy_networks;
 } weir_listen_config;
 
 /* Adds a listener, copying config; up to 16 in all. With at least one such call, weir_config's host and port are
@@ -531,6 +549,10 @@ typedef struct weir_group_settings {
     size_t request_memory; /* most that weir_alloc() gives a request of the group's routes; 4 KiB..1 MiB */
     /* As in weir_config, counted from the handler's start; WEIR_OFF: no limit, whatever is around it. */
     int handler_timeout_ms;
+    int deadline_ms; /* as if each handler began with weir_set_deadline() of so many; WEIR_OFF: without */
+    /* The name of a request's field by which a client sets that, too: a number of milliseconds, of which no more counts
+     * than deadline_ms where that is set; what is no number counts for nothing. Copied, up to 63 bytes; "": none. */
+    const char *deadline_header;
     /* WEIR_ON: as if each handler began with weir_stop_ends_waits(c, true); WEIR_OFF: not. */
     int stop_ends_waits;
     size_t body_memory; /* longest body that weir_body() takes where request_memory has no room for it; see there */
@@ -644,11 +666,30 @@ enum weir_http { WEIR_HTTP_1_0 = 10, WEIR_HTTP_1_1 = 11, WEIR_HTTP_2 = 20 };
 /* The version of HTTP that the request came by, an enum weir_http; WEIR_HTTP_1_1 for a refused head of HTTP/1. */
 WEIR_API int weir_http_version(weir_ctx *c);
 
-/* Whether nobody between the client and this server can read or change what they say: true by TLS. */
+/* Whether nobody between the client and this server can read or change what they say: true by TLS. No word of a proxy
+ * changes that; see weir_client_scheme(). */
 WEIR_API bool weir_is_secure(weir_ctx *c);
 
-/* The client's address: "127.0.0.1:4711", "[::1]:4711" or "unix:". A copy in the request's memory; "" beyond it. */
+/* The address of the connection's other end, which is a proxy's where there is one: "127.0.0.1:4711", "[::1]:4711" or
+ * "unix:". A copy in the request's memory; "" beyond it. */
 WEIR_API const char *weir_peer(weir_ctx *c);
+
+/*
+ * The client's address, without a port: "203.0.113.7", "2001:db8::7" or "unix:". That is the other end of the
+ * connection; where the listener has proxy_protocol, what the preface says; and where either is one of trusted_proxies,
+ * what forwarded_header says, read from its end as far as each hop is trusted: the first that is not, the outermost if
+ * all are. What is malformed is not believed, nor is anything before it; nor what is beyond the last 32 hops. A proxy
+ * may hide its client (RFC 7239 section 6): then it is "unknown", or a name that begins with "_". A copy in the
+ * request's memory; "" beyond it.
+ */
+WEIR_API const char *weir_client(weir_ctx *c);
+
+/* "https" or "http": what the client has used, as the trusted proxy says that has seen it; else "https" if the
+ * connection is by TLS, or its PROXY preface says that the client's was. Static. */
+WEIR_API const char *weir_client_scheme(weir_ctx *c);
+
+/* The authority that the client has asked for, as the trusted proxy says that has seen it; else as weir_host(). */
+WEIR_API const char *weir_client_host(weir_ctx *c);
 
 /* The address of this end of the connection; as weir_peer(). */
 WEIR_API const char *weir_local(weir_ctx *c);
@@ -813,6 +854,16 @@ WEIR_API weir_server *weir_ctx_server(weir_ctx *c);
 /* Calls fn(arg) when the request ends, however it ends; last deferred, first called. On the handler's fiber. Returns 0,
  * WEIR_EINVAL when fn is NULL, or WEIR_ENOMEM (then fn was called at once). */
 WEIR_API int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg);
+
+/*
+ * Like weir_defer(), for a clean-up that may wait, as one that brings a database's connection back into order: fn(c,
+ * arg) runs when the request ends, however it ends, on the handler's fiber, among the functions of weir_defer() in
+ * their order. What ended the handler does not end the waits of fn, and neither does the client's going; they end with
+ * WEIR_ETIMEDOUT when fn has had ms milliseconds (1 and more), and so does a server's stop at the latest. The reply is
+ * on its way meanwhile and cannot be changed. fn must not call weir_fail(), which ends the process there. Returns 0;
+ * WEIR_EINVAL; or WEIR_ENOMEM: then fn was called at once, within the request's own time. May suspend only then.
+ */
+WEIR_API int weir_defer_wait(weir_ctx *c, void (*fn)(weir_ctx *c, void *arg), void *arg, int ms);
 
 /* ---- The reply ---------------------------------------------------------------------------------------------- */
 
@@ -979,9 +1030,9 @@ WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, 
 /* ---- Waiting ------------------------------------------------------------------------------------------------ */
 
 /*
- * News: what ends a wait for anything but the client: weir_sleep(), weir_await_fd() and weir_cache_get(). Each is told
- * once, by the wait that it ends or, at once, by the next one. Later waits are not shortened, so that a loop does not
- * spin; where the client is gone for good they return WEIR_ECLOSED when they end.
+ * News: what ends a wait for anything but the client: weir_sleep(), weir_await_fd(), weir_cache_get() and the waits of
+ * "Between fibers". Each is told once, by the wait that it ends or, at once, by the next one. Later waits are not
+ * shortened, so that a loop does not spin; where the client is gone for good they return WEIR_ECLOSED when they end.
  *   WEIR_ECLOSED    the client has gone: a reset (HTTP/2: of the stream, too), a hang-up, a failed write, or, unless
  *                   the setting half_close says otherwise, the end of its side. weir_closed() tells these apart; a
  *                   client that has only ended its side may still read the reply, which is sent.
@@ -991,6 +1042,20 @@ WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, 
 
 /* Waits for at least ms milliseconds. Returns 0, WEIR_EINVAL when ms is negative, or news, see above. Suspends. */
 WEIR_API int weir_sleep(weir_ctx *c, int ms);
+
+/*
+ * Sets the deadline of a request, in milliseconds from now on, in place of an earlier one; 0: it is over; WEIR_OFF:
+ * there is none. Every wait of the handler obeys it, those of weir_read() and of what is built on waits included: it
+ * ends with WEIR_ETIMEDOUT, and every later one returns that at once. A write that is waiting for the client then is
+ * ended, too, and the reply broken off; one that begins later is not, so that there can be a reply that says so. A
+ * handler that has replied nothing when it returns after its deadline is answered for by 504, counted as `deadline`.
+ * What runs by weir_offload() is not ended. Of weir_group_run() the deadline is that of all its pieces. Returns 0 or
+ * WEIR_EINVAL.
+ */
+WEIR_API int weir_set_deadline(weir_ctx *c, int64_t ms);
+
+/* Milliseconds until the request's deadline; 0: it is over; WEIR_OFF: there is none. */
+WEIR_API int64_t weir_time_left(weir_ctx *c);
 
 /* Whether the server is stopping: from weir_server_stop() or the signal on, as soon as this worker has heard of it. */
 WEIR_API bool weir_stopping(weir_ctx *c);
@@ -1022,6 +1087,42 @@ WEIR_API int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms);
 WEIR_API int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg);
 
 /*
+ * A pool of threads of its own for one kind of blocking work, with a state in each thread, such as a connection to a
+ * database. Zero is each member's default.
+ */
+typedef struct weir_offload_pool_config {
+    const char *name;     /* in the ledger: 1..31 bytes of printable ASCII, each once; copied */
+    int threads;          /* at most, 1..256; default 1 */
+    size_t stack_size;    /* of each thread; bounds and default as offload_stack_size */
+    int max_queued;       /* jobs that may wait for a thread, 1..1000000; default: any number */
+    int idle_s;           /* seconds without a job after which a thread ends, 1..86400; default: never */
+    int threads_at_start; /* WEIR_ON: all threads start with the server; default: each when a job finds none free */
+    /* Called once on each thread, before its first job: makes the thread's data, which may be NULL. May block. NULL:
+     * the data is NULL. */
+    void *(*start)(void *data);
+    /* Called with what start() returned, on the thread, before it ends; NULL: nothing is. */
+    void (*stop)(void *data, void *thread_data);
+    void *data; /* the program's, until weir_server_free() has returned */
+} weir_offload_pool_config;
+
+/* Jobs go to it by weir_offload_to(). The server's. */
+typedef struct weir_offload_pool weir_offload_pool;
+
+/*
+ * Adds a pool, configured by a const weir_offload_pool_config *, which is copied; before the start only, 16 at most.
+ * NULL on a wrong setting, a name that is there already, or when there is no memory; the error is also kept, and the
+ * server then refuses to start. Its threads end, once the jobs that they have are done, in weir_server_free().
+ */
+#define weir_offload_pool_new(s, ...) weir_offload_pool_new_sized((s), (__VA_ARGS__), sizeof(weir_offload_pool_config))
+/* weir_offload_pool_new() for callers without macros; config_size as that of weir_server_new_sized(). */
+WEIR_API weir_offload_pool *weir_offload_pool_new_sized(weir_server *s, const weir_offload_pool_config *config,
+                                                        size_t config_size);
+
+/* weir_offload() on a thread of a pool of this server: fn gets that thread's data as well. In addition WEIR_EBUSY when
+ * max_queued jobs wait already, and fn was not called; WEIR_EINVAL when pool is NULL or another server's. Suspends. */
+WEIR_API int weir_offload_to(weir_ctx *c, weir_offload_pool *pool, int (*fn)(void *thread_data, void *arg), void *arg);
+
+/*
  * Calls fn(arg) at once, on this thread, on a stack of deep_stack_size, and returns what fn returned: for what
  * recurses as deep as a client likes, such as a parser of JSON. fn must not wait: a call that does ends the process.
  * Other calls on c are allowed, and weir_fail(). WEIR_ENOMEM, and fn was not called, when the stack is refused under
@@ -1029,6 +1130,80 @@ WEIR_API int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg);
  */
 WEIR_API int weir_call_deep(weir_ctx *c, int (*fn)(void *arg), void *arg);
 
+/* ---- Tasks -------------------------------------------------------------------------------------------------- */
+
+/*
+ * A task is a fiber without a request. Its weir_ctx is one like a handler's: every call that waits, allocates, defers
+ * or asks for the server's data works there. There is no request and no client: weir_method(), weir_path() and the like
+ * are "", weir_route_pattern() is the task's name, reading gives 0, writing and replying an error. When the server
+ * stops, a task's present or next wait returns WEIR_ECANCELED, once, weir_stopping() is true, and the stop waits for
+ * the task until stop_timeout_ms cuts it. weir_fail() ends it.
+ */
+
+/* What a task runs. A negative result is an error: the log tells it, and the ledger counts it. */
+typedef int (*weir_task_fn)(weir_ctx *c, void *arg);
+
+/* How a task is run. Zero is each member's default. */
+typedef struct weir_task_options {
+    const char *name; /* in the log, the ledger and the watchdog's words; copied, up to 31 bytes; default "task" */
+    int worker;       /* the worker's number, from 1 on; default, and where there is none: that with the fewest tasks */
+    int timeout_ms;   /* the task's deadline, see weir_set_deadline(); default: none */
+    /* Called with arg when the task is over, however it ended, or when it will never run; for what arg owns. From any
+     * thread; must not block. NULL: nothing is. */
+    void (*release)(void *arg);
+    int at_once; /* of weir_every(). WEIR_ON: the first run is at once; default WEIR_OFF: when ms have passed */
+} weir_task_options;
+
+/*
+ * Runs fn(c, arg) in the background, once: as soon as the server runs. options is a const weir_task_options *, copied;
+ * NULL: all defaults. Returns 0; WEIR_EINVAL; WEIR_EBUSY when max_tasks are there; WEIR_ECANCELED when the server stops
+ * or has ended; WEIR_ENOMEM. After an error release is not called. Any thread; does not suspend. Where there is no
+ * memory for the task to begin, it begins when there is some.
+ */
+#define weir_spawn(s, fn, arg, ...) weir_spawn_sized((s), (fn), (arg), (__VA_ARGS__), sizeof(weir_task_options))
+/* weir_spawn() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_spawn_sized(weir_server *s, weir_task_fn fn, void *arg, const weir_task_options *options,
+                              size_t options_size);
+
+/*
+ * Runs fn(c, arg) every ms milliseconds, until the server stops or fn returns WEIR_EDONE; as weir_spawn() else. Between
+ * two runs it has no fiber and no context, only a timer. A run that takes longer than ms is not overtaken: what would
+ * have begun meanwhile is left out and counted, as is a run for which there is no memory.
+ */
+#define weir_every(s, ms, fn, arg, ...)                                                                                \
+    weir_every_sized((s), (ms), (fn), (arg), (__VA_ARGS__), sizeof(weir_task_options))
+/* weir_every() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_every_sized(weir_server *s, int ms, weir_task_fn fn, void *arg, const weir_task_options *options,
+                              size_t options_size);
+
+/* A piece of work of weir_group_run(). */
+typedef struct weir_work {
+    weir_task_fn fn;
+    void *arg;  /* handed to fn; may lie on the caller's stack */
+    int result; /* filled: what fn returned; WEIR_EFAILED: weir_fail() ended it; WEIR_ECANCELED: it never ran, or was
+                 * cut; WEIR_ENOMEM */
+} weir_work;
+
+/* How a group of pieces is run. Zero is each member's default. */
+typedef struct weir_group_options {
+    int timeout_ms; /* the deadline of all pieces together; default: the caller's */
+    int at_once;    /* most pieces at a time, up to 64; default 64 */
+    int keep_on;    /* WEIR_ON: a piece's error does not cancel the others; default WEIR_OFF */
+} weir_group_options;
+
+/*
+ * Runs count pieces of work, several at a time, each as a task of this worker with a context of its own, and waits for
+ * all of them. The first negative result cancels the rest: their waits return WEIR_ECANCELED from then on, and those
+ * that have not begun do not. So does what ends the caller's own wait: news, or its deadline, which is the pieces' as
+ * well. Where memory is short fewer run at a time. The pieces run on the caller's thread: what they share with it needs
+ * no lock. options is a const weir_group_options *; NULL: all defaults. Returns 0, the first error, the news, or
+ * WEIR_EINVAL / WEIR_ENOMEM when nothing was run. Suspends.
+ */
+#define weir_group_run(c, works, count, ...)                                                                           \
+    weir_group_run_sized((c), (works), (count), (__VA_ARGS__), sizeof(weir_group_options))
+/* weir_group_run() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_group_run_sized(weir_ctx *c, weir_work *works, size_t count, const weir_group_options *options,
+                                  size_t options_size);
 /* ---- Other services ----------------------------------------------------------------------------------------- */
 
 /*
@@ -1141,6 +1316,162 @@ typedef struct weir_conn_tls_info {
 
 /* Tells of a connection's TLS. False: there is none. */
 WEIR_API bool weir_conn_tls(const weir_conn *conn, weir_conn_tls_info *info);
+
+/* ---- Between fibers ----------------------------------------------------------------------------------------- */
+
+/*
+ * What fibers of all workers, and threads of the program, wait for from each other. Structures that the program makes
+ * static or embeds; all zero is ready to use. They stay where they are, and are given up when nobody uses them any
+ * more; they hold nothing that has to be freed. docs/fibers.md has an example of each.
+ *
+ * c: the context of who waits. NULL: the caller is a thread of the program's own, which blocks; never one of the
+ * server's. Threads that use them with handlers have ended before weir_server_free().
+ *
+ * Waiting is fair: who comes first is served first. A wait ends by what it is for, which is never lost, whatever else
+ * happens at that moment; by WEIR_ETIMEDOUT after timeout_ms (0: no limit); or by news, see "Waiting". A timeout that
+ * is negative is WEIR_EINVAL. Who need not wait is not told news. Calls without c do not suspend and do not block, and
+ * may be made by any thread. Calls with c suspend where they wait.
+ */
+typedef struct weir_mutex {
+    uint64_t opaque[10];
+} weir_mutex;
+
+/*
+ * Locks m, which may be held across waits, and is unlocked before the handler ends. 0; WEIR_EDEADLK when the caller has
+ * locked it already; or what ended the wait, and m is not locked. A handler can be ended where it waits, or by
+ * weir_fail(), and holds m for ever then unless it has deferred the unlocking.
+ */
+WEIR_API int weir_mutex_lock(weir_ctx *c, weir_mutex *m, int timeout_ms);
+/* Locks m if nobody has: 0 or WEIR_EBUSY. Such a lock is nobody's: it may outlast the handler, and who locks m again
+ * waits, and is not told WEIR_EDEADLK. */
+WEIR_API int weir_mutex_try(weir_mutex *m);
+/* Unlocks m, which goes to who has waited for longest. From anywhere, as from a deferred call. 0, or WEIR_EINVAL where
+ * it is not locked. */
+WEIR_API int weir_mutex_unlock(weir_mutex *m);
+
+/* A condition, which is about what one mutex guards. */
+typedef struct weir_cond {
+    uint64_t opaque[10];
+} weir_cond;
+
+/* Unlocks m, waits for a signal, and locks m again, which nothing cuts: m is locked whatever the result is, but for
+ * WEIR_EINVAL. 0, or what ended the wait. The caller looks again at what it waits for. */
+WEIR_API int weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m, int timeout_ms);
+/* Wakes who has waited for longest, if anybody waits. */
+WEIR_API void weir_cond_signal(weir_cond *cond);
+/* Wakes all who wait. */
+WEIR_API void weir_cond_broadcast(weir_cond *cond);
+
+/* A number of permits; all zero: none. */
+typedef struct weir_semaphore {
+    uint64_t opaque[10];
+} weir_semaphore;
+
+/* Gives s that many permits, before it is used. WEIR_EINVAL: a negative number. */
+WEIR_API int weir_semaphore_init(weir_semaphore *s, int permits);
+/* Takes a permit. 0, or what ended the wait. */
+WEIR_API int weir_semaphore_acquire(weir_ctx *c, weir_semaphore *s, int timeout_ms);
+/* Takes a permit if there is one and nobody waits for it: 0 or WEIR_EBUSY. */
+WEIR_API int weir_semaphore_try(weir_semaphore *s);
+/* Adds n permits. 0; WEIR_EINVAL: n is negative; WEIR_ETOOBIG: there would be more than INT_MAX. */
+WEIR_API int weir_semaphore_release(weir_semaphore *s, int n);
+
+/* A number of jobs that are under way. */
+typedef struct weir_wait_group {
+    uint64_t opaque[10];
+} weir_wait_group;
+
+/* n more jobs are under way. 0; WEIR_EINVAL: n is negative; WEIR_ETOOBIG: they would be more than INT_MAX. */
+WEIR_API int weir_wait_group_add(weir_wait_group *g, int n);
+/* A job is done. The last one wakes all who wait; g may be gone as soon as they know. 0, or WEIR_EINVAL where none was
+ * under way. */
+WEIR_API int weir_wait_group_done(weir_wait_group *g);
+/* Waits until no job is under way. 0, or what ended the wait. */
+WEIR_API int weir_wait_group_wait(weir_ctx *c, weir_wait_group *g, int timeout_ms);
+
+/* A bounded queue of items of one size, from many to many. The server's memory; the program's to free. */
+typedef struct weir_channel weir_channel;
+
+/* Makes a channel that holds capacity items, which are copied; 0: each goes from hand to hand, and a sender waits for
+ * its receiver. NULL: item_size is 0, or the server has no memory for it. Any thread. */
+WEIR_API weir_channel *weir_channel_new(weir_server *s, size_t capacity, size_t item_size);
+/* Frees a channel that nobody uses any more, with what is left in it; before weir_server_free(). NULL is allowed. Any
+ * thread. */
+WEIR_API void weir_channel_free(weir_channel *ch);
+/* Sends a copy of *item. 0; WEIR_EDONE: the channel is closed; or what ended the wait. But for 0 it was not sent. */
+WEIR_API int weir_channel_send(weir_ctx *c, weir_channel *ch, const void *item, int timeout_ms);
+/* Receives the oldest item into *item. 0; WEIR_EDONE: the channel is closed, and nothing is left; or what ended the
+ * wait. */
+WEIR_API int weir_channel_receive(weir_ctx *c, weir_channel *ch, void *item, int timeout_ms);
+/* Sending and receiving where there is nothing to wait for, else WEIR_EBUSY. */
+WEIR_API int weir_channel_try_send(weir_channel *ch, const void *item);
+WEIR_API int weir_channel_try_receive(weir_channel *ch, void *item);
+/* Closes the channel: nothing more is sent, also not by those who wait to; what is in it can be received. */
+WEIR_API void weir_channel_close(weir_channel *ch);
+
+/* Something that is done once. */
+typedef struct weir_once {
+    uint64_t opaque[10];
+} weir_once;
+
+/*
+ * Has fn(c, arg) called once by all: the first caller runs it, those who come meanwhile wait. Its 0 is kept for ever:
+ * all get 0. Its error (a positive result is WEIR_EINVAL) is given to its caller and to those who waited, and the next
+ * who comes calls fn again. If the handler is ended within fn, those who waited get WEIR_ECANCELED. WEIR_EDEADLK when
+ * fn itself asks; or what ended the wait. fn may suspend.
+ */
+WEIR_API int weir_once_run(weir_ctx *c, weir_once *once, int (*fn)(weir_ctx *c, void *arg), void *arg);
+
+/* ---- Pools of connections ----------------------------------------------------------------------------------- */
+
+/* Connections of any kind, such as those to a database, that handlers take and give back. The server's. */
+typedef struct weir_pool weir_pool;
+
+#define WEIR_POOL_NAME_SIZE 32 /* of a pool's name in the ledger, its NUL included */
+
+/* What a pool is of, and its bounds. Zero is each member's default where there is one. open, check and close may
+ * suspend; they are called by several workers at once, for a connection by one at a time. */
+typedef struct weir_pool_config {
+    const char *name; /* in the ledger, cut; copied; default "pool" */
+    /* Makes a connection: 0 with it in *connection, or an error. c is of the handler that wants one. */
+    int (*open)(weir_ctx *c, void *data, void **connection);
+    /* Whether a connection that has been idle for check_idle_ms still lives: 0, or an error, after which it is closed
+     * and another one is taken or made. c as for open. NULL: all do. */
+    int (*check)(weir_ctx *c, void *data, void *connection);
+    /* Closes a connection, idle, broken or whole. c is a task's, see "Tasks", or of the handler whose check has failed;
+     * NULL where close must not wait: the worker, or the server, has ended, or there is no memory for a task. Waits of
+     * a task's end after 10 seconds, and so they do when the stop is over. */
+    void (*close)(weir_ctx *c, void *data, void *connection);
+    void *data;         /* handed to all three; the program's */
+    int max;            /* most connections, of each worker unless shared; default 10 */
+    int max_waiting;    /* most handlers that wait for one, likewise; default 1000; WEIR_OFF: any number */
+    int wait_ms;        /* longest wait for one, opening not included; default 5000; WEIR_OFF: any time */
+    int idle_ms;        /* one that nobody wants for so long is closed; default 60000; WEIR_OFF: never */
+    int check_idle_ms;  /* how long one has to have been idle to be checked; default 5000 */
+    int backoff_min_ms; /* pause after a failure to open, doubled by each further one; default 100 */
+    int backoff_max_ms; /* longest pause; each is shortened by up to a half, by chance; default 10000 */
+    int shared;         /* WEIR_ON: one pool for all workers; default WEIR_OFF: each has its own */
+} weir_pool_config;
+
+/* Adds a pool. config is copied. Before the start. NULL: open or close is missing, a number is negative, or there is no
+ * memory. Freed by weir_server_free(). */
+WEIR_API weir_pool *weir_pool_new(weir_server *s, const weir_pool_config *config);
+
+/*
+ * Takes a connection: the one that was used last, a new one where max allows, or the first that is given back; who
+ * comes first is served first. It is the request's until weir_pool_put(); where the request ends without that, however
+ * it ends, the connection is taken for broken when its deferred calls have run. Stores it in *connection, or NULL.
+ *
+ * Returns 0; WEIR_ETIMEDOUT after wait_ms; WEIR_EBUSY when max_waiting wait already; news, see "Waiting"; an error of
+ * open (a positive result is WEIR_EINVAL). After a failure to open nobody opens until the pause is over, and then one
+ * alone: others wait for what is given back, or for that one, and get the error where there is neither. WEIR_EINVAL;
+ * WEIR_ECANCELED when the pool is closed. May suspend.
+ */
+WEIR_API int weir_pool_get(weir_ctx *c, weir_pool *pool, void **connection);
+
+/* Gives a connection back that the request has; healthy false: it is broken, and is closed. On the fiber of the request
+ * or task that has it, or in its deferred calls. 0, or WEIR_EINVAL for one that is not taken. Does not suspend. */
+WEIR_API int weir_pool_put(weir_pool *pool, void *connection, bool healthy);
 
 /* ---- Other protocols ---------------------------------------------------------------------------------------- */
 
@@ -1911,6 +2242,130 @@ typedef struct weir_files_options {
 WEIR_API int weir_files_sized(weir_group *g, const char *prefix, const weir_files_options *options,
                               size_t options_size);
 
+/* ---- Tests without a network -------------------------------------------------------------------------------- */
+
+/*
+ * A program's tests ask a server's routes in process: the parser, router, middleware, handlers and output are those
+ * that clients meet, but there is no socket. The first of the calls below sets up one worker on the calling thread,
+ * instead of weir_server_start(), which then refuses; worker_start and worker_stop run there. Everything further on
+ * that server, weir_server_free() included, is that thread's. Several servers can be tested at once. Not from a
+ * handler.
+ *
+ * Time is the test's own: it stands still while anything runs, and when everything waits it jumps to the next timer, so
+ * that an hour passes at once. Where offloaded functions or descriptors are waited for they get their time for real.
+ * The time of day (Date) stays the system's. docs/testing.md says more.
+ */
+
+/* A request. Zero is each member's default; it is read during the call alone, but for body, which has to stay until the
+ * peer that sends it is closed. */
+typedef struct weir_test {
+    const char *method;  /* default "GET", "POST" with a body */
+    const char *target;  /* default "/"; with weir_test_open(), NULL: nothing is sent yet */
+    const char *headers; /* lines "Name: value" with "\n" or "\r\n" between two; NULL: none. Host is added where there
+                          * is none, and Content-Length with a body where that and Transfer-Encoding are missing */
+    const void *body;    /* NULL: none */
+    size_t body_len;     /* bytes of body; 0: up to its NUL */
+    const char *peer;    /* the client's address, "192.0.2.1" (default) or "2001:db8::1" */
+    bool secure;         /* as if by TLS */
+    /* Longest time for which the call waits, by the test's clock; default: a day. Then WEIR_ETIMEDOUT. */
+    int64_t timeout_ms;
+} weir_test;
+
+/* A reply, and what it took. */
+typedef struct weir_test_reply {
+    int error;          /* 0; WEIR_ECLOSED: the connection ended within or before it; WEIR_ETIMEDOUT; WEIR_EPROTO: it
+                          * is not HTTP; or an error as weir_server_start() */
+    int status;         /* 0: there was none */
+    const char *head;   /* status line and headers, a line each, as they were sent */
+    const char *body;   /* without chunked framing, which is taken off; with a NUL behind it */
+    size_t body_len;    /* bytes of body */
+    uint64_t bytes_in;  /* bytes that the server has read of the request, its head included */
+    uint64_t bytes_out; /* bytes that it has sent */
+    uint64_t took_ms;   /* by the test's clock */
+    uint64_t suspended; /* times that handlers were suspended meanwhile */
+    uint64_t memory;    /* bytes of the server's memory at most that were in use for it at once, beside what was before:
+                          * the sum of the accounts' peaks, a fiber's stack included */
+    bool closed;        /* the server has ended the connection */
+} weir_test_reply;
+
+/*
+ * Sends a request (a const weir_test *) on a connection of its own and waits for the whole reply and the end of the
+ * handler's deferred calls. Interim replies (1xx) are left out. The reply, also of an error, is the caller's, until
+ * weir_test_reply_free(); NULL when there is no memory for it.
+ */
+#define weir_test_request(s, ...) weir_test_request_sized((s), (__VA_ARGS__), sizeof(weir_test))
+/* weir_test_request() for callers without macros; size as config_size of weir_server_new_sized(). */
+WEIR_API weir_test_reply *weir_test_request_sized(weir_server *s, const weir_test *test, size_t size);
+/* Frees a reply. NULL is allowed. */
+WEIR_API void weir_test_reply_free(weir_test_reply *r);
+/* The value of a reply's header, the n-th of that name from 0 on; NULL: there is none. The reply's. */
+WEIR_API const char *weir_test_header(const weir_test_reply *r, const char *name, size_t n);
+
+/* Lets ms pass by the test's clock: what is due meanwhile runs, in order. Returns 0 or an error as
+ * weir_server_start(). */
+WEIR_API int weir_test_advance(weir_server *s, int64_t ms);
+/* hold: time passes by weir_test_advance() alone, and what waits for time stays so. A call that waits for the server
+ * then gives others ten seconds for real, and after that WEIR_ETIMEDOUT: for handlers that threads of the program wake.
+ * Returns as weir_test_advance(). */
+WEIR_API int weir_test_hold_time(weir_server *s, bool hold);
+/* Milliseconds that have passed by the test's clock since the first call; 0 before. */
+WEIR_API uint64_t weir_test_time(weir_server *s);
+
+/* A client of the test's: one connection, which sends and takes what it is told. Of what nobody has received from it,
+ * it takes about 128 KiB; then it is a client that has stopped. The server's, which frees it at its own end; until
+ * weir_test_close() or weir_test_reset(). */
+typedef struct weir_test_peer weir_test_peer;
+
+/* Connects, and sends a request (a const weir_test *) without waiting for the reply: the server runs until everything
+ * waits, and time stands. NULL: the server cannot be set up, or there is no memory. */
+#define weir_test_open(s, ...) weir_test_open_sized((s), (__VA_ARGS__), sizeof(weir_test))
+/* weir_test_open() for callers without macros; size as config_size of weir_server_new_sized(). */
+WEIR_API weir_test_peer *weir_test_open_sized(weir_server *s, const weir_test *test, size_t size);
+/* Sends len bytes as they are; 0: up to data's NUL. Then the server runs until everything waits. Returns 0,
+ * WEIR_ECLOSED or WEIR_ENOMEM. */
+WEIR_API int weir_test_send(weir_test_peer *p, const void *data, size_t len);
+/* Waits for the next bytes of the reply's body, without its framing. Returns their number, 0 at the body's end, or an
+ * error as weir_test_reply.error. */
+WEIR_API ssize_t weir_test_receive(weir_test_peer *p, void *buf, size_t size);
+/* Likewise, what has been sent as it is, with heads and framing: on a peer of which nothing else is asked. 0: the
+ * server has ended the connection. */
+WEIR_API ssize_t weir_test_receive_raw(weir_test_peer *p, void *buf, size_t size);
+/* Waits for the reply's head. Returns its status, or an error as weir_test_receive(). */
+WEIR_API int weir_test_status(weir_test_peer *p);
+/* The value of a header of the reply, once its head has come, as weir_test_header(). The peer's. */
+WEIR_API const char *weir_test_peer_header(const weir_test_peer *p, const char *name, size_t n);
+/* Waits for the end of the reply. Returns it with what has not been received yet, as weir_test_request(). */
+WEIR_API weir_test_reply *weir_test_finish(weir_test_peer *p);
+/* stall: takes nothing from here on, so that the server's output stops after 64 KiB; false: takes on. */
+WEIR_API void weir_test_stall(weir_test_peer *p, bool stall);
+/* Ends the peer's side, and still takes what comes; or its connection, orderly or by a reset, and frees it. Then the
+ * server runs until everything waits. NULL is allowed. */
+WEIR_API void weir_test_shut(weir_test_peer *p);
+WEIR_API void weir_test_close(weir_test_peer *p);
+WEIR_API void weir_test_reset(weir_test_peer *p);
+/* Whether the server has ended the connection. */
+WEIR_API bool weir_test_is_closed(const weir_test_peer *p);
+
+/* Waits for the next event of an event stream; strings are the peer's until the next call. retry_ms 0: not said.
+ * Comments are left out. Returns 0, WEIR_ENOENT at the stream's end, or an error as weir_test_receive(). */
+WEIR_API int weir_test_event(weir_test_peer *p, weir_event *event);
+
+/* Likewise a peer that asks for a WebSocket: the handshake's headers are added. weir_test_status() says 101 where there
+ * is one; else there is a reply like any other. */
+#define weir_test_ws_open(s, ...) weir_test_ws_open_sized((s), (__VA_ARGS__), sizeof(weir_test))
+/* weir_test_ws_open() for callers without macros; size as config_size of weir_server_new_sized(). */
+WEIR_API weir_test_peer *weir_test_ws_open_sized(weir_server *s, const weir_test *test, size_t size);
+/* Sends a message (enum weir_ws_kind), masked; len 0: up to data's NUL. As weir_test_send(). */
+WEIR_API int weir_test_ws_send(weir_test_peer *p, int kind, const void *data, size_t len);
+/* Waits for the next message, whole, and answers Pings meanwhile; m->data has a NUL behind it and is the peer's until
+ * the next call. Returns 0; WEIR_ECLOSED behind a Close, which is answered, and whose code is weir_test_ws_code(); or
+ * an error as weir_test_receive(). */
+WEIR_API int weir_test_ws_receive(weir_test_peer *p, weir_ws_message *m);
+/* Sends a Close with a code, 0: without; the peer stays, and can receive the server's. As weir_test_send(). */
+WEIR_API int weir_test_ws_close(weir_test_peer *p, int code, const char *reason);
+/* The code of the Close that has been received; 1005: it had none; 1006: the connection ended without; 0: neither. */
+WEIR_API int weir_test_ws_code(const weir_test_peer *p);
+
 /* ---- Memory of the program ---------------------------------------------------------------------------------- */
 
 /*
@@ -1954,7 +2409,7 @@ typedef struct weir_memory_plan {
     uint64_t connections; /* number of connections, most at once: max_connections */
     /* Most in all: every connection with one request, caches and threads at their bounds; not more than memory_limit.
      * Connections of HTTP/2 can have more, which memory_limit and the bounds of pools bound. The program's own accounts
-     * come on top, below memory_limit. */
+     * and tasks, each of which takes what a request does, come on top, below memory_limit. */
     uint64_t worst;
 } weir_memory_plan;
 
@@ -1987,6 +2442,19 @@ typedef struct weir_ledger_refusal {
     const char *cause; /* the setting's name where there is one, such as "max_body"; static */
     uint64_t count;
 } weir_ledger_refusal;
+
+#define WEIR_LEDGER_OFFLOAD_POOLS          16 /* most rows of offload pools */
+#define WEIR_LEDGER_OFFLOAD_POOL_NAME_SIZE 32 /* of a pool's name, its NUL included */
+
+/* One pool of weir_offload_pool_new(). */
+typedef struct weir_ledger_offload_pool {
+    char name[WEIR_LEDGER_OFFLOAD_POOL_NAME_SIZE];
+    uint64_t threads; /* threads now */
+    uint64_t busy;    /* of these, those that run a job, or start */
+    uint64_t queued;  /* jobs that wait for a thread */
+    uint64_t jobs;    /* jobs, ever */
+    uint64_t refused; /* jobs that were told WEIR_EBUSY, ever */
+} weir_ledger_offload_pool;
 
 #define WEIR_LEDGER_CACHE_NAME_SIZE 32 /* of a cache's name in the ledger, its NUL included */
 
@@ -2036,6 +2504,18 @@ typedef struct weir_ledger_sockets {
     uint64_t sent;          /* messages that programs have sent on them, ever; those of topics are in `topics` */
 } weir_ledger_sockets;
 
+#define WEIR_LEDGER_TASKS   16 /* most rows of tasks */
+#define WEIR_TASK_NAME_SIZE 32 /* of a task's name, its NUL included */
+
+/* Tasks of one name, see weir_spawn(). */
+typedef struct weir_ledger_task {
+    char name[WEIR_TASK_NAME_SIZE]; /* weir_task_options', cut */
+    uint64_t tasks;                 /* there now: those of weir_every() also between two runs */
+    uint64_t runs;                  /* runs that are over, ever */
+    uint64_t failed;                /* of these, those that returned an error, or were ended by weir_fail() or a cut */
+    uint64_t missed;                /* runs of weir_every() that were left out, ever */
+} weir_ledger_task;
+
 /* Figures of topics, see weir_topic_new(). */
 typedef struct weir_ledger_topics {
     uint64_t topics, patterns; /* names and patterns that are there */
@@ -2050,11 +2530,26 @@ typedef struct weir_ledger_topics {
     uint64_t refused;          /* messages, topics and subscriptions refused at a bound, ever */
 } weir_ledger_topics;
 
+/* One pool of connections, see weir_pool_new(), or several of the same name, summed over the workers. */
+typedef struct weir_ledger_pool {
+    char name[WEIR_POOL_NAME_SIZE];
+    uint64_t open;          /* connections that are there, taken or idle, or being made */
+    uint64_t idle;          /* of these, those that nobody has */
+    uint64_t waiting;       /* handlers that wait for one */
+    uint64_t opened;        /* connections made, ever */
+    uint64_t failed;        /* failures to make one, ever */
+    uint64_t broken;        /* connections that were given back as broken, or not at all, ever */
+    uint64_t timed_out;     /* waits that were over wait_ms, ever */
+    uint64_t refused;       /* handlers that did not wait, since max_waiting did, ever */
+    uint64_t checks_failed; /* ever */
+} weir_ledger_pool;
+
 #define WEIR_LEDGER_ACCOUNTS   48 /* most rows of accounts */
 #define WEIR_LEDGER_TIMES      16 /* classes of handler times */
 #define WEIR_LEDGER_REFUSALS   40 /* most causes of refusals */
 #define WEIR_LEDGER_HANDSHAKES 24 /* most causes of failed handshakes */
 #define WEIR_LEDGER_CACHES     16 /* most rows of caches */
+#define WEIR_LEDGER_POOLS      16 /* most rows of pools */
 
 /* All figures of a server; docs/ledger.md says of every one what it means. */
 typedef struct weir_ledger {
@@ -2104,19 +2599,27 @@ typedef struct weir_ledger {
 
     int offload_threads, offload_busy, offload_queued; /* threads now, those that run a job, jobs that wait for one */
     uint64_t offload_jobs;                             /* jobs, ever */
+    size_t offload_pool_count;
+    weir_ledger_offload_pool offload_pools[WEIR_LEDGER_OFFLOAD_POOLS]; /* in the order in which they were added */
 
     weir_ledger_tls tls;
     weir_ledger_compression compression;
     weir_ledger_sockets sockets;
     weir_ledger_topics topics;
 
+    uint64_t tasks_refused; /* tasks that max_tasks has refused, ever */
+    size_t task_count;
+    weir_ledger_task tasks[WEIR_LEDGER_TASKS]; /* where there are more names, the last is of all the others */
+
     size_t account_count;
     weir_ledger_account accounts[WEIR_LEDGER_ACCOUNTS]; /* where there are more, the last is of all the others */
     size_t cache_count;
     weir_ledger_cache caches[WEIR_LEDGER_CACHES];
+    size_t pool_count;
+    weir_ledger_pool pools[WEIR_LEDGER_POOLS]; /* where there are more, the last is of all the others */
 } weir_ledger;
 
-/* Reads the ledger of a server into *ledger, about 8 KB: short locks, no system call. Figures of several workers are
+/* Reads the ledger of a server into *ledger, about 10 KB: short locks, no system call. Figures of several workers are
  * not of one instant, and after the server's end they are the last ones. Any thread. */
 WEIR_API void weir_ledger_read(weir_server *s, weir_ledger *ledger);
 
@@ -2159,7 +2662,7 @@ typedef struct weir_live_request {
     uint64_t memory;    /* bytes in the accounts */
     void *sent_arg;     /* what weir_on_sent() was given, by which a program knows its own record; NULL: nothing */
     char method[WEIR_LIVE_METHOD_SIZE]; /* cut; "" once the handler has ended */
-    char peer[WEIR_LIVE_PEER_SIZE];     /* as weir_peer() has it */
+    char peer[WEIR_LIVE_PEER_SIZE];     /* as weir_peer() has it; where there was a PROXY preface, the client it told */
 } weir_live_request;
 
 /*

@@ -25,7 +25,7 @@ void exchange_drop_duplex(struct exchange *x)
 
 void duplex_exchange_address(const struct exchange *x, bool own, struct address *a)
 {
-    (own ? address_local : address_peer)(x->conn->fd, a);
+    connection_address(x->http->net, x->conn, own, a);
 }
 
 uint8_t duplex_exchange_listener(const struct exchange *x)

@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/clock.h"
 #include "http/exchange_life.h"
 #include "http/request_log.h"
 #include "http/upgrade.h"
@@ -61,6 +60,8 @@ int exchange_park(struct exchange *x, enum exchange_wait why)
         http_refused_request(x->http, x->conn, x, REFUSAL_MEMORY, "no memory to wait for the end of a reply or a body");
         return WEIR_ENOMEM;
     }
+    if (unlikely(exchange_is_late(x)) && why != WAIT_OUTPUT)
+        return exchange_late_error(x);
     x->waiting = (uint8_t)why;
     x->fiber = f->current;
     int result = fiber_park(f);
@@ -86,16 +87,21 @@ int exchange_news(struct exchange *x, unsigned which)
 int exchange_wait_result(struct exchange *x, int result)
 {
     bool ended = result == WEIR_ETIMEDOUT || result == WEIR_ECLOSED || result == WEIR_ECANCELED;
-    if (!ended || x->cut)
+    if (!ended || x->cut || x->handler == HANDLER_ENDED) /* a clean-up is told no news */
         return result;
     int news = exchange_news(x, NEWS_ANY);
     return news ? news : x->gone ? WEIR_ECLOSED : result;
 }
 
+int exchange_wait_over(struct exchange *x)
+{
+    return unlikely(exchange_is_late(x)) ? exchange_late_error(x) : exchange_news(x, NEWS_ANY);
+}
+
 int exchange_park_for_other(struct exchange *x)
 {
-    int news = exchange_news(x, NEWS_ANY);
-    return news ? news : exchange_wait_result(x, exchange_park(x, WAIT_OTHER));
+    int over = exchange_wait_over(x);
+    return over ? over : exchange_wait_result(x, exchange_park(x, WAIT_OTHER));
 }
 
 void exchange_wake_for_news(struct exchange *x, enum exchange_news news)
@@ -142,7 +148,7 @@ int exchange_wait_for_body(struct exchange *x)
     x->ops->arm_body_deadline(x);
     error = exchange_park(x, WAIT_INPUT);
     x->body_clock.waited_ms += (uint32_t)ticks_between(since, loop_now_ms(l));
-    if (error == WEIR_ETIMEDOUT)
+    if (error == WEIR_ETIMEDOUT && !exchange_is_late(x))
         exchange_refuse(x, cause, NULL);
     if (error == WEIR_ECANCELED && !x->cut)
         (void)exchange_news(x, NEWS_STOP);
@@ -159,30 +165,10 @@ void exchange_refuse(struct exchange *x, enum refusal cause, const char *why)
     http_refused_request(x->http, x->conn, x, cause, why);
 }
 
-void exchange_limit_time(struct exchange *x, int ms)
-{
-    struct wheel *wheel = &x->http->net->loop->wheel;
-    x->special = true;
-    if (ms < 0)
-        timer_cancel(wheel, &x->deadline);
-    else
-        timer_arm(wheel, &x->deadline, loop_delay((uint32_t)ms));
-}
-
 void exchange_use_memory(struct exchange *x, const struct admission_class *class)
 {
     if (class->memory)
         arena_use(&x->arena, &x->http->memories[class->memory - 1]);
-}
-
-void exchange_overdue(void *owner, struct timer *t)
-{
-    (void)owner;
-    struct exchange *x = container_of(t, struct exchange, deadline);
-    exchange_refuse(x, REFUSAL_HANDLER_TIMEOUT, NULL);
-    x->cut = true;
-    if (x->fiber)
-        fiber_wake(x->fiber, WEIR_ECANCELED);
 }
 
 void exchange_abandon(struct exchange *x)
@@ -211,7 +197,7 @@ int exchange_may_trail(const struct exchange *x)
 
 bool exchange_is_secure(const struct exchange *x)
 {
-    return connection_transport(x->http->net, x->conn)->capabilities & TRANSPORT_SECURE;
+    return x->conn && connection_transport(x->http->net, x->conn)->capabilities & TRANSPORT_SECURE;
 }
 
 /* ---- Sharing the worker ---- */
@@ -226,7 +212,7 @@ static COLD void charge_slow(struct exchange *x)
     struct loop *l = x->http->net->loop;
     x->moved += EXCHANGE_STEP - x->budget;
     x->budget = EXCHANGE_STEP;
-    bool quick = clock_monotonic_ns() - l->now_ns < EXCHANGE_SLICE_NS;
+    bool quick = loop_clock_ns(l) - l->now_ns < EXCHANGE_SLICE_NS;
     if (x->moved < EXCHANGE_SHARE && quick)
         return;
     x->moved = 0;
@@ -237,8 +223,21 @@ static COLD void charge_slow(struct exchange *x)
         exchange_abandon(x);
 }
 
+struct endpoint exchange_client(const struct exchange *x)
+{
+    /* A task has no connection. */
+    const struct endpoint *told = x->conn ? connection_endpoint(x->http->net, x->conn) : NULL;
+    if (told && told->family != ENDPOINT_NONE)
+        return *told;
+    struct address peer;
+    x->ops->address(x, false, &peer);
+    return endpoint_of_address(&peer);
+}
+
 bool exchange_security(const struct exchange *x, struct transport_security *s)
 {
+    if (!x->conn)
+        return false;
     const struct transport *t = connection_transport(x->http->net, x->conn);
     if (t->security)
         t->security(x->conn, s);

@@ -150,6 +150,16 @@ enum exchange_news {
     NEWS_STOP_TOLD = 8, /* not news: that NEWS_STOP has been told, and is not told again */
 };
 
+/* What is due of an exchange at some time. */
+enum exchange_due {
+    DUE_HANDLER = 1,      /* the handler's end */
+    DUE_WAITS = 2,        /* the end of its waits */
+    DUE_PASSED = 4,       /* the end of its waits has passed: none begins any more */
+    DUE_CANCELED = 8,     /* likewise, since the waits have been cancelled */
+    DUE_CLEANING = 16,    /* not a time: a clean-up that may wait runs */
+    DUE_WAITS_LATER = 32, /* both are due, and the end of the waits later */
+};
+
 struct exchange_ops {
     /* The next piece of the body: *data and its length; 0 at the end; or an error. Valid until the next call. May
      * suspend. */
@@ -217,7 +227,7 @@ struct exchange_ops {
 #define EXCHANGE_SPLICE_READ  (-101) /* what is next has to be read() */
 
 /* The timer kind's handler for exchange.deadline. */
-void exchange_overdue(void *owner, struct timer *t);
+void exchange_timed(void *owner, struct timer *t);
 
 #define EXCHANGE_RESERVE_MAX   512
 #define EXCHANGE_STEP          (8 * 1024) /* bytes that are moved between two looks at the clock */
@@ -235,7 +245,7 @@ struct body_clock {
 struct exchange {
     const struct exchange_ops *ops; /* operations of its version, or of its filters, see filter.h */
     struct http *http;
-    struct connection *conn;
+    struct connection *conn;       /* NULL: a task's, which has none */
     void *context;                 /* the web floor's record of the request */
     struct admission_class *class; /* of the request's route; of the one before until it is admitted; see admission.h */
     struct fiber *fiber;           /* the handler's, while it waits; NULL while it runs or is not alive */
@@ -261,9 +271,11 @@ struct exchange {
     uint8_t waiting;       /* enum exchange_wait */
     uint8_t refusal;       /* enum refusal: why the request cannot be served as the handler wants, or REFUSAL_NONE */
     struct hold hold;      /* of memory, where that is bounded */
+    uint8_t due;           /* enum exchange_due */
+    uint32_t due_later;    /* tick of what is due later, where two are; see exchange_time.c */
     struct duplex *duplex; /* is left behind when the handler has ended, see duplex.h; NULL: nothing is */
     struct body_clock body_clock; /* of a request with a body */
-    struct timer deadline;        /* of the handler; armed only where there is such a limit */
+    struct timer deadline;        /* of what is due next; armed only where there is something */
     struct http_field fields[HEAD_FIELDS_INLINE];
     char inline_memory[EXCHANGE_INLINE_MEMORY] __attribute__((aligned(16)));
 };
@@ -327,8 +339,28 @@ static inline void exchange_set_class(struct exchange *x, struct admission_class
  * stays with its class. */
 COLD void exchange_forget_class(struct exchange *x);
 
-/* The handler's time from here on, in place of the server's setting; ms < 0: any. */
+/* The handler's time from here on, in place of the server's setting, after which it is ended; ms < 0: any. */
 void exchange_limit_time(struct exchange *x, int ms);
+
+/*
+ * The waits of the handler end by WEIR_ETIMEDOUT when ms have passed from now on, or now where ms is 0, and begin no
+ * more; ms < 0: at no time. A write that waits then is ended as well; one that begins later is not, so that the page of
+ * an error gets out.
+ */
+void exchange_set_deadline(struct exchange *x, int64_t ms);
+/* Milliseconds until then; 0: the time is over; -1: there is no such time. */
+int64_t exchange_time_left(const struct exchange *x);
+
+/* What an exchange was like before a clean-up that may wait. */
+struct exchange_clean_up {
+    uint8_t handler, untold;
+    bool cut, canceled, cleaning;
+    int64_t left; /* exchange_time_left() */
+};
+
+/* A clean-up that may wait begins, for ms at most: nothing that has ended the handler, and no news, ends its waits. */
+void exchange_begin_clean_up(struct exchange *x, struct exchange_clean_up *before, int ms);
+void exchange_end_clean_up(struct exchange *x, const struct exchange_clean_up *before);
 
 /* The handler's memory from here on is that of its class, if it has one of another size. */
 void exchange_use_memory(struct exchange *x, const struct admission_class *class);
@@ -343,12 +375,35 @@ bool exchange_can_wait(struct exchange *x);
 /* Lets others run, unless memory is too short for it. */
 void exchange_yield(struct exchange *x);
 
-/* Parks the handler until something wakes it; why tells what may. Returns the waker's result. */
+/* Parks the handler until something wakes it; why tells what may. Returns the waker's result; WEIR_ETIMEDOUT where its
+ * deadline has passed. */
 int exchange_park(struct exchange *x, enum exchange_wait why);
+
+/* Whether the handler's waits have been ended for good: their deadline has passed, or they were cancelled. */
+static inline bool exchange_is_late(const struct exchange *x)
+{
+    return x->due & (DUE_PASSED | DUE_CANCELED);
+}
+
+/* What the waits say then. */
+static inline int exchange_late_error(const struct exchange *x)
+{
+    return x->due & DUE_CANCELED ? WEIR_ECANCELED : WEIR_ETIMEDOUT;
+}
+
+/* Ends the handler's waits by WEIR_ECANCELED, the present one and all that follow. */
+void exchange_cancel(struct exchange *x);
+
+/* Nothing is due of an exchange any more. */
+void exchange_forget_time(struct exchange *x);
 
 /* What a wait has to tell the handler of the news in `which`: WEIR_ECLOSED or WEIR_ECANCELED, which it then knows; 0:
  * nothing. */
 int exchange_news(struct exchange *x, unsigned which);
+
+/* Why a wait for something other than the connection does not begin: WEIR_ETIMEDOUT, the deadline has passed; or news;
+ * 0: it does. */
+int exchange_wait_over(struct exchange *x);
 
 /* Parks the handler for something other than its connection, unless there is news. Returns the waker's result or the
  * news; WEIR_ECANCELED where the exchange is cut. */
@@ -387,6 +442,9 @@ static inline int exchange_may(const struct exchange *x, enum reply_act act)
 /* Whether a field can still be added behind the reply's body, or would be dropped as RFC 9110 section 6.5 allows: 0,
  * WEIR_ECLOSED, WEIR_EDONE, or WEIR_ECOMMITTED where the head has promised an end without any. */
 int exchange_may_trail(const struct exchange *x);
+
+/* The client's address, as far as the connection tells: that of its PROXY preface, else the other end's. */
+struct endpoint exchange_client(const struct exchange *x);
 
 /* Whether nobody can read or change what crosses the exchange's connection. */
 bool exchange_is_secure(const struct exchange *x);

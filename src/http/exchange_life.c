@@ -11,12 +11,12 @@ void exchange_begin_special(struct exchange *x)
     x->special = true;
     uint32_t ms = x->http->settings->handler_timeout_ms;
     if (ms > 0)
-        timer_arm(&x->http->net->loop->wheel, &x->deadline, loop_delay(ms));
+        exchange_limit_time(x, (int)ms);
 }
 
 void exchange_undo(struct exchange *x)
 {
-    timer_cancel(&x->http->net->loop->wheel, &x->deadline);
+    exchange_forget_time(x);
     arena_done(&x->arena, x->inline_memory, sizeof x->inline_memory);
     if (x->head.fields != x->fields)
         exchange_shrink_fields(x);
@@ -36,9 +36,19 @@ static bool refusal_answered(const struct exchange *x, bool abandoned)
            (!abandoned && (x->body_sent > 0 || x->reply.status != x->reply.status_then));
 }
 
+/* Whether the handler has made nothing of its reply, after its waits had been ended. */
+static bool has_run_late(const struct exchange *x, bool abandoned)
+{
+    const struct reply *r = &x->reply;
+    return exchange_is_late(x) && !abandoned && r->phase == REPLY_OPEN && r->status == 200 && x->body_sent == 0 &&
+           !r->fields && r->length == REPLY_LENGTH_UNKNOWN;
+}
+
 void exchange_settle(struct exchange *x, bool abandoned)
 {
-    timer_cancel(&x->http->net->loop->wheel, &x->deadline);
+    if (has_run_late(x, abandoned))
+        exchange_refuse(x, REFUSAL_DEADLINE, NULL);
+    exchange_forget_time(x);
     if (x->http->admission.limited)
         admission_learn(x);
     if (x->duplex && (abandoned || x->refusal != REFUSAL_NONE))

@@ -58,6 +58,7 @@ static inline void exchange_begin(struct exchange *x)
     x->moved = 0;
     x->dead_ends = 0;
     x->special = x->told = false;
+    x->due = 0;
     x->handler = HANDLER_RUNS;
     x->untold = x->http->settings->news;
     x->refusal = REFUSAL_NONE;

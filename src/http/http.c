@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/http.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "http/linger.h"
 #include "http/pools.h"
@@ -81,7 +80,7 @@ int http_init(struct http *h, struct net *n, struct memory *m, const struct http
     http_pools_bound(h, &settings->bounds);
     if (settings->bounds.stacks)
         n->loop->fibers.account->limit = (uint64_t)settings->bounds.stacks * n->loop->fibers.stack_size;
-    n->loop->wheel.handlers[TIMER_HANDLER] = exchange_overdue;
+    n->loop->wheel.handlers[TIMER_HANDLER] = exchange_timed;
     http_tick(h);
     if (!protocols_init(n, settings))
         return WEIR_EINVAL;
@@ -136,7 +135,7 @@ const uint64_t http_times_ns[HTTP_TIMES] = {
 void http_count_time(struct http *h, struct route_counters *route, uint64_t begin_ns)
 {
     uint64_t turn_ns = counter_read(&h->counters.turn_ns);
-    uint64_t took_ns = (turn_ns & TURN_OVERDUE ? clock_monotonic_ns() : turn_ns) - (begin_ns & ~TURN_OVERDUE);
+    uint64_t took_ns = (turn_ns & TURN_OVERDUE ? loop_clock_ns(h->net->loop) : turn_ns) - (begin_ns & ~TURN_OVERDUE);
     size_t class = 0;
     while (took_ns > http_times_ns[class])
         class ++;

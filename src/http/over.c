@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/over.h"
-#include "base/clock.h"
 #include "http/http.h"
 
 void http_listen(struct http *h, struct over_listener *l)
@@ -32,7 +31,8 @@ static void over_fill(struct exchange_over *e, const struct exchange *x)
         e->method = over_copy(e->method_text, OVER_METHOD_MAX, head->base, head->method_len);
         e->target = over_copy(e->target_text, OVER_TARGET_MAX, head->base + head->target, head->target_len);
     }
-    x->ops->address(x, false, &e->peer);
+    struct endpoint client = exchange_client(x);
+    endpoint_address(&client, &e->peer);
     e->pattern = x->http->host->pattern(x);
     e->status = reply_is_committed(&x->reply) ? x->reply.status : 0;
     e->refusal = x->refusal;
@@ -47,7 +47,7 @@ static void over_tell(struct exchange_over *e, int error, uint64_t bytes)
 {
     e->error = error;
     e->sent = bytes;
-    e->end_ns = clock_monotonic_ns();
+    e->end_ns = loop_clock_ns(e->http->net->loop);
     for (struct over_listener *l = e->http->listener; l; l = l->next)
         l->over(l, e);
     if (e->on_sent)

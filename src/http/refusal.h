@@ -41,6 +41,7 @@
     X(WRITE_TIMEOUT, "write_timeout_ms", 0, "the client took nothing for too long")                                    \
     X(WRITE_RATE, "write_min_rate", 0, "the client took the reply too slowly")                                         \
     X(HANDLER_TIMEOUT, "handler_timeout_ms", 503, "the handler took too long")                                         \
+    X(DEADLINE, "deadline", 504, "the request was not served within its time")                                         \
     X(BROKEN_REPLY, "broken_reply", 0, "a reply that had begun could not be made whole")                               \
     X(H2_PROTOCOL, "http2_protocol", 0, "what came breaks the rules of HTTP/2")                                        \
     X(H2_STREAMS, "http2_max_streams", 0, "too many streams at once")                                                  \

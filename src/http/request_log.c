@@ -72,10 +72,13 @@ static const char *request_text(const struct exchange *x, char text[REQUEST_MAX]
     return *text ? text : "a request";
 }
 
-static const char *peer_text(const struct connection *c, char text[ADDRESS_TEXT_MAX])
+/* c NULL: nobody's request, but a task. */
+static const char *peer_text(const struct http *h, const struct connection *c, char text[ADDRESS_TEXT_MAX])
 {
     struct address peer;
-    address_peer(c->fd, &peer);
+    if (!c)
+        return "the server itself";
+    connection_client(h->net, c, &peer);
     return address_format(&peer, text, ADDRESS_TEXT_MAX);
 }
 
@@ -103,7 +106,8 @@ void http_log_failure(const struct exchange *x, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
-    log_warn(x->http->net->loop->log, "%s, from %s: %s", request_text(x, request), peer_text(x->conn, peer), why);
+    log_warn(x->http->net->loop->log, "%s, from %s: %s", request_text(x, request), peer_text(x->http, x->conn, peer),
+             why);
 }
 
 void http_log_denial(const struct exchange *x, int status, const char *why)
@@ -111,8 +115,8 @@ void http_log_denial(const struct exchange *x, int status, const char *why)
     const struct log *l = x->http->net->loop->log;
     char request[REQUEST_MAX], peer[ADDRESS_TEXT_MAX];
     if (log_wants(l, WEIR_LOG_INFO))
-        log_info(l, "%s, from %s: its handler failed with %d: %s", request_text(x, request), peer_text(x->conn, peer),
-                 status, why);
+        log_info(l, "%s, from %s: its handler failed with %d: %s", request_text(x, request),
+                 peer_text(x->http, x->conn, peer), status, why);
 }
 
 /* Ends a request that a handler serves, or whose reply was begun, instead of answering it. */
@@ -135,7 +139,7 @@ void http_refused_request(struct http *h, const struct connection *c, const stru
     if (cut ? !may_warn(h) : !log_wants(l, WEIR_LOG_INFO))
         return;
     log_write(l, cut ? WEIR_LOG_WARN : WEIR_LOG_INFO, "refused (%s, %u): %s%s%s%s%s", info->name, info->status, why,
-              x ? ": " : "", x ? request_text(x, request) : "", c ? ", from " : "", c ? peer_text(c, peer) : "");
+              x ? ": " : "", x ? request_text(x, request) : "", c ? ", from " : "", c ? peer_text(h, c, peer) : "");
 }
 
 void http_log_over(struct over_listener *l, const struct exchange_over *e)

@@ -42,7 +42,8 @@ void upgrade_begin(struct exchange *x)
     x->body_clock.nudge = 0;
     if (!(x->untold & NEWS_STOP_TOLD)) /* nothing else would end what has no end in sight */
         x->untold |= NEWS_STOP;
-    timer_cancel(&x->http->net->loop->wheel, &x->deadline);
+    if (x->due & DUE_HANDLER)
+        exchange_limit_time(x, -1);
 }
 
 /* Whether the present read is to say that exchange_nudge() was called; it then has. */
@@ -66,7 +67,7 @@ int upgrade_wait(struct exchange *x)
         x->body_clock.deadline = tick_after(loop_now_ms(l), loop_delay(patience));
         x->ops->arm_body_deadline(x);
         result = exchange_park(x, WAIT_INPUT);
-    } while (endless && result == WEIR_ETIMEDOUT && !x->gone);
+    } while (endless && result == WEIR_ETIMEDOUT && !x->gone && !exchange_is_late(x));
     if (result >= 0 && take_nudge(x))
         return EXCHANGE_NUDGED;
     if (result == WEIR_ECANCELED && !x->cut)

@@ -399,6 +399,7 @@ int fiber_park(struct fibers *f)
 {
     struct fiber *self = f->current;
     self->state = FIBER_PARKED;
+    f->parks++;
     fiber_leave_pool(f);
     switch_to_main(f);
     return self->result;

@@ -57,6 +57,7 @@ struct fibers {
     _Atomic(const char *) label; /* of the fiber that runs, or ran last; any thread may look */
     void *main_stack_pointer;
     uint32_t total, idle_count, lean_count;
+    uint64_t parks;           /* times that one was parked */
     uint32_t promised;        /* least number of fibers that stay, see fibers_promise() */
     uint32_t made;            /* likewise, see fibers_preallocate() */
     uint32_t idle_low;        /* least idle since the last trim */

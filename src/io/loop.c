@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "io/loop.h"
-#include "base/clock.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -14,6 +13,18 @@
 /* Ticks: a timer farther away may be late by what a turn takes, since the clock is not read for it. */
 #define NEAR_TICKS      128
 #define STARVED_WAIT_MS 5 /* how long work that found no stack waits before it tries again */
+
+/* Begins the first of what waits for that; another fiber goes on with the rest, should it wait. */
+static COLD void loop_begin_start(struct loop *l)
+{
+    struct start *s = l->start_first;
+    l->start_first = s->next;
+    if (s->next)
+        loop_push_work_first(l, &l->starts);
+    else
+        l->start_last = &l->start_first;
+    s->fn(l, s);
+}
 
 /* The entry of every fiber: serves the work queue until it is empty. */
 static void loop_serve(void *arg)
@@ -29,7 +40,10 @@ static void loop_serve(void *arg)
             l->work_last = &l->work_first;
         l->work_count--;
         l->work_left--;
-        l->work_fn(l->owner, w);
+        if (unlikely(w == &l->starts))
+            loop_begin_start(l);
+        else
+            l->work_fn(l->owner, w);
     }
 }
 
@@ -47,6 +61,7 @@ int loop_init(struct loop *l, struct account *account, size_t stack_size, void *
 {
     *l = (struct loop){.owner = owner, .log = log, .wake_fd = -1};
     l->work_last = &l->work_first;
+    l->start_last = &l->start_first;
     l->start_ns = clock_monotonic_ns();
     l->now_ns = l->start_ns;
     wheel_init(&l->wheel, 0, owner);
@@ -99,6 +114,15 @@ void loop_hasten_work(struct loop *l, struct work *w)
     loop_push_work_first(l, w);
 }
 
+void loop_push_start(struct loop *l, struct start *s)
+{
+    s->next = NULL;
+    if (!l->start_first)
+        loop_push_work(l, &l->starts);
+    *l->start_last = s;
+    l->start_last = &s->next;
+}
+
 void loop_send(struct loop *l, struct inbox_node *node)
 {
     struct inbox_node *first = atomic_load_explicit(&l->inbox, memory_order_relaxed);
@@ -135,7 +159,7 @@ static void loop_take_inbox(struct loop *l)
 
 void loop_update_time(struct loop *l)
 {
-    l->now_ns = clock_monotonic_ns();
+    l->now_ns = loop_clock_ns(l);
 }
 
 /* Nanoseconds since the loop began. Only the difference has a meaning: a loop that a test has made old may have begun
@@ -147,13 +171,14 @@ static WRAPS uint64_t loop_elapsed_ns(const struct loop *l, uint64_t now_ns)
 
 uint32_t loop_delay_now(const struct loop *l, uint32_t ms)
 {
-    uint32_t tick = (uint32_t)(loop_elapsed_ns(l, clock_monotonic_ns()) / 1000000);
+    uint32_t tick = (uint32_t)(loop_elapsed_ns(l, loop_clock_ns(l)) / 1000000);
     uint32_t behind = (uint32_t)ticks_between(l->wheel.now, tick);
     uint32_t delay = loop_delay(ms);
     return behind < TIMER_DELAY_MAX - delay ? delay + behind : TIMER_DELAY_MAX;
 }
 
-static int loop_timeout(struct loop *l)
+/* In each turn: kept in line, though a test asks as well. */
+static inline __attribute__((always_inline)) int loop_timeout(struct loop *l)
 {
     if (!list_empty(&l->fibers.ready) || l->busy)
         return 0;
@@ -173,6 +198,11 @@ static int loop_timeout(struct loop *l)
         return 0;
     uint64_t ms = (due_ns - passed_ns + 999999) / 1000000;
     return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+COLD int loop_waits(struct loop *l)
+{
+    return loop_timeout(l);
 }
 
 /* Moves the wheel to the present, in steps where the clock has jumped far, as on a machine that was put aside for
@@ -221,21 +251,24 @@ static void loop_run_fibers(struct loop *l)
     atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
 }
 
+void loop_turn(struct loop *l, const struct epoll_event *events, int n)
+{
+    counter_add(&l->turns, 1);
+    loop_update_time(l);
+    if (l->begin_fn)
+        l->begin_fn(l->owner);
+    loop_advance(l);
+    loop_dispatch(l, events, n);
+    loop_take_inbox(l);
+    loop_run_fibers(l);
+    if (l->turn_fn)
+        l->turn_fn(l->owner);
+    counter_add(&l->turns, 1);
+}
+
 void loop_run(struct loop *l)
 {
     struct epoll_event events[LOOP_EVENTS];
-    while (!l->stopped) {
-        int n = poller_wait(&l->poller, events, LOOP_EVENTS, loop_timeout(l));
-        counter_add(&l->turns, 1);
-        loop_update_time(l);
-        if (l->begin_fn)
-            l->begin_fn(l->owner);
-        loop_advance(l);
-        loop_dispatch(l, events, n);
-        loop_take_inbox(l);
-        loop_run_fibers(l);
-        if (l->turn_fn)
-            l->turn_fn(l->owner);
-        counter_add(&l->turns, 1);
-    }
+    while (!l->stopped)
+        loop_turn(l, events, poller_wait(&l->poller, events, LOOP_EVENTS, loop_timeout(l)));
 }

@@ -11,6 +11,7 @@
 #ifndef WEIR_IO_LOOP_H
 #define WEIR_IO_LOOP_H
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "io/fiber.h"
 #include "io/poller.h"
@@ -38,6 +39,13 @@ struct work {
     struct work *next;
 };
 
+/* Something that begins on a fiber of its own and is no work of the owner's; intrusive, queued at most once until it has
+ * begun. */
+struct start {
+    struct start *next;
+    void (*fn)(struct loop *l, struct start *s); /* on a fiber, which may be suspended */
+};
+
 /* A message from another thread; intrusive, sent at most once until it has been taken. Sending releases what was
  * written before, taking acquires it. */
 struct inbox_node {
@@ -53,13 +61,19 @@ struct loop {
     struct fibers fibers;
     uint64_t now_ns;   /* CLOCK_MONOTONIC at the start of this turn */
     uint64_t start_ns; /* tick 0 of the wheel */
+    /* What tells the time in place of the system's clock, see loop_clock_ns(); NULL: nothing does. */
+    const uint64_t *clock_ns;
     source_fn sources[SOURCE_COUNT];
     struct work *work_first;
     struct work **work_last;
     uint32_t work_count; /* items of work that are queued */
-    uint32_t work_left;  /* items that this turn is for: what is queued meanwhile comes after a look at the sockets */
+    uint32_t outside;   /* fibers that wait for what is outside of the process, as descriptors, for which no timer is */
+    uint32_t work_left; /* items that this turn is for: what is queued meanwhile comes after a look at the sockets */
     void (*work_fn)(void *owner, struct work *w);
-    void *owner; /* handed to timers' handlers and work_fn */
+    struct start *start_first;
+    struct start **start_last;
+    struct work starts; /* stands in the work queue for the first of them, while there is one */
+    void *owner;        /* handed to timers' handlers and work_fn */
     const struct log *log;
     int wake_fd;
     bool stopped;
@@ -84,6 +98,11 @@ void loop_end(struct loop *l);
 void loop_run(struct loop *l);
 void loop_stop(struct loop *l);
 
+/* A turn by somebody else than loop_run(), with n events. loop_waits(): how many milliseconds the next can wait for by
+ * the loop's clock; -1: until something comes. */
+void loop_turn(struct loop *l, const struct epoll_event *events, int n);
+int loop_waits(struct loop *l);
+
 /* Queues w for a fiber. On the loop's thread only. */
 static inline void loop_push_work(struct loop *l, struct work *w)
 {
@@ -104,6 +123,9 @@ static inline void loop_push_work_first(struct loop *l, struct work *w)
     l->work_left++;
 }
 
+/* Queues s for a fiber. On the loop's thread only. */
+void loop_push_start(struct loop *l, struct start *s);
+
 /* Moves work that is queued before all else, to be done in this turn. */
 void loop_hasten_work(struct loop *l, struct work *w);
 
@@ -114,6 +136,12 @@ void loop_send(struct loop *l, struct inbox_node *node);
 static inline uint32_t loop_now_ms(const struct loop *l)
 {
     return l->wheel.now;
+}
+
+/* CLOCK_MONOTONIC, or what stands for it where a test makes the time. */
+static inline uint64_t loop_clock_ns(const struct loop *l)
+{
+    return unlikely(l->clock_ns != NULL) ? *l->clock_ns : clock_monotonic_ns();
 }
 
 /* Reads the clock anew. */

@@ -33,7 +33,9 @@ int wait_descriptor(struct loop *l, int fd, uint32_t events, uint32_t timeout_ms
         return error == WEIR_EEXIST ? WEIR_EBUSY : error == WEIR_ENOMEM ? WEIR_ENOMEM : WEIR_ESYS;
     if (timeout_ms > 0)
         timer_arm(&l->wheel, &wait.timeout.timer, loop_delay_now(l, timeout_ms));
+    l->outside++;
     int result = fiber_park(&l->fibers);
+    l->outside--;
     timer_cancel(&l->wheel, &wait.timeout.timer);
     poller_remove(&l->poller, fd);
     return result;

@@ -6,6 +6,7 @@
 #include "net/connection.h"
 #include "net/address.h"
 #include "net/listener.h"
+#include "net/proxy/transport.h"
 #include "weir.h"
 
 #include <errno.h>
@@ -14,11 +15,7 @@
 #include <unistd.h>
 
 #define CONNECTION_EVENTS (POLLER_READ | POLLER_HALF_CLOSED | POLLER_EDGE)
-
-static uint64_t connection_mark(const struct connection *c)
-{
-    return source_mark(SOURCE_CONNECTION, c, c->timer.owner_data);
-}
+#define RECORD_ALIGN      8
 
 static __attribute__((noinline)) void connection_note_all(struct connection *c, uint32_t events)
 {
@@ -129,7 +126,7 @@ static void connection_run(void *owner, struct work *w)
 static void records_init(struct net *n, size_t size)
 {
     struct pool *pool = &n->records[n->record_sizes++];
-    pool_init(pool, &n->account, size, 8, 0);
+    pool_init(pool, &n->account, size, RECORD_ALIGN, 0);
     pool->plain = true; /* an event fetched before the close still looks at the record */
 }
 
@@ -190,11 +187,42 @@ static const struct transport *listen_transport(const struct listen_spec *spec)
     return spec->transport ? spec->transport : &transport_plain;
 }
 
-/* Bytes of a listener's records. */
+/* What a listener's connections begin with. */
+static const struct transport *listen_first_transport(const struct listen_spec *spec)
+{
+    return spec->proxied ? &transport_proxy : listen_transport(spec);
+}
+
+static size_t size_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Bytes of a listener's records. The client's address is the last that is in one. */
 static size_t listen_record_size(const struct listen_spec *spec)
 {
-    size_t size = listen_transport(spec)->connection_size;
-    return size > spec->record_size ? size : spec->record_size;
+    size_t size = size_max(listen_transport(spec)->connection_size, spec->record_size);
+    if (!spec->proxied)
+        return size;
+    size = size_max(size, transport_proxy.connection_size) + sizeof(struct endpoint);
+    return (size + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
+}
+
+struct endpoint *connection_endpoint(const struct net *n, const struct connection *c)
+{
+    const struct listen_spec *spec = &n->listeners[c->timer.owner_bits];
+    if (likely(!spec->proxied))
+        return NULL;
+    return (struct endpoint *)((uintptr_t)c + listen_record_size(spec) - sizeof(struct endpoint));
+}
+
+void connection_client(const struct net *n, const struct connection *c, struct address *a)
+{
+    const struct endpoint *told = connection_endpoint(n, c);
+    if (told && told->family != ENDPOINT_NONE)
+        endpoint_address(told, a);
+    else
+        connection_address(n, c, false, a);
 }
 
 /* The pool of a listener's records, which net_listen() has made. */
@@ -237,7 +265,8 @@ int net_listen(struct net *n, const struct listen_spec *listeners, size_t count)
     int known = net_record_sizes(listeners, count, sizes);
     n->listeners = listeners;
     for (size_t i = 0; i < count; i++)
-        if (net_transport(n, listen_transport(&listeners[i])) < 0 || !listen_protocols(n, &listeners[i]))
+        if (net_transport(n, listen_transport(&listeners[i])) < 0 ||
+            net_transport(n, listen_first_transport(&listeners[i])) < 0 || !listen_protocols(n, &listeners[i]))
             return WEIR_EINVAL;
     for (int i = n->record_sizes; i < known; i++)
         records_init(n, sizes[i]);
@@ -274,7 +303,8 @@ bool net_ready_for(struct net *n, uint8_t listener)
 
 void net_drop(struct net *n, int fd, uint32_t address_slot)
 {
-    close(fd);
+    if (likely(fd != SOCKET_NONE))
+        close(fd);
     if (n->addresses)
         address_table_leave(n->addresses, address_slot);
 }
@@ -283,7 +313,7 @@ static COLD void connection_log(const struct net *n, const struct connection *c,
 {
     struct address peer;
     char text[ADDRESS_TEXT_MAX];
-    address_peer(c->fd, &peer);
+    connection_address(n, c, false, &peer);
     log_debug(n->loop->log, "connection %d %s: %s", c->fd, what, address_format(&peer, text, sizeof text));
 }
 
@@ -294,15 +324,14 @@ static void connection_set_protocol(struct net *n, struct connection *c, const s
     c->protocol = (unsigned)number & (PROTOCOLS_MAX - 1);
 }
 
-int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
+/* A record for a socket, or for none. NULL: there is no memory. */
+static inline struct connection *connection_make(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
 {
     const struct listen_spec *spec = &n->listeners[listener];
-    const struct transport *t = listen_transport(spec);
+    const struct transport *t = listen_first_transport(spec);
     struct connection *c = pool_take(record_pool(n, listener));
-    if (!c) {
-        net_drop(n, fd, address_slot);
-        return WEIR_ENOMEM;
-    }
+    if (!c)
+        return NULL;
     uint64_t count = counter_read(&n->accepted) + 1;
     *c = (struct connection){.fd = fd, .ready = READY_READ | READY_WRITE, .address_slot = address_slot};
     c->timer.kind = TIMER_CONNECTION;
@@ -314,24 +343,48 @@ int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
     counter_add(&n->accepted, 1);
     counter_add(&n->open, 1);
     atomic_fetch_add_explicit(n->shared_open, 1, memory_order_relaxed);
+    return c;
+}
+
+static inline void connection_begin(struct net *n, struct connection *c)
+{
     if (unlikely(log_wants(n->loop->log, WEIR_LOG_DEBUG)))
         connection_log(n, c, "opened");
     connection_protocol(n, c)->opened(n, c, NULL, 0);
+}
+
+int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
+{
+    struct connection *c = connection_make(n, fd, listener, address_slot);
+    if (!c) {
+        net_drop(n, fd, address_slot);
+        return WEIR_ENOMEM;
+    }
+    connection_begin(n, c);
+    return 0;
+}
+
+COLD int net_adopt_none(struct net *n, uint8_t listener, void (*begin)(struct connection *c, void *arg), void *arg)
+{
+    struct connection *c = connection_make(n, SOCKET_NONE, listener, 0);
+    if (!c)
+        return WEIR_ENOMEM;
+    begin(c, arg);
+    connection_begin(n, c);
     return 0;
 }
 
 void connection_set_transport(struct net *n, struct connection *c, int transport)
 {
-    size_t size = connection_pool(n, c)->object_size;
     const struct transport *before = connection_transport(n, c);
     weir_assert(transport >= 0 && transport < n->transport_count);
-    weir_assert(n->transports[transport]->connection_size <= size);
+    weir_assert(n->transports[transport]->connection_size <= connection_pool(n, c)->object_size);
     if (before->close)
         before->close(c, false);
     c->transport = (unsigned)transport & (TRANSPORTS_MAX - 1);
     c->crossed = 0;
     c->ready |= READY_READ | READY_WRITE;
-    memset(c + 1, 0, size - sizeof *c);
+    memset(c + 1, 0, n->transports[transport]->connection_size - sizeof *c);
     if (n->transports[transport]->opened)
         n->transports[transport]->opened(n, c);
 }
@@ -354,7 +407,7 @@ void connection_close(struct net *n, struct connection *c, bool reset)
         connection_log(n, c, reset ? "reset" : "closed");
     if (t->close)
         t->close(c, !reset);
-    if (reset) {
+    if (reset && c->fd != SOCKET_NONE) {
         struct linger at_once = {.l_onoff = 1, .l_linger = 0};
         setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
@@ -401,6 +454,11 @@ void connection_deadline_slow(struct net *n, struct connection *c)
 
 bool connection_watch_anew(struct net *n, struct connection *c)
 {
+    if (unlikely(c->fd == SOCKET_NONE)) {
+        connection_transport(n, c)->watch(c);
+        c->ready |= READY_WATCHED;
+        return true;
+    }
     struct poller *p = &n->loop->poller;
     uint32_t events = CONNECTION_EVENTS | (c->ready & READY_WATCH_WRITE ? POLLER_WRITE : 0);
     bool watched = c->ready & READY_WATCHED;
@@ -412,10 +470,25 @@ bool connection_watch_anew(struct net *n, struct connection *c)
     return true;
 }
 
-void connection_look(struct connection *c)
+uint32_t connection_events(const struct net *n, const struct connection *c, uint32_t events)
+{
+    if (unlikely(c->fd == SOCKET_NONE))
+        return connection_transport(n, c)->look(c) & (events | POLLER_HANGUP);
+    return poller_look(c->fd, events);
+}
+
+void connection_look(const struct net *n, struct connection *c)
 {
     if (!(c->ready & READY_WATCHED))
-        connection_note(c, poller_look(c->fd, POLLER_READ | POLLER_HALF_CLOSED));
+        connection_note(c, connection_events(n, c, POLLER_READ | POLLER_HALF_CLOSED));
+}
+
+void connection_address(const struct net *n, const struct connection *c, bool own, struct address *a)
+{
+    if (unlikely(c->fd == SOCKET_NONE))
+        connection_transport(n, c)->address(c, own, a);
+    else
+        (own ? address_local : address_peer)(c->fd, a);
 }
 
 /* What a write waits for may have been read, so that no event would tell: it is worth another try as soon as the socket

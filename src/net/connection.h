@@ -17,11 +17,16 @@
 #include "base/pool.h"
 #include "io/loop.h"
 #include "net/address_table.h"
+#include "net/endpoint.h"
 #include "net/handshake.h"
 #include "net/transport.h"
 
+#include <limits.h>
+
+struct address;
 struct net;
 struct listen_spec;
+struct networks;
 struct tls_worker;
 
 enum connection_ready {
@@ -41,6 +46,10 @@ enum connection_crossed {
     CROSSED_WRITE = 2, /* writing goes on when the socket can be read */
 };
 
+/* What stands for a socket where there is none: the transport then has all that would be asked of it (look, watch,
+ * address). */
+#define SOCKET_NONE INT_MAX
+
 struct connection {
     struct timer timer; /* owner_data is the generation, owner_bits the listener's number */
     struct work work;   /* in the loop's queue for a fiber */
@@ -48,7 +57,7 @@ struct connection {
         void *active;   /* the protocol's: a live request, a half-received head */
         uint64_t idled; /* the protocol's, where nothing is alive: what it remembers of this connection */
     };
-    int fd;
+    int fd;                /* the socket, or SOCKET_NONE; -1: closed */
     uint32_t deadline;     /* tick at which the timer means it */
     uint32_t address_slot; /* of the peer's address in net.addresses; 0: none */
     uint8_t ready;         /* enum connection_ready */
@@ -101,6 +110,7 @@ struct net {
     _Atomic uint64_t handshaking;                    /* connections of this worker that are in one */
     _Atomic uint64_t *shared_open;                   /* connections open in all workers */
     struct address_table *addresses;                 /* of all workers; NULL: addresses are not counted */
+    const struct networks *uncounted;                /* whose connections are not counted by address; NULL: all are */
     _Atomic uint64_t open;                           /* connections open in this worker */
     _Atomic uint64_t accepted, bytes_in, bytes_out;
     struct tls_worker *tls;         /* NULL: no listener has TLS */
@@ -112,6 +122,9 @@ struct net {
     /* A handshake is short of so many bytes: may make room at once, by what idle connections hold. always: for there is
      * a bound of its own on what connections hold, whatever the memory's says. NULL: nobody can. */
     void (*short_fn)(void *owner, size_t bytes, bool always);
+    /* The address of c's client has too many connections: tells it so, as far as c is for HTTP alone. c is closed
+     * afterwards. NULL: nobody says anything. */
+    void (*refuse_fn)(void *owner, struct connection *c);
 };
 
 enum timer_kind {
@@ -152,6 +165,10 @@ bool net_ready_for(struct net *n, uint8_t listener);
 /* Takes over an accepted socket, with its address's slot. On failure the socket is closed, the slot is given back and a
  * negative error returned. */
 int net_adopt(struct net *n, int fd, uint8_t listener, uint32_t address_slot) MUST_CHECK;
+/* Opens a connection without a socket. begin: gives its transport the state that it has instead, before the protocol
+ * hears of it. 0 or a negative error. */
+int net_adopt_none(struct net *n, uint8_t listener, void (*begin)(struct connection *c, void *arg),
+                   void *arg) MUST_CHECK;
 /* Closes a socket that was accepted and is not taken over, with its slot. */
 void net_drop(struct net *n, int fd, uint32_t address_slot);
 
@@ -174,6 +191,13 @@ static inline const struct protocol *connection_protocol(const struct net *n, co
 {
     return n->protocols[c->protocol];
 }
+
+/* Where the client's address is kept that the preface of c's connection has told, behind what its transports need;
+ * NULL: c's listener has none. */
+struct endpoint *connection_endpoint(const struct net *n, const struct connection *c);
+
+/* The address of c's client: that of its preface, else of the other end of its socket. */
+void connection_client(const struct net *n, const struct connection *c, struct address *a);
 
 /* Gives c another transport, one that its listener allows for (listen_spec.record_size): the state of the present one
  * is freed, that of the next begins as zero. One with a handshake begins by a switch to protocol_handshake. */
@@ -231,8 +255,18 @@ static inline bool connection_watch(struct net *n, struct connection *c)
     return likely(c->ready & READY_WATCHED) || connection_watch_anew(n, c);
 }
 
+/* The mark of c's events. */
+static inline uint64_t connection_mark(const struct connection *c)
+{
+    return source_mark(SOURCE_CONNECTION, c, c->timer.owner_data);
+}
+
+/* The events, of those given and POLLER_HANGUP, that hold for c now, be it watched or not. */
+uint32_t connection_events(const struct net *n, const struct connection *c, uint32_t events);
 /* Brings c->ready up to date where no event does: for a handler that asks before it has waited. */
-void connection_look(struct connection *c);
+void connection_look(const struct net *n, struct connection *c);
+/* The address of the peer, or of this end of c (own). */
+void connection_address(const struct net *n, const struct connection *c, bool own, struct address *a);
 
 /* As the transport's read, kept in step with c->ready. TRANSPORT_WANT_READ: in whichever direction it waits, ready() is
  * called when it is worth another try, as for bytes that have come. */

@@ -106,6 +106,8 @@ static bool is_pressed(const struct connection *c)
 static uint64_t kind_sample(struct kind *k, const struct connection *c)
 {
     uint64_t output;
+    if (c->fd == SOCKET_NONE)
+        return 0;
     k->sum += socket_memory_of(c->fd, &output);
     k->samples++;
     return output;

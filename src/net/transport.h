@@ -20,6 +20,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+struct address;
 struct connection;
 struct net;
 
@@ -98,6 +99,11 @@ struct transport {
     size_t (*pending)(const struct connection *c);
     /* Bytes that were taken by write and send_file and that the peer has not acknowledged; 0 if unknown. */
     size_t (*unacknowledged)(const struct connection *c);
+    /* For a connection without a socket, else NULL. look: the poller's events that hold now. watch: c is watched from
+     * now on, or anew. address: that of the peer, or this end's (own). */
+    uint32_t (*look)(const struct connection *c);
+    void (*watch)(struct connection *c);
+    void (*address)(const struct connection *c, bool own, struct address *a);
     /* What is known of the peer. NULL: nothing is, and what is sent is open to all. */
     void (*security)(const struct connection *c, struct transport_security *s);
     /* Ends this side in an orderly way; the other side may still send. 0, or TRANSPORT_WANT_...: it is to be called

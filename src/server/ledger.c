@@ -8,7 +8,9 @@
 #include "server/caches.h"
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
+#include "server/ledger_pools.h"
 #include "server/ledger_tls.h"
+#include "server/offload_pools.h"
 #include "server/route_times.h"
 #include "server/server.h"
 #include "server/state.h"
@@ -183,11 +185,13 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
     read_accounts(s, ledger);
     read_process(s, ledger);
     read_caches(s, ledger);
+    ledger_read_pools(s, ledger);
     struct offload_counts offload = offload_count(&s->offload);
     ledger->offload_threads = offload.threads;
     ledger->offload_busy = offload.busy;
     ledger->offload_queued = offload.queued;
     ledger->offload_jobs = offload.jobs;
+    ledger_read_offload_pools(s, ledger);
     for (size_t i = 0; i < WEIR_LEDGER_TIMES; i++)
         ledger->handler_times[i].most_ns = http_times_ns[i];
     for (size_t i = 1; i < REFUSAL_COUNT; i++)
@@ -196,6 +200,7 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
         ledger->handshake_failures[ledger->handshake_failure_count++].cause = handshake_failure_infos[i].name;
     bool started = state_has_started(s);
     ledger_read_live(s, started, ledger);
+    ledger_read_tasks(s, ledger);
     if (!started)
         return;
     ledger->uptime_ms = (clock_monotonic_ns() - s->start_ns) / 1000000;

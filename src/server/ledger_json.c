@@ -6,8 +6,10 @@
 #include "server/ledger.h"
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
+#include "server/ledger_pools.h"
 #include "server/ledger_tls.h"
 #include "server/live.h"
+#include "server/offload_pools.h"
 #include "server/route_times.h"
 
 #include <inttypes.h>
@@ -100,6 +102,19 @@ static void put_caches(struct ledger_writer *w, const weir_ledger *l)
     ledger_put(w, "]");
 }
 
+static void put_tasks(struct ledger_writer *w, const weir_ledger *l)
+{
+    ledger_put(w, ",\"tasks\":{\"refused\":%" PRIu64 ",\"names\":[", l->tasks_refused);
+    for (size_t i = 0; i < l->task_count; i++) {
+        const weir_ledger_task *t = &l->tasks[i];
+        ledger_put(w, i ? ",{\"name\":" : "{\"name\":");
+        ledger_put_string(w, t->name);
+        ledger_put(w, ",\"tasks\":%" PRIu64 ",\"runs\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"missed\":%" PRIu64 "}",
+                   t->tasks, t->runs, t->failed, t->missed);
+    }
+    ledger_put(w, "]}");
+}
+
 void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
 {
     char buf[LEDGER_SECONDS_SIZE];
@@ -111,8 +126,11 @@ void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
     ledger_put_compression_json(w, &l->compression);
     ledger_put_live_json(w, l);
     put_handlers(w, l);
+    ledger_put_offload_pools_json(w, l);
     route_times_put_json(w);
     put_caches(w, l);
+    ledger_put_pools_json(w, l);
+    put_tasks(w, l);
     ledger_put(w, ",\"live\":");
     live_put_json(w);
     ledger_put(w, "}");

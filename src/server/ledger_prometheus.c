@@ -6,7 +6,9 @@
 #include "server/ledger.h"
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
+#include "server/ledger_pools.h"
 #include "server/ledger_tls.h"
+#include "server/offload_pools.h"
 #include "server/route_times.h"
 
 #include <inttypes.h>
@@ -79,6 +81,19 @@ static void put_caches(struct ledger_writer *w, const weir_ledger *l)
         {"cache_bytes", "gauge", "Bytes that a cache has taken from the system.", CACHE(bytes)},
     };
     put_rows(w, members, sizeof members / sizeof members[0], "cache", l->caches, sizeof l->caches[0], l->cache_count);
+}
+
+static void put_tasks(struct ledger_writer *w, const weir_ledger *l)
+{
+#define TASK(member) offsetof(weir_ledger_task, member)
+    static const struct member members[] = {
+        {"tasks", "gauge", "Tasks that are there.", TASK(tasks)},
+        {"task_runs_total", "counter", "Runs of tasks that are over.", TASK(runs)},
+        {"task_failures_total", "counter", "Those of them that have failed.", TASK(failed)},
+        {"task_missed_total", "counter", "Runs that were left out, since the one before took too long.", TASK(missed)},
+    };
+    put_rows(w, members, sizeof members / sizeof members[0], "task", l->tasks, sizeof l->tasks[0], l->task_count);
+    put_single(w, "tasks_refused_total", "counter", "Tasks that max_tasks has refused.", l->tasks_refused);
 }
 
 /* ---- The rest ---- */
@@ -201,6 +216,9 @@ void weir_ledger_metrics(weir_ctx *c)
     ledger_put_compression_metrics(&w, &ledger.compression);
     ledger_put_live_metrics(&w, &ledger);
     put_handlers(&w, &ledger);
+    ledger_put_offload_pools_metrics(&w, &ledger);
     route_times_put_metrics(&w);
     put_caches(&w, &ledger);
+    ledger_put_pools_metrics(&w, &ledger);
+    put_tasks(&w, &ledger);
 }

@@ -10,6 +10,7 @@
 #include "server/plan.h"
 #include "io/overflow.h"
 #include "server/caches.h"
+#include "server/offload_pools.h"
 #include "server/pools.h"
 #include "server/route_times.h"
 #include "server/routes.h"
@@ -194,8 +195,10 @@ static void plan_compute(weir_server *s, uint64_t expressions, weir_memory_plan 
     uint64_t workers = (uint64_t)c->workers;
     *plan = (weir_memory_plan){.connections = (uint64_t)c->max_connections};
     plan->start = plan_fixed(s, workers) + workers * expressions + folders_types_memory(&s->site) + topics_reserved(s);
+    plan->start += offload_pools_memory(s, false);
     plan->worst =
         plan->start + (uint64_t)c->offload_threads * (thread_stack_bytes(c->offload_stack_size) + OVERFLOW_STACK_SIZE);
+    plan->worst += offload_pools_memory(s, true);
     plan->worst += topics_bound(s) - topics_reserved(s);
     plan_caches(s, plan);
     plan_add_stacks(&s->settings, plan);

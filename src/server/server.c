@@ -6,8 +6,11 @@
 #include "server/server.h"
 #include "server/account.h"
 #include "server/caches.h"
+#include "server/connection_pools.h"
+#include "server/offload_pools.h"
 #include "server/plan.h"
 #include "server/route_times.h"
+#include "server/test/test.h"
 #include "server/tls.h"
 #include "server/topics.h"
 
@@ -27,8 +30,10 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     weir_assert(pthread_cond_init(&s->changed, &attributes) == 0);
     pthread_condattr_destroy(&attributes);
     list_init(&s->caches);
+    list_init(&s->connection_pools);
     cache_waits_init(&s->cache_waits);
     list_init(&s->accounts);
+    list_init(&s->offload_pools);
     account_open_shared(&s->account, &s->memory, "server", NULL, 0);
     account_open_shared(&s->thread_account, &s->memory, "threads", NULL, 0);
     s->end_fd = -1;
@@ -54,11 +59,15 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
         weir_server_free(s);
         return NULL;
     }
+    tasks_open(s);
     outgoing_init(&s->outgoing, &s->memory);
     if (c->nameservers && !outgoing_set_nameservers(&s->outgoing, c->nameservers))
         site_error(&s->site, "setting nameservers: \"%.200s\" is no list of addresses", c->nameservers);
     s->settings.config.nameservers = NULL; /* the caller's, for this call */
-    offload_init(&s->offload, &s->memory, c->offload_threads, c->offload_stack_size);
+    offload_init(&s->offload, &s->memory,
+                 &(struct offload_config){.threads_max = c->offload_threads,
+                                          .stack_size = c->offload_stack_size,
+                                          .idle_s = OFFLOAD_IDLE_SECONDS});
     return s;
 }
 
@@ -66,12 +75,16 @@ void weir_server_free(weir_server *s)
 {
     if (!s)
         return;
+    test_end(s);
     weir_server_stop(s);
     (void)weir_server_wait(s);
+    tasks_done(s);
+    connection_pools_free(s);
     caches_free(s);
     topics_done(&s->topics);
     accounts_close_all(s);
-    if (s->offload.threads_max)
+    offload_pools_free(s);
+    if (s->offload.config.threads_max)
         offload_done(&s->offload);
     outgoing_done(&s->outgoing);
     for (int i = 0; s->workers && i < s->settings.config.workers; i++)

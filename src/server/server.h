@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "server/admin.h"
 #include "server/process_memory.h"
+#include "server/tasks.h"
 #include "server/worker.h"
 #include "web/cache/cache.h"
 #include "web/topic/topic.h"
@@ -30,11 +31,14 @@ struct weir_server {
     struct site site;
     struct settings settings;
     struct offload offload;
+    struct list offload_pools; /* the program's, see offload_pools.h */
     struct outgoing outgoing;
     struct list caches;
+    struct list connection_pools;     /* made before the start, all of them */
     weir_cache *kept_forms, *digests; /* among them: the server's own, see caches_make_own(); NULL: not asked for */
     struct cache_waits cache_waits;
     struct topics topics;                         /* any thread */
+    struct tasks tasks;                           /* any thread */
     struct list accounts GUARDED_BY(server_lock); /* the program's */
     struct worker *workers;
     size_t workers_size;
@@ -50,6 +54,7 @@ struct weir_server {
     _Atomic int port;
     int end_fd; /* written to when the last worker has ended; -1: nobody asks */
     struct thread watchdog, tls_watch;
+    struct test *test; /* of a program that tests the server in process; NULL: none does */
     struct lock lock;
     pthread_cond_t changed;
     enum server_state state GUARDED_BY(server_lock);

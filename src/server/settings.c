@@ -50,8 +50,8 @@ struct setting {
 /* Sizes of the stacks for what a handler's own is too small for. Parsing and deleting a tree as deep as cJSON and
  * jansson allow takes 168 KiB, and writing one as JSON 616 KiB; where there is a bound on all memory, the default is no
  * more than a part of it. */
-#define DEEP_LEAST       ((int64_t)64 << 10)
-#define DEEP_MOST        ((int64_t)64 << 20)
+#define DEEP_LEAST       OFFLOAD_STACK_LEAST
+#define DEEP_MOST        OFFLOAD_STACK_MOST
 #define DEEP_DEFAULT     ((size_t)1 << 20)
 #define DEEP_DEFAULT_LOW ((size_t)256 << 10)
 #define DEEP_SHARE       32 /* of memory_limit */
@@ -108,6 +108,7 @@ static const struct setting table[] = {
     SETTING(max_body_memory, 1, INT64_MAX, 0, MAY_BE_OFF),
     SETTING(max_compression_memory, 1, INT64_MAX, 0, MAY_BE_OFF),
     SETTING(max_topic_memory, TOPIC_MEMORY_MIN, INT64_MAX, 0, 0),
+    SETTING(max_tasks, 1, 1 << 20, 1000, 0),
     SETTING(max_topics, 1, 1 << 20, 10000, 0),
     SETTING(kept_compressed_memory, CACHE_BYTES_MIN, INT64_MAX, 0, MAY_BE_OFF),
     SETTING(max_chunk_extension, 1, 65535, CHUNK_EXTENSION_MAX, 0),
@@ -274,6 +275,14 @@ static struct listen_spec spec_of(const weir_config *c)
     };
 }
 
+struct listen_spec settings_listener(const struct settings *s, const struct transport *t)
+{
+    struct listen_spec spec = spec_of(&s->config);
+    spec.transport = t;
+    spec.offers = NULL;
+    return spec;
+}
+
 static int port_of(int port)
 {
     return port == WEIR_ANY ? 0 : port;
@@ -388,6 +397,8 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
     first->shared |= first->address.base.sa_family == AF_UNIX;
     out->listener_count = 1;
     c->host = NULL;
+    clients_read(errors, c->trusted_proxies, c->forwarded_header);
+    c->trusted_proxies = c->forwarded_header = NULL;
     out->http = http_settings_of(c);
 }
 
@@ -401,10 +412,22 @@ static bool listener_in_range(const weir_listen_config *given, int port)
 {
     return given->fd >= 0 && given->backlog >= 0 && port >= WEIR_ANY && port <= 65535 && given->unix_mode >= 0 &&
            given->unix_mode <= 0777 && given->server_first >= WEIR_OFF && given->server_first <= WEIR_ON &&
+           given->proxy_protocol >= WEIR_OFF && given->proxy_protocol <= WEIR_ON &&
            (given->read_timeout_ms == WEIR_OFF ||
             (given->read_timeout_ms >= 0 && given->read_timeout_ms <= TIMEOUT_MAX_MS)) &&
            socket_bytes_valid(given->notsent_lowat) && socket_bytes_valid(given->send_buffer) &&
            socket_bytes_valid(given->receive_buffer);
+}
+
+/* Reads who may send prefaces. False: it is wrong, which is among the errors. */
+static bool settings_read_senders(struct listen_spec *spec, const weir_listen_config *given, struct site *errors)
+{
+    if (!spec->proxied) {
+        site_error(errors, "listener: proxy_networks goes with proxy_protocol");
+        return false;
+    }
+    spec->proxy_networks = clients_networks(errors, "listener: proxy_networks", given->proxy_networks);
+    return spec->proxy_networks != NULL;
 }
 
 int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors)
@@ -442,6 +465,9 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
         spec.receive_buffer = given->receive_buffer;
     if (given->unix_mode)
         spec.unix_mode = given->unix_mode;
+    spec.proxied = given->proxy_protocol == WEIR_ON;
+    if (given->proxy_networks && !settings_read_senders(&spec, given, errors))
+        return WEIR_EINVAL;
     s->listeners[s->listener_count++] = spec;
     return 0;
 }

@@ -17,6 +17,10 @@
 #define WORKER_STACK_SIZE   ((size_t)128 * 1024) /* of its thread: the loop's, worker_start's and worker_stop's */
 #define WATCHDOG_STACK_SIZE ((size_t)64 * 1024)
 
+/* Bounds of the stacks of threads for blocking work. */
+#define OFFLOAD_STACK_LEAST ((int64_t)64 << 10)
+#define OFFLOAD_STACK_MOST  ((int64_t)64 << 20)
+
 struct settings {
     weir_config config; /* defaults filled in; its strings are not kept */
     struct http_settings http;
@@ -32,6 +36,9 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
 
 /* Adds a listener. 0, or WEIR_EINVAL with a line of the site's errors. */
 int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors);
+
+/* The settings of a listener whose connections have another transport, for HTTP. */
+struct listen_spec settings_listener(const struct settings *s, const struct transport *t);
 
 /* What is known only when everything has been added: whether the default listener is wanted. */
 void settings_complete(struct settings *s);

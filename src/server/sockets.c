@@ -142,7 +142,7 @@ COLD void sockets_close(weir_server *s)
 void sockets_refuse(weir_server *s)
 {
     for (int w = 0; w < s->settings.config.workers; w++)
-        for (size_t i = 0; i < s->settings.listener_count; i++)
+        for (size_t i = 0; i < s->workers[w].listener_count; i++)
             if (w == 0 || !s->settings.listeners[i].shared)
                 listen_refuse(&s->settings.listeners[i], s->workers[w].fds[i]);
 }

@@ -3,8 +3,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "server/start.h"
 #include "base/log.h"
 #include "server/caches.h"
+#include "server/offload_pools.h"
 #include "server/plan.h"
 #include "server/route_times.h"
 #include "server/routes.h"
@@ -17,7 +19,7 @@
 
 #include <string.h>
 
-static COLD int start_refuse(weir_server *s, int error)
+COLD int start_refuse(weir_server *s, int error)
 {
     state_fail(s);
     return error;
@@ -74,18 +76,14 @@ static int start_await_workers(weir_server *s, int started)
     return error;
 }
 
-int weir_server_start(weir_server *s)
+int start_prepare(weir_server *s)
 {
-    if (!s)
-        return WEIR_ENOMEM; /* which is why there is none */
-    if (!state_begin(s))
-        return WEIR_EINVAL;
     settings_complete(&s->settings);
     plan_check_limit(s);
     shares_check_bodies(s);
     if (s->site.errors_len > 0) {
         start_log_errors(s);
-        return start_refuse(s, WEIR_EINVAL);
+        return WEIR_EINVAL;
     }
     size_t workers = (size_t)s->settings.config.workers;
     routes_count(s);
@@ -94,17 +92,28 @@ int weir_server_start(weir_server *s)
     if (s->workers) /* before anything can fail: what is not there is told by that when all is freed */
         memset(s->workers, 0, s->workers_size);
     if (!s->workers || route_times_open(s) != 0 || site_seal(&s->site) != 0)
-        return start_refuse(s, WEIR_ENOMEM);
+        return WEIR_ENOMEM;
     site_number_memories(&s->site, s->settings.http.memories, s->settings.http.memory_count);
     shares_open_bodies(s);
     shares_open_compression(s);
     if (caches_make_own(s) != 0)
-        return start_refuse(s, WEIR_ENOMEM);
+        return WEIR_ENOMEM;
     for (size_t i = 0; i < workers; i++)
         worker_init(&s->workers[i], s, (int)i);
     int error = admin_start(s);
-    if (!error)
-        error = shares_make_addresses(s);
+    return error ? error : offload_pools_start(s);
+}
+
+int weir_server_start(weir_server *s)
+{
+    if (!s)
+        return WEIR_ENOMEM; /* which is why there is none */
+    if (!state_begin(s))
+        return WEIR_EINVAL;
+    int error = start_prepare(s);
+    if (error)
+        return start_refuse(s, error);
+    error = shares_make_addresses(s);
     if (!error)
         error = sockets_open(s);
     if (!error)
@@ -114,6 +123,7 @@ int weir_server_start(weir_server *s)
         return start_refuse(s, error);
     }
     sockets_log(s);
+    tasks_begin(s);
     watchdog_start(s);
     tls_watch(s);
     return 0;

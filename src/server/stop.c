@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/stop.h"
+#include "server/connection_pools.h"
 #include "server/server.h"
 #include "server/sockets.h"
 #include "server/state.h"
@@ -14,6 +15,7 @@ void weir_server_stop(weir_server *s)
 {
     if (!s || !state_is_running(s) || atomic_exchange(&s->stopping, true))
         return;
+    tasks_close(s);
     sockets_refuse(s); /* a worker that is busy must not keep clients waiting that connect from now on */
     for (int i = 0; i < s->settings.config.workers; i++)
         worker_order_stop(&s->workers[i]);
@@ -30,13 +32,14 @@ void stop_cut(weir_server *s)
 int weir_server_wait(weir_server *s)
 {
     bool join;
-    if (!s || !state_await_end(s, &join))
+    if (!s || s->test || !state_await_end(s, &join))
         return WEIR_EINVAL;
     if (join) {
         watchdog_stop(s);
         tls_unwatch(s);
         for (int i = 0; i < s->settings.config.workers; i++)
             thread_join(&s->workers[i].thread);
+        connection_pools_close(s);
         for (int i = 0; i < s->settings.config.workers; i++)
             worker_drop_inbox(&s->workers[i]);
     }

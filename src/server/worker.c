@@ -8,6 +8,7 @@
 #include "http/live.h"
 #include "io/crash.h"
 #include "io/overflow.h"
+#include "server/connection_pools.h"
 #include "server/live.h"
 #include "server/pools.h"
 #include "server/relief.h"
@@ -25,7 +26,7 @@
 
 #define MAINTENANCE_MS 1000
 
-enum { TIMER_MAINTENANCE = TIMER_WORKER, TIMER_STOP_DEADLINE, TIMER_SOCKETS };
+enum { TIMER_MAINTENANCE = TIMER_WORKER, TIMER_STOP_DEADLINE, TIMER_SOCKETS, TIMER_TASK };
 
 static struct worker *worker_of(const struct net *n)
 {
@@ -137,7 +138,7 @@ static COLD void worker_turn_due(struct worker *w)
         relief_give_back(w);
     if (admission_is_waited_for(&w->http.admission))
         admission_turn(&w->http);
-    if (w->stopping && counter_read(&w->net.open) == 0 && !worker_listens(w))
+    if (w->stopping && counter_read(&w->net.open) == 0 && !worker_listens(w) && !tasks_are_left(w))
         loop_stop(&w->loop);
 }
 
@@ -156,6 +157,7 @@ static void worker_maintain(void *owner, struct timer *t)
     struct worker *w = worker_of(owner);
     w->trim_due = true;
     tls_worker_maintain(w);
+    connection_pools_maintain(w);
     timer_arm(&w->loop.wheel, t, MAINTENANCE_MS);
 }
 
@@ -171,6 +173,7 @@ static void worker_end_all(struct worker *w)
 {
     net_cut(&w->net);
     live_events_cut(&w->web.live);
+    tasks_cut_worker(w);
 }
 
 static void worker_stop_expired(void *owner, struct timer *t)
@@ -191,6 +194,7 @@ static void worker_stop(struct loop *l, struct inbox_node *node)
     for (size_t i = 0; i < w->listener_count; i++)
         listener_stop(&w->listeners[i]);
     net_drain(&w->net);
+    tasks_stop_worker(w);
     timer_arm(&w->loop.wheel, &w->stop_deadline, loop_delay((uint32_t)w->server->settings.config.stop_timeout_ms));
 }
 
@@ -269,7 +273,7 @@ static void worker_open_contexts(struct worker *w)
 }
 
 /* On the worker's own thread: the tools that watch fibers want them made where they run. */
-static int worker_set_up(struct worker *w)
+int worker_set_up(struct worker *w)
 {
     struct weir_server *s = w->server;
     const struct pool_basis basis = pool_basis_of(&s->settings);
@@ -292,6 +296,8 @@ static int worker_set_up(struct worker *w)
     net_init(&w->net, &w->loop, &s->memory, &w->http);
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
+    w->net.uncounted = s->site.clients.trusted;
+    w->net.refuse_fn = http_refuse_client;
     w->net.closed_fn = worker_connection_closed;
     w->net.short_fn = relief_for_handshake;
     w->net.handshake_timeout_ms = s->settings.http.header_timeout_ms;
@@ -319,7 +325,9 @@ static int worker_set_up(struct worker *w)
                           .message_account = &w->message_account,
                           .deflate_parent = &s->deflate_account,
                           .worker_index = w->index};
+    tasks_init_worker(w, TIMER_TASK);
     pools_open(worker_pools, w, &s->memory, &basis);
+    connection_pools_begin(w);
     list_init(&w->web.live.events);
     names_init(&w->web.names, &s->outgoing, &w->loop, &s->offload);
     topic_worker_open(&w->web.topics, &s->topics, &w->loop);
@@ -344,8 +352,9 @@ static int worker_set_up(struct worker *w)
     return error;
 }
 
-static void worker_clean_up(struct worker *w)
+void worker_clean_up(struct worker *w)
 {
+    connection_pools_end(w);
     regex_context_free(w->web.regex);
     file_cache_done(&w->web.files);
     pipes_close(&w->web.pipes);
@@ -410,18 +419,34 @@ static void worker_running_method(void *arg, char *method, size_t size)
     method[len] = '\0';
 }
 
-static void worker_serve(struct worker *w)
+void worker_enter(struct worker *w)
 {
-    const weir_config *c = &w->server->settings.config;
-    overflow_watch(&w->loop.fibers, &w->server->thread_account);
     crash_name(w->index, worker_running_method, w);
     mime_use(folders_types(&w->server->site));
+}
+
+void worker_begin(struct worker *w)
+{
+    const weir_config *c = &w->server->settings.config;
     if (c->worker_start)
         w->web.worker_data = c->worker_start(c->server_data, w->index);
-    loop_run(&w->loop);
+}
+
+void worker_finish(struct worker *w)
+{
+    const weir_config *c = &w->server->settings.config;
     live_worker_ends(w);
     if (c->worker_stop)
         c->worker_stop(c->server_data, w->index, w->web.worker_data);
+}
+
+static void worker_serve(struct worker *w)
+{
+    overflow_watch(&w->loop.fibers, &w->server->thread_account);
+    worker_enter(w);
+    worker_begin(w);
+    loop_run(&w->loop);
+    worker_finish(w);
     overflow_unwatch();
 }
 

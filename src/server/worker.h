@@ -43,6 +43,9 @@ struct worker {
     struct listener listeners[LISTENERS_MAX];
     size_t listener_count;
     int fds[LISTENERS_MAX]; /* opened for it before it started */
+    struct list job_list;   /* struct job: what tasks.h has for this worker */
+    uint8_t job_timer_kind;
+    _Atomic uint32_t jobs; /* jobs that are here or under way here; any thread adds some, under the table's lock */
     struct timer maintenance, stop_deadline, sample;
     struct socket_memory sockets;
     struct order stop, cut, give_back;
@@ -60,6 +63,14 @@ struct worker {
 void worker_init(struct worker *w, struct weir_server *s, int index);
 /* The thread: sets up, tells the server, serves when it is told to, cleans up. */
 void *worker_main(void *arg);
+/* What worker_main() is made of, for who makes the turns of the loop himself (test/): sets up, but for listening; makes
+ * the calling thread this worker's, at first and after another worker's turns; runs worker_start; ends serving, with
+ * worker_stop; cleans up, also after an error of setting up. */
+int worker_set_up(struct worker *w) MUST_CHECK;
+void worker_enter(struct worker *w);
+void worker_begin(struct worker *w);
+void worker_finish(struct worker *w);
+void worker_clean_up(struct worker *w);
 /* Tells the worker to stop, gracefully or at once. Any thread. */
 void worker_order_stop(struct worker *w);
 void worker_order_cut(struct worker *w);

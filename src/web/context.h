@@ -9,6 +9,7 @@
 
 #include "http/http.h"
 #include "io/offload.h"
+#include "web/claim.h"
 #include "web/compress/contexts.h"
 #include "web/cookie.h"
 #include "web/file/file_cache.h"
@@ -52,6 +53,7 @@ struct web {
     struct splice_pipes pipes;
     struct topic_worker topics;
     struct live_worker live;
+    struct list tasks;     /* struct task: those that run or will, see task/task.h */
     struct names names;    /* of other services */
     struct pool *messages; /* buffers of ws_buffer_size, for what WebSockets receive */
     size_t message_size;   /* which is that */
@@ -68,8 +70,12 @@ struct web {
 /* A call for the end of the request. */
 struct deferred {
     struct deferred *next;
-    void (*fn)(void *arg);
+    union {
+        void (*fn)(void *arg);
+        void (*waits)(weir_ctx *c, void *arg);
+    };
     void *arg;
+    int ms; /* for how long the call may wait; 0: not at all, and fn it is */
 };
 
 struct attribute {
@@ -99,16 +105,17 @@ struct weir_ctx {
     /* From here on all is cleared as one when a request begins. */
     const char *path_text;     /* NUL-terminated, once asked for */
     struct deferred *deferred; /* last first */
+    struct claim *claims;      /* likewise */
     struct attribute *attributes;
     struct ws_socket *socket;     /* a WebSocket that the handler has, see websocket/socket.h; NULL: none */
     const char *reply_error_text; /* says more of reply_error; static; NULL: nothing does */
     char *body;                   /* by weir_body() */
     void *body_mapping;           /* in which the body lies, or is being read into; NULL: none. See body.c */
-    size_t around;                /* the next around middleware */
+    uint32_t around;              /* the next around middleware */
     int fail_status;              /* of weir_fail(); 0: ended without a page */
     int reply_error;              /* of a one-call reply, answered by a page if the handler does not reply otherwise */
-    int body_error;               /* of weir_body(), once it has read something */
-    int line_error;               /* of weir_body_line(), within a line */
+    int16_t body_error;           /* of weir_body(), once it has read something */
+    int16_t line_error;           /* of weir_body_line(), within a line */
     bool next_allowed;            /* the running around middleware may call weir_next() */
     bool ended;                   /* weir_end() */
     bool head_made;               /* response middleware has run */
@@ -181,6 +188,12 @@ int context_cache_get(weir_ctx *c, struct weir_cache *cache, struct slice key, w
 
 /* The context of an exchange that has begun without a request: of an event. */
 weir_ctx *context_begin_event(struct exchange *x);
+
+/* Sets the deadline that a group's settings give the request. */
+void context_use_deadline(weir_ctx *c, const weir_group_settings *settings);
+
+/* Whether the handler may be ended by weir_fail(): ends the process where it may not, within a clean-up. */
+void context_check_failing(const weir_ctx *c);
 
 /* Runs the deferred calls; once. */
 void context_run_deferred(weir_ctx *c);

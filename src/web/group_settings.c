@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "http/token.h"
 #include "web/site.h"
 
 #include <stdio.h>
@@ -29,6 +30,7 @@ static int settings_check(const weir_group *g, const weir_group_settings *s)
         {"max_body", s->max_body, 1, INT64_MAX, true},
         {"request_memory", (int64_t)s->request_memory, REQUEST_MEMORY_MIN, REQUEST_MEMORY_MAX, false},
         {"handler_timeout_ms", s->handler_timeout_ms, 1, TIMEOUT_MAX_MS, true},
+        {"deadline_ms", s->deadline_ms, 1, TIMEOUT_MAX_MS, true},
         {"stop_ends_waits", s->stop_ends_waits, 1, 1, true},
         {"body_memory", (int64_t)s->body_memory, 1, BODY_MEMORY_MAX, false},
         {"hsts_seconds", s->hsts_seconds, 1, INT32_MAX, true},
@@ -58,6 +60,10 @@ static void settings_complete_by(weir_group_settings *s, const weir_group_settin
         s->request_memory = from->request_memory;
     if (s->handler_timeout_ms == 0)
         s->handler_timeout_ms = from->handler_timeout_ms;
+    if (s->deadline_ms == 0)
+        s->deadline_ms = from->deadline_ms;
+    if (!s->deadline_header)
+        s->deadline_header = from->deadline_header;
     if (s->stop_ends_waits == 0)
         s->stop_ends_waits = from->stop_ends_waits;
     if (s->body_memory == 0)
@@ -149,6 +155,22 @@ static bool size_has_room(const weir_group *g, size_t size)
     return size == 0 || count < ADMISSION_MEMORIES;
 }
 
+/* Copies the name of a field that tells deadlines, where there is one. */
+static int settings_keep_header(weir_group *g, weir_group_settings *given)
+{
+    const char *name = given->deadline_header;
+    if (!name)
+        return 0;
+    size_t len = strlen(name);
+    if (len >= sizeof g->deadline_header || (len > 0 && !is_token(slice_of(name, len)))) {
+        site_error(g->site, "group \"%.60s\": deadline_header: \"%.70s\" is no name of a field", g->prefix, name);
+        return WEIR_EINVAL;
+    }
+    memcpy(g->deadline_header, name, len + 1);
+    given->deadline_header = g->deadline_header;
+    return 0;
+}
+
 int weir_group_set_sized(weir_group *g, const weir_group_settings *settings, size_t size)
 {
     weir_group_settings given = {0};
@@ -166,6 +188,9 @@ int weir_group_set_sized(weir_group *g, const weir_group_settings *settings, siz
                    ADMISSION_MEMORIES);
         error = WEIR_EINVAL;
     }
+    if (error)
+        return error;
+    error = settings_keep_header(g, &given);
     if (error)
         return error;
     settings_complete_by(&given, &g->settings);

@@ -320,6 +320,8 @@ static COLD void context_apply_settings(weir_ctx *c)
         weir_stop_ends_waits(c, g->settings.stop_ends_waits == WEIR_ON);
     if (g->settings.handler_timeout_ms != 0)
         exchange_limit_time(c->x, g->settings.handler_timeout_ms);
+    if (g->settings.deadline_ms != 0 || g->settings.deadline_header)
+        context_use_deadline(c, &g->settings);
     if (g->settings.request_memory != 0 && class)
         exchange_use_memory(c->x, class);
 }
@@ -460,6 +462,8 @@ static void web_ended(struct exchange *x)
     weir_ctx *c = x->context;
     if (unlikely(c->deferred != NULL))
         context_run_deferred(c);
+    if (unlikely(c->claims != NULL))
+        claims_forfeit(&c->claims);
 }
 
 static const char *web_pattern(const struct exchange *x)
@@ -482,45 +486,12 @@ const struct http_host web_host = {
     .pattern = web_pattern,
 };
 
-/* ---- Failing and clean-up ---- */
-
-void context_run_deferred(weir_ctx *c)
-{
-    while (c->deferred) {
-        struct deferred *d = c->deferred;
-        c->deferred = d->next;
-        d->fn(d->arg);
-    }
-}
-
-void context_undefer(weir_ctx *c, struct deferred *d)
-{
-    struct deferred **at = &c->deferred;
-    while (*at != d) {
-        weir_assert(*at != NULL);
-        at = &(*at)->next;
-    }
-    *at = d->next;
-}
-
-int weir_defer(weir_ctx *c, void (*fn)(void *arg), void *arg)
-{
-    CONTEXT_CHECK(c);
-    if (!fn)
-        return WEIR_EINVAL;
-    struct deferred *d = arena_alloc(&c->x->arena, sizeof *d);
-    if (!d) {
-        fn(arg);
-        return WEIR_ENOMEM;
-    }
-    *d = (struct deferred){.next = c->deferred, .fn = fn, .arg = arg};
-    c->deferred = d;
-    return 0;
-}
+/* ---- Failing ---- */
 
 void weir_fail(weir_ctx *c, int status, const char *fmt, ...)
 {
     CONTEXT_CHECK(c);
+    context_check_failing(c);
     va_list args;
     va_start(args, fmt);
     char text[PAGE_MESSAGE_MAX + 2]; /* one byte more, to show that the message was longer */

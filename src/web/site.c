@@ -107,6 +107,7 @@ void site_done(struct site *s)
     folders_free(s);
     tus_free(s);
     live_routes_free(s);
+    clients_free(s);
     account_close(&s->account);
 }
 
@@ -351,8 +352,8 @@ static int group_seal(struct site *s, weir_group *g)
     int error = chain_build(s, &g->chain, g);
     group_complete(g); /* parents are sealed first */
     g->plain = g->chain.request.count + g->chain.around.count + g->chain.response.count == 0 &&
-               g->settings.request_memory == 0 && g->settings.handler_timeout_ms == 0 &&
-               g->settings.stop_ends_waits == 0 && g->settings.body_memory == 0 &&
+               g->settings.request_memory == 0 && g->settings.handler_timeout_ms == 0 && g->settings.deadline_ms == 0 &&
+               !g->settings.deadline_header && g->settings.stop_ends_waits == 0 && g->settings.body_memory == 0 &&
                g->settings.content_tags != WEIR_ON && g->hsts[0] == '\0' && !g->compress;
     return error;
 }

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "http/admission.h"
 #include "http/raw.h"
+#include "web/client/client.h"
 #include "web/compress/settings.h"
 #include "web/route/router.h"
 #include "weir.h"
@@ -30,6 +31,8 @@ struct chain {
 #define HSTS_NAME      "Strict-Transport-Security"
 #define HSTS_LINE_SIZE sizeof HSTS_NAME ": max-age=2147483647; includeSubDomains; preload\r\n"
 
+#define DEADLINE_HEADER_SIZE 64
+
 struct weir_group {
     struct list link;
     struct site *site;
@@ -39,6 +42,7 @@ struct weir_group {
     bool covers;                                   /* the group has a prefix or a host of its own */
     struct handler_list request, around, response; /* the group's own */
     struct chain chain;
+    char deadline_header[DEADLINE_HEADER_SIZE]; /* the group's own; "": settings.deadline_header lies elsewhere */
     weir_group_settings settings; /* the group's own; from the start on completed by those of the groups above */
     struct compress_settings *own_compress;   /* the group's own; NULL: as in the group around it */
     const struct compress_settings *compress; /* from the start on; NULL: nothing is compressed */
@@ -84,6 +88,7 @@ struct site {
     bool covers_tied;      /* two groups cover the same */
     struct list groups, routes;
     struct list raw_handlers;
+    struct clients clients;
     uint32_t route_count;
     weir_group root;
     weir_handler not_found;

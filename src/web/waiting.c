@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "web/context.h"
+#include "web/offload_pool.h"
 
 void context_before_wait(weir_ctx *c)
 {
@@ -23,7 +24,7 @@ int weir_sleep(weir_ctx *c, int ms)
     timer_arm(&l->wheel, &wait.timer, loop_delay_now(l, (uint32_t)ms));
     int result = exchange_park_for_other(x);
     timer_cancel(&l->wheel, &wait.timer);
-    return result == WEIR_ETIMEDOUT ? 0 : result;
+    return result == WEIR_ETIMEDOUT && !exchange_is_late(x) ? 0 : result;
 }
 
 void weir_yield(weir_ctx *c)
@@ -42,9 +43,9 @@ int weir_await_fd(weir_ctx *c, int fd, int events, int timeout_ms)
         return WEIR_EINVAL;
     context_before_wait(c);
     struct exchange *x = c->x;
-    int news = exchange_news(x, NEWS_ANY);
-    if (news)
-        return news;
+    int over = exchange_wait_over(x);
+    if (over)
+        return over;
     uint32_t wanted = (events & WEIR_READABLE ? POLLER_READ : 0u) | (events & WEIR_WRITABLE ? POLLER_WRITE : 0u);
     x->waiting = WAIT_OTHER;
     x->fiber = c->web->loop->fibers.current;
@@ -65,6 +66,15 @@ int weir_offload(weir_ctx *c, int (*fn)(void *arg), void *arg)
         return WEIR_EINVAL;
     context_before_wait(c);
     return offload_run(c->web->offload, c->web->loop, fn, arg);
+}
+
+int weir_offload_to(weir_ctx *c, weir_offload_pool *pool, int (*fn)(void *thread_data, void *arg), void *arg)
+{
+    CONTEXT_CHECK(c);
+    if (!fn || !pool || pool->server != c->web->server)
+        return WEIR_EINVAL;
+    context_before_wait(c);
+    return offload_run_of_thread(&pool->offload, c->web->loop, fn, arg);
 }
 
 bool weir_stopping(weir_ctx *c)

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LARGE   300000
+#define LARGE   100000
 #define RESULTS 64
 
 /* What the program's one worker has; its handlers do not wait between two looks. */

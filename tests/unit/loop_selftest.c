@@ -11,6 +11,8 @@
 #include "weir.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -62,7 +64,9 @@ static void stage_open(struct stage *s)
     memory_init(&s->memory, 0);
     account_open(&s->account, &s->memory, "stacks");
     CHECK(loop_init(&s->loop, &s->account, STACK_SIZE, s, NULL) == 0);
-    offload_init(&s->offload, &s->memory, 3, OFFLOAD_STACK);
+    offload_init(
+        &s->offload, &s->memory,
+        &(struct offload_config){.threads_max = 3, .stack_size = OFFLOAD_STACK, .idle_s = OFFLOAD_IDLE_SECONDS});
     s->loop.work_fn = stage_work;
     s->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
     s->loop.wheel.handlers[KIND_WAKE] = wait_timer_fired;
@@ -374,6 +378,128 @@ static void test_offload_at_once(struct stage *s)
     stage_run(s, tasks, 3, meeting_task);
 }
 
+/* ---- Threads with data of their own */
+
+enum { OWN_TASKS = 20, OWN_JOBS = 25 };
+
+static _Atomic int own_started, own_stopped;
+
+static void *start_own(void *data)
+{
+    CHECK(data == &own_started);
+    atomic_fetch_add(&own_started, 1);
+    pthread_t *own = malloc(sizeof *own);
+    CHECK(own != NULL);
+    *own = pthread_self();
+    return own;
+}
+
+/* Takes its time, so that jobs come meanwhile. */
+static void stop_own(void *data, void *thread_data)
+{
+    const pthread_t *own = thread_data;
+    CHECK(data == &own_started && pthread_equal(*own, pthread_self()));
+    usleep(500);
+    free(thread_data);
+    atomic_fetch_add(&own_stopped, 1);
+}
+
+static int use_own(void *thread_data, void *arg)
+{
+    const pthread_t *own = thread_data;
+    CHECK(pthread_equal(*own, pthread_self()));
+    return *(int *)arg + 1;
+}
+
+static void own_task(struct stage *s, int number)
+{
+    for (int i = 0; i < OWN_JOBS; i++) {
+        int value = number * OWN_JOBS + i;
+        CHECK(offload_run_of_thread(&s->offload, &s->loop, use_own, &value) == value + 1);
+        if (i % 3 == 0)
+            stage_sleep(s, 1);
+    }
+}
+
+/* Has the stage's pool in another configuration. */
+static void stage_configure(struct stage *s, struct offload_config config)
+{
+    offload_done(&s->offload);
+    config.stack_size = OFFLOAD_STACK;
+    offload_init(&s->offload, &s->memory, &config);
+}
+
+static void test_offload_own(struct stage *s)
+{
+    static struct task tasks[OWN_TASKS];
+    struct offload_config config = {.start = start_own, .stop = stop_own, .data = &own_started};
+    config.threads_max = 3;
+    config.idle_s = OFFLOAD_STAYS;
+    stage_configure(s, config);
+    stage_run(s, tasks, OWN_TASKS, own_task);
+    CHECK(own_started >= 1 && own_started <= 3 && own_stopped == 0);
+    CHECK(offload_count(&s->offload).jobs == OWN_TASKS * OWN_JOBS);
+    int before = own_started;
+    config.threads_max = 1; /* its thread is idle for no time: it stops whenever there is no job */
+    config.idle_s = 0;
+    stage_configure(s, config);
+    CHECK(own_stopped == before);
+    stage_run(s, tasks, OWN_TASKS, own_task);
+    CHECK(offload_count(&s->offload).jobs == OWN_TASKS * OWN_JOBS);
+    config.idle_s = OFFLOAD_STAYS;
+    config.threads_max = 4;
+    stage_configure(s, config);
+    CHECK(own_stopped == own_started);
+    CHECK(offload_start_all(&s->offload) == 0 && offload_count(&s->offload).threads == 4);
+}
+
+/* One thread that is held, and as many jobs that wait as may. */
+struct bound {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool held, free;
+    int refused;
+};
+
+static struct bound bound = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static int hold(void *arg)
+{
+    (void)arg;
+    pthread_mutex_lock(&bound.mutex);
+    bound.held = true;
+    pthread_cond_broadcast(&bound.changed);
+    while (!bound.free)
+        pthread_cond_wait(&bound.changed, &bound.mutex);
+    pthread_mutex_unlock(&bound.mutex);
+    return 1;
+}
+
+/* The first job holds the thread, the next two wait, and the last two are refused. */
+static void bound_task(struct stage *s, int number)
+{
+    pthread_mutex_lock(&bound.mutex);
+    while (number == 1 && !bound.held)
+        pthread_cond_wait(&bound.changed, &bound.mutex);
+    pthread_mutex_unlock(&bound.mutex);
+    int result = offload_run(&s->offload, &s->loop, hold, NULL);
+    CHECK(result == (number < 3 ? 1 : WEIR_EBUSY));
+    if (number == 4) {
+        CHECK(offload_count(&s->offload).refused == 2 && offload_count(&s->offload).queued == 2);
+        pthread_mutex_lock(&bound.mutex);
+        bound.free = true;
+        pthread_cond_broadcast(&bound.changed);
+        pthread_mutex_unlock(&bound.mutex);
+    }
+}
+
+static void test_offload_bound(struct stage *s)
+{
+    struct task tasks[5];
+    stage_configure(s, (struct offload_config){.threads_max = 1, .idle_s = OFFLOAD_STAYS, .queued_max = 2});
+    stage_run(s, tasks, 5, bound_task);
+}
+
 /* The wheel's ticks begin anew after 2^32 of them, 49.7 days: the loop neither spins nor sleeps through a timer. */
 static void wrapped_task(struct stage *s, int number)
 {
@@ -440,6 +566,8 @@ int main(void)
     run_stage("inbox", test_inbox);
     run_stage("offload", test_offload);
     run_stage("offload at once", test_offload_at_once);
+    run_stage("offload own", test_offload_own);
+    run_stage("offload bound", test_offload_bound);
 #if defined(__x86_64__)
     run_stage("offload deep", test_offload_deep);
 #endif

@@ -165,6 +165,129 @@ static void no_watch_at_the_end(void **state)
     assert_int_equal(s.calls.failed, 0);
 }
 
+/* ---- Times ---- */
+
+/* Lets so many ticks go by, also by the clock that the loop reads. */
+static void pass(struct http_fixture *f, uint32_t ticks)
+{
+    f->loop.start_ns -= (uint64_t)ticks * 1000000;
+    f->loop.wheel.handlers[TIMER_HANDLER] = exchange_timed;
+    wheel_advance(&f->loop.wheel, tick_after(f->loop.wheel.now, ticks));
+}
+
+/* A deadline ends the present wait, and every later one before it begins; a later deadline lets them begin again. */
+static void deadline(void **state)
+{
+    struct http_fixture *f = *state;
+    struct scripted s;
+    struct task task;
+    scripted_begin(f, &s);
+    assert_int_equal(exchange_time_left(&s.x), -1);
+    exchange_set_deadline(&s.x, 1000);
+    assert_in_range(exchange_time_left(&s.x), 1, 1000);
+    assert_false(fixture_run(f, &task, wait_for_other, &s));
+    pass(f, 900);
+    assert_true(list_empty(&f->loop.fibers.ready));
+    pass(f, 900);
+    fixture_go_on(f);
+    assert_true(task.done);
+    assert_int_equal(result, WEIR_ETIMEDOUT);
+    assert_int_equal(exchange_time_left(&s.x), 0);
+    assert_true(fixture_run(f, &task, wait_for_input, &s));
+    assert_int_equal(result, WEIR_ETIMEDOUT);
+    exchange_set_deadline(&s.x, -1);
+    assert_false(fixture_run(f, &task, wait_for_other, &s));
+    exchange_set_deadline(&s.x, 0); /* while it waits: ends nothing that has begun */
+    fiber_wake(s.x.fiber, 7);
+    fixture_go_on(f);
+    assert_int_equal(result, 7);
+    exchange_forget_time(&s.x);
+}
+
+/* Both of a handler's times hold, in whichever order they come. */
+static void both_times(void **state)
+{
+    struct http_fixture *f = *state;
+    static const int times[][2] = {{100, 1000}, {1000, 100}, {500, 500}};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        struct scripted s;
+        scripted_begin(f, &s);
+        exchange_limit_time(&s.x, times[i][0]);
+        exchange_set_deadline(&s.x, times[i][1]);
+        for (uint32_t at = 50; at <= 1200; at += 50) {
+            pass(f, 50);
+            int ended = (int)at - times[i][0], late = (int)at - times[i][1];
+            if (ended < -20 || ended > 20)
+                assert_int_equal(s.x.cut, ended > 0);
+            if (late < -20 || late > 20)
+                assert_int_equal(exchange_is_late(&s.x), late > 0);
+        }
+        assert_false(timer_armed(&s.x.deadline));
+    }
+}
+
+/* What was cancelled stays so, whatever deadline is set. */
+static void canceled(void **state)
+{
+    struct http_fixture *f = *state;
+    struct scripted s;
+    struct task task;
+    scripted_begin(f, &s);
+    assert_false(fixture_run(f, &task, wait_for_other, &s));
+    exchange_cancel(&s.x);
+    fixture_go_on(f);
+    assert_int_equal(result, WEIR_ECANCELED);
+    exchange_set_deadline(&s.x, 5000);
+    assert_true(fixture_run(f, &task, wait_for_other, &s));
+    assert_int_equal(result, WEIR_ECANCELED);
+    exchange_forget_time(&s.x);
+}
+
+/* A clean-up waits whatever has ended the handler, for its own time, and leaves all as it was. */
+static void clean_up(void **state)
+{
+    struct http_fixture *f = *state;
+    struct scripted s;
+    struct task task;
+    struct exchange_clean_up before;
+    scripted_begin(f, &s);
+    s.x.gone = s.x.cut = true;
+    exchange_cancel(&s.x);
+    exchange_set_deadline(&s.x, 0);
+    exchange_begin_clean_up(&s.x, &before, 300);
+    assert_false(fixture_run(f, &task, wait_for_other, &s));
+    pass(f, 200);
+    fiber_wake(s.x.fiber, 3);
+    fixture_go_on(f);
+    assert_int_equal(result, 3);
+    assert_false(fixture_run(f, &task, wait_for_other, &s));
+    pass(f, 200);
+    fixture_go_on(f);
+    assert_int_equal(result, WEIR_ETIMEDOUT);
+    exchange_end_clean_up(&s.x, &before);
+    assert_true(s.x.cut && exchange_is_late(&s.x));
+    assert_int_equal(exchange_late_error(&s.x), WEIR_ECANCELED);
+    assert_int_equal(s.x.handler, HANDLER_RUNS);
+    assert_false(timer_armed(&s.x.deadline));
+}
+
+/* A handler that has said nothing after its deadline is answered for; one that has said anything is not. */
+static void late_reply(void **state)
+{
+    struct http_fixture *f = *state;
+    struct scripted s;
+    scripted_begin(f, &s);
+    exchange_set_deadline(&s.x, 0);
+    exchange_end_handler(&s.x, true);
+    assert_int_equal(s.x.refusal, REFUSAL_DEADLINE);
+    assert_int_equal(s.calls.replaced, 1);
+    scripted_begin(f, &s);
+    exchange_set_deadline(&s.x, 0);
+    s.x.reply.status = 202;
+    exchange_end_handler(&s.x, true);
+    assert_int_equal(s.x.refusal, REFUSAL_NONE);
+}
+
 /* ---- Ending a handler ---- */
 
 /* The time is over: the next wait ends the handler, clean-up has run, and a head that was being sealed is open
@@ -176,7 +299,8 @@ static void overdue(void **state)
     struct task task;
     scripted_begin(f, &s);
     assert_false(fixture_run(f, &task, wait_for_other, &s));
-    exchange_overdue(NULL, &s.x.deadline);
+    exchange_limit_time(&s.x, 0);
+    pass(f, 2);
     assert_int_equal(s.x.refusal, REFUSAL_HANDLER_TIMEOUT);
     fixture_go_on(f);
     assert_true(task.done); /* its wait has told it */
@@ -479,6 +603,11 @@ int main(void)
         TEST(news_once),
         TEST(news_of_a_wait_for_input),
         TEST(no_watch),
+        TEST(deadline),
+        TEST(both_times),
+        TEST(canceled),
+        TEST(clean_up),
+        TEST(late_reply),
         TEST(overdue),
         TEST(no_watch_at_the_end),
         TEST(dead_ends),

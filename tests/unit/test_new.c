@@ -37,8 +37,8 @@ static void test_names(void **state)
 static void test_files(void **state)
 {
     (void)state;
-    static const char *const names[] = {"CMakeLists.txt", "main.c",    "test.sh",
-                                        "Containerfile",  "README.md", ".gitignore"};
+    static const char *const names[] = {"CMakeLists.txt", "main.c",        "routes.c",  "routes.h",  "test.c",
+                                        "test.sh",        "Containerfile", "README.md", ".gitignore"};
     size_t count = 0;
     for (const struct new_file *f = new_files; f->name; f++, count++) {
         assert_true(count < sizeof names / sizeof *names);

@@ -14,7 +14,7 @@ import pytest
 from client import ProtocolError
 from conftest import SANITIZE, Server
 
-LARGE = bytes(b"abcdefghijklmnopqrstuvwxyz\n"[i % 27] for i in range(300000))
+LARGE = bytes(b"abcdefghijklmnopqrstuvwxyz\n"[i % 27] for i in range(100000))
 STREAM = b"first second"
 ECOMMITTED, EDONE, EINVAL = -4, -5, -1
 

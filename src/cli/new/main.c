@@ -7,23 +7,7 @@
 
 #include <weir.h>
 
-static void front(weir_ctx *c)
-{
-    weir_reply_text(c, "This is @NAME@. Try /hello/you\n");
-}
-
-static void hello(weir_ctx *c)
-{
-    const char *name = weir_json_string(c, weir_param(c, "name")); /* in quotes, and escaped */
-    if (!name)
-        weir_fail(c, 414, "the name is too long");
-    weir_reply_printf(c, "application/json", "{\"hello\":%s}\n", name);
-}
-
-static void health(weir_ctx *c)
-{
-    weir_reply_text(c, "good\n");
-}
+#include "routes.h"
 
 static int port(void)
 {
@@ -47,9 +31,7 @@ int main(void)
         .handler_timeout_ms = 10000,
         .log_level = WEIR_LOG_INFO,
     });
-    weir_get(s, "/", front);
-    weir_get(s, "/hello/{name}", hello);
-    weir_get(s, "/health", health);
+    routes(s);
     int error = weir_run(s); /* until SIGINT or SIGTERM; tells of every mistake above */
     weir_server_free(s);
     return error ? EXIT_FAILURE : EXIT_SUCCESS;

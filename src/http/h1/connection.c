@@ -378,7 +378,7 @@ static void h1_ready(struct net *n, struct connection *c, uint32_t events)
  */
 static bool late_input(struct net *n, struct connection *c)
 {
-    if ((c->flags & H1_LOOKED) || !poller_look(c->fd, POLLER_READ))
+    if ((c->flags & H1_LOOKED) || !connection_events(n, c, POLLER_READ))
         return false;
     c->flags |= H1_LOOKED;
     c->ready |= READY_READ;
@@ -417,7 +417,7 @@ static void active_expired(struct net *n, struct h1 *h)
     } else if (ticks_between(loop_now_ms(n->loop), x->body_clock.deadline) > 0) {
         h1_arm_body_deadline(x);
     } else {
-        bool come = poller_look(x->conn->fd, POLLER_READ); /* while the process stood still, see late_input() */
+        bool come = connection_events(n, x->conn, POLLER_READ); /* while the process stood still, see late_input() */
         x->conn->ready |= come ? READY_READ : 0;
         fiber_wake(x->fiber, come ? 0 : WEIR_ETIMEDOUT);
     }

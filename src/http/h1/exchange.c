@@ -42,7 +42,7 @@ void h1_arm_body_deadline(struct exchange *x)
 static enum exchange_peer exchange_peer(struct exchange *x, bool look)
 {
     if (look)
-        connection_look(x->conn);
+        connection_look(x->http->net, x->conn);
     if (x->gone || (x->conn->ready & READY_GONE))
         return PEER_GONE;
     return x->conn->ready & READY_HALF_CLOSED ? PEER_HALF_CLOSED : PEER_OPEN;
@@ -50,7 +50,7 @@ static enum exchange_peer exchange_peer(struct exchange *x, bool look)
 
 static void exchange_address(const struct exchange *x, bool own, struct address *a)
 {
-    (own ? address_local : address_peer)(x->conn->fd, a);
+    connection_address(x->http->net, x->conn, own, a);
 }
 
 static uint8_t exchange_listener(const struct exchange *x)

@@ -352,7 +352,7 @@ void h2_body_expired(struct h2_stream *s)
     }
     /* Timers come before events, and a process that stood still finds both at once: what has come meanwhile is read
      * first, once. */
-    if (!s->looked && poller_look(x->conn->fd, POLLER_READ)) {
+    if (!s->looked && connection_events(x->http->net, x->conn, POLLER_READ)) {
         s->looked = true;
         x->body_clock.deadline = tick_after(loop_now_ms(x->http->net->loop), 2);
         h2_body_arm(x);

@@ -367,7 +367,7 @@ static void h2_ready(struct net *n, struct connection *c, uint32_t events)
  * looked for, once. */
 static bool late_input(struct net *n, struct connection *c)
 {
-    if ((c->flags & H2_LOOKED) || !poller_look(c->fd, POLLER_READ))
+    if ((c->flags & H2_LOOKED) || !connection_events(n, c, POLLER_READ))
         return false;
     c->flags |= H2_LOOKED;
     c->ready |= READY_READ;
@@ -389,7 +389,7 @@ static void send_and_settle(struct h2 *h)
 static COLD void settings_expired(struct net *n, struct h2 *h)
 {
     struct connection *c = h->conn;
-    if (!(c->flags & H2_SETTINGS_LOOKED) && poller_look(c->fd, POLLER_READ)) {
+    if (!(c->flags & H2_SETTINGS_LOOKED) && connection_events(n, c, POLLER_READ)) {
         c->flags |= H2_SETTINGS_LOOKED;
         c->ready |= READY_READ;
         connection_queue(n, c);

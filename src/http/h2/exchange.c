@@ -66,7 +66,7 @@ static enum exchange_peer exchange_peer(struct exchange *x, bool look)
 {
     const struct h2_stream *s = h2_of(x);
     if (look)
-        connection_look(x->conn);
+        connection_look(x->http->net, x->conn);
     if (x->gone || (x->conn->ready & READY_GONE) || s->remote == H2_REMOTE_RESET)
         return PEER_GONE;
     return s->h2->input_ended ? PEER_HALF_CLOSED : PEER_OPEN;
@@ -74,7 +74,7 @@ static enum exchange_peer exchange_peer(struct exchange *x, bool look)
 
 static void exchange_address(const struct exchange *x, bool own, struct address *a)
 {
-    (own ? address_local : address_peer)(x->conn->fd, a);
+    connection_address(x->http->net, x->conn, own, a);
 }
 
 static uint8_t exchange_listener(const struct exchange *x)

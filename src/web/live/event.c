@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "web/live/event.h"
+#include "http/bare.h"
 #include "http/exchange_life.h"
 #include "http/live.h"
 #include "http/upgrade.h"
@@ -63,68 +64,6 @@ static ssize_t event_read(struct exchange *x, const char **data)
     return n;
 }
 
-static bool event_trailer(const struct exchange *x, size_t i, const char **name, const char **value)
-{
-    (void)x;
-    (void)i;
-    (void)name;
-    (void)value;
-    return false;
-}
-
-static char *event_reserve(struct exchange *x, size_t min, size_t *room, int *error)
-{
-    (void)x;
-    (void)min;
-    *room = 0;
-    *error = WEIR_EDONE;
-    return NULL;
-}
-
-static int event_commit(struct exchange *x, size_t len)
-{
-    (void)x;
-    (void)len;
-    return WEIR_EDONE;
-}
-
-static char *event_place(struct exchange *x, size_t len)
-{
-    (void)x;
-    (void)len;
-    return NULL;
-}
-
-static int event_write(struct exchange *x, const char *data, size_t len)
-{
-    (void)data;
-    return event_commit(x, len);
-}
-
-static size_t event_written(struct exchange *x, const char **data)
-{
-    (void)x;
-    *data = NULL;
-    return 0;
-}
-
-static int event_flush(struct exchange *x)
-{
-    (void)x;
-    return 0;
-}
-
-static void event_discard(struct exchange *x)
-{
-    (void)x;
-}
-
-static void event_end_by(struct exchange *x, enum ending how)
-{
-    (void)x;
-    (void)how;
-}
-
 static bool event_watch(struct exchange *x)
 {
     struct live_event *e = event_of(x);
@@ -151,20 +90,9 @@ static void event_fail(struct exchange *x)
 
 static const struct exchange_ops event_ops = {
     .read = event_read,
-    .trailer = event_trailer,
-    .reserve = event_reserve,
-    .commit = event_commit,
-    .place = event_place,
-    .write = event_write,
-    .written = event_written,
-    .commit_head = event_flush,
-    .flush = event_flush,
-    .push = event_flush,
-    .discard = event_discard,
-    .end = event_end_by,
+    BARE_REPLY,
     .fail = event_fail,
     .watch = event_watch,
-    .arm_body_deadline = event_discard,
     .peer = event_peer,
     .address = duplex_exchange_address,
     .listener = duplex_exchange_listener,
@@ -195,16 +123,7 @@ void live_events_cut(struct live_worker *w)
 
 static void event_reset(struct exchange *x)
 {
-    exchange_begin(x);
-    x->special = true;
-    x->head = (struct http_head){
-        .base = "", .version = WEIR_HTTP_1_1, .fields = x->head.fields, .field_max = x->head.field_max};
-    x->target = (struct target){.plain = false};
-    x->reply.form = REPLY_RAW;
-    x->reply.phase = REPLY_ENDED;
-    x->body_length = 0;
-    x->body_read = false;
-    x->rest.len = 0;
+    bare_begin(x);
     x->body_clock = (struct body_clock){.patience_ms = PATIENCE_ENDLESS};
 }
 
@@ -259,7 +178,7 @@ void live_event_end(weir_ctx *c)
     list_remove(&e->link);
     live_work_there(l)->event = NULL;
     live_rest(http, l);
-    timer_cancel(&http->net->loop->wheel, &e->x.deadline);
+    exchange_forget_time(&e->x);
     arena_done(&e->x.arena, e->x.inline_memory, sizeof e->x.inline_memory);
     if (http->admission.limited)
         admission_release(&e->x);

@@ -1,0 +1,4 @@
+#include <weir.h>
+
+/* What the service answers: adds its routes to a server. */
+void routes(weir_server *s);

@@ -83,6 +83,10 @@ static void use(weir_ctx *c, struct fake *fake)
 {
     int64_t ms = 0;
     faults += ++fake->users != 1;
+    if (weir_query(c, "stop")) { /* until the server stops */
+        weir_stop_ends_waits(c, true);
+        (void)weir_sleep(c, 60000);
+    }
     if (weir_query(c, "ms") && weir_query_int(c, "ms", 0, 60000, &ms) == 0)
         (void)weir_sleep(c, (int)ms);
     if (strcmp(how_of(c), "abandoned") == 0 && weir_defer(c, leave, fake) == 0)

@@ -26,6 +26,9 @@ static COLD void loop_begin_start(struct loop *l)
     s->fn(l, s);
 }
 
+/* A turn is in line in loop_run(), though there is a copy of it for tests: what it calls has two callers then. */
+#define IN_TURN static inline __attribute__((always_inline))
+
 /* The entry of every fiber: serves the work queue until it is empty. */
 static void loop_serve(void *arg)
 {
@@ -138,7 +141,7 @@ void loop_send(struct loop *l, struct inbox_node *node)
 }
 
 /* Takes all messages of the inbox, in the order in which they were sent. */
-static void loop_take_inbox(struct loop *l)
+IN_TURN void loop_take_inbox(struct loop *l)
 {
     if (!atomic_load_explicit(&l->inbox, memory_order_relaxed))
         return;
@@ -177,8 +180,7 @@ uint32_t loop_delay_now(const struct loop *l, uint32_t ms)
     return behind < TIMER_DELAY_MAX - delay ? delay + behind : TIMER_DELAY_MAX;
 }
 
-/* In each turn: kept in line, though a test asks as well. */
-static inline __attribute__((always_inline)) int loop_timeout(struct loop *l)
+IN_TURN int loop_timeout(struct loop *l)
 {
     if (!list_empty(&l->fibers.ready) || l->busy)
         return 0;
@@ -207,7 +209,7 @@ COLD int loop_waits(struct loop *l)
 
 /* Moves the wheel to the present, in steps where the clock has jumped far, as on a machine that was put aside for
  * weeks: the wheel takes ticks for the past that are more than half of what 32 bits hold ahead. */
-static void loop_advance(struct loop *l)
+IN_TURN void loop_advance(struct loop *l)
 {
     uint32_t tick = (uint32_t)(loop_elapsed_ns(l, l->now_ns) / 1000000);
     while (unlikely(ticks_between(l->wheel.now, tick) < 0))
@@ -224,7 +226,7 @@ static void loop_dispatch_one(struct loop *l, const struct epoll_event *event)
 
 /* Hands events to their sources, listeners last: new connections are queued for this turn, behind those that were
  * there. */
-static void loop_dispatch(struct loop *l, const struct epoll_event *events, int n)
+IN_TURN void loop_dispatch(struct loop *l, const struct epoll_event *events, int n)
 {
     int listeners = 0;
     for (int i = 0; i < n; i++) {
@@ -241,7 +243,7 @@ static void loop_dispatch(struct loop *l, const struct epoll_event *events, int 
     }
 }
 
-static void loop_run_fibers(struct loop *l)
+IN_TURN void loop_run_fibers(struct loop *l)
 {
     l->work_left = l->work_count;
     fibers_resume_ready(&l->fibers);
@@ -251,7 +253,7 @@ static void loop_run_fibers(struct loop *l)
     atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
 }
 
-void loop_turn(struct loop *l, const struct epoll_event *events, int n)
+IN_TURN void loop_turn_in_line(struct loop *l, const struct epoll_event *events, int n)
 {
     counter_add(&l->turns, 1);
     loop_update_time(l);
@@ -266,9 +268,14 @@ void loop_turn(struct loop *l, const struct epoll_event *events, int n)
     counter_add(&l->turns, 1);
 }
 
+COLD void loop_turn(struct loop *l, const struct epoll_event *events, int n)
+{
+    loop_turn_in_line(l, events, n);
+}
+
 void loop_run(struct loop *l)
 {
     struct epoll_event events[LOOP_EVENTS];
     while (!l->stopped)
-        loop_turn(l, events, poller_wait(&l->poller, events, LOOP_EVENTS, loop_timeout(l)));
+        loop_turn_in_line(l, events, poller_wait(&l->poller, events, LOOP_EVENTS, loop_timeout(l)));
 }

@@ -1,6 +1,7 @@
 /*
- * A server for the wire tests of weir_pool: connections of a kind that only pretends. `pooled NAME=NUMBER...` takes
- * members of weir_pool_config and `workers`. Ends with 1 if a connection was used by two, was closed twice, or is left.
+ * A server for the wire tests of weir_pool: connections of a kind that only pretends. `connections NAME=NUMBER...`
+ * takes members of weir_pool_config and `workers`. Ends with 1 if a connection was used by two, was closed twice, or
+ * is left.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -83,6 +84,10 @@ static void use(weir_ctx *c, struct fake *fake)
 {
     int64_t ms = 0;
     faults += ++fake->users != 1;
+    if (weir_query(c, "stop")) { /* until the server stops */
+        weir_stop_ends_waits(c, true);
+        (void)weir_sleep(c, 60000);
+    }
     if (weir_query(c, "ms") && weir_query_int(c, "ms", 0, 60000, &ms) == 0)
         (void)weir_sleep(c, (int)ms);
     if (strcmp(how_of(c), "abandoned") == 0 && weir_defer(c, leave, fake) == 0)

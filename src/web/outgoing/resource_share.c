@@ -29,10 +29,11 @@ static uint64_t pause_ns(struct resource_pause *p, const weir_pool_config *confi
     return ns - pause_random(p) % (ns / 2 + 1);
 }
 
+/* Whether somebody may open a connection now, if there is a place for one. */
 static bool share_may_open(const struct resource_share *s, uint64_t now_ns) REQUIRES(parking_lock)
 {
     const struct resource_pause *p = &s->pause;
-    return !s->closed && !list_empty(&s->free) && (p->failures == 0 || (!p->probing && now_ns >= p->until_ns));
+    return !s->closed && (p->failures == 0 || (!p->probing && now_ns >= p->until_ns));
 }
 
 int share_hopeless(const struct resource_share *s)
@@ -52,9 +53,10 @@ static struct resource *share_pick(struct resource_share *s, uint64_t now_ns) RE
         list_push_front(&s->taken, &r->link);
         return r;
     }
-    if (!share_may_open(s, now_ns))
+    l = share_may_open(s, now_ns) ? list_pop_front(&s->free) : NULL;
+    if (!l)
         return NULL;
-    struct resource *r = container_of(list_pop_front(&s->free), struct resource, link);
+    struct resource *r = container_of(l, struct resource, link);
     r->state = RESOURCE_OPENING;
     r->probe = s->pause.failures > 0;
     s->pause.probing |= r->probe;

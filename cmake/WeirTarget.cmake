@@ -26,7 +26,8 @@ function(weir_configure target)
         $<$<CONFIG:Debug>:$<${c_or_cxx}:-fno-omit-frame-pointer>>)
     target_compile_definitions(${target} PRIVATE $<$<CONFIG:Debug>:WEIR_DEBUG=1> WEIR_WITH_TLS=$<BOOL:${WEIR_TLS}>
         WEIR_LINKED=$<BOOL:${WEIR_LINKED}> WEIR_WITH_HTTP2=$<BOOL:${WEIR_HTTP2}> WEIR_WITH_ZLIB=$<BOOL:${WEIR_ZLIB}>
-        WEIR_WITH_BROTLI=$<BOOL:${WEIR_BROTLI}> WEIR_WITH_ZSTD=$<BOOL:${WEIR_ZSTD}>)
+        WEIR_WITH_BROTLI=$<BOOL:${WEIR_BROTLI}> WEIR_WITH_ZSTD=$<BOOL:${WEIR_ZSTD}>
+        WEIR_WITH_CARES=$<BOOL:${WEIR_CARES}>)
     target_link_options(${target} PRIVATE LINKER:-z,now LINKER:-z,relro LINKER:-z,noexecstack)
     if(WEIR_SANITIZE AND NOT arg_PLAIN)
         target_compile_options(${target} PRIVATE

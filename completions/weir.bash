@@ -27,15 +27,16 @@ _weir()
         return
         ;;
     serve:--port | serve:-p | serve:--index | serve:--cache | serve:--immutable | serve:--auth | serve:--upload-at | \
-        serve:--upload-limit | serve:--memory-limit | serve:--workers | top:--count | top:--interval | top:--header)
+        serve:--proxy-protocol | serve:--upload-limit | serve:--memory-limit | serve:--workers | top:--count | \
+        top:--interval | top:--header)
         return
         ;;
     esac
     case $command in
     # serve
     serve)
-        options='--host --port --cert --key --self-signed --index --listing --no-listing --spa --hidden --no-links
-            --compress --no-precompressed --cache --immutable --cors --auth --auth-file --upload --upload-at
+        options='--host --port --cert --key --self-signed --proxy-protocol --index --listing --no-listing --spa --hidden
+            --no-links --compress --no-precompressed --cache --immutable --cors --auth --auth-file --upload --upload-at
             --upload-limit --memory-limit --workers --log --quiet --verbose --help --version'
         ;;
     # end of serve

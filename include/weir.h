@@ -75,7 +75,9 @@ enum weir_error {
     WEIR_ETYPE = -18,      /* the request's body is of a type that the call does not read */
     WEIR_ECONDITION = -19, /* a condition that the request names is not met */
     WEIR_EUPGRADE = -20,   /* the client has not asked for that protocol */
-    WEIR_EFAILED = -21,    /* what was waited for was ended by weir_fail() */
+    WEIR_EREACH = -21,     /* another service cannot be reached, or has broken the connection off */
+    WEIR_ETRUST = -22,     /* another service's certificate is not trusted, or is not its own */
+    WEIR_EFAILED = -23,    /* what was waited for was ended by weir_fail() */
 };
 
 /* A short English text for an error value; static, never NULL. Any thread. */
@@ -114,6 +116,9 @@ typedef struct weir_config {
     int shared_listener; /* WEIR_ON: one listening socket for all workers instead of one each; default WEIR_OFF */
     int workers;         /* threads; default: the processors this process may use, its cgroup's quota included */
     int offload_threads; /* threads for weir_offload(), started at its first use; default 4 */
+    /* Addresses of DNS servers that weir_dial() asks, "ADDRESS[:PORT]", IPv6 as "[ADDRESS]:PORT", separated by commas;
+     * default: those of /etc/resolv.conf. Needs c-ares. */
+    const char *nameservers;
 
     size_t http_buffer_size; /* a receive or send buffer; the head of a request must fit; 1024..65536, default 8192 */
     size_t ws_buffer_size;   /* a WebSocket message buffer; 256..16 MiB, default 4096 */
@@ -217,6 +222,16 @@ typedef struct weir_config {
      * sent. WEIR_ON: it is there until it resets the connection or takes nothing for write_timeout_ms.
      */
     int half_close;
+    /*
+     * Proxies that are believed about their clients, see weir_client(): networks with spaces between them, such as
+     * "127.0.0.0/8 10.1.0.0/16 2001:db8::/32 ::1 unix:", where a single address needs no length and "unix:" stands for
+     * all Unix sockets; up to 256. Goes with forwarded_header. Their connections do not count for
+     * max_connections_per_address. Default NULL: nobody is.
+     */
+    const char *trusted_proxies;
+    /* The field in which they tell: "Forwarded" (RFC 7239) or "X-Forwarded-For", with -Proto and -Host. The other one
+     * is never read, since a client may send it through a proxy that does not know it. */
+    const char *forwarded_header;
     int stop_timeout_ms; /* time of a graceful stop, which then cuts what still runs; default 10000 */
     int watchdog_ms;     /* a handler that runs longer without waiting is logged; default 100, WEIR_OFF */
 
@@ -352,6 +367,12 @@ typedef struct weir_listen_config {
      * client has said something. */
     int server_first;
     int read_timeout_ms; /* likewise: as weir_read_timeout(); default idle_timeout_ms; WEIR_OFF: any time */
+    /* WEIR_ON: each connection has to begin with a PROXY preface of version 1 or 2, before TLS, which tells its client;
+     * else it is closed. Default WEIR_OFF: a preface is taken for what it is not, a broken request. */
+    int proxy_protocol;
+    /* Who may send prefaces, as trusted_proxies has them; others are closed at once. Default NULL: whoever can connect,
+     * which has to be proxies alone. */
+    const char *proxy_networks;
 } weir_listen_config;
 
 /* Adds a listener, copying config; up to 16 in all. With at least one such call, weir_config's host and port are
@@ -645,11 +666,30 @@ enum weir_http { WEIR_HTTP_1_0 = 10, WEIR_HTTP_1_1 = 11, WEIR_HTTP_2 = 20 };
 /* The version of HTTP that the request came by, an enum weir_http; WEIR_HTTP_1_1 for a refused head of HTTP/1. */
 WEIR_API int weir_http_version(weir_ctx *c);
 
-/* Whether nobody between the client and this server can read or change what they say: true by TLS. */
+/* Whether nobody between the client and this server can read or change what they say: true by TLS. No word of a proxy
+ * changes that; see weir_client_scheme(). */
 WEIR_API bool weir_is_secure(weir_ctx *c);
 
-/* The client's address: "127.0.0.1:4711", "[::1]:4711" or "unix:". A copy in the request's memory; "" beyond it. */
+/* The address of the connection's other end, which is a proxy's where there is one: "127.0.0.1:4711", "[::1]:4711" or
+ * "unix:". A copy in the request's memory; "" beyond it. */
 WEIR_API const char *weir_peer(weir_ctx *c);
+
+/*
+ * The client's address, without a port: "203.0.113.7", "2001:db8::7" or "unix:". That is the other end of the
+ * connection; where the listener has proxy_protocol, what the preface says; and where either is one of trusted_proxies,
+ * what forwarded_header says, read from its end as far as each hop is trusted: the first that is not, the outermost if
+ * all are. What is malformed is not believed, nor is anything before it; nor what is beyond the last 32 hops. A proxy
+ * may hide its client (RFC 7239 section 6): then it is "unknown", or a name that begins with "_". A copy in the
+ * request's memory; "" beyond it.
+ */
+WEIR_API const char *weir_client(weir_ctx *c);
+
+/* "https" or "http": what the client has used, as the trusted proxy says that has seen it; else "https" if the
+ * connection is by TLS, or its PROXY preface says that the client's was. Static. */
+WEIR_API const char *weir_client_scheme(weir_ctx *c);
+
+/* The authority that the client has asked for, as the trusted proxy says that has seen it; else as weir_host(). */
+WEIR_API const char *weir_client_host(weir_ctx *c);
 
 /* The address of this end of the connection; as weir_peer(). */
 WEIR_API const char *weir_local(weir_ctx *c);
@@ -990,9 +1030,9 @@ WEIR_API WEIR_NORETURN void weir_fail(weir_ctx *c, int status, const char *fmt, 
 /* ---- Waiting ------------------------------------------------------------------------------------------------ */
 
 /*
- * News: what ends a wait for anything but the client: weir_sleep(), weir_await_fd() and weir_cache_get(). Each is told
- * once, by the wait that it ends or, at once, by the next one. Later waits are not shortened, so that a loop does not
- * spin; where the client is gone for good they return WEIR_ECLOSED when they end.
+ * News: what ends a wait for anything but the client: weir_sleep(), weir_await_fd(), weir_cache_get() and the waits of
+ * "Between fibers". Each is told once, by the wait that it ends or, at once, by the next one. Later waits are not
+ * shortened, so that a loop does not spin; where the client is gone for good they return WEIR_ECLOSED when they end.
  *   WEIR_ECLOSED    the client has gone: a reset (HTTP/2: of the stream, too), a hang-up, a failed write, or, unless
  *                   the setting half_close says otherwise, the end of its side. weir_closed() tells these apart; a
  *                   client that has only ended its side may still read the reply, which is sent.
@@ -1164,6 +1204,274 @@ typedef struct weir_group_options {
 /* weir_group_run() for callers without macros; options_size as config_size of weir_server_new_sized(). */
 WEIR_API int weir_group_run_sized(weir_ctx *c, weir_work *works, size_t count, const weir_group_options *options,
                                   size_t options_size);
+/* ---- Other services ----------------------------------------------------------------------------------------- */
+
+/*
+ * A descriptor that a library has, such as that of a connection to a database, and that handlers wait for again and
+ * again: the worker's poller is told of it by the first wait, and later ones cost no call to the kernel. The library's
+ * own reading and writing need not know of it; the descriptor has to be non-blocking. Bound to no request: one may be
+ * kept in a pool, and waited for on any worker, as long as nobody waits for it on another one.
+ */
+typedef struct weir_fd weir_fd;
+
+/* Makes a weir_fd for fd, which stays the caller's. The caller's, until weir_fd_free(). Returns NULL when fd is
+ * negative, or there is no memory. */
+WEIR_API weir_fd *weir_fd_new(weir_ctx *c, int fd);
+
+/* Forgets the descriptor, which is not closed: that is to be done afterwards, since the kernel may give its number away
+ * at once. Nobody may wait for f. NULL is allowed. Any thread, without a context, until weir_server_free(). */
+WEIR_API void weir_fd_free(weir_fd *f);
+
+/* The descriptor; -1 if f is NULL. Any thread. */
+WEIR_API int weir_fd_number(const weir_fd *f);
+
+/*
+ * Waits until the descriptor is ready for one of events, WEIR_READABLE | WEIR_WRITABLE or one of the two; also when the
+ * other end has hung up, so that the library finds out. timeout_ms 0: no limit. Several fibers of a worker may wait for
+ * one f, such as one that reads and one that writes. Returns the events that it is ready for; WEIR_ETIMEDOUT; news, see
+ * weir_sleep(); WEIR_EBUSY when a fiber of another worker waits for f, or this worker watches the descriptor in another
+ * way; WEIR_EINVAL; WEIR_ENOMEM; WEIR_ESYS when it cannot be waited for, as a regular file or one that is not open.
+ * Suspends.
+ */
+WEIR_API int weir_fd_wait(weir_ctx *c, weir_fd *f, int events, int timeout_ms);
+
+/* One of several descriptors that are waited for. */
+typedef struct weir_fd_want {
+    weir_fd *f;            /* NULL: passed over */
+    int events;            /* as those of weir_fd_wait(); 0: passed over */
+    int ready;             /* set by the call: the events that it is ready for; 0: none */
+    uintptr_t reserved[5]; /* the library's, during the call; need not be set */
+} weir_fd_want;
+
+/* Waits until one of count descriptors is ready; the array is in use meanwhile. With none the call waits for timeout_ms
+ * alone. Returns how many are ready, or an error as weir_fd_wait(). Suspends. */
+WEIR_API int weir_fd_wait_any(weir_ctx *c, weir_fd_want *wants, size_t count, int timeout_ms);
+
+/* A connection to another service, made by weir_dial(). The program's, until weir_conn_close(); those that are left
+ * weir_server_free() closes. Bound to no request: one may be kept in a pool, and used on any worker, by one fiber at a
+ * time; two of one worker may use it if one of them reads and the other writes. */
+typedef struct weir_conn weir_conn;
+
+/* How weir_dial() connects; zero is each member's default. Strings need to live only for the call. */
+typedef struct weir_dial_options {
+    int timeout_ms; /* for all of it: name, connection and handshake; default: no limit but the deadline */
+    /* WEIR_ON: the connection is closed when the request ends, however it ends, if it has not been before. */
+    int until_end;
+    /* Of tls:// alone. */
+    const char *server_name; /* whom the certificate has to be for; default: the target's host */
+    const char *ca_file;     /* certificates that may sign the other's; default: those that the system trusts */
+    int verify;              /* WEIR_OFF: anybody's certificate will do; default WEIR_ON */
+    const char *alpn;        /* protocols that are offered by ALPN, such as "h2,http/1.1"; default: none */
+    const char *certificate; /* file of a client certificate, with those that it was signed by; default: none */
+    const char *key;         /* file of its key; default: certificate */
+    /* Where a text for people goes that says why there is no connection; NULL: nowhere. */
+    char *why;
+    size_t why_size;
+} weir_dial_options;
+
+/*
+ * Connects to another service: "tcp://HOST:PORT", "tls://HOST:PORT" or "unix:/PATH" ("unix:@NAME": an abstract one).
+ * HOST is a name, an IPv4 address, or an IPv6 address in brackets. All of a name's addresses are tried, IPv6 and IPv4
+ * in turn, the next one when 250 ms have passed without a connection (RFC 8305). options (a const weir_dial_options *):
+ * NULL: all defaults. Stores the connection in *conn, or NULL. Returns 0; WEIR_ENOENT: there is no such name or path;
+ * WEIR_EREACH: nobody answers there; WEIR_ETRUST: the certificate is not trusted, or is another's; WEIR_EPROTO: the
+ * handshake failed otherwise; WEIR_ETIMEDOUT; news, see weir_sleep(); WEIR_EACCES; WEIR_EINVAL: also a file that is no
+ * certificate, or tls:// in a library that was built without TLS; WEIR_ENOMEM; WEIR_ESYS. Suspends.
+ */
+#define weir_dial(c, target, conn, ...) weir_dial_sized((c), (target), (conn), (__VA_ARGS__), sizeof(weir_dial_options))
+/* weir_dial() for callers without macros; options_size as config_size of weir_server_new_sized(). */
+WEIR_API int weir_dial_sized(weir_ctx *c, const char *target, weir_conn **conn, const weir_dial_options *options,
+                             size_t options_size);
+
+/* Waits for bytes, for at most timeout_ms (0: no limit), and reads what has come, at most len. Returns how many; 0: the
+ * other side has ended; WEIR_EREACH: the connection is broken; WEIR_EPROTO: TLS, or its end without being told;
+ * WEIR_ETIMEDOUT, and nothing was lost; or another error as weir_fd_wait(). Suspends. */
+WEIR_API ssize_t weir_conn_read(weir_ctx *c, weir_conn *conn, void *buffer, size_t len, int timeout_ms);
+
+/* Writes all of data, for at most timeout_ms in all (0: no limit). Returns 0, or an error as weir_conn_read(): how much
+ * has been written is not known then, and the connection is good for nothing but being closed. Suspends. */
+WEIR_API int weir_conn_write(weir_ctx *c, weir_conn *conn, const void *data, size_t len, int timeout_ms);
+
+/* Ends this side, so that the other reads an end; what it sends can still be read. Returns 0 or an error as
+ * weir_conn_write(). Suspends. */
+WEIR_API int weir_conn_shutdown(weir_ctx *c, weir_conn *conn, int timeout_ms);
+
+/* Closes and frees the connection, which nobody may be using. c may be NULL where there is none, as in worker_stop;
+ * conn may be NULL. Any thread, until weir_server_free(). Does not suspend. */
+WEIR_API void weir_conn_close(weir_ctx *c, weir_conn *conn);
+
+/* The descriptor, for setsockopt() and the like; the connection's. -1 if conn is NULL. */
+WEIR_API int weir_conn_fd(const weir_conn *conn);
+
+/* Whether the connection is idle and whole: nothing has come that has not been read, and the other side has not ended.
+ * What a pool asks before it hands one out. Costs one call to the kernel. */
+WEIR_API bool weir_conn_is_idle(weir_conn *conn);
+
+/* What was agreed on by TLS. Valid until the connection is closed. */
+typedef struct weir_conn_tls_info {
+    const char *version; /* such as "TLSv1.3" */
+    const char *cipher;  /* as the RFCs name it, such as "TLS_AES_128_GCM_SHA256" */
+    const char *alpn;    /* the protocol that was chosen; NULL: none */
+} weir_conn_tls_info;
+
+/* Tells of a connection's TLS. False: there is none. */
+WEIR_API bool weir_conn_tls(const weir_conn *conn, weir_conn_tls_info *info);
+
+/* ---- Between fibers ----------------------------------------------------------------------------------------- */
+
+/*
+ * What fibers of all workers, and threads of the program, wait for from each other. Structures that the program makes
+ * static or embeds; all zero is ready to use. They stay where they are, and are given up when nobody uses them any
+ * more; they hold nothing that has to be freed. docs/fibers.md has an example of each.
+ *
+ * c: the context of who waits. NULL: the caller is a thread of the program's own, which blocks; never one of the
+ * server's. Threads that use them with handlers have ended before weir_server_free().
+ *
+ * Waiting is fair: who comes first is served first. A wait ends by what it is for, which is never lost, whatever else
+ * happens at that moment; by WEIR_ETIMEDOUT after timeout_ms (0: no limit); or by news, see "Waiting". A timeout that
+ * is negative is WEIR_EINVAL. Who need not wait is not told news. Calls without c do not suspend and do not block, and
+ * may be made by any thread. Calls with c suspend where they wait.
+ */
+typedef struct weir_mutex {
+    uint64_t opaque[10];
+} weir_mutex;
+
+/*
+ * Locks m, which may be held across waits, and is unlocked before the handler ends. 0; WEIR_EDEADLK when the caller has
+ * locked it already; or what ended the wait, and m is not locked. A handler can be ended where it waits, or by
+ * weir_fail(), and holds m for ever then unless it has deferred the unlocking.
+ */
+WEIR_API int weir_mutex_lock(weir_ctx *c, weir_mutex *m, int timeout_ms);
+/* Locks m if nobody has: 0 or WEIR_EBUSY. Such a lock is nobody's: it may outlast the handler, and who locks m again
+ * waits, and is not told WEIR_EDEADLK. */
+WEIR_API int weir_mutex_try(weir_mutex *m);
+/* Unlocks m, which goes to who has waited for longest. From anywhere, as from a deferred call. 0, or WEIR_EINVAL where
+ * it is not locked. */
+WEIR_API int weir_mutex_unlock(weir_mutex *m);
+
+/* A condition, which is about what one mutex guards. */
+typedef struct weir_cond {
+    uint64_t opaque[10];
+} weir_cond;
+
+/* Unlocks m, waits for a signal, and locks m again, which nothing cuts: m is locked whatever the result is, but for
+ * WEIR_EINVAL. 0, or what ended the wait. The caller looks again at what it waits for. */
+WEIR_API int weir_cond_wait(weir_ctx *c, weir_cond *cond, weir_mutex *m, int timeout_ms);
+/* Wakes who has waited for longest, if anybody waits. */
+WEIR_API void weir_cond_signal(weir_cond *cond);
+/* Wakes all who wait. */
+WEIR_API void weir_cond_broadcast(weir_cond *cond);
+
+/* A number of permits; all zero: none. */
+typedef struct weir_semaphore {
+    uint64_t opaque[10];
+} weir_semaphore;
+
+/* Gives s that many permits, before it is used. WEIR_EINVAL: a negative number. */
+WEIR_API int weir_semaphore_init(weir_semaphore *s, int permits);
+/* Takes a permit. 0, or what ended the wait. */
+WEIR_API int weir_semaphore_acquire(weir_ctx *c, weir_semaphore *s, int timeout_ms);
+/* Takes a permit if there is one and nobody waits for it: 0 or WEIR_EBUSY. */
+WEIR_API int weir_semaphore_try(weir_semaphore *s);
+/* Adds n permits. 0; WEIR_EINVAL: n is negative; WEIR_ETOOBIG: there would be more than INT_MAX. */
+WEIR_API int weir_semaphore_release(weir_semaphore *s, int n);
+
+/* A number of jobs that are under way. */
+typedef struct weir_wait_group {
+    uint64_t opaque[10];
+} weir_wait_group;
+
+/* n more jobs are under way. 0; WEIR_EINVAL: n is negative; WEIR_ETOOBIG: they would be more than INT_MAX. */
+WEIR_API int weir_wait_group_add(weir_wait_group *g, int n);
+/* A job is done. The last one wakes all who wait; g may be gone as soon as they know. 0, or WEIR_EINVAL where none was
+ * under way. */
+WEIR_API int weir_wait_group_done(weir_wait_group *g);
+/* Waits until no job is under way. 0, or what ended the wait. */
+WEIR_API int weir_wait_group_wait(weir_ctx *c, weir_wait_group *g, int timeout_ms);
+
+/* A bounded queue of items of one size, from many to many. The server's memory; the program's to free. */
+typedef struct weir_channel weir_channel;
+
+/* Makes a channel that holds capacity items, which are copied; 0: each goes from hand to hand, and a sender waits for
+ * its receiver. NULL: item_size is 0, or the server has no memory for it. Any thread. */
+WEIR_API weir_channel *weir_channel_new(weir_server *s, size_t capacity, size_t item_size);
+/* Frees a channel that nobody uses any more, with what is left in it; before weir_server_free(). NULL is allowed. Any
+ * thread. */
+WEIR_API void weir_channel_free(weir_channel *ch);
+/* Sends a copy of *item. 0; WEIR_EDONE: the channel is closed; or what ended the wait. But for 0 it was not sent. */
+WEIR_API int weir_channel_send(weir_ctx *c, weir_channel *ch, const void *item, int timeout_ms);
+/* Receives the oldest item into *item. 0; WEIR_EDONE: the channel is closed, and nothing is left; or what ended the
+ * wait. */
+WEIR_API int weir_channel_receive(weir_ctx *c, weir_channel *ch, void *item, int timeout_ms);
+/* Sending and receiving where there is nothing to wait for, else WEIR_EBUSY. */
+WEIR_API int weir_channel_try_send(weir_channel *ch, const void *item);
+WEIR_API int weir_channel_try_receive(weir_channel *ch, void *item);
+/* Closes the channel: nothing more is sent, also not by those who wait to; what is in it can be received. */
+WEIR_API void weir_channel_close(weir_channel *ch);
+
+/* Something that is done once. */
+typedef struct weir_once {
+    uint64_t opaque[10];
+} weir_once;
+
+/*
+ * Has fn(c, arg) called once by all: the first caller runs it, those who come meanwhile wait. Its 0 is kept for ever:
+ * all get 0. Its error (a positive result is WEIR_EINVAL) is given to its caller and to those who waited, and the next
+ * who comes calls fn again. If the handler is ended within fn, those who waited get WEIR_ECANCELED. WEIR_EDEADLK when
+ * fn itself asks; or what ended the wait. fn may suspend.
+ */
+WEIR_API int weir_once_run(weir_ctx *c, weir_once *once, int (*fn)(weir_ctx *c, void *arg), void *arg);
+
+/* ---- Pools of connections ----------------------------------------------------------------------------------- */
+
+/* Connections of any kind, such as those to a database, that handlers take and give back. The server's. */
+typedef struct weir_pool weir_pool;
+
+#define WEIR_POOL_NAME_SIZE 32 /* of a pool's name in the ledger, its NUL included */
+
+/* What a pool is of, and its bounds. Zero is each member's default where there is one. open, check and close may
+ * suspend; they are called by several workers at once, for a connection by one at a time. */
+typedef struct weir_pool_config {
+    const char *name; /* in the ledger, cut; copied; default "pool" */
+    /* Makes a connection: 0 with it in *connection, or an error. c is of the handler that wants one. */
+    int (*open)(weir_ctx *c, void *data, void **connection);
+    /* Whether a connection that has been idle for check_idle_ms still lives: 0, or an error, after which it is closed
+     * and another one is taken or made. c as for open. NULL: all do. */
+    int (*check)(weir_ctx *c, void *data, void *connection);
+    /* Closes a connection, idle, broken or whole. c is a task's, see "Tasks", or of the handler whose check has failed;
+     * NULL where close must not wait: the worker, or the server, has ended, or there is no memory for a task. Waits of
+     * a task's end after 10 seconds, and so they do when the stop is over. */
+    void (*close)(weir_ctx *c, void *data, void *connection);
+    void *data;         /* handed to all three; the program's */
+    int max;            /* most connections, of each worker unless shared; default 10 */
+    int max_waiting;    /* most handlers that wait for one, likewise; default 1000; WEIR_OFF: any number */
+    int wait_ms;        /* longest wait for one, opening not included; default 5000; WEIR_OFF: any time */
+    int idle_ms;        /* one that nobody wants for so long is closed; default 60000; WEIR_OFF: never */
+    int check_idle_ms;  /* how long one has to have been idle to be checked; default 5000 */
+    int backoff_min_ms; /* pause after a failure to open, doubled by each further one; default 100 */
+    int backoff_max_ms; /* longest pause; each is shortened by up to a half, by chance; default 10000 */
+    int shared;         /* WEIR_ON: one pool for all workers; default WEIR_OFF: each has its own */
+} weir_pool_config;
+
+/* Adds a pool. config is copied. Before the start. NULL: open or close is missing, a number is negative, or there is no
+ * memory. Freed by weir_server_free(). */
+WEIR_API weir_pool *weir_pool_new(weir_server *s, const weir_pool_config *config);
+
+/*
+ * Takes a connection: the one that was used last, a new one where max allows, or the first that is given back; who
+ * comes first is served first. It is the request's until weir_pool_put(); where the request ends without that, however
+ * it ends, the connection is taken for broken when its deferred calls have run. Stores it in *connection, or NULL.
+ *
+ * Returns 0; WEIR_ETIMEDOUT after wait_ms; WEIR_EBUSY when max_waiting wait already; news, see "Waiting"; an error of
+ * open (a positive result is WEIR_EINVAL). After a failure to open nobody opens until the pause is over, and then one
+ * alone: others wait for what is given back, or for that one, and get the error where there is neither. WEIR_EINVAL;
+ * WEIR_ECANCELED when the pool is closed. May suspend.
+ */
+WEIR_API int weir_pool_get(weir_ctx *c, weir_pool *pool, void **connection);
+
+/* Gives a connection back that the request has; healthy false: it is broken, and is closed. On the fiber of the request
+ * or task that has it, or in its deferred calls. 0, or WEIR_EINVAL for one that is not taken. Does not suspend. */
+WEIR_API int weir_pool_put(weir_pool *pool, void *connection, bool healthy);
 
 /* ---- Other protocols ---------------------------------------------------------------------------------------- */
 
@@ -2222,11 +2530,26 @@ typedef struct weir_ledger_topics {
     uint64_t refused;          /* messages, topics and subscriptions refused at a bound, ever */
 } weir_ledger_topics;
 
+/* One pool of connections, see weir_pool_new(), or several of the same name, summed over the workers. */
+typedef struct weir_ledger_pool {
+    char name[WEIR_POOL_NAME_SIZE];
+    uint64_t open;          /* connections that are there, taken or idle, or being made */
+    uint64_t idle;          /* of these, those that nobody has */
+    uint64_t waiting;       /* handlers that wait for one */
+    uint64_t opened;        /* connections made, ever */
+    uint64_t failed;        /* failures to make one, ever */
+    uint64_t broken;        /* connections that were given back as broken, or not at all, ever */
+    uint64_t timed_out;     /* waits that were over wait_ms, ever */
+    uint64_t refused;       /* handlers that did not wait, since max_waiting did, ever */
+    uint64_t checks_failed; /* ever */
+} weir_ledger_pool;
+
 #define WEIR_LEDGER_ACCOUNTS   48 /* most rows of accounts */
 #define WEIR_LEDGER_TIMES      16 /* classes of handler times */
 #define WEIR_LEDGER_REFUSALS   40 /* most causes of refusals */
 #define WEIR_LEDGER_HANDSHAKES 24 /* most causes of failed handshakes */
 #define WEIR_LEDGER_CACHES     16 /* most rows of caches */
+#define WEIR_LEDGER_POOLS      16 /* most rows of pools */
 
 /* All figures of a server; docs/ledger.md says of every one what it means. */
 typedef struct weir_ledger {
@@ -2292,9 +2615,11 @@ typedef struct weir_ledger {
     weir_ledger_account accounts[WEIR_LEDGER_ACCOUNTS]; /* where there are more, the last is of all the others */
     size_t cache_count;
     weir_ledger_cache caches[WEIR_LEDGER_CACHES];
+    size_t pool_count;
+    weir_ledger_pool pools[WEIR_LEDGER_POOLS]; /* where there are more, the last is of all the others */
 } weir_ledger;
 
-/* Reads the ledger of a server into *ledger, about 8 KB: short locks, no system call. Figures of several workers are
+/* Reads the ledger of a server into *ledger, about 10 KB: short locks, no system call. Figures of several workers are
  * not of one instant, and after the server's end they are the last ones. Any thread. */
 WEIR_API void weir_ledger_read(weir_server *s, weir_ledger *ledger);
 
@@ -2337,7 +2662,7 @@ typedef struct weir_live_request {
     uint64_t memory;    /* bytes in the accounts */
     void *sent_arg;     /* what weir_on_sent() was given, by which a program knows its own record; NULL: nothing */
     char method[WEIR_LIVE_METHOD_SIZE]; /* cut; "" once the handler has ended */
-    char peer[WEIR_LIVE_PEER_SIZE];     /* as weir_peer() has it */
+    char peer[WEIR_LIVE_PEER_SIZE];     /* as weir_peer() has it; where there was a PROXY preface, the client it told */
 } weir_live_request;
 
 /*

@@ -30,6 +30,8 @@ static const char *const error_texts[] = {
     [-WEIR_ECONDITION] = "a condition of the request is not met",
     [-WEIR_EUPGRADE] = "the client has not asked for that protocol",
     [-WEIR_EFAILED] = "what was waited for has failed",
+    [-WEIR_EREACH] = "the other service cannot be reached",
+    [-WEIR_ETRUST] = "the other service's certificate is not trusted",
 };
 
 const char *weir_strerror(int error)

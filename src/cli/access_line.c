@@ -63,12 +63,20 @@ static void put_escaped(struct text *t, const char *value, bool in_quotes)
     }
 }
 
+/* Where an address ends and ":" and its port begin; the end of one that has none: of IPv6 without brackets, of IPv4
+ * without a colon, and of "unix:". */
+static size_t address_length(const char *peer)
+{
+    const char *last = strrchr(peer, ':');
+    bool bare = peer[0] != '[' && last && strchr(peer, ':') != last;
+    return last && last[1] && !bare ? (size_t)(last - peer) : strlen(peer);
+}
+
 /* The address without its port. */
 static void put_address(struct text *t, const char *peer)
 {
     char address[64];
-    const char *colon = strrchr(peer, ':');
-    size_t len = colon && colon[1] ? (size_t)(colon - peer) : strlen(peer);
+    size_t len = address_length(peer);
     if (peer[0] == '[' && len > 2 && peer[len - 1] == ']') {
         peer++;
         len -= 2;

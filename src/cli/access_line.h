@@ -15,7 +15,7 @@ enum access_form { ACCESS_OFF, ACCESS_COMMON, ACCESS_COMBINED, ACCESS_JSON };
 
 /* What a line tells of a request. Strings are as the client sent them; "" where there is nothing to say. */
 struct access_entry {
-    const char *peer; /* address and port, as weir_peer() has them */
+    const char *peer; /* an address with its port, as weir_peer() has them, or without, as weir_client() */
     const char *user; /* whom the password was right for */
     const char *method, *target, *host, *referer, *agent;
     int version;      /* enum weir_http */

@@ -51,6 +51,7 @@ struct chunk {
 
 struct access_log {
     enum access_form form;
+    bool clients;              /* the server is behind proxies */
     weir_account *account;     /* the server's */
     struct status_line *above; /* or NULL */
     bool prints;               /* lines, on a terminal */
@@ -184,7 +185,7 @@ static struct record *record_begin(weir_ctx *c, struct access_log *l)
     r->monotonic_ns = now_ns(CLOCK_MONOTONIC);
     r->entry = (struct access_entry){
         .user = "", .version = weir_http_version(c), .status = weir_status(c), .begin_ns = now_ns(CLOCK_REALTIME)};
-    r->entry.peer = keep_text(r, weir_peer(c), PEER_MAX);
+    r->entry.peer = keep_text(r, l->clients ? weir_client(c) : weir_peer(c), PEER_MAX);
     r->entry.method = keep_text(r, weir_method(c), METHOD_MAX);
     r->entry.target = keep_text(r, weir_target(c), TARGET_MAX);
     r->entry.host = keep_text(r, weir_host(c), HOST_MAX);
@@ -365,13 +366,14 @@ static void *log_main(void *arg)
 
 /* ---- Life ---- */
 
-struct access_log *access_log_new(weir_server *s, enum access_form form, struct status_line *above)
+struct access_log *access_log_new(weir_server *s, enum access_form form, bool clients, struct status_line *above)
 {
     weir_account *account = weir_account_open(s, NULL, "access log", LOG_BYTES_MAX);
     struct access_log *l = account ? weir_account_alloc(account, sizeof *l) : NULL;
     if (!l)
         return NULL;
     l->form = form;
+    l->clients = clients;
     l->above = above;
     l->prints = form != ACCESS_OFF && isatty(STDOUT_FILENO);
     l->account = account;

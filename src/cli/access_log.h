@@ -16,10 +16,10 @@
 
 struct access_log;
 
-/* Makes a log and starts its thread. With ACCESS_OFF it writes nothing and has records all the same. above: the line of
- * the terminal that lines are written above; NULL: there is none. NULL when there is no memory or no thread. The
- * caller's, until access_log_end(). */
-struct access_log *access_log_new(weir_server *s, enum access_form form, struct status_line *above);
+/* Makes a log and starts its thread. With ACCESS_OFF it writes nothing and has records all the same. clients: tells
+ * weir_client() in place of weir_peer(). above: the line of the terminal that lines are written above; NULL: there is
+ * none. NULL when there is no memory or no thread. The caller's, until access_log_end(). */
+struct access_log *access_log_new(weir_server *s, enum access_form form, bool clients, struct status_line *above);
 
 /* Request middleware, the first of all: takes a record. Nothing with l NULL. */
 void access_log_begin(weir_ctx *c, struct access_log *l);

@@ -333,6 +333,8 @@ static void add_listeners(weir_server *s, const struct serve_options *o)
                                   .host = o->hosts[i],
                                   .port = o->port ? o->port : WEIR_ANY,
                                   .tls = o->certificate || o->self_signed ? &tls : NULL,
+                                  .proxy_protocol = o->proxies ? WEIR_ON : WEIR_OFF,
+                                  .proxy_networks = o->proxies,
                               }); /* what is wrong is told when the server starts */
 }
 
@@ -345,6 +347,7 @@ static bool tell_setting(const char *line)
         const char *begin, *option, *hint;
     } settings[] = {
         {"setting memory_limit: ", "--memory-limit: ", "; raise it, or lower --workers"},
+        {"listener: proxy_networks: ", "--proxy-protocol: ", ""},
         {"listener: ", "--host: ", ""},
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
@@ -401,7 +404,7 @@ static int run(weir_server *s, struct serve *v)
     pthread_sigmask(SIG_BLOCK, &stop, NULL); /* before the start: all threads inherit it */
     struct status_line *line = v->has_line ? &v->line : NULL;
     if (v->options.log != ACCESS_OFF || line)
-        v->access = access_log_new(s, v->options.log, line);
+        v->access = access_log_new(s, v->options.log, v->options.proxies != NULL, line);
     if (v->options.log != ACCESS_OFF && !v->access) {
         (void)refuse("there is no memory for the access log; --log off goes without, or raise --memory-limit");
         return EXIT_UNSERVED;

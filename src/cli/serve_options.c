@@ -257,6 +257,7 @@ static const struct option_row options[] = {
     {"cert", 0, VALUE, AT(certificate), "cert.pem"},
     {"key", 0, VALUE, AT(key), "key.pem"},
     {"self-signed", 0, NOTHING, AT(self_signed), NULL},
+    {"proxy-protocol", 0, VALUE, AT(proxies), "'127.0.0.1 10.0.0.0/8'"},
     {"index", 0, VALUE, BY(read_index), "index.html"},
     {"listing", 0, NOTHING, BY(read_listing), NULL},
     {"no-listing", 0, NOTHING, BY(read_no_listing), NULL},

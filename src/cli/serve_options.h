@@ -34,6 +34,7 @@ struct serve_options {
     bool port_given;
     const char *certificate, *key; /* both or none */
     bool self_signed;
+    const char *proxies; /* who tell their clients by PROXY prefaces; NULL: there are none */
     bool listing;
     bool listing_said; /* one of the options for it was given */
     bool hidden;

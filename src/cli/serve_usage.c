@@ -17,6 +17,8 @@ const char serve_usage[] =
     "  --cert FILE          https, with the certificate in FILE (PEM)\n"
     "  --key FILE           and its key\n"
     "  --self-signed        https, with a certificate made at the start, for development\n"
+    "  --proxy-protocol NET connections begin with a PROXY preface, from proxies of these networks,\n"
+    "                       such as '127.0.0.1 10.0.0.0/8'; the log tells their clients\n"
     "\n"
     "What it serves\n"
     "  --index NAMES        files that are sent for a folder (index.html)\n"

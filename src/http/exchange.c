@@ -223,6 +223,17 @@ static COLD void charge_slow(struct exchange *x)
         exchange_abandon(x);
 }
 
+struct endpoint exchange_client(const struct exchange *x)
+{
+    /* A task has no connection. */
+    const struct endpoint *told = x->conn ? connection_endpoint(x->http->net, x->conn) : NULL;
+    if (told && told->family != ENDPOINT_NONE)
+        return *told;
+    struct address peer;
+    x->ops->address(x, false, &peer);
+    return endpoint_of_address(&peer);
+}
+
 bool exchange_security(const struct exchange *x, struct transport_security *s)
 {
     if (!x->conn)

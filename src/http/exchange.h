@@ -443,6 +443,9 @@ static inline int exchange_may(const struct exchange *x, enum reply_act act)
  * WEIR_ECLOSED, WEIR_EDONE, or WEIR_ECOMMITTED where the head has promised an end without any. */
 int exchange_may_trail(const struct exchange *x);
 
+/* The client's address, as far as the connection tells: that of its PROXY preface, else the other end's. */
+struct endpoint exchange_client(const struct exchange *x);
+
 /* Whether nobody can read or change what crosses the exchange's connection. */
 bool exchange_is_secure(const struct exchange *x);
 

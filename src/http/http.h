@@ -176,6 +176,9 @@ size_t http_refusal_compose(enum refusal cause, int64_t seconds, char to[HTTP_RE
  * it. */
 void http_refuse_socket(struct http *h, int fd, uint8_t listener, enum refusal cause);
 
+/* net.refuse_fn: as http_refuse_socket(), of a client with too many connections. */
+void http_refuse_client(void *owner, struct connection *c);
+
 /* Closes those connections that have been idle for longest, so that there is memory for a new one. */
 void http_close_oldest(struct http *h);
 

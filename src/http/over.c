@@ -31,7 +31,8 @@ static void over_fill(struct exchange_over *e, const struct exchange *x)
         e->method = over_copy(e->method_text, OVER_METHOD_MAX, head->base, head->method_len);
         e->target = over_copy(e->target_text, OVER_TARGET_MAX, head->base + head->target, head->target_len);
     }
-    x->ops->address(x, false, &e->peer);
+    struct endpoint client = exchange_client(x);
+    endpoint_address(&client, &e->peer);
     e->pattern = x->http->host->pattern(x);
     e->status = reply_is_committed(&x->reply) ? x->reply.status : 0;
     e->refusal = x->refusal;

@@ -32,24 +32,35 @@ void http_refused_unasked(struct http *h, const struct connection *c, enum refus
     counter_add(&h->counters.replies[refusal_infos[cause].status / 100], 1);
 }
 
-void http_refuse_socket(struct http *h, int fd, uint8_t listener, enum refusal cause)
+/* Tells whom it may concern; the connection is the caller's to close. */
+static void refuse_connection(struct http *h, struct connection *c, enum refusal cause)
 {
-    struct connection c = {.fd = fd};
-    const struct transport *t = h->net->listeners[listener].transport;
+    const struct listen_spec *spec = &h->net->listeners[c->timer.owner_bits];
     char text[1024];
-    if ((t && t != &transport_plain) ||
-        h->net->listeners[listener].service) { /* would be no word of the client's language */
-        http_refused_request(h, &c, NULL, cause, NULL);
-        close(fd);
+    if ((spec->transport && spec->transport != &transport_plain) ||
+        spec->service) { /* would be no word of the client's language */
+        http_refused_request(h, c, NULL, cause, NULL);
         return;
     }
-    http_refused_unasked(h, &c, cause);
+    http_refused_unasked(h, c, cause);
     struct iovec part = {.iov_base = text, .iov_len = http_refusal_compose(cause, (int64_t)time(NULL), text)};
-    (void)transport_plain.write(&c, &(struct flow){0}, &part, 1, false); /* into an empty buffer of the kernel's */
+    (void)transport_plain.write(c, &(struct flow){0}, &part, 1, false); /* into an empty buffer of the kernel's */
     /* Drops what has come already. Because bytes that nobody read would turn the close into a reset, which takes the
      * reply with it. The socket gets no place to linger: that would be a connection. */
     for (int i = 0; i < 16; i++)
-        if (transport_plain.read(&c, text, sizeof text) < (ssize_t)sizeof text)
+        if (transport_plain.read(c, text, sizeof text) < (ssize_t)sizeof text)
             break;
+}
+
+void http_refuse_socket(struct http *h, int fd, uint8_t listener, enum refusal cause)
+{
+    struct connection c = {.fd = fd};
+    c.timer.owner_bits = listener;
+    refuse_connection(h, &c, cause);
     close(fd);
+}
+
+void http_refuse_client(void *owner, struct connection *c)
+{
+    refuse_connection(owner, c, REFUSAL_ADDRESS_CONNECTIONS);
 }

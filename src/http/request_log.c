@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "http/request_log.h"
+#include "base/clock.h"
 #include "http/http.h"
 #include "net/address.h"
 
@@ -72,12 +73,12 @@ static const char *request_text(const struct exchange *x, char text[REQUEST_MAX]
 }
 
 /* c NULL: nobody's request, but a task. */
-static const char *peer_text(const struct net *n, const struct connection *c, char text[ADDRESS_TEXT_MAX])
+static const char *peer_text(const struct http *h, const struct connection *c, char text[ADDRESS_TEXT_MAX])
 {
     struct address peer;
     if (!c)
         return "the server itself";
-    connection_address(n, c, false, &peer);
+    connection_client(h->net, c, &peer);
     return address_format(&peer, text, ADDRESS_TEXT_MAX);
 }
 
@@ -105,8 +106,8 @@ void http_log_failure(const struct exchange *x, const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
-    log_warn(x->http->net->loop->log, "%s, from %s: %s", request_text(x, request),
-             peer_text(x->http->net, x->conn, peer), why);
+    log_warn(x->http->net->loop->log, "%s, from %s: %s", request_text(x, request), peer_text(x->http, x->conn, peer),
+             why);
 }
 
 void http_log_denial(const struct exchange *x, int status, const char *why)
@@ -115,7 +116,7 @@ void http_log_denial(const struct exchange *x, int status, const char *why)
     char request[REQUEST_MAX], peer[ADDRESS_TEXT_MAX];
     if (log_wants(l, WEIR_LOG_INFO))
         log_info(l, "%s, from %s: its handler failed with %d: %s", request_text(x, request),
-                 peer_text(x->http->net, x->conn, peer), status, why);
+                 peer_text(x->http, x->conn, peer), status, why);
 }
 
 /* Ends a request that a handler serves, or whose reply was begun, instead of answering it. */
@@ -138,8 +139,7 @@ void http_refused_request(struct http *h, const struct connection *c, const stru
     if (cut ? !may_warn(h) : !log_wants(l, WEIR_LOG_INFO))
         return;
     log_write(l, cut ? WEIR_LOG_WARN : WEIR_LOG_INFO, "refused (%s, %u): %s%s%s%s%s", info->name, info->status, why,
-              x ? ": " : "", x ? request_text(x, request) : "", c ? ", from " : "",
-              c ? peer_text(h->net, c, peer) : "");
+              x ? ": " : "", x ? request_text(x, request) : "", c ? ", from " : "", c ? peer_text(h, c, peer) : "");
 }
 
 void http_log_over(struct over_listener *l, const struct exchange_over *e)

@@ -14,29 +14,25 @@
 #define NEAR_TICKS      128
 #define STARVED_WAIT_MS 5 /* how long work that found no stack waits before it tries again */
 
-static COLD void loop_begin_starts(struct loop *l)
+/* Begins the first of what waits for that; another fiber goes on with the rest, should it wait. */
+static COLD void loop_begin_start(struct loop *l)
 {
-    while (l->start_left > 0) {
-        struct start *s = l->start_first;
-        debug_assert(s);
-        l->start_first = s->next;
-        if (!s->next)
-            l->start_last = &l->start_first;
-        l->start_count--;
-        l->start_left--;
-        s->fn(l, s);
-    }
+    struct start *s = l->start_first;
+    l->start_first = s->next;
+    if (s->next)
+        loop_push_work_first(l, &l->starts);
+    else
+        l->start_last = &l->start_first;
+    s->fn(l, s);
 }
 
 /* A turn is in line in loop_run(), though there is a copy of it for tests: what it calls has two callers then. */
 #define IN_TURN static inline __attribute__((always_inline))
 
-/* The entry of every fiber: serves the queues until they are empty. */
+/* The entry of every fiber: serves the work queue until it is empty. */
 static void loop_serve(void *arg)
 {
     struct loop *l = arg;
-    if (unlikely(l->start_left > 0))
-        loop_begin_starts(l);
     while (l->work_left > 0) {
         struct work *w = l->work_first;
         debug_assert(w);
@@ -47,7 +43,10 @@ static void loop_serve(void *arg)
             l->work_last = &l->work_first;
         l->work_count--;
         l->work_left--;
-        l->work_fn(l->owner, w);
+        if (unlikely(w == &l->starts))
+            loop_begin_start(l);
+        else
+            l->work_fn(l->owner, w);
     }
 }
 
@@ -121,9 +120,10 @@ void loop_hasten_work(struct loop *l, struct work *w)
 void loop_push_start(struct loop *l, struct start *s)
 {
     s->next = NULL;
+    if (!l->start_first)
+        loop_push_work(l, &l->starts);
     *l->start_last = s;
     l->start_last = &s->next;
-    l->start_count++;
 }
 
 void loop_send(struct loop *l, struct inbox_node *node)
@@ -184,7 +184,7 @@ IN_TURN int loop_timeout(struct loop *l)
 {
     if (!list_empty(&l->fibers.ready) || l->busy)
         return 0;
-    if (l->work_first || unlikely(l->start_first != NULL))
+    if (l->work_first)
         return l->starved ? STARVED_WAIT_MS : 0;
     int64_t ticks = wheel_next(&l->wheel);
     if (ticks < 0)
@@ -243,23 +243,13 @@ IN_TURN void loop_dispatch(struct loop *l, const struct epoll_event *events, int
     }
 }
 
-/* Begins what waits to begin, as far as there are stacks. */
-static COLD void loop_take_starts(struct loop *l)
-{
-    l->start_left = l->start_count;
-    while (l->start_left > 0 && fibers_start(&l->fibers))
-        ;
-}
-
 IN_TURN void loop_run_fibers(struct loop *l)
 {
     l->work_left = l->work_count;
     fibers_resume_ready(&l->fibers);
-    if (unlikely(l->start_first != NULL))
-        loop_take_starts(l);
     while (l->work_left > 0 && fibers_start(&l->fibers))
         ;
-    l->starved = l->work_left > 0 || unlikely(l->start_left > 0);
+    l->starved = l->work_left > 0;
     atomic_store_explicit(&l->fiber_count, l->fibers.total - l->fibers.idle_count, memory_order_relaxed);
 }
 

@@ -22,7 +22,7 @@
 struct loop;
 
 /* The kind of object that an event is about: the low bits of its mark, whose pointer has to be aligned to 8. */
-enum source { SOURCE_WAKE, SOURCE_AWAIT, SOURCE_LISTENER, SOURCE_CONNECTION, SOURCE_COUNT = 8 };
+enum source { SOURCE_WAKE, SOURCE_AWAIT, SOURCE_LISTENER, SOURCE_CONNECTION, SOURCE_WATCH, SOURCE_COUNT = 8 };
 
 /* Handles the events of an object. generation: as given to source_mark(). */
 typedef void (*source_fn)(struct loop *l, void *object, uint16_t generation, uint32_t events);
@@ -72,9 +72,8 @@ struct loop {
     void (*work_fn)(void *owner, struct work *w);
     struct start *start_first;
     struct start **start_last;
-    uint32_t start_count; /* starts that are queued */
-    uint32_t start_left;  /* starts that this turn is for */
-    void *owner;          /* handed to timers' handlers and work_fn */
+    struct work starts; /* stands in the work queue for the first of them, while there is one */
+    void *owner;        /* handed to timers' handlers and work_fn */
     const struct log *log;
     int wake_fd;
     bool stopped;
@@ -124,7 +123,7 @@ static inline void loop_push_work_first(struct loop *l, struct work *w)
     l->work_left++;
 }
 
-/* Queues s for a fiber, before all work of the turn that takes it. On the loop's thread only. */
+/* Queues s for a fiber. On the loop's thread only. */
 void loop_push_start(struct loop *l, struct start *s);
 
 /* Moves work that is queued before all else, to be done in this turn. */

@@ -6,6 +6,7 @@
 #include "net/connection.h"
 #include "net/address.h"
 #include "net/listener.h"
+#include "net/proxy/transport.h"
 #include "weir.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define CONNECTION_EVENTS (POLLER_READ | POLLER_HALF_CLOSED | POLLER_EDGE)
+#define RECORD_ALIGN      8
 
 static __attribute__((noinline)) void connection_note_all(struct connection *c, uint32_t events)
 {
@@ -124,7 +126,7 @@ static void connection_run(void *owner, struct work *w)
 static void records_init(struct net *n, size_t size)
 {
     struct pool *pool = &n->records[n->record_sizes++];
-    pool_init(pool, &n->account, size, 8, 0);
+    pool_init(pool, &n->account, size, RECORD_ALIGN, 0);
     pool->plain = true; /* an event fetched before the close still looks at the record */
 }
 
@@ -185,11 +187,42 @@ static const struct transport *listen_transport(const struct listen_spec *spec)
     return spec->transport ? spec->transport : &transport_plain;
 }
 
-/* Bytes of a listener's records. */
+/* What a listener's connections begin with. */
+static const struct transport *listen_first_transport(const struct listen_spec *spec)
+{
+    return spec->proxied ? &transport_proxy : listen_transport(spec);
+}
+
+static size_t size_max(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Bytes of a listener's records. The client's address is the last that is in one. */
 static size_t listen_record_size(const struct listen_spec *spec)
 {
-    size_t size = listen_transport(spec)->connection_size;
-    return size > spec->record_size ? size : spec->record_size;
+    size_t size = size_max(listen_transport(spec)->connection_size, spec->record_size);
+    if (!spec->proxied)
+        return size;
+    size = size_max(size, transport_proxy.connection_size) + sizeof(struct endpoint);
+    return (size + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
+}
+
+struct endpoint *connection_endpoint(const struct net *n, const struct connection *c)
+{
+    const struct listen_spec *spec = &n->listeners[c->timer.owner_bits];
+    if (likely(!spec->proxied))
+        return NULL;
+    return (struct endpoint *)((uintptr_t)c + listen_record_size(spec) - sizeof(struct endpoint));
+}
+
+void connection_client(const struct net *n, const struct connection *c, struct address *a)
+{
+    const struct endpoint *told = connection_endpoint(n, c);
+    if (told && told->family != ENDPOINT_NONE)
+        endpoint_address(told, a);
+    else
+        connection_address(n, c, false, a);
 }
 
 /* The pool of a listener's records, which net_listen() has made. */
@@ -232,7 +265,8 @@ int net_listen(struct net *n, const struct listen_spec *listeners, size_t count)
     int known = net_record_sizes(listeners, count, sizes);
     n->listeners = listeners;
     for (size_t i = 0; i < count; i++)
-        if (net_transport(n, listen_transport(&listeners[i])) < 0 || !listen_protocols(n, &listeners[i]))
+        if (net_transport(n, listen_transport(&listeners[i])) < 0 ||
+            net_transport(n, listen_first_transport(&listeners[i])) < 0 || !listen_protocols(n, &listeners[i]))
             return WEIR_EINVAL;
     for (int i = n->record_sizes; i < known; i++)
         records_init(n, sizes[i]);
@@ -294,7 +328,7 @@ static void connection_set_protocol(struct net *n, struct connection *c, const s
 static inline struct connection *connection_make(struct net *n, int fd, uint8_t listener, uint32_t address_slot)
 {
     const struct listen_spec *spec = &n->listeners[listener];
-    const struct transport *t = listen_transport(spec);
+    const struct transport *t = listen_first_transport(spec);
     struct connection *c = pool_take(record_pool(n, listener));
     if (!c)
         return NULL;
@@ -342,16 +376,15 @@ COLD int net_adopt_none(struct net *n, uint8_t listener, void (*begin)(struct co
 
 void connection_set_transport(struct net *n, struct connection *c, int transport)
 {
-    size_t size = connection_pool(n, c)->object_size;
     const struct transport *before = connection_transport(n, c);
     weir_assert(transport >= 0 && transport < n->transport_count);
-    weir_assert(n->transports[transport]->connection_size <= size);
+    weir_assert(n->transports[transport]->connection_size <= connection_pool(n, c)->object_size);
     if (before->close)
         before->close(c, false);
     c->transport = (unsigned)transport & (TRANSPORTS_MAX - 1);
     c->crossed = 0;
     c->ready |= READY_READ | READY_WRITE;
-    memset(c + 1, 0, size - sizeof *c);
+    memset(c + 1, 0, n->transports[transport]->connection_size - sizeof *c);
     if (n->transports[transport]->opened)
         n->transports[transport]->opened(n, c);
 }

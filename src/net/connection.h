@@ -17,6 +17,7 @@
 #include "base/pool.h"
 #include "io/loop.h"
 #include "net/address_table.h"
+#include "net/endpoint.h"
 #include "net/handshake.h"
 #include "net/transport.h"
 
@@ -25,6 +26,7 @@
 struct address;
 struct net;
 struct listen_spec;
+struct networks;
 struct tls_worker;
 
 enum connection_ready {
@@ -108,6 +110,7 @@ struct net {
     _Atomic uint64_t handshaking;                    /* connections of this worker that are in one */
     _Atomic uint64_t *shared_open;                   /* connections open in all workers */
     struct address_table *addresses;                 /* of all workers; NULL: addresses are not counted */
+    const struct networks *uncounted;                /* whose connections are not counted by address; NULL: all are */
     _Atomic uint64_t open;                           /* connections open in this worker */
     _Atomic uint64_t accepted, bytes_in, bytes_out;
     struct tls_worker *tls;         /* NULL: no listener has TLS */
@@ -119,6 +122,9 @@ struct net {
     /* A handshake is short of so many bytes: may make room at once, by what idle connections hold. always: for there is
      * a bound of its own on what connections hold, whatever the memory's says. NULL: nobody can. */
     void (*short_fn)(void *owner, size_t bytes, bool always);
+    /* The address of c's client has too many connections: tells it so, as far as c is for HTTP alone. c is closed
+     * afterwards. NULL: nobody says anything. */
+    void (*refuse_fn)(void *owner, struct connection *c);
 };
 
 enum timer_kind {
@@ -128,6 +134,7 @@ enum timer_kind {
     TIMER_HANDLER,
     TIMER_ADMISSION,
     TIMER_STREAM,
+    TIMER_NAMES,
     TIMER_WORKER
 };
 
@@ -184,6 +191,13 @@ static inline const struct protocol *connection_protocol(const struct net *n, co
 {
     return n->protocols[c->protocol];
 }
+
+/* Where the client's address is kept that the preface of c's connection has told, behind what its transports need;
+ * NULL: c's listener has none. */
+struct endpoint *connection_endpoint(const struct net *n, const struct connection *c);
+
+/* The address of c's client: that of its preface, else of the other end of its socket. */
+void connection_client(const struct net *n, const struct connection *c, struct address *a);
 
 /* Gives c another transport, one that its listener allows for (listen_spec.record_size): the state of the present one
  * is freed, that of the next begins as zero. One with a handshake begins by a switch to protocol_handshake. */

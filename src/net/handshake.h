@@ -39,7 +39,10 @@ void handshake_follow(struct net *n, struct connection *c, const struct protocol
     X(NO_PROTOCOL, "alpn", "no protocol in common")                                                                    \
     X(NAME, "name", "no certificate for the host")                                                                     \
     X(CERTIFICATE, "certificate", "the client's certificate is missing or not accepted")                               \
-    X(ALERT, "alert", "the client has refused by an alert")
+    X(ALERT, "alert", "the client has refused by an alert")                                                            \
+    X(PREFACE, "preface", "what came is no PROXY preface")                                                             \
+    X(NETWORK, "proxy_network", "who may not send a PROXY preface has connected")                                      \
+    X(ADDRESS, "address_connections", "too many connections of the client's address")
 
 enum handshake_failure {
 #define X(reason, name, text) HANDSHAKE_##reason,

@@ -5,6 +5,7 @@
  */
 #include "net/listener.h"
 #include "base/error.h"
+#include "net/networks.h"
 #include "net/socket_memory.h"
 
 #include <errno.h>
@@ -232,6 +233,17 @@ static void listener_wait(struct listener *ls, const char *reason)
     listener_pause(ls, ACCEPT_PAUSE_MS);
 }
 
+/* Counts a connection of peer, unless nobody counts its address. False: it has too many. */
+static inline bool listener_enter(struct net *n, const struct address *peer, uint32_t *slot)
+{
+    if (unlikely(n->uncounted)) {
+        struct endpoint e = endpoint_of_address(peer);
+        if (networks_hold(n->uncounted, &e))
+            return true;
+    }
+    return address_table_enter(n->addresses, &peer->base, slot);
+}
+
 /* Accepts up to a batch. True when nothing waits any more. */
 static bool listener_accept(struct listener *ls, uint32_t batch)
 {
@@ -249,7 +261,7 @@ static bool listener_accept(struct listener *ls, uint32_t batch)
             return true;
         }
         struct address peer = {.len = sizeof peer.storage};
-        bool counted = n->addresses != NULL;
+        bool counted = n->addresses != NULL && !ls->spec->proxied; /* a preface tells whose the connection is */
         int fd = accept4(ls->fd, counted ? &peer.base : NULL, counted ? &peer.len : NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             int number = errno;
@@ -264,7 +276,7 @@ static bool listener_accept(struct listener *ls, uint32_t batch)
             return true;
         }
         uint32_t slot = 0;
-        if (counted && !address_table_enter(n->addresses, &peer.base, &slot)) {
+        if (counted && !listener_enter(n, &peer, &slot)) {
             ls->hooks->refuse(n->owner, fd, ls->number);
             continue;
         }

@@ -32,14 +32,18 @@ struct listen_spec {
     int send_buffer, receive_buffer;
     int linger_seconds; /* -1: off */
     bool nodelay;
-    const struct transport *transport; /* of its connections; NULL: the plain one */
-    const struct protocol *protocol;   /* which connections begin with, after the handshake if there is one */
-    const struct alpn_offer *offers;   /* others that they begin with where ALPN has chosen one; NULL: none */
-    const void *service;               /* what the protocol has to know of them; NULL: nothing */
-    struct tls_listener *tls;          /* of transport_tls */
-    uint32_t handshake_timeout_ms;     /* 0: net.handshake_timeout_ms */
-    uint32_t max_handshakes;           /* under way at once in a worker */
-    size_t record_size;  /* of their records: the most that the transports need that they may be given; 0: this one's */
+    const struct transport *transport;     /* of its connections; NULL: the plain one */
+    const struct protocol *protocol;       /* which connections begin with, after the handshake if there is one */
+    const struct alpn_offer *offers;       /* others that they begin with where ALPN has chosen one; NULL: none */
+    const void *service;                   /* what the protocol has to know of them; NULL: nothing */
+    struct tls_listener *tls;              /* of transport_tls */
+    bool proxied;                          /* connections begin with a PROXY preface, before their transport */
+    const struct networks *proxy_networks; /* who may send one; NULL: whoever can connect */
+    uint32_t handshake_timeout_ms;         /* 0: net.handshake_timeout_ms */
+    uint32_t max_handshakes;               /* under way at once in a worker */
+    /* Of their records: the most that the transports need that they may be given; 0: this one's. What a preface needs
+     * is added. */
+    size_t record_size;
     int user_timeout_ms; /* how long unacknowledged bytes may wait, TCP_USER_TIMEOUT */
     /* The file of a Unix socket that we have bound; 0: there is none. Another server may have put its own in that
      * place. */

@@ -8,6 +8,7 @@
 #include "server/caches.h"
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
+#include "server/ledger_pools.h"
 #include "server/ledger_tls.h"
 #include "server/offload_pools.h"
 #include "server/route_times.h"
@@ -184,6 +185,7 @@ void weir_ledger_read(weir_server *s, weir_ledger *ledger)
     read_accounts(s, ledger);
     read_process(s, ledger);
     read_caches(s, ledger);
+    ledger_read_pools(s, ledger);
     struct offload_counts offload = offload_count(&s->offload);
     ledger->offload_threads = offload.threads;
     ledger->offload_busy = offload.busy;

@@ -6,6 +6,7 @@
 #include "server/ledger.h"
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
+#include "server/ledger_pools.h"
 #include "server/ledger_tls.h"
 #include "server/live.h"
 #include "server/offload_pools.h"
@@ -128,6 +129,7 @@ void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
     ledger_put_offload_pools_json(w, l);
     route_times_put_json(w);
     put_caches(w, l);
+    ledger_put_pools_json(w, l);
     put_tasks(w, l);
     ledger_put(w, ",\"live\":");
     live_put_json(w);

@@ -6,6 +6,7 @@
 #include "server/ledger.h"
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
+#include "server/ledger_pools.h"
 #include "server/ledger_tls.h"
 #include "server/offload_pools.h"
 #include "server/route_times.h"
@@ -218,5 +219,6 @@ void weir_ledger_metrics(weir_ctx *c)
     ledger_put_offload_pools_metrics(&w, &ledger);
     route_times_put_metrics(&w);
     put_caches(&w, &ledger);
+    ledger_put_pools_metrics(&w, &ledger);
     put_tasks(&w, &ledger);
 }

@@ -66,7 +66,8 @@ static void row_fill(struct live_row *row, const struct exchange *x)
     };
     snprintf(row->is.method, sizeof row->is.method, "%.*s", (int)live.method.len,
              live.method.len ? live.method.data : "");
-    x->ops->address(x, false, &peer);
+    struct endpoint client = exchange_client(x);
+    endpoint_address(&client, &peer);
     address_format(&peer, row->is.peer, sizeof row->is.peer);
 }
 

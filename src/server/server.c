@@ -6,6 +6,7 @@
 #include "server/server.h"
 #include "server/account.h"
 #include "server/caches.h"
+#include "server/connection_pools.h"
 #include "server/offload_pools.h"
 #include "server/plan.h"
 #include "server/route_times.h"
@@ -29,6 +30,7 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
     weir_assert(pthread_cond_init(&s->changed, &attributes) == 0);
     pthread_condattr_destroy(&attributes);
     list_init(&s->caches);
+    list_init(&s->connection_pools);
     cache_waits_init(&s->cache_waits);
     list_init(&s->accounts);
     list_init(&s->offload_pools);
@@ -58,6 +60,10 @@ weir_server *weir_server_new_sized(const weir_config *config, size_t config_size
         return NULL;
     }
     tasks_open(s);
+    outgoing_init(&s->outgoing, &s->memory);
+    if (c->nameservers && !outgoing_set_nameservers(&s->outgoing, c->nameservers))
+        site_error(&s->site, "setting nameservers: \"%.200s\" is no list of addresses", c->nameservers);
+    s->settings.config.nameservers = NULL; /* the caller's, for this call */
     offload_init(&s->offload, &s->memory,
                  &(struct offload_config){.threads_max = c->offload_threads,
                                           .stack_size = c->offload_stack_size,
@@ -73,12 +79,14 @@ void weir_server_free(weir_server *s)
     weir_server_stop(s);
     (void)weir_server_wait(s);
     tasks_done(s);
+    connection_pools_free(s);
     caches_free(s);
     topics_done(&s->topics);
     accounts_close_all(s);
     offload_pools_free(s);
     if (s->offload.config.threads_max)
         offload_done(&s->offload);
+    outgoing_done(&s->outgoing);
     for (int i = 0; s->workers && i < s->settings.config.workers; i++)
         worker_close_wake(&s->workers[i]);
     admin_done(s);

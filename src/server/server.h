@@ -32,7 +32,9 @@ struct weir_server {
     struct settings settings;
     struct offload offload;
     struct list offload_pools; /* the program's, see offload_pools.h */
+    struct outgoing outgoing;
     struct list caches;
+    struct list connection_pools;     /* made before the start, all of them */
     weir_cache *kept_forms, *digests; /* among them: the server's own, see caches_make_own(); NULL: not asked for */
     struct cache_waits cache_waits;
     struct topics topics;                         /* any thread */

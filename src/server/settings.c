@@ -397,6 +397,8 @@ void settings_read(struct settings *out, const weir_config *given, size_t size, 
     first->shared |= first->address.base.sa_family == AF_UNIX;
     out->listener_count = 1;
     c->host = NULL;
+    clients_read(errors, c->trusted_proxies, c->forwarded_header);
+    c->trusted_proxies = c->forwarded_header = NULL;
     out->http = http_settings_of(c);
 }
 
@@ -410,10 +412,22 @@ static bool listener_in_range(const weir_listen_config *given, int port)
 {
     return given->fd >= 0 && given->backlog >= 0 && port >= WEIR_ANY && port <= 65535 && given->unix_mode >= 0 &&
            given->unix_mode <= 0777 && given->server_first >= WEIR_OFF && given->server_first <= WEIR_ON &&
+           given->proxy_protocol >= WEIR_OFF && given->proxy_protocol <= WEIR_ON &&
            (given->read_timeout_ms == WEIR_OFF ||
             (given->read_timeout_ms >= 0 && given->read_timeout_ms <= TIMEOUT_MAX_MS)) &&
            socket_bytes_valid(given->notsent_lowat) && socket_bytes_valid(given->send_buffer) &&
            socket_bytes_valid(given->receive_buffer);
+}
+
+/* Reads who may send prefaces. False: it is wrong, which is among the errors. */
+static bool settings_read_senders(struct listen_spec *spec, const weir_listen_config *given, struct site *errors)
+{
+    if (!spec->proxied) {
+        site_error(errors, "listener: proxy_networks goes with proxy_protocol");
+        return false;
+    }
+    spec->proxy_networks = clients_networks(errors, "listener: proxy_networks", given->proxy_networks);
+    return spec->proxy_networks != NULL;
 }
 
 int settings_add_listener(struct settings *s, const weir_listen_config *given, struct site *errors)
@@ -451,6 +465,9 @@ int settings_add_listener(struct settings *s, const weir_listen_config *given, s
         spec.receive_buffer = given->receive_buffer;
     if (given->unix_mode)
         spec.unix_mode = given->unix_mode;
+    spec.proxied = given->proxy_protocol == WEIR_ON;
+    if (given->proxy_networks && !settings_read_senders(&spec, given, errors))
+        return WEIR_EINVAL;
     s->listeners[s->listener_count++] = spec;
     return 0;
 }

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/stop.h"
+#include "server/connection_pools.h"
 #include "server/server.h"
 #include "server/sockets.h"
 #include "server/state.h"
@@ -38,6 +39,7 @@ int weir_server_wait(weir_server *s)
         tls_unwatch(s);
         for (int i = 0; i < s->settings.config.workers; i++)
             thread_join(&s->workers[i].thread);
+        connection_pools_close(s);
         for (int i = 0; i < s->settings.config.workers; i++)
             worker_drop_inbox(&s->workers[i]);
     }

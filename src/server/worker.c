@@ -8,6 +8,7 @@
 #include "http/live.h"
 #include "io/crash.h"
 #include "io/overflow.h"
+#include "server/connection_pools.h"
 #include "server/live.h"
 #include "server/pools.h"
 #include "server/relief.h"
@@ -156,6 +157,7 @@ static void worker_maintain(void *owner, struct timer *t)
     struct worker *w = worker_of(owner);
     w->trim_due = true;
     tls_worker_maintain(w);
+    connection_pools_maintain(w);
     timer_arm(&w->loop.wheel, t, MAINTENANCE_MS);
 }
 
@@ -285,13 +287,17 @@ int worker_set_up(struct worker *w)
     w->loop.begin_fn = worker_turn_begin;
     w->loop.turn_fn = worker_turn;
     w->loop.wheel.handlers[TIMER_WAIT] = wait_timer_fired;
+    w->loop.wheel.handlers[TIMER_NAMES] = names_timer_fired;
     w->loop.wheel.handlers[TIMER_MAINTENANCE] = worker_maintain;
     w->loop.wheel.handlers[TIMER_STOP_DEADLINE] = worker_stop_expired;
     w->loop.wheel.handlers[TIMER_SOCKETS] = worker_sample;
     w->loop.sources[SOURCE_AWAIT] = wait_descriptor_ready;
+    w->loop.sources[SOURCE_WATCH] = watch_ready;
     net_init(&w->net, &w->loop, &s->memory, &w->http);
     w->net.shared_open = &s->open;
     w->net.addresses = s->addresses.memory ? &s->addresses : NULL;
+    w->net.uncounted = s->site.clients.trusted;
+    w->net.refuse_fn = http_refuse_client;
     w->net.closed_fn = worker_connection_closed;
     w->net.short_fn = relief_for_handshake;
     w->net.handshake_timeout_ms = s->settings.http.header_timeout_ms;
@@ -307,6 +313,7 @@ int worker_set_up(struct worker *w)
     w->web = (struct web){.site = &s->site,
                           .regex = router_context_new(s->site.router, &w->regex_account),
                           .offload = &s->offload,
+                          .outgoing = &s->outgoing,
                           .loop = &w->loop,
                           .server = s,
                           .server_data = s->settings.config.server_data,
@@ -320,7 +327,9 @@ int worker_set_up(struct worker *w)
                           .worker_index = w->index};
     tasks_init_worker(w, TIMER_TASK);
     pools_open(worker_pools, w, &s->memory, &basis);
+    connection_pools_begin(w);
     list_init(&w->web.live.events);
+    names_init(&w->web.names, &s->outgoing, &w->loop, &s->offload);
     topic_worker_open(&w->web.topics, &s->topics, &w->loop);
     if (s->compression_account.memory)
         worker_open_contexts(w);
@@ -345,6 +354,7 @@ int worker_set_up(struct worker *w)
 
 void worker_clean_up(struct worker *w)
 {
+    connection_pools_end(w);
     regex_context_free(w->web.regex);
     file_cache_done(&w->web.files);
     pipes_close(&w->web.pipes);
@@ -357,6 +367,8 @@ void worker_clean_up(struct worker *w)
     tls_close_worker(w);
     if (w->net.loop)
         net_done(&w->net);
+    names_close(&w->web.names);
+    watches_leave_loop(&w->server->outgoing.watches, &w->loop);
     if (w->loop.fibers.entry)
         loop_end(&w->loop); /* others may still send: see worker_close_wake() */
     pools_close(worker_pools, w);

@@ -78,7 +78,7 @@ static int collection_drop(weir_ctx *c, struct collection *b, int error)
         context_release_body(c);
     else if (b->data)
         arena_shrink(&c->x->arena, b->data, b->room, 0);
-    c->body_error = error;
+    c->body_error = (int16_t)error;
     return error;
 }
 

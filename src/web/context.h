@@ -9,10 +9,12 @@
 
 #include "http/http.h"
 #include "io/offload.h"
+#include "web/claim.h"
 #include "web/compress/contexts.h"
 #include "web/cookie.h"
 #include "web/file/file_cache.h"
 #include "web/live/worker.h"
+#include "web/outgoing/outgoing.h"
 #include "web/query.h"
 #include "web/site.h"
 #include "web/topic/topic_worker.h"
@@ -39,6 +41,7 @@ struct web {
     const struct site *site;
     struct regex_context *regex;
     struct offload *offload;
+    struct outgoing *outgoing;
     struct loop *loop;
     struct weir_server *server;
     void *server_data, *worker_data;
@@ -51,6 +54,7 @@ struct web {
     struct topic_worker topics;
     struct live_worker live;
     struct list tasks;     /* struct task: those that run or will, see task/task.h */
+    struct names names;    /* of other services */
     struct pool *messages; /* buffers of ws_buffer_size, for what WebSockets receive */
     size_t message_size;   /* which is that */
     struct account *message_account;
@@ -101,16 +105,17 @@ struct weir_ctx {
     /* From here on all is cleared as one when a request begins. */
     const char *path_text;     /* NUL-terminated, once asked for */
     struct deferred *deferred; /* last first */
+    struct claim *claims;      /* likewise */
     struct attribute *attributes;
     struct ws_socket *socket;     /* a WebSocket that the handler has, see websocket/socket.h; NULL: none */
     const char *reply_error_text; /* says more of reply_error; static; NULL: nothing does */
     char *body;                   /* by weir_body() */
     void *body_mapping;           /* in which the body lies, or is being read into; NULL: none. See body.c */
-    size_t around;                /* the next around middleware */
+    uint32_t around;              /* the next around middleware */
     int fail_status;              /* of weir_fail(); 0: ended without a page */
     int reply_error;              /* of a one-call reply, answered by a page if the handler does not reply otherwise */
-    int body_error;               /* of weir_body(), once it has read something */
-    int line_error;               /* of weir_body_line(), within a line */
+    int16_t body_error;           /* of weir_body(), once it has read something */
+    int16_t line_error;           /* of weir_body_line(), within a line */
     bool next_allowed;            /* the running around middleware may call weir_next() */
     bool ended;                   /* weir_end() */
     bool head_made;               /* response middleware has run */
@@ -192,6 +197,8 @@ void context_check_failing(const weir_ctx *c);
 
 /* Runs the deferred calls; once. */
 void context_run_deferred(weir_ctx *c);
+/* Takes one of them, which is among them, out again. */
+void context_undefer(weir_ctx *c, struct deferred *d);
 
 /* weir_vprintf(); whole: the text is all of the body, so that its length can be announced however long it is. */
 int context_vprintf(weir_ctx *c, bool whole, const char *fmt, va_list args) WEIR_PRINTF(3, 0);

@@ -61,6 +61,16 @@ void context_run_deferred(weir_ctx *c)
     }
 }
 
+void context_undefer(weir_ctx *c, struct deferred *d)
+{
+    struct deferred **at = &c->deferred;
+    while (*at != d) {
+        weir_assert(*at != NULL);
+        at = &(*at)->next;
+    }
+    *at = d->next;
+}
+
 /* A call that is to be run at the end, before those that are there; NULL: no memory. */
 static struct deferred *defer(weir_ctx *c, void *arg, int ms)
 {

@@ -462,6 +462,8 @@ static void web_ended(struct exchange *x)
     weir_ctx *c = x->context;
     if (unlikely(c->deferred != NULL))
         context_run_deferred(c);
+    if (unlikely(c->claims != NULL))
+        claims_forfeit(&c->claims);
 }
 
 static const char *web_pattern(const struct exchange *x)

@@ -107,6 +107,7 @@ void site_done(struct site *s)
     folders_free(s);
     tus_free(s);
     live_routes_free(s);
+    clients_free(s);
     account_close(&s->account);
 }
 

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "http/admission.h"
 #include "http/raw.h"
+#include "web/client/client.h"
 #include "web/compress/settings.h"
 #include "web/route/router.h"
 #include "weir.h"
@@ -87,6 +88,7 @@ struct site {
     bool covers_tied;      /* two groups cover the same */
     struct list groups, routes;
     struct list raw_handlers;
+    struct clients clients;
     uint32_t route_count;
     weir_group root;
     weir_handler not_found;

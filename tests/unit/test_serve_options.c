@@ -79,7 +79,9 @@ static void test_values(void **state)
     (void)state;
     struct serve_options o = good("--host localhost --host :: --port 443 --cert c --key k --index a.html,b.htm "
                                   "--cache 60 --immutable *.js --immutable *.css --upload u --upload-at /in/ "
-                                  "--upload-limit 2M --memory-limit 1g --workers 3 --log json -v");
+                                  "--upload-limit 2M --memory-limit 1g --workers 3 --log json -v "
+                                  "--proxy-protocol ::1");
+    assert_string_equal(o.proxies, "::1");
     assert_int_equal(o.host_count, 2);
     assert_string_equal(o.hosts[0], "127.0.0.1");
     assert_string_equal(o.hosts[1], "::");

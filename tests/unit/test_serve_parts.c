@@ -63,6 +63,12 @@ static void test_forms(void **state)
     e.version = WEIR_HTTP_2;
     assert_string_equal(compose(ACCESS_COMMON, &e),
                         "2001:db8::1 - bob [14/Nov/2023:22:13:20 +0000] \"GET /a?b=c HTTP/2.0\" 200 -");
+    e.peer = "2001:db8::1"; /* of a client behind a proxy, whose port is not known */
+    assert_string_equal(compose(ACCESS_COMMON, &e),
+                        "2001:db8::1 - bob [14/Nov/2023:22:13:20 +0000] \"GET /a?b=c HTTP/2.0\" 200 -");
+    e.peer = "192.0.2.7";
+    assert_string_equal(compose(ACCESS_COMMON, &e),
+                        "192.0.2.7 - bob [14/Nov/2023:22:13:20 +0000] \"GET /a?b=c HTTP/2.0\" 200 -");
     e.method = e.target = "";
     e.peer = "unix:";
     assert_string_equal(compose(ACCESS_COMMON, &e), "unix: - bob [14/Nov/2023:22:13:20 +0000] \"-\" 200 -");

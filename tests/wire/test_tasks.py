@@ -18,7 +18,7 @@ from conftest import BUILD, Server
 
 pytestmark = pytest.mark.threaded
 
-ECLOSED, EDONE, ETIMEDOUT, ECANCELED, EFAILED = -3, -5, -7, -12, -21
+ECLOSED, EDONE, ETIMEDOUT, ECANCELED, EFAILED = -3, -5, -7, -12, -23
 
 
 @pytest.fixture(params=["1", "3"])

@@ -27,6 +27,7 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 
 /* Makes OpenSSL's functions callable; the first call loads the libraries, which stay until the process ends. Before any
@@ -46,35 +47,38 @@ const char *openssl_load(void) MUST_CHECK;
     X(BN_to_ASN1_INTEGER) X(CRYPTO_clear_free) X(CRYPTO_free) X(CRYPTO_malloc) X(CRYPTO_memcmp) X(CRYPTO_memdup) \
     X(CRYPTO_zalloc) X(d2i_OCSP_RESPONSE) X(ERR_clear_error) X(ERR_peek_last_error) X(ERR_reason_error_string) \
     X(EVP_CIPHER_CTX_ctrl) X(EVP_CIPHER_CTX_free) X(EVP_CIPHER_CTX_new) X(EVP_CIPHER_fetch) X(EVP_CIPHER_free) \
-    X(EVP_CIPHER_get_iv_length) X(EVP_CipherInit_ex) X(EVP_CipherInit_ex2) X(EVP_DecryptFinal_ex) \
-    X(EVP_DecryptUpdate) X(EVP_EncryptFinal_ex) X(EVP_EncryptUpdate) X(EVP_KDF_CTX_free) X(EVP_KDF_CTX_new) \
-    X(EVP_KDF_derive) X(EVP_KDF_fetch) X(EVP_KDF_free) X(EVP_MAC_CTX_set_params) X(EVP_PKEY_free) \
-    X(EVP_PKEY_Q_keygen) X(EVP_sha256) X(GENERAL_NAME_free) X(GENERAL_NAME_new) X(GENERAL_NAME_set0_value) \
-    X(GENERAL_NAMES_free) X(OCSP_RESPONSE_free) X(OCSP_response_status) X(OPENSSL_cleanse) X(OPENSSL_sk_new_null) \
-    X(OPENSSL_sk_num) X(OPENSSL_sk_push) X(OPENSSL_sk_value) X(OSSL_PARAM_construct_end) X(OSSL_PARAM_construct_int) \
+    X(EVP_CIPHER_get_iv_length) X(EVP_CipherInit_ex) X(EVP_CipherInit_ex2) X(EVP_DecryptFinal_ex) X(EVP_DecryptUpdate) \
+    X(EVP_EncryptFinal_ex) X(EVP_EncryptUpdate) X(EVP_KDF_CTX_free) X(EVP_KDF_CTX_new) X(EVP_KDF_derive) \
+    X(EVP_KDF_fetch) X(EVP_KDF_free) X(EVP_MAC_CTX_set_params) X(EVP_PKEY_free) X(EVP_PKEY_Q_keygen) X(EVP_sha256) \
+    X(GENERAL_NAME_free) X(GENERAL_NAME_new) X(GENERAL_NAME_set0_value) X(GENERAL_NAMES_free) X(OCSP_RESPONSE_free) \
+    X(OCSP_response_status) X(OPENSSL_cleanse) X(OPENSSL_sk_new_null) X(OPENSSL_sk_num) X(OPENSSL_sk_push) \
+    X(OPENSSL_sk_value) X(OPENSSL_thread_stop) X(OSSL_PARAM_construct_end) X(OSSL_PARAM_construct_int) \
     X(OSSL_PARAM_construct_octet_string) X(OSSL_PARAM_construct_utf8_string) X(PEM_read_bio_PrivateKey) \
     X(PEM_read_bio_X509) X(PEM_read_bio_X509_AUX) X(PEM_write_bio_PrivateKey) X(PEM_write_bio_X509) X(RAND_bytes) \
     X(SSL_CIPHER_get_protocol_id) X(SSL_CIPHER_standard_name) X(SSL_ctrl) X(SSL_CTX_callback_ctrl) \
     X(SSL_CTX_check_private_key) X(SSL_CTX_ctrl) X(SSL_CTX_free) X(SSL_CTX_load_verify_file) X(SSL_CTX_new) \
-    X(SSL_CTX_set_alpn_select_cb) X(SSL_CTX_set_cipher_list) X(SSL_CTX_set_ciphersuites) \
-    X(SSL_CTX_set_client_CA_list) X(SSL_CTX_set_keylog_callback) X(SSL_CTX_set_max_early_data) \
-    X(SSL_CTX_set_num_tickets) X(SSL_CTX_set_options) X(SSL_CTX_set_recv_max_early_data) \
+    X(SSL_CTX_set_alpn_protos) X(SSL_CTX_set_alpn_select_cb) X(SSL_CTX_set_cipher_list) X(SSL_CTX_set_ciphersuites) \
+    X(SSL_CTX_set_client_CA_list) X(SSL_CTX_set_default_verify_paths) X(SSL_CTX_set_keylog_callback) \
+    X(SSL_CTX_set_max_early_data) X(SSL_CTX_set_num_tickets) X(SSL_CTX_set_options) X(SSL_CTX_set_recv_max_early_data) \
     X(SSL_CTX_set_session_id_context) X(SSL_CTX_set_timeout) X(SSL_CTX_set_tlsext_ticket_key_evp_cb) \
-    X(SSL_CTX_set_verify) X(SSL_CTX_use_certificate) X(SSL_CTX_use_PrivateKey) X(SSL_do_handshake) X(SSL_free) \
-    X(SSL_get0_alpn_selected) X(SSL_get0_peer_certificate) X(SSL_get1_session) X(SSL_get_client_random) \
+    X(SSL_CTX_set_verify) X(SSL_CTX_up_ref) X(SSL_CTX_use_certificate) X(SSL_CTX_use_certificate_chain_file) \
+    X(SSL_CTX_use_PrivateKey) X(SSL_CTX_use_PrivateKey_file) X(SSL_do_handshake) X(SSL_free) X(SSL_get0_alpn_selected) \
+    X(SSL_get0_param) X(SSL_get0_peer_certificate) X(SSL_get1_session) X(SSL_get_client_random) \
     X(SSL_get_current_cipher) X(SSL_get_current_compression) X(SSL_get_early_data_status) X(SSL_get_error) \
     X(SSL_get_ex_data) X(SSL_get_rbio) X(SSL_get_server_random) X(SSL_get_servername) X(SSL_get_session) \
     X(SSL_get_shutdown) X(SSL_get_SSL_CTX) X(SSL_get_verify_result) X(SSL_get_version) X(SSL_has_pending) \
-    X(SSL_is_init_finished) X(SSL_key_update) X(SSL_load_client_CA_file) X(SSL_new) X(SSL_pending) X(SSL_read) \
-    X(SSL_read_ex) X(SSL_select_next_proto) X(SSL_SESSION_free) X(SSL_SESSION_get_master_key) \
-    X(SSL_SESSION_get_max_fragment_length) X(SSL_session_reused) X(SSL_set_accept_state) X(SSL_set_bio) \
-    X(SSL_set_cipher_list) X(SSL_set_ciphersuites) X(SSL_set_connect_state) X(SSL_set_ex_data) X(SSL_set_session) \
-    X(SSL_set_shutdown) X(SSL_set_SSL_CTX) X(SSL_shutdown) X(SSL_version) X(SSL_write) X(SSL_write_ex) \
-    X(TLS_client_method) X(TLS_server_method) X(X509_add1_ext_i2d) X(X509_cmp_current_time) X(X509_free) \
-    X(X509_get0_notAfter) X(X509_get0_notBefore) X(X509_get_ext_d2i) X(X509_get_serialNumber) \
-    X(X509_get_subject_name) X(X509_getm_notAfter) X(X509_getm_notBefore) X(X509_gmtime_adj) \
-    X(X509_NAME_add_entry_by_txt) X(X509_NAME_ENTRY_get_data) X(X509_NAME_get_entry) X(X509_NAME_get_index_by_NID) \
-    X(X509_NAME_print_ex) X(X509_new) X(X509_set_issuer_name) X(X509_set_pubkey) X(X509_set_version) X(X509_sign)
+    X(SSL_is_init_finished) X(SSL_key_update) X(SSL_load_client_CA_file) X(SSL_new) X(SSL_peek_ex) X(SSL_pending) \
+    X(SSL_read) X(SSL_read_ex) X(SSL_select_next_proto) X(SSL_SESSION_free) X(SSL_SESSION_get_master_key) \
+    X(SSL_SESSION_get_max_fragment_length) X(SSL_session_reused) X(SSL_set1_host) X(SSL_set_accept_state) \
+    X(SSL_set_bio) X(SSL_set_cipher_list) X(SSL_set_ciphersuites) X(SSL_set_connect_state) X(SSL_set_ex_data) \
+    X(SSL_set_hostflags) X(SSL_set_session) X(SSL_set_shutdown) X(SSL_set_SSL_CTX) X(SSL_shutdown) X(SSL_version) \
+    X(SSL_write) X(SSL_write_ex) X(TLS_client_method) X(TLS_server_method) X(X509_add1_ext_i2d) \
+    X(X509_cmp_current_time) X(X509_free) X(X509_get0_notAfter) X(X509_get0_notBefore) X(X509_get_default_cert_file) \
+    X(X509_get_default_cert_file_env) X(X509_get_ext_d2i) X(X509_get_serialNumber) X(X509_get_subject_name) \
+    X(X509_getm_notAfter) X(X509_getm_notBefore) X(X509_gmtime_adj) X(X509_NAME_add_entry_by_txt) \
+    X(X509_NAME_ENTRY_get_data) X(X509_NAME_get_entry) X(X509_NAME_get_index_by_NID) X(X509_NAME_print_ex) X(X509_new) \
+    X(X509_set_issuer_name) X(X509_set_pubkey) X(X509_set_version) X(X509_sign) X(X509_verify_cert_error_string) \
+    X(X509_VERIFY_PARAM_set1_ip_asc)
 // clang-format on
 
 /* One page of pointers, set once and read-only from then on, as the linker's own table is. */
@@ -159,6 +163,7 @@ extern struct openssl_table openssl_table;
 #define OPENSSL_sk_num                       openssl_table.OPENSSL_sk_num
 #define OPENSSL_sk_push                      openssl_table.OPENSSL_sk_push
 #define OPENSSL_sk_value                     openssl_table.OPENSSL_sk_value
+#define OPENSSL_thread_stop                  openssl_table.OPENSSL_thread_stop
 #define OSSL_PARAM_construct_end             openssl_table.OSSL_PARAM_construct_end
 #define OSSL_PARAM_construct_int             openssl_table.OSSL_PARAM_construct_int
 #define OSSL_PARAM_construct_octet_string    openssl_table.OSSL_PARAM_construct_octet_string
@@ -178,10 +183,12 @@ extern struct openssl_table openssl_table;
 #define SSL_CTX_free                         openssl_table.SSL_CTX_free
 #define SSL_CTX_load_verify_file             openssl_table.SSL_CTX_load_verify_file
 #define SSL_CTX_new                          openssl_table.SSL_CTX_new
+#define SSL_CTX_set_alpn_protos              openssl_table.SSL_CTX_set_alpn_protos
 #define SSL_CTX_set_alpn_select_cb           openssl_table.SSL_CTX_set_alpn_select_cb
 #define SSL_CTX_set_cipher_list              openssl_table.SSL_CTX_set_cipher_list
 #define SSL_CTX_set_ciphersuites             openssl_table.SSL_CTX_set_ciphersuites
 #define SSL_CTX_set_client_CA_list           openssl_table.SSL_CTX_set_client_CA_list
+#define SSL_CTX_set_default_verify_paths     openssl_table.SSL_CTX_set_default_verify_paths
 #define SSL_CTX_set_keylog_callback          openssl_table.SSL_CTX_set_keylog_callback
 #define SSL_CTX_set_max_early_data           openssl_table.SSL_CTX_set_max_early_data
 #define SSL_CTX_set_num_tickets              openssl_table.SSL_CTX_set_num_tickets
@@ -191,11 +198,15 @@ extern struct openssl_table openssl_table;
 #define SSL_CTX_set_timeout                  openssl_table.SSL_CTX_set_timeout
 #define SSL_CTX_set_tlsext_ticket_key_evp_cb openssl_table.SSL_CTX_set_tlsext_ticket_key_evp_cb
 #define SSL_CTX_set_verify                   openssl_table.SSL_CTX_set_verify
+#define SSL_CTX_up_ref                       openssl_table.SSL_CTX_up_ref
 #define SSL_CTX_use_certificate              openssl_table.SSL_CTX_use_certificate
+#define SSL_CTX_use_certificate_chain_file   openssl_table.SSL_CTX_use_certificate_chain_file
 #define SSL_CTX_use_PrivateKey               openssl_table.SSL_CTX_use_PrivateKey
+#define SSL_CTX_use_PrivateKey_file          openssl_table.SSL_CTX_use_PrivateKey_file
 #define SSL_do_handshake                     openssl_table.SSL_do_handshake
 #define SSL_free                             openssl_table.SSL_free
 #define SSL_get0_alpn_selected               openssl_table.SSL_get0_alpn_selected
+#define SSL_get0_param                       openssl_table.SSL_get0_param
 #define SSL_get0_peer_certificate            openssl_table.SSL_get0_peer_certificate
 #define SSL_get1_session                     openssl_table.SSL_get1_session
 #define SSL_get_client_random                openssl_table.SSL_get_client_random
@@ -217,6 +228,7 @@ extern struct openssl_table openssl_table;
 #define SSL_key_update                       openssl_table.SSL_key_update
 #define SSL_load_client_CA_file              openssl_table.SSL_load_client_CA_file
 #define SSL_new                              openssl_table.SSL_new
+#define SSL_peek_ex                          openssl_table.SSL_peek_ex
 #define SSL_pending                          openssl_table.SSL_pending
 #define SSL_read                             openssl_table.SSL_read
 #define SSL_read_ex                          openssl_table.SSL_read_ex
@@ -225,12 +237,14 @@ extern struct openssl_table openssl_table;
 #define SSL_SESSION_get_master_key           openssl_table.SSL_SESSION_get_master_key
 #define SSL_SESSION_get_max_fragment_length  openssl_table.SSL_SESSION_get_max_fragment_length
 #define SSL_session_reused                   openssl_table.SSL_session_reused
+#define SSL_set1_host                        openssl_table.SSL_set1_host
 #define SSL_set_accept_state                 openssl_table.SSL_set_accept_state
 #define SSL_set_bio                          openssl_table.SSL_set_bio
 #define SSL_set_cipher_list                  openssl_table.SSL_set_cipher_list
 #define SSL_set_ciphersuites                 openssl_table.SSL_set_ciphersuites
 #define SSL_set_connect_state                openssl_table.SSL_set_connect_state
 #define SSL_set_ex_data                      openssl_table.SSL_set_ex_data
+#define SSL_set_hostflags                    openssl_table.SSL_set_hostflags
 #define SSL_set_session                      openssl_table.SSL_set_session
 #define SSL_set_shutdown                     openssl_table.SSL_set_shutdown
 #define SSL_set_SSL_CTX                      openssl_table.SSL_set_SSL_CTX
@@ -245,6 +259,8 @@ extern struct openssl_table openssl_table;
 #define X509_free                            openssl_table.X509_free
 #define X509_get0_notAfter                   openssl_table.X509_get0_notAfter
 #define X509_get0_notBefore                  openssl_table.X509_get0_notBefore
+#define X509_get_default_cert_file           openssl_table.X509_get_default_cert_file
+#define X509_get_default_cert_file_env       openssl_table.X509_get_default_cert_file_env
 #define X509_get_ext_d2i                     openssl_table.X509_get_ext_d2i
 #define X509_get_serialNumber                openssl_table.X509_get_serialNumber
 #define X509_get_subject_name                openssl_table.X509_get_subject_name
@@ -261,6 +277,8 @@ extern struct openssl_table openssl_table;
 #define X509_set_pubkey                      openssl_table.X509_set_pubkey
 #define X509_set_version                     openssl_table.X509_set_version
 #define X509_sign                            openssl_table.X509_sign
+#define X509_verify_cert_error_string        openssl_table.X509_verify_cert_error_string
+#define X509_VERIFY_PARAM_set1_ip_asc        openssl_table.X509_VERIFY_PARAM_set1_ip_asc
 #endif
 
 #endif

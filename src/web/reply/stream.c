@@ -79,7 +79,7 @@ static ssize_t body_line(weir_ctx *c, const char **where, char *buf, size_t size
         return exchange_dead_end(x, c->line_error);
     ssize_t n = line_read(&(struct line_source){.rest = &x->rest, .more = body_more, .owner = x}, &line, where);
     if (n == WEIR_ETOOBIG || (n < 0 && line.len > 0))
-        c->line_error = (int)n;
+        c->line_error = (int16_t)n;
     return n;
 }
 

@@ -39,8 +39,8 @@ struct work {
     struct work *next;
 };
 
-/* Something that begins on a fiber of its own and is no work of the owner's; intrusive, queued at most once until it has
- * begun. */
+/* Something that begins on a fiber of its own and is no work of the owner's; intrusive, queued at most once until it
+ * has begun. */
 struct start {
     struct start *next;
     void (*fn)(struct loop *l, struct start *s); /* on a fiber, which may be suspended */

@@ -56,6 +56,7 @@ struct weir_pg_conn {
     weir_fd *ready;
     enum pg_link_state state;
     int error;                    /* of the query that is under way, as it was answered */
+    bool left;                    /* the request has been told that it is to end: it waits for nothing any more */
     PGresult *part;               /* what has been read of the answer last, such as the row that is shown */
     PGresult *answer;             /* the last result of an answer that is read to its end */
     struct weir_pg_conn *next;    /* of those that the request has */
@@ -136,8 +137,9 @@ void pg_statements_free(struct pg_statements *statements);
 /* ---- heal.c */
 
 /* Brings a connection back into order, within the database's cancel_ms: cancels what is under way, reads its rest, rolls
- * back. Returns 0, or an error, after which another try may follow. */
-int pg_link_heal(weir_ctx *c, struct weir_pg_conn *conn);
+ * back. at_end: the request has ended, and nothing can end the call. Returns 0, or an error, after which another try may
+ * follow. */
+int pg_link_heal(weir_ctx *c, struct weir_pg_conn *conn, bool at_end);
 void pg_cancel_forget(struct pg_cancel_job *job);
 
 #endif

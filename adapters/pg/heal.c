@@ -3,8 +3,8 @@
  * have begun is rolled back, so that the connection can be used again.
  *
  * PQcancel() blocks, so it runs on a thread; and since a database that hangs would hold that for any time, nobody waits
- * for the thread: a task does, and the connection waits for the task as long as it likes. A connection is not used again
- * before the cancellation is through, or it would hit the next query.
+ * for the thread: a task does, and the connection waits for the task as long as it likes. A connection is not used
+ * again before the cancellation is through, or it would hit the next query.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -106,8 +106,8 @@ static bool is_under_way(weir_ctx *c, struct weir_pg_conn *conn)
     return conn->state == PG_LINK_BUSY;
 }
 
-/* Reads to the end of the query. One that the database had not begun when the cancellation came runs on, so that another
- * one follows where nothing ends for a while. */
+/* Reads to the end of the query. One that the database had not begun when the cancellation came runs on, so that
+ * another one follows where nothing ends for a while. */
 static int end_query(weir_ctx *c, struct weir_pg_conn *conn, bool at_end, int64_t end_ms)
 {
     int64_t round_ms = 50, again_ms = 0;

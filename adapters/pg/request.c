@@ -131,8 +131,8 @@ void weir_pg_put(weir_ctx *c, weir_pg_conn *conn)
         put_back(conn, true);
         return;
     }
-    /* The request has it while it is healed, and may be ended within. Where nothing can be waited for now, the request's
-     * end heals it. */
+    /* The request has it while it is healed, and may be ended within. Where nothing can be waited for now, the
+     * request's end heals it. */
     conn->next = request->held;
     request->held = conn;
     char text[PG_ERROR_SIZE], sqlstate[sizeof request->sqlstate];

@@ -1,6 +1,6 @@
 /*
- * A server for the wire tests of the adapter of PostgreSQL. `pg CONNINFO NAME=NUMBER...` takes members of weir_pg_config
- * and of weir_config. Replies are "ERROR SQLSTATE ..." where not said otherwise.
+ * A server for the wire tests of the adapter of PostgreSQL. `pg CONNINFO NAME=NUMBER...` takes members of
+ * weir_pg_config and of weir_config. Replies are "ERROR SQLSTATE ..." where not said otherwise.
  *
  * SPDX-License-Identifier: MIT
  */

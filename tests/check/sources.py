@@ -1,4 +1,4 @@
-"""What the checks by an analyzer share: the compile commands of src, a memory of what was found clean, and running two
+"""What the checks by an analyzer share: the compile commands of src and adapters, a memory of what was found clean, and running two
 files at a time.
 SPDX-License-Identifier: MIT
 """
@@ -14,10 +14,10 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 
 def commands(build):
-    """The path and the compile command, without its output, of each C file of src."""
+    """The path and the compile command, without its output, of each C file of src and adapters."""
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
-        if path.suffix == ".c" and path.is_relative_to(SOURCE / "src"):
+        if path.suffix == ".c" and any(path.is_relative_to(SOURCE / folder) for folder in ("src", "adapters")):
             words = shlex.split(entry["command"])
             at = words.index("-o")
             yield path, words[:at] + words[at + 2 :]

@@ -43,7 +43,7 @@ static void run(weir_ctx *c)
         argv[count] = word;
         lens[count] = strlen(word);
     }
-    if (weir_body_length(c) != 0) {
+    if (strcmp(weir_method(c), "POST") == 0) {
         if (weir_body(c, 0, &body, &lens[count]) != 0)
             weir_fail(c, 413, "the body");
         argv[count++] = body;

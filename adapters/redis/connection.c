@@ -142,7 +142,7 @@ static int expect(weir_ctx *c, weir_redis_session *s)
 {
     redisReply *reply;
     int error = redis_next(c, s, &reply);
-    if (error == WEIR_EFAILED) {
+    if (error == WEIR_EFAILED && reply) {
         static const char *const passing[] = {"LOADING", "BUSY", "MASTERDOWN", "ERR max number of clients"};
         error = WEIR_EACCES;
         for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)

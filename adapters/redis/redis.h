@@ -13,7 +13,7 @@ enum { REDIS_INPUT_SIZE = 8192, REDIS_OUTPUT_KEPT = 65536 };
 struct redis_carry;
 
 struct weir_redis {
-    weir_redis_config config; /* its strings are the record's; times are 0 where there is no limit */
+    weir_redis_config config; /* strings are copies; times are 0 where there is no limit */
     weir_pool *pool;
     struct redis_carry *carry; /* NULL: topics are not carried */
 };

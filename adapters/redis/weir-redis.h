@@ -28,7 +28,7 @@ typedef struct weir_redis_config {
     const char *target;   /* as weir_dial() takes it; default "tcp://127.0.0.1:6379" */
     const char *user;     /* of Redis 6 and later; default: the server's default user */
     const char *password; /* default: none is sent */
-    int database;         /* its number; default 0 */
+    int database;         /* number of the database; default 0 */
     /* Longest time for a reply, in milliseconds from when the program asks for it; default 5000; WEIR_OFF: no limit but
      * the request's deadline. */
     int timeout_ms;
@@ -52,13 +52,13 @@ WEIR_API weir_redis *weir_redis_new_sized(weir_server *s, const weir_redis_confi
 WEIR_API void weir_redis_free(weir_redis *redis);
 
 /*
- * Sends a command on a connection of the pool and waits for its reply. format is that of hiredis's redisCommand(): words
- * with spaces between them, each an argument; "%s" stands for a text, "%b" for a const void * and a size_t, and the
- * numbers of printf() are known. What is inserted never becomes a further argument, whatever is in it.
+ * Sends a command on a connection of the pool and waits for its reply. format is that of hiredis's redisCommand():
+ * words with spaces between them, each an argument; "%s" stands for a text, "%b" for a const void * and a size_t, and
+ * the numbers of printf() are known. What is inserted never becomes a further argument, whatever is in it.
  *
  * Stores the reply in *reply: the request's, until it ends or weir_redis_release(); NULL where there is none. reply may
- * be NULL: nobody wants it. Returns 0; WEIR_EFAILED: the server has refused the command, and the reply (REDIS_REPLY_ERROR)
- * says why; WEIR_ETIMEDOUT; WEIR_EREACH: the connection broke before the reply was whole, and nobody knows whether the
+ * be NULL: nobody wants it. Returns 0; WEIR_EFAILED: the server has refused the command, and the reply
+ * (REDIS_REPLY_ERROR) says why; WEIR_ETIMEDOUT; WEIR_EREACH: the connection broke before the reply was whole, and nobody knows whether the
  * command was run; WEIR_ETOOBIG beyond max_reply; WEIR_EPROTO: it is not Redis that answers; WEIR_EACCES: the password
  * or the database was refused; WEIR_EINVAL: the format is wrong; WEIR_ENOMEM; an error of weir_pool_get() or
  * weir_dial(); or news, see weir_sleep(). After an error but WEIR_EFAILED the connection is closed, so that no other

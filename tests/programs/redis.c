@@ -178,11 +178,10 @@ static void publish(weir_ctx *c)
     size_t len;
     int error = weir_body(c, 0, &data, &len);
     if (!error)
-        error = weir_topic_publish_to(weir_ctx_server(c), weir_param(c, "name"),
-                                      &(weir_message){.data = data,
-                                                      .len = len,
-                                                      .event = weir_query(c, "event"),
-                                                      .binary = weir_query(c, "binary") != NULL});
+        error = weir_topic_publish_to(
+            weir_ctx_server(c), weir_param(c, "name"),
+            &(weir_message){
+                .data = data, .len = len, .event = weir_query(c, "event"), .binary = weir_query(c, "binary") != NULL});
     weir_reply_printf(c, "text/plain", "%d", error);
 }
 
@@ -237,17 +236,17 @@ int main(int argc, char **argv)
                                                     .request_memory = 65536,
                                                     .stop_timeout_ms = 3000});
     weir_redis *redis = weir_redis_new(s, &(weir_redis_config){
-        .target = target,
-        .user = user,
-        .password = password,
-        .database = (int)number(argc, argv, "database", &text),
-        .timeout_ms = (int)number(argc, argv, "timeout_ms", &text),
-        .max = (int)number(argc, argv, "max", &text),
-        .shared = (int)number(argc, argv, "shared", &text),
-        .check_idle_ms = (int)number(argc, argv, "check_idle_ms", &text),
-        .max_reply = (size_t)number(argc, argv, "max_reply", &text),
-        .backoff_max_ms = 500,
-    });
+                                              .target = target,
+                                              .user = user,
+                                              .password = password,
+                                              .database = (int)number(argc, argv, "database", &text),
+                                              .timeout_ms = (int)number(argc, argv, "timeout_ms", &text),
+                                              .max = (int)number(argc, argv, "max", &text),
+                                              .shared = (int)number(argc, argv, "shared", &text),
+                                              .check_idle_ms = (int)number(argc, argv, "check_idle_ms", &text),
+                                              .max_reply = (size_t)number(argc, argv, "max_reply", &text),
+                                              .backoff_max_ms = 500,
+                                          });
     weir_any(s, "/run", run, redis);
     weir_get(s, "/own", own, redis);
     weir_get(s, "/formats", formats, redis);

@@ -61,8 +61,8 @@ WEIR_API void weir_redis_free(weir_redis *redis);
  * (REDIS_REPLY_ERROR) says why; WEIR_ETIMEDOUT; WEIR_EREACH: the connection broke before the reply was whole, and
  * nobody knows whether the command was run; WEIR_ETOOBIG beyond max_reply; WEIR_EPROTO: it is not Redis that answers;
  * WEIR_EACCES: the password or the database was refused; WEIR_EINVAL: the format is wrong; WEIR_ENOMEM; an error of
- * weir_pool_get() or weir_dial(); or news, see weir_sleep(). After an error but WEIR_EFAILED the connection is closed, so that no other
- * request ever reads this reply. Suspends.
+ * weir_pool_get() or weir_dial(); or news, see weir_sleep(). After an error but WEIR_EFAILED the connection is closed,
+ * so that no other request ever reads this reply. Suspends.
  */
 WEIR_API int weir_redis_command(weir_ctx *c, weir_redis *redis, redisReply **reply, const char *format, ...);
 /* weir_redis_command() with arguments of a list. */

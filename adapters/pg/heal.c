@@ -1,0 +1,125 @@
+/*
+ * Connections whose query nobody waits for any more: it is cancelled in the database, its rest is read, and what it may
+ * have begun is rolled back, so that the connection can be used again.
+ *
+ * PQcancel() blocks, so it runs on a thread; and since a database that hangs would hold that for any time, nobody waits
+ * for the thread: a task does, and the connection waits for the task as long as it likes. A connection is not used again
+ * before the cancellation is through, or it would hit the next query.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "internal.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+struct pg_cancel_job {
+    _Atomic int users; /* the connection, and the task */
+    weir_semaphore done;
+    PGcancel *cancel;
+    struct weir_pg *pg;
+};
+
+void pg_cancel_forget(struct pg_cancel_job *job)
+{
+    if (!job || atomic_fetch_sub(&job->users, 1) != 1)
+        return;
+    PQfreeCancel(job->cancel);
+    free(job);
+}
+
+static void release(void *arg)
+{
+    pg_cancel_forget(arg);
+}
+
+static int cancel_on_thread(void *thread_data, void *arg)
+{
+    (void)thread_data;
+    struct pg_cancel_job *job = arg;
+    char why[256]; /* as much as libpq asks for */
+    return PQcancel(job->cancel, why, sizeof why) ? 0 : WEIR_EREACH;
+}
+
+static int cancel(weir_ctx *c, void *arg)
+{
+    struct pg_cancel_job *job = arg;
+    (void)weir_offload_to(c, job->pg->cancellers, cancel_on_thread, job);
+    weir_semaphore_release(&job->done, 1);
+    return 0; /* what came of it the query tells */
+}
+
+/* Has the query that is under way cancelled. Returns 0 or an error. */
+static int begin_cancel(weir_ctx *c, struct weir_pg_conn *conn)
+{
+    struct weir_pg *pg = conn->pg;
+    struct pg_cancel_job *job = calloc(1, sizeof *job);
+    if (!job)
+        return WEIR_ENOMEM;
+    job->cancel = PQgetCancel(conn->handle);
+    if (!job->cancel) {
+        free(job);
+        return WEIR_ENOMEM;
+    }
+    job->pg = pg;
+    job->users = 2;
+    conn->cancel = job;
+    atomic_fetch_add_explicit(&pg->cancelled, 1, memory_order_relaxed);
+    if (weir_spawn(pg->server, cancel, job,
+                   &(weir_task_options){
+                       .name = "postgres cancel", .worker = weir_worker_index(c) + 1, .release = release}) == 0)
+        return 0;
+    /* The server stops, or has too many tasks. */
+    (void)cancel(c, job);
+    release(job);
+    return 0;
+}
+
+/* Waits until the cancellation is through. */
+static int await_cancel(weir_ctx *c, struct weir_pg_conn *conn, int64_t end_ms)
+{
+    struct pg_cancel_job *job = conn->cancel;
+    int64_t left = end_ms - pg_now_ms();
+    int error = left <= 0 ? weir_semaphore_try(&job->done)
+                          : weir_semaphore_acquire(c, &job->done, left < INT_MAX ? (int)left : INT_MAX);
+    if (error)
+        return error;
+    conn->cancel = NULL;
+    pg_cancel_forget(job);
+    return 0;
+}
+
+/* Whether more has to come before the query has ended: what is there already is read. */
+static bool is_under_way(weir_ctx *c, struct weir_pg_conn *conn)
+{
+    if (!PQconsumeInput(conn->handle)) {
+        (void)pg_link_break(c, conn);
+        return false;
+    }
+    while (conn->state == PG_LINK_BUSY && !PQisBusy(conn->handle))
+        if (pg_link_read(c, conn, 0) != 0)
+            return false;
+    return conn->state == PG_LINK_BUSY;
+}
+
+int pg_link_heal(weir_ctx *c, struct weir_pg_conn *conn)
+{
+    int64_t end_ms = pg_end_of(conn->pg->cancel_ms);
+    int error = 0;
+    pg_link_clear(conn);
+    if (conn->state == PG_LINK_BUSY && !conn->cancel && is_under_way(c, conn))
+        error = begin_cancel(c, conn);
+    while (!error && conn->state == PG_LINK_BUSY)
+        error = pg_link_read(c, conn, end_ms); /* the query's own error is no matter here */
+    if (!error && conn->state == PG_LINK_READY && conn->cancel)
+        error = await_cancel(c, conn, end_ms);
+    if (!error && conn->state == PG_LINK_READY && PQtransactionStatus(conn->handle) != PQTRANS_IDLE)
+        error = pg_link_run(c, conn, "ROLLBACK", end_ms);
+    if (!error && conn->state != PG_LINK_READY)
+        error = WEIR_EREACH;
+    if (!error) {
+        conn->used_ms = pg_now_ms();
+        atomic_fetch_add_explicit(&conn->pg->healed, 1, memory_order_relaxed);
+    }
+    return error;
+}

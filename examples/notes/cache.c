@@ -20,11 +20,10 @@ static bool is_good(struct cache *cache, int error)
     return !error;
 }
 
-bool cache_find(weir_ctx *c, struct cache *cache, int64_t id, struct cached *cached)
+bool cache_note(weir_ctx *c, struct cache *cache, int64_t id, struct cached *cached)
 {
     redisReply *reply;
-    if (!cache->redis ||
-        !is_good(cache, weir_redis_command(c, cache->redis, &reply, "GET note:%lld", (long long)id)))
+    if (!cache->redis || !is_good(cache, weir_redis_command(c, cache->redis, &reply, "GET note:%lld", (long long)id)))
         return false;
     char *json = NULL;
     int64_t version = reply->type == REDIS_REPLY_STRING ? strtoll(reply->str, &json, 10) : 0;
@@ -35,14 +34,15 @@ bool cache_find(weir_ctx *c, struct cache *cache, int64_t id, struct cached *cac
     return found;
 }
 
-void cache_keep(weir_ctx *c, struct cache *cache, int64_t id, const struct cached *cached)
+void cache_keep_note(weir_ctx *c, struct cache *cache, int64_t id, const struct cached *cached)
 {
     const char *value = cache->redis ? weir_sprintf(c, "%lld %s", (long long)cached->version, cached->json) : NULL;
     if (value)
-        is_good(cache, weir_redis_command(c, cache->redis, NULL, "SET note:%lld %s EX %d", (long long)id, value, KEEP_S));
+        is_good(cache,
+                weir_redis_command(c, cache->redis, NULL, "SET note:%lld %s EX %d", (long long)id, value, KEEP_S));
 }
 
-void cache_forget(weir_ctx *c, struct cache *cache, int64_t id)
+void cache_forget_note(weir_ctx *c, struct cache *cache, int64_t id)
 {
     if (cache->redis)
         is_good(cache, weir_redis_command(c, cache->redis, NULL, "DEL note:%lld", (long long)id));

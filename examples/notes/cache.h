@@ -26,11 +26,11 @@ struct cached {
 };
 
 /* Whether the note is there. May suspend. */
-bool cache_find(weir_ctx *c, struct cache *cache, int64_t id, struct cached *cached);
+bool cache_note(weir_ctx *c, struct cache *cache, int64_t id, struct cached *cached);
 /* Keeps a note for a minute. May suspend. */
-void cache_keep(weir_ctx *c, struct cache *cache, int64_t id, const struct cached *cached);
+void cache_keep_note(weir_ctx *c, struct cache *cache, int64_t id, const struct cached *cached);
 /* Forgets a note that was changed. May suspend. */
-void cache_forget(weir_ctx *c, struct cache *cache, int64_t id);
+void cache_forget_note(weir_ctx *c, struct cache *cache, int64_t id);
 /* 0, or why the cache does not answer. May suspend. */
 int cache_ping(weir_ctx *c, struct cache *cache);
 

@@ -12,8 +12,7 @@
 #include <weir-pg.h>
 
 /* What read_note() reads, in its order. */
-#define COLUMNS                                                                                                        \
-    "id, version, text, link, title, to_char(created AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+#define COLUMNS "id, version, text, link, title, to_char(created AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 
 /* A number as a parameter. */
 struct number {
@@ -119,8 +118,8 @@ static int remove_note(weir_ctx *c, void *data, int64_t id)
 {
     struct number n;
     int removed;
-    int error = run_for_count(c, data, &removed, "DELETE FROM notes WHERE id = $1", 1,
-                              (const char *[]){number(&n, id)});
+    int error =
+        run_for_count(c, data, &removed, "DELETE FROM notes WHERE id = $1", 1, (const char *[]){number(&n, id)});
     return error || removed ? error : WEIR_ENOENT;
 }
 

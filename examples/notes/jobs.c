@@ -47,7 +47,7 @@ static int fetch_title(weir_ctx *c, void *arg)
 
 void jobs_fetch_title(weir_ctx *c, const struct note *note)
 {
-    struct title_job *job = malloc(sizeof *job);
+    struct title_job *job = links_may_ask(app_of(c)->settings.hosts, note->link) ? malloc(sizeof *job) : NULL;
     if (!job)
         return;
     *job = (struct title_job){.app = app_of(c), .id = note->id};

@@ -23,6 +23,9 @@ struct weir_curl;
 /* Asks by HTTP. */
 struct links links_curl(struct weir_curl *curl);
 
+/* Whether the host of a URL is one of a list, with blanks between them. */
+bool links_may_ask(const char *hosts, const char *url);
+
 /* Finds the title in a page of len bytes, and copies it into title as links.title does. False: there is none. */
 bool links_find_title(const char *page, size_t len, char *title, size_t size);
 

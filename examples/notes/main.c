@@ -60,7 +60,7 @@ static bool make_clients(weir_server *s, struct app *app, struct clients *client
                                            .timeout_ms = 200,
                                            .backoff_max_ms = 1000,
                                        });
-    clients->curl = links_client(s, app->settings.private_links);
+    clients->curl = weir_curl_new(s, &(weir_curl_config){.connect_timeout_ms = 2000, .max_connections = 8});
     if (!clients->pg || !clients->redis || !clients->curl)
         fprintf(stderr, "notes: %s\n", *why ? why : "a client cannot be made");
     return clients->pg && clients->redis && clients->curl;
@@ -85,9 +85,9 @@ int main(void)
         jobs_add(s, &app);
         good = weir_run(s) == 0; /* until SIGINT or SIGTERM; tells of every mistake above */
     }
-    weir_server_free(s); /* which closes the connections */
+    weir_curl_free(clients.curl); /* before the server, which closes the connections of the others */
+    weir_server_free(s);
     weir_pg_free(clients.pg);
     weir_redis_free(clients.redis);
-    weir_curl_free(clients.curl);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

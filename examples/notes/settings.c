@@ -41,7 +41,7 @@ bool settings_read(struct settings *settings)
         .redis = text("NOTES_REDIS", "tcp://127.0.0.1:6379"),
         .keep_s = number("NOTES_KEEP_S", 30 * 24 * 3600, 1, INT_MAX, &good),
         .sweep_ms = number("NOTES_SWEEP_MS", 60000, 10, INT_MAX, &good),
-        .private_links = number("NOTES_PRIVATE_LINKS", 0, 0, 1, &good) == 1,
+        .hosts = text("NOTES_LINK_HOSTS", ""),
     };
     return good;
 }

@@ -16,7 +16,7 @@ struct settings {
     const char *redis;    /* NOTES_REDIS: as weir_dial() takes it */
     int keep_s;           /* NOTES_KEEP_S: seconds after which a note expires */
     int sweep_ms;         /* NOTES_SWEEP_MS: how often expired ones are looked for */
-    bool private_links;   /* NOTES_PRIVATE_LINKS=1: links may lead to addresses that are not public */
+    const char *hosts;    /* NOTES_LINK_HOSTS: whose pages are asked for their titles, with blanks between them */
 };
 
 /* Reads them. False: one is wrong, and standard error says which. Strings are the environment's. */

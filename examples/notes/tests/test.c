@@ -140,6 +140,23 @@ static void test_title(weir_server *s)
     expect(s, "GET", "/notes/1", NULL, 200, "\"title\":\"at http://weir.test/\"");
 }
 
+static void test_hosts(weir_server *s)
+{
+    static const char hosts[] = " a.test  [::1] 127.0.0.1 ";
+    static const char *const good[] = {"http://a.test", "https://A.test:99/x@y", "http://[::1]:80/",
+                                       "http://127.0.0.1?q"},
+                             *const bad[] = {
+                                 "http://b.test/",     "http://a.test@b.test/", "http://a.test.b/", "http://",
+                                 "http://a.test\\@b/", "http://b.test/a.test",  "http://[::2]/",    "a.test"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert(links_may_ask(hosts, good[i]));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert(!links_may_ask(hosts, bad[i]) && !links_may_ask("", bad[i]));
+    expect(s, "POST", "/notes", "{\"text\":\"a\",\"link\":\"http://other.test/\"}", 201, "\"title\":null");
+    weir_test_advance(s, 3000);
+    expect(s, "GET", "/notes/1", NULL, 200, "\"title\":null");
+}
+
 static void test_sweep(weir_server *s)
 {
     weir_test_reply_free(ask(s, &(weir_test){.target = "/healthz"}, 200, "alive"));
@@ -178,7 +195,7 @@ static void test_a_store_that_is_away(weir_server *s)
 static void test_postgres(const char *conninfo)
 {
     assert(migrate(conninfo) && migrate(conninfo)); /* the second finds everything done */
-    app = (struct app){.settings = {.keep_s = 60, .sweep_ms = 60000}, .links = {.title = title_of}};
+    app = (struct app){.settings = {.keep_s = 60, .sweep_ms = 60000, .hosts = ""}, .links = {.title = title_of}};
     weir_server *s = weir_server_new(&(weir_config){.server_data = &app});
     weir_pg *pg = weir_pg_new(s, &(weir_pg_config){.conninfo = conninfo});
     assert(pg);

@@ -33,8 +33,9 @@ static int title_of(weir_ctx *c, void *data, const char *url, char *title, size_
 static weir_server *begin(void)
 {
     memset(&memory, 0, sizeof memory);
-    app = (struct app){
-        .settings = {.keep_s = 60, .sweep_ms = 60000}, .store = store_memory(&memory), .links = {.title = title_of}};
+    app = (struct app){.settings = {.keep_s = 60, .sweep_ms = 60000, .hosts = "weir.test"},
+                       .store = store_memory(&memory),
+                       .links = {.title = title_of}};
     weir_server *s = weir_server_new(&(weir_config){.server_data = &app, .log_level = WEIR_OFF});
     routes(s);
     jobs_add(s, &app);
@@ -240,7 +241,7 @@ static void test_titles_of_pages(void)
 int main(void)
 {
     static void (*const tests[])(weir_server * s) = {
-        test_create_read_list, test_what_is_refused,      test_pages, test_versions, test_title, test_sweep,
+        test_create_read_list, test_what_is_refused,      test_pages, test_versions, test_title, test_hosts, test_sweep,
         test_a_slow_store,     test_a_store_that_is_away,
     };
     for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

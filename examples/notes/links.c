@@ -14,15 +14,16 @@ static int title_of(weir_ctx *c, void *data, const char *url, char *title, size_
 {
     static const char *const headers[] = {"Accept: text/html", NULL};
     char why[160] = "";
+    weir_curl_request request = {
+        .url = url,
+        .headers = headers,
+        .timeout_ms = FETCH_MS,
+        .max_body = PAGE_MAX,
+        .why = why,
+        .why_size = sizeof why,
+    };
     weir_curl_reply reply;
-    int error = weir_curl_call(c, data,
-                               &(weir_curl_request){.url = url,
-                                                    .headers = headers,
-                                                    .timeout_ms = FETCH_MS,
-                                                    .max_body = PAGE_MAX,
-                                                    .why = why,
-                                                    .why_size = sizeof why},
-                               &reply);
+    int error = weir_curl_call(c, data, &request, &reply);
     if (error) {
         fprintf(stderr, "links: %s: %s\n", weir_strerror(error), why);
         return error;

@@ -1,6 +1,6 @@
 /*
- * Notes: a service with a database, a cache, calls of other services and work in the background, as a model of how one is
- * laid out. README.md says what is where.
+ * Notes: a service with a database, a cache, calls of other services and work in the background, as a model of how one
+ * is laid out. README.md says what is where.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -70,7 +70,7 @@ int main(void)
 {
     static struct app app;
     struct clients clients = {0};
-    if (!settings_read(&app.settings))
+    if (!settings_from_environment(&app.settings))
         return 2;
     weir_catch_crash();
     if (!migrate(app.settings.database))

@@ -30,7 +30,7 @@ static int number(const char *name, int usual, int min, int max, bool *good)
     return usual;
 }
 
-bool settings_read(struct settings *settings)
+bool settings_from_environment(struct settings *settings)
 {
     bool good = true;
     *settings = (struct settings){

@@ -20,6 +20,6 @@ struct settings {
 };
 
 /* Reads them. False: one is wrong, and standard error says which. Strings are the environment's. */
-bool settings_read(struct settings *settings);
+bool settings_from_environment(struct settings *settings);
 
 #endif

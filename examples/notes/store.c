@@ -1,6 +1,6 @@
 /*
- * Notes in PostgreSQL. Values go beside the statement, never into it. Results are the request's memory, so a note's texts
- * are where libpq has put them, and nothing is copied.
+ * Notes in PostgreSQL. Values go beside the statement, never into it. Results are the request's memory, so a note's
+ * texts are where libpq has put them, and nothing is copied.
  *
  * SPDX-License-Identifier: MIT
  */

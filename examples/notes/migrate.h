@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 /* Brings the database to the form that this program wants, waiting for it for half a minute where it is not there yet.
- * Several processes may do so at once. Before the server starts: it blocks. False: it cannot be done, and standard error
- * says why. */
+ * Several processes may do so at once. Before the server starts: it blocks. False: it cannot be done, and standard
+ * error says why. */
 bool migrate(const char *conninfo);
 
 #endif

@@ -22,6 +22,8 @@ static void check(weir_ctx *c, int error)
         weir_fail(c, 412, "the note has been changed by somebody else");
     if (error == WEIR_ETIMEDOUT)
         weir_fail(c, 504, "the notes take too long to answer");
+    if (error == WEIR_ECLOSED || error == WEIR_ECANCELED)
+        weir_fail(c, 503, "the client has gone, or the service stops");
     if (error == WEIR_EREACH || error == WEIR_EBUSY || error == WEIR_ENOMEM) {
         weir_set_header(c, "Retry-After", "1");
         weir_fail(c, 503, "the notes are out of reach");

@@ -1,6 +1,6 @@
 /*
  * A server whose handlers ask Redis: single commands, pipelines, sessions that are left in every state, commands that
- * block, topics that are carried. Arguments: target=..., password=..., database=N, timeout_ms=N, max=N, shared=1,
+ * block, topics that are carried. Arguments: target=..., ca_file=..., password=..., database=N, timeout_ms=N, max=N, shared=1,
  * workers=N, max_reply=N, carry=1.
  *
  * SPDX-License-Identifier: MIT
@@ -227,16 +227,18 @@ static long number(int argc, char **argv, const char *name, const char **text)
 
 int main(int argc, char **argv)
 {
-    const char *target, *password, *user, *text;
+    const char *target, *password, *user, *ca_file, *text;
     number(argc, argv, "target", &target);
     number(argc, argv, "password", &password);
     number(argc, argv, "user", &user);
+    number(argc, argv, "ca_file", &ca_file);
     weir_server *s = weir_server_new(&(weir_config){.port = WEIR_ANY,
                                                     .workers = (int)number(argc, argv, "workers", &text),
                                                     .request_memory = 65536,
                                                     .stop_timeout_ms = 3000});
     weir_redis *redis = weir_redis_new(s, &(weir_redis_config){
                                               .target = target,
+                                              .ca_file = ca_file,
                                               .user = user,
                                               .password = password,
                                               .database = (int)number(argc, argv, "database", &text),

@@ -16,12 +16,12 @@ import pytest
 
 import services
 from client import request
-from redis import Redis
+from redis import Redis, free_port
 
 pytestmark = pytest.mark.threaded
 
 STRING, ARRAY, INTEGER, NIL, STATUS, ERROR = 1, 2, 3, 4, 5, 6
-EINVAL, ECLOSED, ETOOBIG, ETIMEDOUT, EACCES, EPROTO, EREACH, EFAILED = -1, -3, -6, -7, -9, -13, -21, -23
+EINVAL, ECLOSED, ETOOBIG, ETIMEDOUT, EACCES, EPROTO, EREACH, ETRUST, EFAILED = -1, -3, -6, -7, -9, -13, -21, -22, -23
 
 
 @pytest.fixture
@@ -133,6 +133,18 @@ def test_over_a_unix_socket(ask_redis, redis):
 
 
 # ---- Opening
+
+
+def test_over_tls(start, authority, pair):
+    port = free_port()
+    with Redis("--tls-port", str(port), "--tls-cert-file", str(pair.certificate), "--tls-key-file", str(pair.key),
+               "--tls-ca-cert-file", str(authority.pair.certificate), "--tls-auth-clients", "no") as redis:
+        trusting = program(start, redis, target=f"tls://localhost:{port}", ca_file=authority.pair.certificate)
+        assert run(trusting, "PING") == (0, STATUS, b"PONG")
+        value = random.Random(3).randbytes(1 << 20)
+        redis.ask("SET", "v", value)
+        assert run(trusting, "GET", "v") == (0, STRING, value)
+        assert run(program(start, redis, target=f"tls://localhost:{port}"), "PING")[0] == ETRUST
 
 
 def test_password_and_database(start):
@@ -353,7 +365,7 @@ def stats(server):
 
 
 @pytest.fixture
-def pair(start, redis):
+def servers(start, redis):
     """Two servers whose topics are the same."""
     two = [program(start, redis, carry=1) for _ in range(2)]
     for server in two:
@@ -374,8 +386,8 @@ def follower(server, name, count):
         yield lambda: bytes(connection.reply().body).split(b"\n", 1)[1]
 
 
-def test_topics_of_two_servers(pair, redis):
-    a, b = pair
+def test_topics_of_two_servers(servers, redis):
+    a, b = servers
     with follower(a, "room", 4) as at_a, follower(b, "room", 4) as at_b:
         publish(a, "room", b"from a")
         until(lambda: stats(b)["received"] == 1)
@@ -389,8 +401,8 @@ def test_topics_of_two_servers(pair, redis):
     assert stats(a)["sent"] == 2 and stats(b)["sent"] == 1 and stats(a)["lost"] == 0
 
 
-def test_order_of_many(pair):
-    a, b = pair
+def test_order_of_many(servers):
+    a, b = servers
     with follower(b, "room", 1000) as at_b:
         with a.connect() as publisher:
             for i in range(1000):
@@ -398,8 +410,8 @@ def test_order_of_many(pair):
         assert at_b() == b"".join(b"room - 0 %d\n" % i for i in range(1000))
 
 
-def test_strangers_that_send_what_they_like(pair, redis):
-    a, _ = pair
+def test_strangers_that_send_what_they_like(servers, redis):
+    a, _ = servers
     with follower(a, "room", 2) as at_a:
         for channel in ("weir:", "weir:a//b", "weir:#", "weir:room\0x", "weir:\x01"):
             redis.ask("PUBLISH", channel, "nobody's")
@@ -408,8 +420,8 @@ def test_strangers_that_send_what_they_like(pair, redis):
         assert at_a() == b"room - 0 weir1 \nroom - 1 \xff\n"
 
 
-def test_topics_while_redis_is_away(pair, redis):
-    a, b = pair
+def test_topics_while_redis_is_away(servers, redis):
+    a, b = servers
     redis.kill()
     publish(a, "room", b"lost")
     until(lambda: stats(a)["lost"] == 1)

@@ -53,6 +53,9 @@ enum pg_link_state {
 struct weir_pg_conn {
     struct weir_pg *pg;
     PGconn *handle;
+    /* A second descriptor of libpq's socket, which is waited for: libpq closes its own in the middle of a call when the
+     * connection breaks, and the number may be another's before ready is freed. -1: none yet. */
+    int socket;
     weir_fd *ready;
     enum pg_link_state state;
     int error;                    /* of the query that is under way, as it was answered */

@@ -1,7 +1,7 @@
 /*
  * A server whose handlers ask Redis: single commands, pipelines, sessions that are left in every state, commands that
- * block, topics that are carried. Arguments: target=..., ca_file=..., password=..., database=N, timeout_ms=N, max=N, shared=1,
- * workers=N, max_reply=N, carry=1.
+ * block, topics that are carried. Arguments: target=..., ca_file=..., user=..., password=..., database=N, timeout_ms=N,
+ * max=N, shared=1, workers=N, max_reply=N, carry=1.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -19,7 +19,7 @@
 
 #include <curl/curl.h>
 
-#define RECEIVE_SIZE 16384 /* bytes that libcurl receives at once */
+#define SEND_SIZE    16384 /* bytes that libcurl sends at once; it receives as many */
 #define BUFFER_SIZE  32768 /* of a stream's bytes that its handler has not taken */
 #define FREE_HANDLES 32    /* easy handles that a worker keeps for further requests */
 #define NO_TIME      INT64_MAX

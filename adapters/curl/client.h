@@ -85,7 +85,9 @@ struct transfer {
 
     /* How far it is. */
     bool done;      /* libcurl has ended it, with code */
-    bool head_done; /* the final head has come */
+    bool head_done; /* the reply's head has come */
+    bool head_ends; /* the last head that has begun has ended, and is no interim one */
+    bool connects;  /* no request is made: the connection is the handler's */
     bool marked;
     CURLcode code;
     int error; /* why a callback has ended it; 0: none has */

@@ -121,6 +121,7 @@ static int send_all(struct tunnel *tunnel, const char *data, size_t len, bool re
 static int prepare(struct transfer *t, void *arg)
 {
     (void)arg;
+    t->connects = true;
     return curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK ? 0 : WEIR_EINVAL;
 }
 

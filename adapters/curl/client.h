@@ -43,11 +43,11 @@ struct worker {
     int64_t timer;  /* when libcurl wants to be called; NO_TIME: never */
     struct watched_socket *sockets;
     size_t socket_count;
-    struct transfer *active;   /* transfers that are in the handle */
-    struct transfer *leader;   /* waits for the set; NULL: nobody does */
-    struct transfer *keeper;   /* waits until keeper_time as well; NULL: nobody does */
-    struct transfer *marked;   /* transfers that something has happened to */
-    int64_t keeper_time;       /* the timer as it was when the keeper began to wait */
+    struct transfer *active; /* transfers that are in the handle */
+    struct transfer *leader; /* waits for the set; NULL: nobody does */
+    struct transfer *keeper; /* waits until keeper_time as well; NULL: nobody does */
+    struct transfer *marked; /* transfers that something has happened to */
+    int64_t keeper_time;     /* the timer as it was when the keeper began to wait */
     CURL *handles[FREE_HANDLES];
     int handle_count;
 };
@@ -78,7 +78,7 @@ struct transfer {
     struct worker *w;
     weir_ctx *c;
     CURL *easy;
-    struct transfer *next, **link;               /* in active */
+    struct transfer *next, **link;                 /* in active */
     struct transfer *request_next, **request_link; /* among those of the request */
     struct transfer *marked_next;
     struct curl_slist *lines; /* of the request's head */

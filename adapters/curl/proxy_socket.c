@@ -105,8 +105,8 @@ static int send_all(struct tunnel *tunnel, const char *data, size_t len, bool re
         len -= m.done;
         if (m.done > 0)
             continue;
-        int ready = weir_fd_wait(c, tunnel->t->tunnel, relays ? WEIR_READABLE | WEIR_WRITABLE : WEIR_WRITABLE,
-                                 tunnel->idle_ms);
+        int ready =
+            weir_fd_wait(c, tunnel->t->tunnel, relays ? WEIR_READABLE | WEIR_WRITABLE : WEIR_WRITABLE, tunnel->idle_ms);
         if (ready < 0)
             return ready;
         error = relays && (ready & WEIR_READABLE) ? receive_all(tunnel) : 0;

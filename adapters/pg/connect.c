@@ -59,8 +59,8 @@ static int run_step(weir_ctx *c, struct step *step, int (*fn)(void *arg))
 
 /* ---- Making one ---- */
 
-/* Waits until libpq can go on. Its socket may be another one at each step, even of the same number: the watch is of this
- * wait alone. */
+/* Waits until libpq can go on. Its socket may be another one at each step, even of the same number: the watch is of
+ * this wait alone. */
 static int await_step(weir_ctx *c, struct weir_pg_conn *conn, PostgresPollingStatusType status, int64_t end_ms)
 {
     int64_t left = end_ms - pg_now_ms();

@@ -3,8 +3,8 @@
  * have begun is rolled back, so that the connection can be used again.
  *
  * PQcancel() blocks, so it runs on a thread; and since a database that hangs would hold that for any time, nobody waits
- * for the thread: a task does, and the connection waits for the task as long as it likes. A connection is not used again
- * before the cancellation is through, or it would hit the next query.
+ * for the thread: a task does, and the connection waits for the task as long as it likes. A connection is not used
+ * again before the cancellation is through, or it would hit the next query.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -49,29 +49,33 @@ static int cancel(weir_ctx *c, void *arg)
     return 0; /* what came of it the query tells */
 }
 
-/* Has the query that is under way cancelled. Returns 0 or an error. */
-static int begin_cancel(weir_ctx *c, struct weir_pg_conn *conn)
+/* Has the query that is under way cancelled. Returns 0 or an error; WEIR_EBUSY: not now. */
+static int begin_cancel(weir_ctx *c, struct weir_pg_conn *conn, bool at_end)
 {
     struct weir_pg *pg = conn->pg;
     struct pg_cancel_job *job = calloc(1, sizeof *job);
     if (!job)
         return WEIR_ENOMEM;
-    job->cancel = PQgetCancel(conn->handle);
-    if (!job->cancel) {
-        free(job);
-        return WEIR_ENOMEM;
-    }
+    job->users = 1;
     job->pg = pg;
-    job->users = 2;
+    job->cancel = PQgetCancel(conn->handle);
+    int error = WEIR_ENOMEM;
+    if (job->cancel) {
+        job->users = 2;
+        error = weir_spawn(
+            pg->server, cancel, job,
+            &(weir_task_options){.name = "postgres cancel", .worker = weir_worker_index(c) + 1, .release = release});
+    }
+    if (error && job->cancel) { /* the server stops, or has too many tasks: at the end there is nobody else to do it */
+        job->users = 1;
+        error = at_end ? cancel(c, job) : WEIR_EBUSY;
+    }
+    if (error) {
+        pg_cancel_forget(job);
+        return error;
+    }
     conn->cancel = job;
     atomic_fetch_add_explicit(&pg->cancelled, 1, memory_order_relaxed);
-    if (weir_spawn(pg->server, cancel, job,
-                   &(weir_task_options){
-                       .name = "postgres cancel", .worker = weir_worker_index(c) + 1, .release = release}) == 0)
-        return 0;
-    /* The server stops, or has too many tasks. */
-    (void)cancel(c, job);
-    release(job);
     return 0;
 }
 
@@ -102,15 +106,41 @@ static bool is_under_way(weir_ctx *c, struct weir_pg_conn *conn)
     return conn->state == PG_LINK_BUSY;
 }
 
-int pg_link_heal(weir_ctx *c, struct weir_pg_conn *conn)
+/* Reads to the end of the query. One that the database had not begun when the cancellation came runs on, so that
+ * another one follows where nothing ends for a while. */
+static int end_query(weir_ctx *c, struct weir_pg_conn *conn, bool at_end, int64_t end_ms)
+{
+    int64_t round_ms = 50, again_ms = 0;
+    int error = 0;
+    while (!error && conn->state == PG_LINK_BUSY) {
+        int64_t now_ms = pg_now_ms();
+        if (now_ms >= end_ms)
+            return WEIR_ETIMEDOUT;
+        if (now_ms >= again_ms && conn->cancel && weir_semaphore_try(&conn->cancel->done) == 0) {
+            pg_cancel_forget(conn->cancel);
+            conn->cancel = NULL;
+        }
+        if (!conn->cancel)
+            error = begin_cancel(c, conn, at_end);
+        if (now_ms >= again_ms) {
+            again_ms = now_ms + round_ms;
+            round_ms *= 2;
+        }
+        if (!error)
+            error = pg_link_read(c, conn, again_ms < end_ms ? again_ms : end_ms);
+        if (error == WEIR_ETIMEDOUT && pg_now_ms() < end_ms && weir_time_left(c) != 0)
+            error = 0; /* the round's time */
+    }
+    return error;
+}
+
+int pg_link_heal(weir_ctx *c, struct weir_pg_conn *conn, bool at_end)
 {
     int64_t end_ms = pg_end_of(conn->pg->cancel_ms);
     int error = 0;
     pg_link_clear(conn);
-    if (conn->state == PG_LINK_BUSY && !conn->cancel && is_under_way(c, conn))
-        error = begin_cancel(c, conn);
-    while (!error && conn->state == PG_LINK_BUSY)
-        error = pg_link_read(c, conn, end_ms); /* the query's own error is no matter here */
+    if (conn->state == PG_LINK_BUSY && (conn->cancel || is_under_way(c, conn)))
+        error = end_query(c, conn, at_end, end_ms);
     if (!error && conn->state == PG_LINK_READY && conn->cancel)
         error = await_cancel(c, conn, end_ms);
     if (!error && conn->state == PG_LINK_READY && PQtransactionStatus(conn->handle) != PQTRANS_IDLE)

@@ -56,6 +56,7 @@ struct weir_pg_conn {
     weir_fd *ready;
     enum pg_link_state state;
     int error;                    /* of the query that is under way, as it was answered */
+    bool left;                    /* the request has been told that it is to end: it waits for nothing any more */
     PGresult *part;               /* what has been read of the answer last, such as the row that is shown */
     PGresult *answer;             /* the last result of an answer that is read to its end */
     struct weir_pg_conn *next;    /* of those that the request has */
@@ -108,8 +109,8 @@ bool pg_link_lives(struct weir_pg_conn *conn);
 
 /* When a wait of ms milliseconds from now on is over; 0: never. */
 int64_t pg_end_of(int ms);
-/* Reads until the next result is there, or the end. Stores it in conn->part, or NULL at the end, which makes conn ready.
- * Returns 0 or what ended the wait; errors of SQL are told, and kept in conn->error. */
+/* Reads until the next result is there, or the end. Stores it in conn->part, or NULL at the end, which makes conn
+ * ready. Returns 0 or what ended the wait; errors of SQL are told, and kept in conn->error. */
 int pg_link_read(weir_ctx *c, struct weir_pg_conn *conn, int64_t end_ms);
 /* Reads to the end; conn->answer is the last result then. Returns 0, an error of SQL, or what ended the wait. */
 int pg_link_finish(weir_ctx *c, struct weir_pg_conn *conn, int64_t end_ms);
@@ -135,9 +136,10 @@ void pg_statements_free(struct pg_statements *statements);
 
 /* ---- heal.c */
 
-/* Brings a connection back into order, within the database's cancel_ms: cancels what is under way, reads its rest, rolls
- * back. Returns 0, or an error, after which another try may follow. */
-int pg_link_heal(weir_ctx *c, struct weir_pg_conn *conn);
+/* Brings a connection back into order, within the database's cancel_ms: cancels what is under way, reads its rest,
+ * rolls back. at_end: the request has ended, and nothing can end the call. Returns 0, or an error, after which another
+ * try may follow. */
+int pg_link_heal(weir_ctx *c, struct weir_pg_conn *conn, bool at_end);
 void pg_cancel_forget(struct pg_cancel_job *job);
 
 #endif

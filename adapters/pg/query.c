@@ -23,7 +23,9 @@ static int await(weir_ctx *c, struct weir_pg_conn *conn, int events, int64_t end
         if (left <= 0)
             return WEIR_ETIMEDOUT;
     }
-    return weir_fd_wait(c, conn->ready, events, left < INT_MAX ? (int)left : INT_MAX);
+    int got = weir_fd_wait(c, conn->ready, events, left < INT_MAX ? (int)left : INT_MAX);
+    conn->left |= got == WEIR_ECLOSED || got == WEIR_ECANCELED;
+    return got;
 }
 
 int pg_link_break(weir_ctx *c, struct weir_pg_conn *conn)

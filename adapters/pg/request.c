@@ -37,6 +37,7 @@ static bool let_go(struct pg_request *request, const struct weir_pg_conn *conn)
 static void put_back(struct weir_pg_conn *conn, bool healthy)
 {
     conn->next = NULL;
+    conn->left = false;
     if (!healthy)
         atomic_fetch_add_explicit(&conn->pg->dropped, 1, memory_order_relaxed);
     (void)weir_pool_put(conn->pg->pool, conn, healthy);
@@ -59,7 +60,7 @@ static void pg_request_end(weir_ctx *c, void *arg)
     while (request->held) {
         struct weir_pg_conn *conn = request->held;
         request->held = conn->next;
-        put_back(conn, is_in_order(conn) || pg_link_heal(c, conn) == 0);
+        put_back(conn, is_in_order(conn) || pg_link_heal(c, conn, true) == 0);
     }
 }
 
@@ -130,18 +131,19 @@ void weir_pg_put(weir_ctx *c, weir_pg_conn *conn)
         put_back(conn, true);
         return;
     }
-    /* The request has it while it is healed, and may be ended within. */
+    /* The request has it while it is healed, and may be ended within. Where nothing can be waited for now, the
+     * request's end heals it. */
     conn->next = request->held;
     request->held = conn;
     char text[PG_ERROR_SIZE], sqlstate[sizeof request->sqlstate];
     memcpy(text, request->error, sizeof text);
     memcpy(sqlstate, request->sqlstate, sizeof sqlstate);
-    int error = conn->state == PG_LINK_BROKEN ? WEIR_EREACH : pg_link_heal(c, conn);
+    int error = conn->state == PG_LINK_BROKEN || conn->left ? WEIR_EREACH : pg_link_heal(c, conn, false);
     memcpy(request->error, text, sizeof text);
     memcpy(request->sqlstate, sqlstate, sizeof sqlstate);
-    bool ended = error == WEIR_ECLOSED || error == WEIR_ECANCELED || (error && weir_time_left(c) == 0);
-    if (ended && conn->state != PG_LINK_BROKEN)
-        return; /* nothing can be waited for now: the request's end heals it */
+    bool later = error == WEIR_EBUSY || conn->left || (error && weir_time_left(c) == 0);
+    if (later && conn->state != PG_LINK_BROKEN)
+        return;
     let_go(request, conn);
     put_back(conn, error == 0);
 }

@@ -33,12 +33,12 @@ typedef struct weir_pg_conn weir_pg_conn;
 
 /* Which database, and what bounds its use. Zero is each member's default. weir_pg_new() copies all. */
 typedef struct weir_pg_config {
-    /* As PQconnectdb() takes it: "host=/run/postgresql dbname=shop" or "postgresql://..."; what it leaves out comes from
-     * the environment (PGHOST and its kin) and from libpq. Default "". */
+    /* As PQconnectdb() takes it: "host=/run/postgresql dbname=shop" or "postgresql://..."; what it leaves out comes
+     * from the environment (PGHOST and its kin) and from libpq. Default "". */
     const char *conninfo;
     const char *name; /* in the ledger, up to 23 bytes of printable ASCII; one of its own each; default "postgres" */
     int max;          /* most connections, of each worker unless shared; default 10 */
-    int max_waiting;  /* this and the next six: as those of weir_pool_config */
+    int max_waiting;  /* as that of weir_pool_config, and so are the next six */
     int wait_ms;
     int idle_ms;
     int check_idle_ms;
@@ -68,10 +68,10 @@ WEIR_API void weir_pg_free(weir_pg *pg);
 
 /*
  * Takes a connection, runs one statement, and gives the connection back. params: count texts for $1, $2 and so on; NULL
- * among them is SQL's NULL. *result (result may be NULL) gets what libpq makes of the answer, to be read by PQntuples(),
- * PQgetvalue() and the like: all rows of it, in memory; for many rows see weir_pg_rows(). It is the request's, which
- * clears it when it ends, or weir_pg_clear() before that; never PQclear(). NULL after an error. Returns 0, an error of
- * SQL as above, or one of weir_pool_get(). Suspends.
+ * among them is SQL's NULL. *result (result may be NULL) gets what libpq makes of the answer, to be read by
+ * PQntuples(), PQgetvalue() and the like: all rows of it, in memory; for many rows see weir_pg_rows(). It is the
+ * request's, which clears it when it ends, or weir_pg_clear() before that; never PQclear(). NULL after an error.
+ * Returns 0, an error of SQL as above, or one of weir_pool_get(). Suspends.
  */
 WEIR_API int weir_pg_query(weir_ctx *c, weir_pg *pg, PGresult **result, const char *sql, int count,
                            const char *const *params);
@@ -88,24 +88,24 @@ WEIR_API const char *weir_pg_sqlstate(weir_ctx *c);
 /* ---- Several on one connection ------------------------------------------------------------------------------ */
 
 /*
- * Takes a connection for several statements. It is the request's until weir_pg_put(), or until the request ends, however
- * it ends: a query that is under way then is cancelled in the database and its rest is read, a transaction that is open
- * is rolled back, and the connection is used again; where that takes longer than cancel_ms it is closed. Nobody ever
- * reads what another one asked for. Returns 0, or an error of weir_pool_get(); *conn is NULL then. May suspend.
+ * Takes a connection for several statements. It is the request's until weir_pg_put(), or until the request ends,
+ * however it ends: a query that is under way then is cancelled in the database and its rest is read, a transaction that
+ * is open is rolled back, and the connection is used again; where that takes longer than cancel_ms it is closed. Nobody
+ * ever reads what another one asked for. Returns 0, or an error of weir_pool_get(); *conn is NULL then. May suspend.
  */
 WEIR_API int weir_pg_get(weir_ctx *c, weir_pg *pg, weir_pg_conn **conn);
 /* Gives it back, as the end of the request would. NULL is allowed. May suspend. */
 WEIR_API void weir_pg_put(weir_ctx *c, weir_pg_conn *conn);
 
-/* weir_pg_query() on a connection that the request has. WEIR_EBUSY while rows are left to be read, or after a query that
- * was not waited for to its end; WEIR_EREACH once the connection is broken. Suspends. */
+/* weir_pg_query() on a connection that the request has. WEIR_EBUSY while rows are left to be read, or after a query
+ * that was not waited for to its end; WEIR_EREACH once the connection is broken. Suspends. */
 WEIR_API int weir_pg_exec(weir_ctx *c, weir_pg_conn *conn, PGresult **result, const char *sql, int count,
                           const char *const *params);
 
 /* weir_pg_get(), and begins a transaction on it. weir_pg_put() without weir_pg_commit() rolls it back. */
 WEIR_API int weir_pg_begin(weir_ctx *c, weir_pg *pg, weir_pg_conn **conn);
-/* Commits, and gives the connection back in any case. WEIR_EIO: a statement of the transaction had failed, and all of it
- * was rolled back; after WEIR_EREACH or WEIR_ETIMEDOUT nobody knows whether it was committed. Suspends. */
+/* Commits, and gives the connection back in any case. WEIR_EIO: a statement of the transaction had failed, and all of
+ * it was rolled back; after WEIR_EREACH or WEIR_ETIMEDOUT nobody knows whether it was committed. Suspends. */
 WEIR_API int weir_pg_commit(weir_ctx *c, weir_pg_conn *conn);
 
 /*

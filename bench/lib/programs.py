@@ -50,6 +50,7 @@ PROGRAMS = {
         Program("efficient", "P7", "/efficient", "reply from a 1 KB stack buffer", "text/plain"),
         Program("csv", "P9", "/csv", "CSV of 30 MB, each line in upper case", "text/csv", small=False),
         Program("cache", "P10", "/cache/apple", "cache hit", "application/json"),
+        Program("row", "none", "/row/17", "a row of PostgreSQL by its key", "application/json"),
     )
 }
 
@@ -125,6 +126,8 @@ def _check_small(program, body, samples):
         _check_json(body, {"request_id": ID, "timestamp": 0, "status": "ok"})
     elif program.name == "cache":
         _check_json(body, {"key": "apple", "computed": True})
+    elif program.name == "row":
+        _check_json(body, {"id": 17, "name": "thing 17"})
 
 
 def fetch(port, path, headers=None, timeout=120):

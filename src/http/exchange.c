@@ -112,6 +112,12 @@ void exchange_wake_for_news(struct exchange *x, enum exchange_news news)
         fiber_wake(x->fiber, news == NEWS_STOP ? WEIR_ECANCELED : WEIR_ECLOSED);
 }
 
+void exchange_wake_gone(struct exchange *x, int error)
+{
+    if (x->fiber && !((x->due & DUE_CLEANING) && x->waiting == WAIT_OTHER))
+        fiber_wake(x->fiber, error);
+}
+
 /* How long the body may be waited for now, in ms, and which limit that is. */
 static uint32_t body_patience(struct exchange *x, enum refusal *cause)
 {

@@ -379,6 +379,10 @@ void exchange_yield(struct exchange *x);
  * deadline has passed. */
 int exchange_park(struct exchange *x, enum exchange_wait why);
 
+/* Wakes the fiber, if it waits, since the client has gone or is given up: error. A clean-up goes on waiting for what is
+ * not the client. */
+void exchange_wake_gone(struct exchange *x, int error);
+
 /* Whether the handler's waits have been ended for good: their deadline has passed, or they were cancelled. */
 static inline bool exchange_is_late(const struct exchange *x)
 {

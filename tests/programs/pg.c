@@ -1,6 +1,6 @@
 /*
- * A server for the wire tests of the adapter of PostgreSQL. `pg CONNINFO NAME=NUMBER...` takes members of weir_pg_config
- * and of weir_config. Replies are "ERROR SQLSTATE ..." where not said otherwise.
+ * A server for the wire tests of the adapter of PostgreSQL. `pg CONNINFO NAME=NUMBER...` takes members of
+ * weir_pg_config and of weir_config. Replies are "ERROR SQLSTATE ..." where not said otherwise.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -85,8 +85,8 @@ static void rows(weir_ctx *c)
     (void)weir_query_int(c, "leave", 0, INT64_MAX, &leave);
     int error = weir_pg_get(c, database, &conn);
     if (!error)
-        error =
-            weir_pg_rows(c, conn, "SELECT i, repeat('x', 100) FROM generate_series(1, $1::bigint) i", 1, parameters);
+        error = weir_pg_rows(c, conn, "SELECT i, repeat('x', 100) FROM (SELECT generate_series(1, $1::bigint) i) s", 1,
+                             parameters);
     weir_set_header(c, "Content-Type", "text/plain");
     while (!error && seen != leave) {
         int got = weir_pg_next(c, conn, &row);
@@ -122,8 +122,8 @@ static void transaction(weir_ctx *c)
         (void)weir_pg_exec(c, conn, NULL, "SELECT 1 / 0", 0, NULL);
         error = weir_pg_commit(c, conn);
     } else if (strcmp(how, "abandon") == 0)
-        for (;;)
-            (void)weir_pg_exec(c, conn, NULL, "SELECT pg_sleep(0.01)", 0, NULL); /* until it is ended */
+        for (;; (void)weir_sleep(c, 1)) /* until it is ended */
+            (void)weir_pg_exec(c, conn, NULL, "SELECT pg_sleep(0.01)", 0, NULL);
     reply_rows(c, error, NULL);
 }
 

@@ -14,9 +14,11 @@ import subprocess
 import tempfile
 import time
 
-import pytest
-
 BINARIES = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda path: int(path.split("/")[4]))
+
+
+class Missing(RuntimeError):
+    """There is no PostgreSQL that could be started; the text says why."""
 
 
 def free_port():
@@ -30,7 +32,7 @@ class Postgres:
 
     def __init__(self):
         if not BINARIES:
-            pytest.skip("PostgreSQL is not installed")
+            raise Missing("PostgreSQL is not installed")
         self.folder = tempfile.mkdtemp(prefix="pg-")
         self.data = os.path.join(self.folder, "data")
         self.port = free_port()
@@ -39,7 +41,7 @@ class Postgres:
             try:
                 user = pwd.getpwnam("postgres")
             except KeyError:
-                pytest.skip("root cannot run PostgreSQL, and there is no user postgres")
+                raise Missing("root cannot run PostgreSQL, and there is no user postgres") from None
             self.as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
             os.chown(self.folder, user.pw_uid, user.pw_gid)
         self.process = None

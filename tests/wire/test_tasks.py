@@ -227,6 +227,22 @@ def test_clean_up_when_the_client_has_gone(tasks):
     journal.wait("first:0", "cleaned:0", "plain:0")
 
 
+def test_clean_up_when_the_client_goes_meanwhile(one):
+    journal = Journal(one)
+    get(one, "/gate")
+    with one.connect() as connection:
+        connection.send(request(path="/clean-up?how=return&forever"), "GET")
+        assert connection.reply().text() == "done"
+        journal.wait("first:0")
+        reset(connection)
+    for _ in range(20):
+        time.sleep(0.01)
+        journal.read()
+    get(one, "/gate?open")
+    journal.wait("cleaned:0", "plain:0")
+    assert not [word for word in journal.words if word.startswith("ended")]
+
+
 def test_clean_up_has_an_end(tasks):
     journal = Journal(tasks)
     get(tasks, "/gate")

@@ -301,8 +301,8 @@ static void active_ready(struct connection *c)
     if (c->ready & READY_GONE) {
         bool news = !x->gone;
         x->gone = true;
-        if (news && x->fiber)
-            fiber_wake(x->fiber, WEIR_ECLOSED);
+        if (news)
+            exchange_wake_gone(x, WEIR_ECLOSED);
         return;
     }
     if ((c->ready & READY_WRITE) && h->out.blocked) {
@@ -314,8 +314,10 @@ static void active_ready(struct connection *c)
             h->out.warm = true;
             sent = h1_send(h);
         }
-        if (x->fiber && !transport_wants(sent) && (waited_for || x->gone))
-            fiber_wake(x->fiber, x->gone ? WEIR_ECLOSED : 0);
+        if (!transport_wants(sent) && x->gone)
+            exchange_wake_gone(x, WEIR_ECLOSED);
+        else if (!transport_wants(sent) && waited_for)
+            fiber_wake(x->fiber, 0);
         if (sent == 0 && x->waiting == WAIT_INPUT) /* the output's deadline was set over it */
             h1_arm_body_deadline(x);
     }

@@ -13,8 +13,7 @@ void h1_cut_stalled(struct h1 *h, enum refusal cause)
     x->gone = true;
     h1_end(h, ENDING_RESET);
     output_discard(&h->out, WEIR_ETIMEDOUT);
-    if (x->fiber)
-        fiber_wake(x->fiber, WEIR_ETIMEDOUT);
+    exchange_wake_gone(x, WEIR_ETIMEDOUT);
 }
 
 WRAPS uint32_t h1_stalled(struct net *n, struct connection *c)

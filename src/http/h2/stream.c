@@ -128,8 +128,7 @@ static void stream_give_up(struct h2_stream *s, int error)
     }
     if (s->borrowed)
         h2_stream_unpin_now(s);
-    if (s->x.fiber)
-        fiber_wake(s->x.fiber, error);
+    exchange_wake_gone(&s->x, error);
 }
 
 void h2_stream_lost(struct h2_stream *s, int error)
@@ -242,8 +241,7 @@ void http_h2_stream_timer(void *owner, struct timer *t)
     }
     struct h2_stream *s = container_of(t, struct h2_stream, timer);
     if (s->x.gone) { /* the client went as the fiber was about to wait: nothing else would end that */
-        if (s->x.fiber)
-            fiber_wake(s->x.fiber, WEIR_ECLOSED);
+        exchange_wake_gone(&s->x, WEIR_ECLOSED);
         return;
     }
     if (s->watched && output_expired(s))

@@ -90,7 +90,8 @@ static int receive_all(struct tunnel *tunnel)
     return (int)len;
 }
 
-/* Sends all of data. While the upstream does not take it, what it sends is passed on, if relays: it may wait for that. */
+/* Sends all of data. While the upstream does not take it, what it sends is passed on, if relays: it may wait for
+ * that. */
 static int send_all(struct tunnel *tunnel, const char *data, size_t len, bool relays)
 {
     weir_ctx *c = tunnel->p->c;

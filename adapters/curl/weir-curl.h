@@ -148,6 +148,8 @@ typedef struct weir_proxy_options {
     const char *unix_path; /* as in weir_curl_request */
     int keep_errors;       /* WEIR_ON: where there is an error before the reply's head, nothing is replied, so that the
                              * handler may; default WEIR_OFF: 502 or 504 */
+    char *why; /* where a text for people, such as the log's, goes that says what went wrong; NULL: nowhere */
+    size_t why_size;
 } weir_proxy_options;
 
 /*

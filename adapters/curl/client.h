@@ -121,6 +121,7 @@ struct transfer {
     int64_t end_time; /* of the whole request; NO_TIME: none */
     int64_t moved;    /* when bytes went over last */
     int idle_ms;      /* 0: any time */
+    int driven;       /* times that libcurl was called since the fiber has let others run */
 
     weir_fd *tunnel; /* of a connection that the handler reads and writes by itself; NULL: it does not */
     char *why;

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -140,6 +141,27 @@ def test_at_once(server):
         assert upstream.count == count
         assert connection.ask(path=f"/many?{query}").text() == "0"
         assert upstream.count == count  # by the same connections
+
+
+def test_most_connections(start):
+    """Further requests wait for a connection, and cost no time of the processor while they do."""
+    server = start("tests/programs/curl", 1, "", 2)
+    release = threading.Event()
+
+    def slow(*_):
+        release.wait(60)
+        return reply(b"x")
+
+    with Upstream(slow) as upstream, server.connect(timeout=60) as connection:
+        query = urllib.parse.urlencode({"url": upstream.url, "count": 20})
+        connection.send(f"GET /many?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), "GET")
+        wait_for(lambda: len(upstream.requests) == 2)
+        before = server.cpu()
+        time.sleep(1)
+        assert SANITIZE or server.cpu() - before < 0.5
+        release.set()
+        assert connection.reply().text() == "0"
+        assert upstream.count == 2 and len(upstream.requests) == 20
 
 
 def test_many_workers(nginx, start):

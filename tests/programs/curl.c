@@ -1,6 +1,6 @@
 /*
  * A server for the wire tests of weir-curl: handlers that make requests as their query says, and a proxy for the
- * upstream that the field X-Upstream names. `curl [WORKERS] [CA_FILE]`.
+ * upstream that the field X-Upstream names. `curl [WORKERS] [CA_FILE] [MAX_CONNECTIONS]`.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -158,7 +158,8 @@ int main(int argc, char **argv)
     static weir_curl *client;
     weir_server *s = weir_server_new(&(weir_config){
         .port = WEIR_ANY, .workers = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 1, .server_data = &client});
-    client = weir_curl_new(s, &(weir_curl_config){.ca_file = argc > 2 ? argv[2] : NULL});
+    client = weir_curl_new(s, &(weir_curl_config){.ca_file = argc > 2 && *argv[2] ? argv[2] : NULL,
+                                                  .max_connections = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0});
     if (!client)
         return 1;
     weir_any(s, "/call", call);

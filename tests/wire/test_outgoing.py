@@ -167,7 +167,10 @@ def test_unix_whose_queue_is_full(server, tmp_path):
             time.sleep(0.05)
             filling += [listener.accept()[0] for _ in range(len(filling) - 1)]
             accepted = listener.accept()[0]
-            accepted.sendall(accepted.recv(100))
+            said = b""
+            while not said.endswith(b"\n"):
+                said += accepted.recv(100)
+            accepted.sendall(said)
             assert waiting.result()[:2] == (0, "hello\n")
             accepted.close()
         for one in filling:

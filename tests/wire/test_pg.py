@@ -50,6 +50,7 @@ def database(cluster):
 @pytest.fixture
 def serve(start, database):
     def start_one(conninfo=None, **settings):
+        settings = {"cancel_ms": 60000, **settings}  # however busy the machine is
         return start("tests/programs/pg", conninfo or database.by_socket(),
                      *[f"{name}={value}" for name, value in settings.items()])
 

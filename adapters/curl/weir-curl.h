@@ -85,8 +85,9 @@ typedef struct weir_curl_reply {
  * is. Returns 0, or an error, and then reply is empty: WEIR_EREACH: the other side cannot be reached, or has broken the
  * connection off; WEIR_ENOENT: there is no such name; WEIR_ETRUST: its certificate; WEIR_EPROTO: what came is no HTTP,
  * or is less than it was announced as; WEIR_ETOOBIG: the body is longer than max_body, or the head than max_header;
- * WEIR_ETIMEDOUT; news, see weir_sleep(); WEIR_EINVAL: an argument, a URL or a line is wrong; WEIR_ENOMEM. A request
- * by a kept connection that turns out to be closed is made once more by libcurl, on another one. Suspends.
+ * WEIR_ETIMEDOUT; news, see weir_sleep(); WEIR_EINVAL: an argument, a URL or a line is wrong; WEIR_ENOMEM, also for one
+ * line of a head that libcurl finds too long (100 KiB). A request by a kept connection that turns out to be closed is
+ * made once more by libcurl, on another one. Suspends.
  */
 #define weir_curl_call(c, client, request, reply)                                                                      \
     weir_curl_call_sized((c), (client), (request), sizeof(weir_curl_request), (reply))

@@ -52,7 +52,10 @@ int weir_curl_call_sized(weir_ctx *c, weir_curl *client, const weir_curl_request
         error = transfer_result(t);
     if (!error)
         error = keep_reply(t, reply);
+    bool waited = t->driven == 0;
     transfer_end(t);
+    if (!waited) /* a handler that makes many calls lets others run all the same */
+        weir_yield(c);
     return error;
 }
 

@@ -22,13 +22,14 @@ static size_t refuse(struct transfer *t, int error)
 
 /* ---- The reply ---- */
 
-/* Whether the head that has ended is the one of the reply. */
-static bool is_final(const struct transfer *t)
+/* A head has ended. Whether one that redirects is the last, the first byte behind it tells, or the end. */
+static void end_head(struct transfer *t)
 {
     long status = 0;
     if (curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK || status < 200)
-        return false;
-    return t->redirects == 0 || status < 300 || status > 399; /* of a redirection: the first byte, or the end, tells */
+        return;
+    t->head_ends = true;
+    t->head_done = t->redirects == 0 || status < 300 || status > 399;
 }
 
 static size_t take_line(char *line, size_t size, size_t count, void *data)
@@ -39,8 +40,12 @@ static size_t take_line(char *line, size_t size, size_t count, void *data)
     t->head_bytes += len;
     if (t->head_bytes > max_header_of(t))
         return refuse(t, WEIR_ETOOBIG);
-    if (!t->head_done && (len == 1 || (len == 2 && line[0] == '\r')))
-        t->head_done = is_final(t);
+    if (t->head_done) /* a trailer's */
+        return len;
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
+        t->head_ends = false;
+    else if (len == 1 || (len == 2 && line[0] == '\r'))
+        end_head(t);
     return len;
 }
 

@@ -19,7 +19,7 @@
 
 #include <curl/curl.h>
 
-#define RECEIVE_SIZE 16384 /* bytes that libcurl receives at once */
+#define SEND_SIZE    16384 /* bytes that libcurl sends at once; it receives as many */
 #define BUFFER_SIZE  32768 /* of a stream's bytes that its handler has not taken */
 #define FREE_HANDLES 32    /* easy handles that a worker keeps for further requests */
 #define NO_TIME      INT64_MAX
@@ -43,11 +43,11 @@ struct worker {
     int64_t timer;  /* when libcurl wants to be called; NO_TIME: never */
     struct watched_socket *sockets;
     size_t socket_count;
-    struct transfer *active;   /* transfers that are in the handle */
-    struct transfer *leader;   /* waits for the set; NULL: nobody does */
-    struct transfer *keeper;   /* waits until keeper_time as well; NULL: nobody does */
-    struct transfer *marked;   /* transfers that something has happened to */
-    int64_t keeper_time;       /* the timer as it was when the keeper began to wait */
+    struct transfer *active; /* transfers that are in the handle */
+    struct transfer *leader; /* waits for the set; NULL: nobody does */
+    struct transfer *keeper; /* waits until keeper_time as well; NULL: nobody does */
+    struct transfer *marked; /* transfers that something has happened to */
+    int64_t keeper_time;     /* the timer as it was when the keeper began to wait */
     CURL *handles[FREE_HANDLES];
     int handle_count;
 };
@@ -78,14 +78,16 @@ struct transfer {
     struct worker *w;
     weir_ctx *c;
     CURL *easy;
-    struct transfer *next, **link;               /* in active */
+    struct transfer *next, **link;                 /* in active */
     struct transfer *request_next, **request_link; /* among those of the request */
     struct transfer *marked_next;
     struct curl_slist *lines; /* of the request's head */
 
     /* How far it is. */
     bool done;      /* libcurl has ended it, with code */
-    bool head_done; /* the final head has come */
+    bool head_done; /* the reply's head has come */
+    bool head_ends; /* the last head that has begun has ended, and is no interim one */
+    bool connects;  /* no request is made: the connection is the handler's */
     bool marked;
     CURLcode code;
     int error; /* why a callback has ended it; 0: none has */
@@ -119,6 +121,7 @@ struct transfer {
     int64_t end_time; /* of the whole request; NO_TIME: none */
     int64_t moved;    /* when bytes went over last */
     int idle_ms;      /* 0: any time */
+    int driven;       /* times that libcurl was called since the fiber has let others run */
 
     weir_fd *tunnel; /* of a connection that the handler reads and writes by itself; NULL: it does not */
     char *why;

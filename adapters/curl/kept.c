@@ -26,8 +26,7 @@ struct weir_curl_kept *kept_of(struct transfer *t)
         count++;
         bytes += strlen(h->name) + strlen(h->value) + 2; /* all of them lie within max_header */
     }
-    struct weir_curl_kept *kept =
-        weir_account_alloc(account, sizeof *kept + count * sizeof(struct kept_field) + bytes);
+    struct weir_curl_kept *kept = weir_account_alloc(account, sizeof *kept + count * sizeof(struct kept_field) + bytes);
     if (!kept)
         return NULL;
     *kept = (struct weir_curl_kept){.account = account};

@@ -27,8 +27,6 @@ static CURLcode set_always(CURL *easy, const weir_curl_config *config)
     SET(CURLOPT_PROXY, "");
     SET(CURLOPT_QUICK_EXIT, 1L); /* who gives up while a name is looked up does not wait for that */
     SET(CURLOPT_TCP_NODELAY, 1L);
-    SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_SIZE);
-    SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)RECEIVE_SIZE);
     SET(CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms);
     SET(CURLOPT_MAXAGE_CONN, (long)config->idle_s);
     if (config->user_agent[0])
@@ -155,6 +153,8 @@ int transfer_set_options(struct transfer *t, const weir_curl_request *r)
     if (error)
         return error;
     CURLcode code = set_always(easy, config);
+    /* A handle that has a buffer still, as behind a redirection that was refused, keeps that one's size. */
+    (void)curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)SEND_SIZE);
     if (code == CURLE_OK)
         code = set_method(t, r);
     if (code == CURLE_OK)

@@ -28,7 +28,7 @@ static bool tells_length(const char *method)
     return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
 }
 
-static int begin(struct passage *p, struct transfer **t, char *why, size_t why_size)
+static int begin(struct passage *p, struct transfer **t)
 {
     int64_t len = weir_body_length(p->c);
     weir_curl_request r = {
@@ -38,8 +38,8 @@ static int begin(struct passage *p, struct transfer **t, char *why, size_t why_s
         .body = len == 0 && tells_length(weir_method(p->c)) ? "" : NULL,
         .idle_timeout_ms = p->options->idle_timeout_ms,
         .unix_path = p->options->unix_path,
-        .why = why,
-        .why_size = why_size,
+        .why = p->options->why,
+        .why_size = p->options->why_size,
     };
     return transfer_begin(p->c, p->client, &r, false, prepare, p, t);
 }
@@ -123,12 +123,12 @@ static int pass_reply(weir_ctx *c, weir_curl_stream *s)
 
 /* ---- Both ---- */
 
-static int pass(struct passage *p, char *why, size_t why_size)
+static int pass(struct passage *p)
 {
     struct transfer *t;
     weir_curl_reply reply;
     bool client = false;
-    int error = begin(p, &t, why, why_size);
+    int error = begin(p, &t);
     if (error)
         return error;
     weir_curl_stream *s = (weir_curl_stream *)t;
@@ -166,7 +166,6 @@ int weir_proxy_sized(weir_ctx *c, weir_curl *client, const char *upstream, const
                      size_t options_size)
 {
     weir_proxy_options o = {0};
-    char why[CURL_ERROR_SIZE] = "";
     if (!client || !upstream)
         return WEIR_EINVAL;
     if (options)
@@ -180,7 +179,7 @@ int weir_proxy_sized(weir_ctx *c, weir_curl *client, const char *upstream, const
     if (!error)
         error = weir_defer(c, free, p->target);
     if (!error)
-        error = proxy_is_websocket(c) ? proxy_websocket(p, why, sizeof why) : pass(p, why, sizeof why);
+        error = proxy_is_websocket(c) ? proxy_websocket(p) : pass(p);
     if (error && o.keep_errors <= 0)
         (void)error_page(c, error);
     return error;

@@ -40,6 +40,6 @@ int proxy_pass_field(weir_ctx *c, const char *connection, const char *name, cons
 /* Whether the client asks for a WebSocket. */
 bool proxy_is_websocket(weir_ctx *c);
 /* Passes that on, and then bytes in both directions, until one side ends. As weir_proxy(). */
-int proxy_websocket(struct passage *p, char *why, size_t why_size);
+int proxy_websocket(struct passage *p);
 
 #endif

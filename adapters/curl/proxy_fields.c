@@ -14,9 +14,18 @@
 bool proxy_is_hop_field(const char *name)
 {
     static const char *const names[] = {
-        "Connection",      "Keep-Alive",          "Proxy-Connection",          "TE",
-        "Trailer",         "Transfer-Encoding",   "Upgrade",                   "HTTP2-Settings",
-        "Content-Length",  "Proxy-Authenticate",  "Proxy-Authentication-Info", "Proxy-Authorization",
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+        "HTTP2-Settings",
+        "Content-Length",
+        "Proxy-Authenticate",
+        "Proxy-Authentication-Info",
+        "Proxy-Authorization",
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcasecmp(names[i], name) == 0)
@@ -134,7 +143,10 @@ bool proxy_add_fields(const struct passage *p, struct curl_slist **lines)
     weir_ctx *c = p->c;
     static const char *const defaults[] = {"User-Agent", "Accept"};
     if (!add_clients(p, lines) || !add_forwarded(p, lines) ||
-        !add(lines, "Via: %s %s", weir_http_version(c) == WEIR_HTTP_2 ? "2.0" : weir_http_version(c) == WEIR_HTTP_1_0 ? "1.0" : "1.1",
+        !add(lines, "Via: %s %s",
+             weir_http_version(c) == WEIR_HTTP_2     ? "2.0"
+             : weir_http_version(c) == WEIR_HTTP_1_0 ? "1.0"
+                                                     : "1.1",
              p->options->via ? p->options->via : "weir"))
         return false;
     if (p->options->keep_host > 0 && weir_host(c)[0] && !add(lines, "Host: %s", weir_host(c)))

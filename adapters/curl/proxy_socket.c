@@ -90,7 +90,8 @@ static int receive_all(struct tunnel *tunnel)
     return (int)len;
 }
 
-/* Sends all of data. While the upstream does not take it, what it sends is passed on, if relays: it may wait for that. */
+/* Sends all of data. While the upstream does not take it, what it sends is passed on, if relays: it may wait for
+ * that. */
 static int send_all(struct tunnel *tunnel, const char *data, size_t len, bool relays)
 {
     weir_ctx *c = tunnel->p->c;
@@ -105,8 +106,8 @@ static int send_all(struct tunnel *tunnel, const char *data, size_t len, bool re
         len -= m.done;
         if (m.done > 0)
             continue;
-        int ready = weir_fd_wait(c, tunnel->t->tunnel, relays ? WEIR_READABLE | WEIR_WRITABLE : WEIR_WRITABLE,
-                                 tunnel->idle_ms);
+        int ready =
+            weir_fd_wait(c, tunnel->t->tunnel, relays ? WEIR_READABLE | WEIR_WRITABLE : WEIR_WRITABLE, tunnel->idle_ms);
         if (ready < 0)
             return ready;
         error = relays && (ready & WEIR_READABLE) ? receive_all(tunnel) : 0;
@@ -121,10 +122,11 @@ static int send_all(struct tunnel *tunnel, const char *data, size_t len, bool re
 static int prepare(struct transfer *t, void *arg)
 {
     (void)arg;
+    t->connects = true;
     return curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK ? 0 : WEIR_EINVAL;
 }
 
-static int connect_upstream(struct tunnel *tunnel, char *why, size_t why_size)
+static int connect_upstream(struct tunnel *tunnel)
 {
     struct passage *p = tunnel->p;
     weir_curl_request r = {
@@ -132,8 +134,8 @@ static int connect_upstream(struct tunnel *tunnel, char *why, size_t why_size)
         .timeout_ms = p->options->timeout_ms,
         .idle_timeout_ms = p->options->idle_timeout_ms,
         .unix_path = p->options->unix_path,
-        .why = why,
-        .why_size = why_size,
+        .why = p->options->why,
+        .why_size = p->options->why_size,
     };
     int error = transfer_begin(p->c, p->client, &r, true, prepare, NULL, &tunnel->t);
     if (error)
@@ -315,7 +317,7 @@ static int refuse(weir_ctx *c, int status)
     return error ? error : weir_reply(c, NULL, "", 0);
 }
 
-int proxy_websocket(struct passage *p, char *why, size_t why_size)
+int proxy_websocket(struct passage *p)
 {
     weir_ctx *c = p->c;
     size_t head_len = 0;
@@ -326,7 +328,7 @@ int proxy_websocket(struct passage *p, char *why, size_t why_size)
     *tunnel = (struct tunnel){.p = p};
     int error = weir_defer(c, free_tunnel, tunnel);
     if (!error)
-        error = connect_upstream(tunnel, why, why_size);
+        error = connect_upstream(tunnel);
     if (!error)
         error = send_head(tunnel);
     if (!error)

@@ -139,7 +139,7 @@ ssize_t weir_curl_read(weir_ctx *c, weir_curl_stream *stream, void *buf, size_t 
     if (!buf || len == 0)
         return WEIR_EINVAL;
     ssize_t got = weir_curl_read_slice(c, stream, &data);
-    if (got <= 0)
+    if (got <= 0 || !data)
         return got;
     struct transfer *t = transfer_of(stream);
     size_t taken = (size_t)got < len ? (size_t)got : len;

@@ -170,6 +170,8 @@ static int error_of(CURLcode code)
 int transfer_result(struct transfer *t)
 {
     int error = t->error ? t->error : error_of(t->code);
+    if (!error && !t->head_ends && !t->connects) /* which libcurl takes for one without a body */
+        error = WEIR_EPROTO;
     if (!error)
         return 0;
     return transfer_fail(t, error, t->text[0] && !t->error ? t->text : weir_strerror(error));

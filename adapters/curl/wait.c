@@ -7,6 +7,8 @@
 
 #include <limits.h>
 
+#define DRIVEN_AT_ONCE 16
+
 void transfer_mark(struct transfer *t)
 {
     if (t->marked)
@@ -87,8 +89,14 @@ int transfer_wait(struct transfer *t)
 {
     struct worker *w = t->w;
     int64_t now = curl_now_ms();
-    if (w->timer <= now)
+    if (w->timer <= now) {
+        if (++t->driven > DRIVEN_AT_ONCE) { /* an other side that is quick is no reason to keep the worker */
+            t->driven = 0;
+            weir_yield(t->c);
+        }
         return worker_drive(t->c, w);
+    }
+    t->driven = 0;
     int64_t idle_end = t->idle_ms > 0 ? t->moved + t->idle_ms : NO_TIME;
     if (now >= t->end_time || now >= idle_end)
         return transfer_fail(t, WEIR_ETIMEDOUT, "the time is over");

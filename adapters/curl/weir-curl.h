@@ -23,16 +23,16 @@ typedef struct weir_curl weir_curl;
 
 /* The settings of a client. Zero is each member's default. Strings are copied. */
 typedef struct weir_curl_config {
-    int max_connections;    /* of each worker, idle ones included; further requests wait; default 256 */
-    int max_per_host;       /* likewise, to one host and port; default: max_connections */
-    int idle_s;             /* seconds after which an idle connection is not used again; default 60 */
-    int connect_timeout_ms; /* name, connection and handshake; default 10000 */
-    int idle_timeout_ms;    /* longest time in which the other side neither sends nor takes anything; default 30000;
+    int max_connections;     /* of each worker, idle ones included; further requests wait; default 256 */
+    int max_per_host;        /* likewise, to one host and port; default: max_connections */
+    int idle_s;              /* seconds after which an idle connection is not used again; default 60 */
+    int connect_timeout_ms;  /* name, connection and handshake; default 10000 */
+    int idle_timeout_ms;     /* longest time in which the other side neither sends nor takes anything; default 30000;
                              * WEIR_OFF: any */
-    size_t max_header;      /* bytes of a reply's head, interim ones included; default 65536 */
-    size_t max_memory;      /* bytes that bodies, fields and buffers may take together; default: memory_limit's */
-    const char *ca_file;    /* certificates that may sign the other's; default: those that the system trusts */
-    int verify;             /* WEIR_OFF: anybody's certificate will do; default WEIR_ON */
+    size_t max_header;       /* bytes of a reply's head, interim ones included; default 65536 */
+    size_t max_memory;       /* bytes that bodies, fields and buffers may take together; default: memory_limit's */
+    const char *ca_file;     /* certificates that may sign the other's; default: those that the system trusts */
+    int verify;              /* WEIR_OFF: anybody's certificate will do; default WEIR_ON */
     const char *certificate; /* file of a client certificate in PEM form; default: none */
     const char *key;         /* file of its key; default: certificate */
     const char *user_agent;  /* default: "weir/VERSION"; "": none */
@@ -63,10 +63,10 @@ typedef struct weir_curl_request {
     /* Of weir_curl_open() alone: the length of a body that weir_curl_write() will write; WEIR_OFF: not known; default:
      * there is none. */
     int64_t write_length;
-    int timeout_ms;      /* for all of it, the reply's body included; default: no limit but the deadline */
-    int idle_timeout_ms; /* in place of the client's */
-    size_t max_body;     /* bytes of a reply that weir_curl_call() takes; default 1 MiB */
-    int redirects;       /* redirections that are followed, to http and https alone; default: none */
+    int timeout_ms;        /* for all of it, the reply's body included; default: no limit but the deadline */
+    int idle_timeout_ms;   /* in place of the client's */
+    size_t max_body;       /* bytes of a reply that weir_curl_call() takes; default 1 MiB */
+    int redirects;         /* redirections that are followed, to http and https alone; default: none */
     const char *unix_path; /* a Unix socket that is connected to, whatever url's host is; default: none */
     char *why;             /* where a text for people goes that says what went wrong; NULL: nowhere */
     size_t why_size;
@@ -129,7 +129,7 @@ WEIR_API int weir_curl_head(weir_ctx *c, weir_curl_stream *stream, weir_curl_rep
  * bytes; 0: the end, and the reply was whole; or an error as weir_curl_call(). What is not read is not fetched: memory
  * does not depend on the reply's length. May suspend. */
 WEIR_API ssize_t weir_curl_read_slice(weir_ctx *c, weir_curl_stream *stream, const void **data);
-/* The same, copied: at most len bytes. May suspend. */
+/* weir_curl_read_slice() with a copy of at most len bytes. May suspend. */
 WEIR_API ssize_t weir_curl_read(weir_ctx *c, weir_curl_stream *stream, void *buf, size_t len);
 
 /* Ends a stream: a connection whose reply is not over is closed. NULL: nothing. Does not suspend. */
@@ -139,15 +139,17 @@ WEIR_API void weir_curl_close(weir_ctx *c, weir_curl_stream *stream);
 typedef struct weir_proxy_options {
     /* A prefix of the request's path, such as "/api", that is taken off; what is left begins with "/". */
     const char *strip_prefix;
-    int keep_host;          /* WEIR_ON: Host is the client's; default WEIR_OFF: the upstream's */
-    int forwarded;          /* WEIR_OFF: Forwarded (RFC 7239) is neither added nor passed on; default WEIR_ON */
-    int x_forwarded;        /* likewise X-Forwarded-For, -Proto and -Host */
-    const char *via;        /* the name in Via (RFC 9110 section 7.6.3); default "weir" */
-    int timeout_ms;         /* until the reply's head has come; default: no limit but idle_timeout_ms */
-    int idle_timeout_ms;    /* longest time in which the upstream neither sends nor takes anything; default: client's */
-    const char *unix_path;  /* as in weir_curl_request */
-    int keep_errors;        /* WEIR_ON: where there is an error before the reply's head, nothing is replied, so that the
+    int keep_host;         /* WEIR_ON: Host is the client's; default WEIR_OFF: the upstream's */
+    int forwarded;         /* WEIR_OFF: Forwarded (RFC 7239) is neither added nor passed on; default WEIR_ON */
+    int x_forwarded;       /* likewise X-Forwarded-For, -Proto and -Host */
+    const char *via;       /* the name in Via (RFC 9110 section 7.6.3); default "weir" */
+    int timeout_ms;        /* until the reply's head has come; default: no limit but idle_timeout_ms */
+    int idle_timeout_ms;   /* longest time in which the upstream neither sends nor takes anything; default: client's */
+    const char *unix_path; /* as in weir_curl_request */
+    int keep_errors;       /* WEIR_ON: where there is an error before the reply's head, nothing is replied, so that the
                              * handler may; default WEIR_OFF: 502 or 504 */
+    char *why; /* where a text for people, such as the log's, goes that says what went wrong; NULL: nowhere */
+    size_t why_size;
 } weir_proxy_options;
 
 /*

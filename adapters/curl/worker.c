@@ -14,7 +14,6 @@
 
 /* ---- The client ---- */
 
-
 static void free_config(weir_curl_config *config)
 {
     free((char *)config->ca_file);

@@ -6,9 +6,11 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* What libpq is to do besides what conninfo says, which counts more. Looking for Kerberos tickets reads files, and asks
  * name servers; a database behind a dead line is given up in the end, and so is a cancellation. */
@@ -93,7 +95,10 @@ static int connect_it(weir_ctx *c, struct weir_pg_conn *conn)
     if (PQsetnonblocking(conn->handle, 1) != 0)
         return WEIR_EREACH;
     PQsetNoticeReceiver(conn->handle, drop_notice, NULL);
-    conn->ready = weir_fd_new(c, PQsocket(conn->handle));
+    conn->socket = fcntl(PQsocket(conn->handle), F_DUPFD_CLOEXEC, 0);
+    if (conn->socket < 0)
+        return WEIR_ESYS;
+    conn->ready = weir_fd_new(c, conn->socket);
     conn->used_ms = pg_now_ms();
     return conn->ready ? 0 : WEIR_ENOMEM;
 }
@@ -119,6 +124,7 @@ int pg_link_open(weir_ctx *c, void *data, void **connection)
     if (!conn)
         return WEIR_ENOMEM;
     conn->pg = pg;
+    conn->socket = -1;
     request->opening = conn; /* closed with the request, if that ends here */
     int error = connect_it(c, conn);
     request->opening = NULL;
@@ -141,7 +147,7 @@ bool pg_link_lives(struct weir_pg_conn *conn)
         return true;
     for (;;) {
         char byte;
-        ssize_t got = recv(PQsocket(conn->handle), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        ssize_t got = recv(conn->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         if (got < 0)
             return errno == EAGAIN;
         /* The end, or what the database says without being asked, as before the end. */
@@ -167,5 +173,7 @@ void pg_link_close(weir_ctx *c, void *data, void *connection)
     weir_fd_free(conn->ready);
     if (!c || !PQsslInUse(conn->handle) || weir_call_deep(c, finish, conn->handle) != 0)
         PQfinish(conn->handle);
+    if (conn->socket >= 0)
+        close(conn->socket);
     free(conn);
 }

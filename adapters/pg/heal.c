@@ -49,34 +49,51 @@ static int cancel(weir_ctx *c, void *arg)
     return 0; /* what came of it the query tells */
 }
 
-/* Has the query that is under way cancelled. Returns 0 or an error; WEIR_EBUSY: not now. */
-static int begin_cancel(weir_ctx *c, struct weir_pg_conn *conn, bool at_end)
+/* A task that cancels the query of a connection. users: how many have the job. NULL: none was begun; *error says why. */
+static struct pg_cancel_job *spawn_cancel(weir_ctx *c, const struct weir_pg_conn *conn, int users, int *error)
 {
     struct weir_pg *pg = conn->pg;
     struct pg_cancel_job *job = calloc(1, sizeof *job);
+    *error = WEIR_ENOMEM;
     if (!job)
-        return WEIR_ENOMEM;
-    job->users = 1;
+        return NULL;
+    job->users = users;
     job->pg = pg;
     job->cancel = PQgetCancel(conn->handle);
-    int error = WEIR_ENOMEM;
-    if (job->cancel) {
-        job->users = 2;
-        error = weir_spawn(
-            pg->server, cancel, job,
-            &(weir_task_options){.name = "postgres cancel", .worker = weir_worker_index(c) + 1, .release = release});
-    }
-    if (error && job->cancel) { /* the server stops, or has too many tasks: at the end there is nobody else to do it */
-        job->users = 1;
-        error = at_end ? cancel(c, job) : WEIR_EBUSY;
-    }
-    if (error) {
-        pg_cancel_forget(job);
-        return error;
+    weir_task_options options = {.name = "postgres cancel", .worker = weir_worker_index(c) + 1, .release = release};
+    if (job->cancel)
+        *error = weir_spawn(pg->server, cancel, job, &options);
+    if (!*error)
+        return job;
+    PQfreeCancel(job->cancel);
+    free(job);
+    return NULL;
+}
+
+/* Has the query that is under way cancelled. Returns 0 or an error; WEIR_EBUSY: not now. */
+static int begin_cancel(weir_ctx *c, struct weir_pg_conn *conn, bool at_end)
+{
+    int error;
+    struct pg_cancel_job *job = spawn_cancel(c, conn, 2, &error);
+    if (!job && !at_end)
+        return error == WEIR_ENOMEM ? error : WEIR_EBUSY;
+    if (!job) { /* the server stops, or has too many tasks: at the end there is nobody else to do it */
+        struct pg_cancel_job own = {.users = 1, .cancel = PQgetCancel(conn->handle), .pg = conn->pg};
+        if (!own.cancel)
+            return WEIR_ENOMEM;
+        (void)weir_offload_to(c, conn->pg->cancellers, cancel_on_thread, &own);
+        PQfreeCancel(own.cancel);
     }
     conn->cancel = job;
-    atomic_fetch_add_explicit(&pg->cancelled, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&conn->pg->cancelled, 1, memory_order_relaxed);
     return 0;
+}
+
+void pg_link_abandon(weir_ctx *c, const struct weir_pg_conn *conn)
+{
+    int error;
+    if (conn->state == PG_LINK_BUSY)
+        (void)spawn_cancel(c, conn, 1, &error);
 }
 
 /* Waits until the cancellation is through. */
@@ -120,7 +137,7 @@ static int end_query(weir_ctx *c, struct weir_pg_conn *conn, bool at_end, int64_
             pg_cancel_forget(conn->cancel);
             conn->cancel = NULL;
         }
-        if (!conn->cancel)
+        if (!conn->cancel && now_ms >= again_ms)
             error = begin_cancel(c, conn, at_end);
         if (now_ms >= again_ms) {
             again_ms = now_ms + round_ms;

@@ -53,6 +53,9 @@ enum pg_link_state {
 struct weir_pg_conn {
     struct weir_pg *pg;
     PGconn *handle;
+    /* A second descriptor of libpq's socket, which is waited for: libpq closes its own in the middle of a call when the
+     * connection breaks, and the number may be another's before ready is freed. -1: none yet. */
+    int socket;
     weir_fd *ready;
     enum pg_link_state state;
     int error;                    /* of the query that is under way, as it was answered */
@@ -140,6 +143,8 @@ void pg_statements_free(struct pg_statements *statements);
  * rolls back. at_end: the request has ended, and nothing can end the call. Returns 0, or an error, after which another
  * try may follow. */
 int pg_link_heal(weir_ctx *c, struct weir_pg_conn *conn, bool at_end);
+/* Has the query of a connection that is given up cancelled, and waits for nothing. */
+void pg_link_abandon(weir_ctx *c, const struct weir_pg_conn *conn);
 void pg_cancel_forget(struct pg_cancel_job *job);
 
 #endif

@@ -34,12 +34,14 @@ static bool let_go(struct pg_request *request, const struct weir_pg_conn *conn)
     return true;
 }
 
-static void put_back(struct weir_pg_conn *conn, bool healthy)
+static void put_back(weir_ctx *c, struct weir_pg_conn *conn, bool healthy)
 {
     conn->next = NULL;
     conn->left = false;
-    if (!healthy)
+    if (!healthy) {
         atomic_fetch_add_explicit(&conn->pg->dropped, 1, memory_order_relaxed);
+        pg_link_abandon(c, conn);
+    }
     (void)weir_pool_put(conn->pg->pool, conn, healthy);
 }
 
@@ -60,7 +62,7 @@ static void pg_request_end(weir_ctx *c, void *arg)
     while (request->held) {
         struct weir_pg_conn *conn = request->held;
         request->held = conn->next;
-        put_back(conn, is_in_order(conn) || pg_link_heal(c, conn, true) == 0);
+        put_back(c, conn, is_in_order(conn) || pg_link_heal(c, conn, true) == 0);
     }
 }
 
@@ -117,7 +119,7 @@ int weir_pg_get(weir_ctx *c, weir_pg *pg, weir_pg_conn **got)
             *got = conn;
             return 0;
         }
-        put_back(conn, false);
+        put_back(c, conn, false);
     }
 }
 
@@ -128,7 +130,7 @@ void weir_pg_put(weir_ctx *c, weir_pg_conn *conn)
         return;
     if (is_in_order(conn)) {
         conn->used_ms = pg_now_ms();
-        put_back(conn, true);
+        put_back(c, conn, true);
         return;
     }
     /* The request has it while it is healed, and may be ended within. Where nothing can be waited for now, the
@@ -145,7 +147,7 @@ void weir_pg_put(weir_ctx *c, weir_pg_conn *conn)
     if (later && conn->state != PG_LINK_BROKEN)
         return;
     let_go(request, conn);
-    put_back(conn, error == 0);
+    put_back(c, conn, error == 0);
 }
 
 /* ---- Errors and results ---- */

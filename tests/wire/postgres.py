@@ -4,6 +4,7 @@ PostgreSQL does not run as root: then it runs as its own user, by setpriv.
 SPDX-License-Identifier: MIT
 """
 
+import contextlib
 import glob
 import os
 import pwd
@@ -83,28 +84,37 @@ class Postgres:
         if self.process:
             self._end(signal.SIGINT)
 
+    def _processes(self):
+        """All that there are: each works in the cluster's folder."""
+        found = []
+        for path in glob.glob("/proc/[0-9]*/cwd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(path) == self.data:
+                    found.append(int(path.split("/")[2]))
+        return found
+
+    def _tell(self, pids, number):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def kill(self):
         """The end of all its processes at once, as of its machine."""
-        if self.process:
-            os.killpg(self.process.pid, signal.SIGSTOP)  # none of them sees another one end
-            children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True,
-                                      text=True).stdout.split()
-            for pid in [*children, self.process.pid]:
-                try:
-                    os.kill(int(pid), signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            self._end(signal.SIGKILL)
+        if not self.process:
+            return
+        self._tell([self.process.pid], signal.SIGSTOP)  # it begins none, and sees none end
+        deadline = time.monotonic() + 30
+        while pids := self._processes():
+            self._tell([pid for pid in pids if pid != self.process.pid] or pids, signal.SIGKILL)
+            assert time.monotonic() < deadline, pids
+            time.sleep(0.005)
+        self._end(signal.SIGKILL)
 
     def freeze(self, frozen=True):
         """Stops all its processes, or has them go on."""
-        pids = subprocess.run(["ps", "-o", "pid=", "--ppid", str(self.process.pid)], capture_output=True,
-                              text=True).stdout.split()
-        for pid in [*pids, self.process.pid]:
-            try:
-                os.kill(int(pid), signal.SIGSTOP if frozen else signal.SIGCONT)
-            except ProcessLookupError:
-                pass
+        for _ in range(3):  # one may be beginning
+            self._tell(self._processes(), signal.SIGSTOP if frozen else signal.SIGCONT)
+            time.sleep(0.01)
 
     def remove(self):
         self.kill()

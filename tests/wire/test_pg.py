@@ -50,6 +50,7 @@ def database(cluster):
 @pytest.fixture
 def serve(start, database):
     def start_one(conninfo=None, **settings):
+        settings = {"cancel_ms": 60000, **settings}  # however busy the machine is
         return start("tests/programs/pg", conninfo or database.by_socket(),
                      *[f"{name}={value}" for name, value in settings.items()])
 
@@ -316,7 +317,7 @@ def test_an_idle_one_that_was_ended(serve, database, check_idle_ms):
 
 
 def test_a_query_costs_no_control(serve, tmp_path):
-    """After the first ones: no epoll_ctl(), no eventfd, and four calls to the kernel in all."""
+    """After the first ones: no epoll_ctl(), no eventfd, and three calls to the kernel in all."""
     if SANITIZE:
         pytest.skip("a sanitizer and strace do not go together")
     server = serve(max=1)
@@ -337,7 +338,7 @@ def test_a_query_costs_no_control(serve, tmp_path):
             text = trace.read_text()[len(before):]
         assert text.count("epoll_ctl") == 0 and "eventfd" not in text
         calls = re.findall(r"^\d+ +(\w+)\(", text, re.M)
-        assert len(calls) <= 500 * 4 + 50, {name: calls.count(name) for name in set(calls)}
+        assert len(calls) <= 500 * 3 + 100, {name: calls.count(name) for name in set(calls)}
     finally:
         tracer.terminate()
         tracer.wait()

@@ -44,8 +44,8 @@ static int join(weir_ctx *c, struct relay *r, weir_fd *f, int events)
     }
     r->x = c->x;
     r->waiter = (struct watch_waiter){.fn = wake_reader};
-    r->waiter.wanted = (events & WEIR_READABLE ? (uint32_t)POLLER_READ : 0) |
-                       (events & WEIR_WRITABLE ? (uint32_t)POLLER_WRITE : 0);
+    r->waiter.wanted =
+        (events & WEIR_READABLE ? (uint32_t)POLLER_READ : 0) | (events & WEIR_WRITABLE ? (uint32_t)POLLER_WRITE : 0);
     int error = watch_join(f, c->web->loop, &r->waiter);
     if (!error)
         r->joined = f;

@@ -44,6 +44,7 @@ struct worker {
     struct watched_socket *sockets;
     size_t socket_count;
     struct transfer *active; /* transfers that are in the handle */
+    int active_count, most;  /* of these, and the most since memory was given back */
     struct transfer *leader; /* waits for the set; NULL: nobody does */
     struct transfer *keeper; /* waits until keeper_time as well; NULL: nobody does */
     struct transfer *marked; /* transfers that something has happened to */
@@ -165,6 +166,8 @@ struct worker *worker_of(weir_ctx *c, weir_curl *client);
 void worker_free(struct worker *w);
 CURL *worker_take_handle(struct worker *w);
 void worker_give_handle(struct worker *w, CURL *easy);
+/* A transfer has ended: behind a burst of them its memory goes back to the system. */
+void worker_give_memory(struct worker *w);
 
 /* ---- wait.c ---- */
 

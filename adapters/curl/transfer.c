@@ -33,6 +33,8 @@ static void link_active(struct transfer *t)
     if (w->active)
         w->active->link = &t->next;
     w->active = t;
+    if (++w->active_count > w->most)
+        w->most = w->active_count;
 }
 
 static struct transfer *transfer_new(weir_ctx *c, weir_curl *client, bool collects)
@@ -120,6 +122,7 @@ void transfer_end(struct transfer *t)
         *t->link = t->next;
         if (t->next)
             t->next->link = t->link;
+        w->active_count--;
     }
     if (weir_call_deep(t->c, remove_handle, t) == WEIR_ENOMEM)
         (void)remove_handle(t);
@@ -134,6 +137,7 @@ void transfer_end(struct transfer *t)
     kept_free(t->kept);
     weir_account_free(account, t->body);
     weir_account_free(account, t);
+    worker_give_memory(w);
 }
 
 /* ---- What it has come to ---- */

@@ -5,6 +5,7 @@
  */
 #include "client.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -150,4 +151,16 @@ void worker_give_handle(struct worker *w, CURL *easy)
         w->handles[w->handle_count++] = easy;
     else
         curl_easy_cleanup(easy);
+}
+
+#define BURST 64 /* transfers at once, behind which memory is given back */
+
+void worker_give_memory(struct worker *w)
+{
+    if (w->most < BURST || w->active_count > w->most / 4)
+        return;
+    w->most = w->active_count;
+#ifdef __GLIBC__
+    (void)malloc_trim(0); /* what libcurl has kept lies between what is free */
+#endif
 }

@@ -1,5 +1,6 @@
 /*
- * What the parts of the service share: one structure, which is the server's data. Handlers and tasks get it by app_of().
+ * What the parts of the service share: one structure, which is the server's data. Handlers and tasks get it by
+ * app_of().
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,6 +1,6 @@
 /*
- * Whose pages are fetched. A server that fetches what a client names can be made to fetch what only it can reach, so the
- * hosts that it may ask are listed.
+ * Whose pages are fetched. A server that fetches what a client names can be made to fetch what only it can reach, so
+ * the hosts that it may ask are listed.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,6 +1,6 @@
 /*
- * Notes from JSON and to JSON. json-c's tokener is a loop with a bound on nesting, so that no body overflows a handler's
- * stack; what it has made is freed before weir_fail(), which does not return.
+ * Notes from JSON and to JSON. json-c's tokener is a loop with a bound on nesting, so that no body overflows a
+ * handler's stack; what it has made is freed before weir_fail(), which does not return.
  *
  * SPDX-License-Identifier: MIT
  */

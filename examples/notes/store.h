@@ -2,8 +2,8 @@
  * Where notes are kept: what the service needs of a database, as functions, so that tests run without one. The service
  * has store_postgres(); the tests have one in memory.
  *
- * Each returns 0 or an error of weir.h; each may suspend, and obeys the request's deadline. What they put into a note is
- * the request's.
+ * Each returns 0 or an error of weir.h; each may suspend, and obeys the request's deadline. What they put into a note
+ * is the request's.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,8 +20,8 @@ struct store {
     int (*find)(weir_ctx *c, void *data, int64_t id, struct note *note);
     /* The first notes behind an id, size at most, in order of their ids. */
     int (*list)(weir_ctx *c, void *data, int64_t after, int size, struct note *notes, int *count);
-    /* Sets text and link, forgets the title, and sets the rest of *note. version: the one that is to be replaced, 0: any.
-     * WEIR_ENOENT; WEIR_ECONDITION: it has another version. */
+    /* Sets text and link, forgets the title, and sets the rest of *note. version: the one that is to be replaced, 0:
+     * any. WEIR_ENOENT; WEIR_ECONDITION: it has another version. */
     int (*change)(weir_ctx *c, void *data, int64_t version, struct note *note);
     int (*remove)(weir_ctx *c, void *data, int64_t id); /* WEIR_ENOENT */
     /* Sets the title, if the note still has that link. */

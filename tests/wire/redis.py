@@ -1,4 +1,4 @@
-"""A redis-server that tests start themselves, on a free port or a Unix socket, and a client of its protocol.
+"""A redis-server that tests start themselves, on a free port and a Unix socket, and a client of its protocol.
 
 SPDX-License-Identifier: MIT
 """
@@ -23,7 +23,8 @@ def free_port():
 
 
 class Redis:
-    """A server with its folder. A block. kill() and start() as often as a test likes: the port stays."""
+    """A server with its folder. A block. kill() and start() as often as a test likes: the socket stays where it is. The
+    port is another one each time, since somebody else may have taken the former one meanwhile."""
 
     def __init__(self, *settings):
         if not SERVER:
@@ -37,10 +38,8 @@ class Redis:
         self.start()
 
     def start(self):
-        """Another process may take a free port meanwhile: then the first start tries another one."""
-        chosen = self.port
         for _ in range(5):
-            self.port = chosen or free_port()
+            self.port = free_port()
             with (self.path / "log").open("ab") as log:
                 self.process = subprocess.Popen(
                     [SERVER, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.path), "--save", "",
@@ -72,7 +71,7 @@ class Redis:
         return f"unix:{self.path / 'socket'}"
 
     def client(self):
-        return Client(self.port, self.password)
+        return Client(str(self.path / "socket"), self.password)
 
     def ask(self, *command):
         with self.client() as client:
@@ -102,8 +101,14 @@ class Refused(Exception):
 class Client:
     """A connection that speaks RESP. A block."""
 
-    def __init__(self, port, password=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), 20)
+    def __init__(self, path, password=None):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        try:
+            self.socket.connect(path)
+        except OSError:
+            self.socket.close()
+            raise
         self.lines = self.socket.makefile("rb")
         if password:
             self.ask("AUTH", password)

@@ -167,7 +167,7 @@ def test_no_such_database(ask_redis):
 
 
 def test_nobody_is_there(start, redis):
-    server = program(start, redis)
+    server = program(start, redis, target=redis.socket)
     redis.kill()
     assert run(server, "PING")[0] == EREACH
     redis.start()
@@ -296,7 +296,7 @@ def test_subscription(ask_redis, redis):
 
 
 def test_restarted_while_idle(ask_redis, redis):
-    server = ask_redis(max=3)
+    server = ask_redis(max=3, target=redis.socket)
     with concurrent.futures.ThreadPoolExecutor(12) as crowd:
         list(crowd.map(lambda i: run(server, "PING"), range(50)))
     redis.kill()
@@ -307,7 +307,7 @@ def test_restarted_while_idle(ask_redis, redis):
 @pytest.mark.parametrize("settings", [{"workers": 2, "max": 4}, {"workers": 2, "max": 3, "shared": 1}])
 def test_killed_under_load(ask_redis, redis, settings):
     """Nothing hangs, nobody gets another's reply, and when Redis is there again all is well."""
-    server = ask_redis(timeout_ms=2000, **settings)
+    server = ask_redis(timeout_ms=2000, target=redis.socket, **settings)
     ended = threading.Event()
     good, bad, wrong = [], [], []
 
@@ -367,7 +367,7 @@ def stats(server):
 @pytest.fixture
 def servers(start, redis):
     """Two servers whose topics are the same."""
-    two = [program(start, redis, carry=1) for _ in range(2)]
+    two = [program(start, redis, target=redis.socket, carry=1) for _ in range(2)]
     for server in two:
         until(lambda server=server: stats(server)["connects"] == 1)
     return two

@@ -88,6 +88,7 @@ WEIR_ATTRIBUTE(struct request_curl, request_curl)
 static void end_request(void *arg)
 {
     struct request_curl *r = arg;
+    r->deferred = false; /* what a clean-up has after this is ended by another call */
     while (r->transfers)
         transfer_end(r->transfers);
     while (r->kept)

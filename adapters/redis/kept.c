@@ -24,6 +24,7 @@ WEIR_ATTRIBUTE(struct kept, kept_of)
 static void kept_end(void *arg)
 {
     struct kept *kept = arg;
+    kept->deferred = false; /* what a clean-up keeps after this is freed by another call */
     for (struct kept_reply *r = kept->replies; r; r = r->next)
         freeReplyObject(r->reply);
     kept->replies = NULL;

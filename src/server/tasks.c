@@ -175,7 +175,8 @@ static void job_begin(struct job *j)
 {
     struct worker *w = j->worker;
     j->result = 0;
-    j->runs = task_new(&w->http, &job_kind, j, j->name) != NULL;
+    /* The row's name: the watchdog may look at it when the job has gone. */
+    j->runs = task_new(&w->http, &job_kind, j, j->row->name) != NULL;
     if (j->runs)
         return;
     if (w->net.cutting) {

@@ -140,6 +140,21 @@ static void upload(weir_ctx *c)
     weir_curl_close(c, s);
 }
 
+static void say_goodbye(weir_ctx *c, void *url)
+{
+    weir_curl_reply reply;
+    (void)weir_curl_get(c, client_of(c), url, &reply);
+}
+
+/* As /call without a body, and asks again in a clean-up. */
+static void twice(weir_ctx *c)
+{
+    weir_curl_reply reply;
+    weir_defer_wait(c, say_goodbye, (void *)(uintptr_t)text(c, "url"), 10000);
+    int error = weir_curl_get(c, client_of(c), text(c, "url"), &reply);
+    say(c, error, &reply, reply.len, "");
+}
+
 static void pass(weir_ctx *c)
 {
     const char *upstream = weir_header(c, "X-Upstream");
@@ -163,6 +178,7 @@ int main(int argc, char **argv)
     if (!client)
         return 1;
     weir_any(s, "/call", call);
+    weir_get(s, "/twice", twice);
     weir_get(s, "/many", many);
     weir_get(s, "/stream", stream);
     weir_get(s, "/upload", upload);

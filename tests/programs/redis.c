@@ -116,6 +116,21 @@ static void leave(weir_ctx *c)
     weir_reply_text(c, "left");
 }
 
+static void count_down(weir_ctx *c, void *redis)
+{
+    redisReply *reply;
+    (void)weir_redis_command(c, redis, &reply, "DECR present");
+}
+
+/* /present: counts while it runs, and says how many do. */
+static void present(weir_ctx *c)
+{
+    redisReply *reply;
+    weir_defer_wait(c, count_down, weir_route_data(c), 10000);
+    int error = weir_redis_command(c, weir_route_data(c), &reply, "INCR present");
+    tell(c, error, reply);
+}
+
 /* /pop?key=K&wait_ms=N: blocks until somebody pushes. */
 static void pop(weir_ctx *c)
 {
@@ -254,6 +269,7 @@ int main(int argc, char **argv)
     weir_get(s, "/formats", formats, redis);
     weir_get(s, "/pipeline", pipeline, redis);
     weir_get(s, "/leave", leave, redis);
+    weir_get(s, "/present", present, redis);
     weir_get(s, "/pop", pop, redis);
     weir_get(s, "/listen", listen_to, redis);
     weir_get(s, "/deadline", deadline, redis);

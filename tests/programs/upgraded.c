@@ -10,6 +10,7 @@
  *   /back    response middleware adds X-Middleware, and compresses
  *   /nudged  as /echo, and says "nudged\n" when somebody asks for /nudge
  *   /relay   sends what comes over a pair of sockets and back; there it says "tick", and at last "0 end"
+ *   /second  waits for two descriptors in turn, and goes on waiting for the second one whatever it is told
  *   /stop    as /echo; when the server stops it says "stopping\n" and ends
  *   /own     answers an upgrade that cannot be with a page of its own
  *   /get, /any  are for GET and for any method, and reply "got\n"
@@ -157,6 +158,44 @@ static void relay(weir_ctx *c)
     weir_printf(c, "%d end", ready);
 }
 
+struct watched {
+    int fds[2];
+    weir_fd *f;
+};
+
+static void unwatch(void *arg)
+{
+    struct watched *w = arg;
+    weir_fd_free(w->f);
+    close(w->fds[0]);
+    close(w->fds[1]);
+}
+
+static weir_fd *watch(weir_ctx *c, int *other)
+{
+    struct watched *w = weir_alloc(c, sizeof *w);
+    if (!w || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, w->fds) != 0)
+        return NULL;
+    w->f = weir_fd_new(c, w->fds[0]);
+    *other = w->fds[1];
+    weir_defer(c, unwatch, w);
+    return w->f;
+}
+
+static void second(weir_ctx *c)
+{
+    const void *data;
+    size_t len;
+    int other, ready = weir_upgrade(c, "echo");
+    weir_fd *f = ready == 0 ? watch(c, &other) : NULL;
+    if (!f || write(other, "x", 1) != 1 || weir_read_or_wait(c, f, WEIR_READABLE, &data, &len, 0) <= 0)
+        return;
+    f = watch(c, &other);
+    weir_write(c, "second\n", 7);
+    while (f && (ready < 0 || len > 0 || data == NULL))
+        ready = weir_read_or_wait(c, f, WEIR_READABLE, &data, &len, 0);
+}
+
 static void stop(weir_ctx *c)
 {
     if (weir_upgrade(c, "echo") != 0)
@@ -202,6 +241,7 @@ static void routes(weir_server *s)
     weir_route(s, WEIR_UPGRADE, "/count", count);
     weir_route(s, WEIR_UPGRADE, "/nudged", nudged);
     weir_route(s, WEIR_UPGRADE, "/relay", relay);
+    weir_route(s, WEIR_UPGRADE, "/second", second);
     weir_route(s, WEIR_UPGRADE, "/stop", stop);
     weir_route(s, WEIR_UPGRADE, "/own", own);
     weir_post(s, "/echo", echo);

@@ -101,6 +101,14 @@ def test_kept_connections(nginx, start):
     assert last[0] == first[0] and int(last[1]) == int(first[1]) + 51
 
 
+def test_clean_up(nginx, start):
+    """What a request of a clean-up keeps, which was deferred before the first one, is freed, as a sanitizer would
+    tell."""
+    server = start("tests/programs/curl", 1)
+    for _ in range(5):
+        assert ask(server, "/twice", url=nginx + "/small")[:3] == (0, 200, 11)
+
+
 @pytest.mark.skipif(not shutil.which("strace") or SANITIZE != "", reason="needs strace, and a build as users have it")
 def test_calls_of_the_kernel(nginx, start, tmp_path):
     server = start("tests/programs/curl", 1)

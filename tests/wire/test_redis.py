@@ -295,6 +295,13 @@ def test_subscription(ask_redis, redis):
 # ---- Redis goes and comes again
 
 
+def test_clean_up(ask_redis):
+    """A command of a clean-up that was deferred before the first one; its reply is freed, as a sanitizer would tell."""
+    server = ask_redis()
+    for _ in range(5):
+        assert run(server, path="/present") == (0, INTEGER, b"1")
+
+
 def test_restarted_while_idle(ask_redis, redis):
     server = ask_redis(max=3, target=redis.socket)
     with concurrent.futures.ThreadPoolExecutor(12) as crowd:

@@ -287,6 +287,16 @@ def test_client_goes(plain):
     assert plain.ask(path="/get").status == 200
 
 
+def test_ended_while_it_waits_for_a_descriptor(plain):
+    """A handler that is told ever again that its client has gone, until it is ended, has a descriptor of its own that
+    is younger than its first wait."""
+    with Upgraded(plain.address, "/second") as stream:
+        stream.expect(b"second\n")
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    for _ in range(20):
+        assert plain.ask(path="/get").status == 200
+
+
 def test_takes_nothing():
     """A client that takes nothing is cut by write_timeout_ms, though the handler reads."""
     server = Server("tests/programs/upgraded", "write_timeout_ms=500", "send_buffer=8192")

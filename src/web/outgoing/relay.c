@@ -13,20 +13,19 @@
  * goes then: a deferred call leaves the descriptor. */
 struct relay {
     struct watch_waiter waiter;
+    struct deferred deferred; /* while the waiter waits: before all others, which may free the descriptor */
     struct exchange *x;
-    weir_fd *joined; /* the descriptor that the waiter waits for; NULL: none */
-    bool deferred;   /* relay_leave() is to be called */
+    weir_fd *joined; /* the descriptor that the waiter waits for */
     bool ended;      /* the client has ended its side */
 };
 
 WEIR_ATTRIBUTE(struct relay, relay_of)
 
-static void relay_leave(void *arg)
+/* The handler was ended while it waited. */
+static void relay_left(void *arg)
 {
     struct relay *r = arg;
-    if (r->joined)
-        watch_leave(r->joined, &r->waiter);
-    r->joined = NULL;
+    watch_leave(r->joined, &r->waiter);
 }
 
 static void wake_reader(struct watch_waiter *w)
@@ -36,20 +35,23 @@ static void wake_reader(struct watch_waiter *w)
 
 static int join(weir_ctx *c, struct relay *r, weir_fd *f, int events)
 {
-    if (!r->deferred) {
-        int error = weir_defer(c, relay_leave, r);
-        if (error)
-            return error;
-        r->deferred = true;
-    }
     r->x = c->x;
+    r->joined = f;
     r->waiter = (struct watch_waiter){.fn = wake_reader};
     r->waiter.wanted =
         (events & WEIR_READABLE ? (uint32_t)POLLER_READ : 0) | (events & WEIR_WRITABLE ? (uint32_t)POLLER_WRITE : 0);
     int error = watch_join(f, c->web->loop, &r->waiter);
-    if (!error)
-        r->joined = f;
-    return error;
+    if (error)
+        return error;
+    r->deferred = (struct deferred){.next = c->deferred, .fn = relay_left, .arg = r};
+    c->deferred = &r->deferred;
+    return 0;
+}
+
+static void leave(weir_ctx *c, struct relay *r)
+{
+    context_undefer(c, &r->deferred);
+    watch_leave(r->joined, &r->waiter);
 }
 
 /* What of events has come. */
@@ -86,7 +88,7 @@ int weir_read_or_wait(weir_ctx *c, weir_fd *f, int events, const void **data, si
         return error;
     const char *bytes = NULL;
     ssize_t got = exchange_read_within(c->x, timeout_ms > 0 ? timeout_ms : -1, &bytes);
-    relay_leave(r);
+    leave(c, r);
     int ready = ready_events(r, events);
     if (got > 0) {
         *data = bytes;

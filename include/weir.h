@@ -1514,6 +1514,17 @@ WEIR_API int weir_listen_raw_port(const weir_server *s, int n);
  * not been upgraded. */
 WEIR_API int weir_read_timeout(weir_ctx *c, int ms);
 
+/*
+ * Waits until the client of an upgraded request has sent something, or has ended its side, or the descriptor is ready
+ * for one of events, as weir_fd_wait() has it: for a handler that relays between its client and another service.
+ * timeout_ms 0: no limit. What has been written is sent before the wait, and meanwhile. Returns the events that f is
+ * ready for; or 0, with what has come from the client in *data and *len, valid until the next read: *len 0 is the end
+ * of its side, after which the call waits for f alone. Else WEIR_ETIMEDOUT, after which it can be called again; an
+ * error of weir_fd_wait() or of weir_read() of an upgraded request; WEIR_EINVAL for a request that has not been
+ * upgraded. Suspends.
+ */
+WEIR_API int weir_read_or_wait(weir_ctx *c, weir_fd *f, int events, const void **data, size_t *len, int timeout_ms);
+
 /* ---- Files read by hand ------------------------------------------------------------------------------------- */
 
 /* A file that a handler reads piece by piece. The request's. */

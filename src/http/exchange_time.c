@@ -81,7 +81,8 @@ int64_t exchange_time_left(const struct exchange *x)
         return 0;
     if (!(x->due & DUE_WAITS))
         return -1;
-    int32_t left = ticks_between(loop_now_ms(x->http->net->loop), times_of(x).waits) - 1; /* as loop_delay() adds one */
+    int32_t left =
+        ticks_between(loop_tick_now(x->http->net->loop), times_of(x).waits) - 1; /* as loop_delay() adds one */
     return left > 1 ? left : 1;
 }
 

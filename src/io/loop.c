@@ -172,10 +172,14 @@ static WRAPS uint64_t loop_elapsed_ns(const struct loop *l, uint64_t now_ns)
     return now_ns - l->start_ns;
 }
 
+uint32_t loop_tick_now(const struct loop *l)
+{
+    return (uint32_t)(loop_elapsed_ns(l, loop_clock_ns(l)) / 1000000);
+}
+
 uint32_t loop_delay_now(const struct loop *l, uint32_t ms)
 {
-    uint32_t tick = (uint32_t)(loop_elapsed_ns(l, loop_clock_ns(l)) / 1000000);
-    uint32_t behind = (uint32_t)ticks_between(l->wheel.now, tick);
+    uint32_t behind = (uint32_t)ticks_between(l->wheel.now, loop_tick_now(l));
     uint32_t delay = loop_delay(ms);
     return behind < TIMER_DELAY_MAX - delay ? delay + behind : TIMER_DELAY_MAX;
 }

@@ -144,6 +144,9 @@ static inline uint64_t loop_clock_ns(const struct loop *l)
     return unlikely(l->clock_ns != NULL) ? *l->clock_ns : clock_monotonic_ns();
 }
 
+/* The tick of this instant, where loop_now_ms() is that of the turn's begin. Reads the clock. */
+uint32_t loop_tick_now(const struct loop *l);
+
 /* Reads the clock anew. */
 void loop_update_time(struct loop *l);
 

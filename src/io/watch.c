@@ -157,6 +157,8 @@ int watch_join(struct weir_fd *f, struct loop *l, struct watch_waiter *waiter)
         error = watch_settle(f);
         if (error)
             list_remove(&waiter->link);
+        else
+            l->outside++;
     }
     watch_lock_release(&f->lock);
     return error;
@@ -178,6 +180,8 @@ void watch_leave(struct weir_fd *f, struct watch_waiter *waiter)
 {
     watch_lock_acquire(&f->lock);
     list_remove(&waiter->link);
+    if (f->loop) /* else it ends */
+        f->loop->outside--;
     watch_lock_release(&f->lock);
 }
 

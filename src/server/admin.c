@@ -74,25 +74,27 @@ static void admin_slash(weir_ctx *c)
 
 /* ---- Events ---- */
 
-static int put_event(weir_ctx *c)
+static int put_event(weir_ctx *c, weir_ledger *ledger)
 {
-    weir_ledger ledger;
     struct ledger_writer w = {.c = c};
     live_refresh(c);
-    ledger_read_fresh(c, &ledger);
+    ledger_read_fresh(c, ledger);
     ledger_put(&w, "data: ");
-    ledger_put_json(&w, &ledger);
+    ledger_put_json(&w, ledger);
     ledger_put(&w, "\n\n");
     return w.error ? w.error : weir_flush(c);
 }
 
 static void admin_events(weir_ctx *c)
 {
+    weir_ledger *ledger = ledger_room(c);
+    if (!ledger)
+        return;
     weir_stop_ends_waits(c, true);
     (void)weir_set_header(c, "X-Accel-Buffering", "no");
     if (weir_sse_open(c) != 0)
         return;
-    while (put_event(c) == 0 && weir_sleep(c, EVENT_MS) == 0)
+    while (put_event(c, ledger) == 0 && weir_sleep(c, EVENT_MS) == 0)
         ;
 }
 

@@ -227,6 +227,29 @@ static int sample_job(void *arg)
     return weir_ledger_sample(arg);
 }
 
+struct ledger_reading {
+    weir_server *server;
+    weir_ledger ledger;
+};
+
+static void reading_free(void *arg)
+{
+    struct ledger_reading *r = arg;
+    memory_free(&r->server->account, r, sizeof *r);
+}
+
+weir_ledger *ledger_room(weir_ctx *c)
+{
+    weir_server *s = weir_ctx_server(c);
+    struct ledger_reading *r = memory_alloc(&s->account, sizeof *r);
+    if (r)
+        r->server = s;
+    if (r && weir_defer(c, reading_free, r) == 0)
+        return &r->ledger;
+    (void)weir_reply_error(c, 503, "no memory to read the ledger");
+    return NULL;
+}
+
 void ledger_read_fresh(weir_ctx *c, weir_ledger *ledger)
 {
     weir_server *s = weir_ctx_server(c);

@@ -138,12 +138,14 @@ void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
 
 void weir_ledger_json(weir_ctx *c)
 {
-    weir_ledger ledger;
+    weir_ledger *ledger = ledger_room(c);
+    if (!ledger)
+        return;
     live_refresh(c);
-    ledger_read_fresh(c, &ledger);
+    ledger_read_fresh(c, ledger);
     weir_set_header(c, "Content-Type", "application/json");
     weir_set_header(c, "Cache-Control", "no-store");
     struct ledger_writer w = {.c = c};
-    ledger_put_json(&w, &ledger);
+    ledger_put_json(&w, ledger);
     ledger_put(&w, "\n");
 }

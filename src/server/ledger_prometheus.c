@@ -197,8 +197,10 @@ static void put_handlers(struct ledger_writer *w, const weir_ledger *l)
 
 void weir_ledger_metrics(weir_ctx *c)
 {
-    weir_ledger ledger;
-    ledger_read_fresh(c, &ledger);
+    weir_ledger *ledger = ledger_room(c);
+    if (!ledger)
+        return;
+    ledger_read_fresh(c, ledger);
     weir_set_header(c, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     weir_set_header(c, "Cache-Control", "no-store");
     struct ledger_writer w = {.c = c};
@@ -206,19 +208,19 @@ void weir_ledger_metrics(weir_ctx *c)
     ledger_put_metric(&w, "build_info", "gauge", "Always 1; the version is its label.");
     ledger_put(&w, "weir_build_info{version=\"%s\"} 1\n", weir_version_string());
     ledger_put_metric(&w, "uptime_seconds", "gauge", "Since the server started.");
-    ledger_put(&w, "weir_uptime_seconds %s\n", ledger_seconds(ledger.uptime_ms * 1000000, buf));
-    put_single(&w, "workers", "gauge", "Threads that serve.", (uint64_t)ledger.workers);
-    put_memory(&w, &ledger);
-    put_connections(&w, &ledger);
-    put_handshakes(&w, &ledger);
-    put_requests(&w, &ledger);
-    ledger_put_tls_metrics(&w, &ledger.tls);
-    ledger_put_compression_metrics(&w, &ledger.compression);
-    ledger_put_live_metrics(&w, &ledger);
-    put_handlers(&w, &ledger);
-    ledger_put_offload_pools_metrics(&w, &ledger);
+    ledger_put(&w, "weir_uptime_seconds %s\n", ledger_seconds(ledger->uptime_ms * 1000000, buf));
+    put_single(&w, "workers", "gauge", "Threads that serve.", (uint64_t)ledger->workers);
+    put_memory(&w, ledger);
+    put_connections(&w, ledger);
+    put_handshakes(&w, ledger);
+    put_requests(&w, ledger);
+    ledger_put_tls_metrics(&w, &ledger->tls);
+    ledger_put_compression_metrics(&w, &ledger->compression);
+    ledger_put_live_metrics(&w, ledger);
+    put_handlers(&w, ledger);
+    ledger_put_offload_pools_metrics(&w, ledger);
     route_times_put_metrics(&w);
-    put_caches(&w, &ledger);
-    ledger_put_pools_metrics(&w, &ledger);
-    put_tasks(&w, &ledger);
+    put_caches(&w, ledger);
+    ledger_put_pools_metrics(&w, ledger);
+    put_tasks(&w, ledger);
 }

@@ -460,10 +460,10 @@ static void web_body_over(struct exchange *x)
 static void web_ended(struct exchange *x)
 {
     weir_ctx *c = x->context;
-    if (unlikely(c->deferred != NULL))
-        context_run_deferred(c);
-    if (unlikely(c->claims != NULL))
-        claims_forfeit(&c->claims);
+    if (likely(((uintptr_t)c->deferred | (uintptr_t)c->claims) == 0))
+        return;
+    context_run_deferred(c);
+    claims_forfeit(&c->claims);
 }
 
 static const char *web_pattern(const struct exchange *x)

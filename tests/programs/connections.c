@@ -1,7 +1,7 @@
 /*
  * A server for the wire tests of weir_pool: connections of a kind that only pretends. `connections NAME=NUMBER...`
- * takes members of weir_pool_config and `workers`. Ends with 1 if a connection was used by two, was closed twice, or is
- * left.
+ * takes members of weir_pool_config and `workers`. Ends with 1 if a connection was used by two, was closed twice, or
+ * is left.
  *
  * SPDX-License-Identifier: MIT
  */

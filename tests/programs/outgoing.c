@@ -20,6 +20,7 @@ struct site {
     weir_conn *kept[KEPT]; /* over requests, by lock */
     int pair[2];
     weir_fd *watched; /* pair[0]; of one worker's tests */
+    int told;         /* what a task has come to, by lock; 0: nothing yet */
 };
 
 static const char *text(weir_ctx *c, const char *name)
@@ -120,6 +121,54 @@ static void ask_within(weir_ctx *c)
 {
     weir_set_header(c, "X-Begun", "yes");
     ask(c);
+}
+
+/* In a task, which has no request, and with a deadline: what comes of it is read at /told. */
+static int dial_in_task(weir_ctx *c, void *arg)
+{
+    struct site *site = weir_server_data(c);
+    weir_conn *conn;
+    char why[256];
+    const char *to = arg;
+    int error =
+        weir_dial(c, to, &conn, &(weir_dial_options){.until_end = WEIR_ON, .why = why, .why_size = sizeof(why)});
+    if (!error)
+        error = weir_conn_write(c, conn, "task\n", 5, 0);
+    if (!error)
+        error = (int)weir_conn_read(c, conn, why, sizeof(why), 0);
+    pthread_mutex_lock(&site->lock);
+    site->told = error;
+    pthread_mutex_unlock(&site->lock);
+    return 0;
+}
+
+static void begin_task(weir_ctx *c)
+{
+    static char to[256];
+    snprintf(to, sizeof(to), "%s", text(c, "to"));
+    weir_reply_printf(
+        c, "text/plain", "%d",
+        weir_spawn(weir_ctx_server(c), dial_in_task, to, &(weir_task_options){.timeout_ms = number(c, "deadline", 0)}));
+}
+
+static void show_told(weir_ctx *c)
+{
+    struct site *site = weir_server_data(c);
+    pthread_mutex_lock(&site->lock);
+    int told = site->told;
+    site->told = 0;
+    pthread_mutex_unlock(&site->lock);
+    weir_reply_printf(c, "text/plain", "%d", told);
+}
+
+/* A dial that has no time of its own, within the request's deadline: "FIRST AGAIN". */
+static void dial_within(weir_ctx *c)
+{
+    weir_conn *conn;
+    weir_set_deadline(c, number(c, "deadline", 100));
+    int first = weir_dial(c, text(c, "to"), &conn, NULL);
+    int again = weir_dial(c, text(c, "to"), &conn, NULL);
+    weir_reply_printf(c, "text/plain", "%d %d", first, again);
 }
 
 /* ---- Connections that are kept */
@@ -257,6 +306,9 @@ int main(int argc, char **argv)
     weir_group_route(hasty, "GET", "/ask", ask_within, NULL);
     weir_get(s, "/read", read_all);
     weir_get(s, "/write", write_many);
+    weir_get(s, "/within", dial_within);
+    weir_get(s, "/task", begin_task);
+    weir_get(s, "/told", show_told);
     weir_get(s, "/kept", ask_kept);
     weir_get(s, "/close", close_kept);
     weir_get(s, "/round-trips", round_trips);

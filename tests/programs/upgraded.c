@@ -9,6 +9,7 @@
  *   /deny    response middleware makes 403 of it
  *   /back    response middleware adds X-Middleware, and compresses
  *   /nudged  as /echo, and says "nudged\n" when somebody asks for /nudge
+ *   /relay   sends what comes over a pair of sockets and back; there it says "tick", and at last "0 end"
  *   /stop    as /echo; when the server stops it says "stopping\n" and ends
  *   /own     answers an upgrade that cannot be with a page of its own
  *   /get, /any  are for GET and for any method, and reply "got\n"
@@ -22,6 +23,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct exchange *waiting; /* for /nudge; there is one worker */
 
@@ -103,6 +106,57 @@ static void nudge(weir_ctx *c)
     weir_reply_text(c, waiting ? "yes" : "no");
 }
 
+/* ---- A relay to a pair of sockets, whose other end says "tick" after a moment, and what the client sends */
+
+static int tick(weir_ctx *c, void *arg)
+{
+    const int *end = arg;
+    int error = weir_sleep(c, 50);
+    return error ? error : write(*end, "tick", 4) == 4 ? 0 : WEIR_ESYS;
+}
+
+static void close_pair(void *arg)
+{
+    const int *pair = arg;
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static void free_descriptor(void *arg)
+{
+    weir_fd_free(arg);
+}
+
+static void relay(weir_ctx *c)
+{
+    char answer[256];
+    const void *data;
+    size_t len;
+    int *pair = weir_alloc(c, 2 * sizeof(int));
+    if (!pair || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair) != 0)
+        return;
+    weir_defer(c, close_pair, pair);
+    weir_fd *f = weir_fd_new(c, pair[0]);
+    weir_defer(c, free_descriptor, f);
+    if (weir_read_or_wait(c, f, WEIR_READABLE, &data, &len, 0) != WEIR_EINVAL || weir_upgrade(c, "echo") != 0)
+        return;
+    if (weir_read_or_wait(c, f, WEIR_READABLE, &data, &len, 20) == WEIR_ETIMEDOUT)
+        weir_printf(c, "late ");
+    weir_work work = {tick, &pair[1], 0};
+    int ready = weir_group_run(c, &work, 1, NULL);
+    while (ready >= 0) {
+        ready = weir_read_or_wait(c, f, WEIR_READABLE, &data, &len, 0);
+        if (ready == 0 && len == 0)
+            break;
+        if (ready == 0 && write(pair[1], data, len) < 0)
+            return;
+        ssize_t got = ready > 0 ? read(pair[0], answer, sizeof answer) : 0;
+        if (got > 0)
+            weir_write(c, answer, (size_t)got);
+    }
+    weir_printf(c, "%d end", ready);
+}
+
 static void stop(weir_ctx *c)
 {
     if (weir_upgrade(c, "echo") != 0)
@@ -147,6 +201,7 @@ static void routes(weir_server *s)
     weir_route(s, WEIR_UPGRADE, "/timed", timed);
     weir_route(s, WEIR_UPGRADE, "/count", count);
     weir_route(s, WEIR_UPGRADE, "/nudged", nudged);
+    weir_route(s, WEIR_UPGRADE, "/relay", relay);
     weir_route(s, WEIR_UPGRADE, "/stop", stop);
     weir_route(s, WEIR_UPGRADE, "/own", own);
     weir_post(s, "/echo", echo);

@@ -161,9 +161,15 @@ static void awaits(weir_ctx *c)
     assert_int_equal(write(ends[1], "x", 1), 1);
     int events = weir_await_fd(c, ends[0], WEIR_READABLE, HOUR_MS);
     assert_int_equal(read(ends[0], &byte, 1), 1);
+    weir_fd *f = weir_fd_new(c, ends[0]);
+    early += weir_fd_wait(c, f, WEIR_READABLE, 50);
+    assert_int_equal(write(ends[1], "y", 1), 1);
+    events += weir_fd_wait(c, f, WEIR_READABLE, HOUR_MS);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    weir_fd_free(f);
     close(ends[0]);
     close(ends[1]);
-    weir_reply_printf(c, "text/plain", "%d %d", early == WEIR_ETIMEDOUT, events == WEIR_READABLE);
+    weir_reply_printf(c, "text/plain", "%d %d", early == 2 * WEIR_ETIMEDOUT, events == 2 * WEIR_READABLE);
 }
 
 static void events(weir_ctx *c)

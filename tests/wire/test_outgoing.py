@@ -203,6 +203,27 @@ def test_deadline(server):
         wait_for(lambda: held(server) == before, "something is left")
 
 
+def test_deadline_of_the_handler(server):
+    """weir_set_deadline() ends a dial, and the next one at once."""
+    before = held(server)
+    with BlackHole() as hole:
+        assert get(server, "/within", to=f"tcp://{hole.address}:{hole.port}") == f"{ETIMEDOUT} {ETIMEDOUT}"
+    assert held(server) == before
+
+
+def test_in_a_task(server):
+    """Where there is no request it is the same; until_end is the task's end."""
+    before = held(server)
+    with Service(echo) as service:
+        assert get(server, "/task", to=tcp(service)) == "0"
+        assert wait_for(lambda: int(get(server, "/told"))) == 5
+        wait_for(lambda: service.open == 0, "it stays open")
+    with BlackHole() as hole:
+        assert get(server, "/task", to=f"tcp://{hole.address}:{hole.port}", deadline=50) == "0"
+        assert wait_for(lambda: int(get(server, "/told"))) == ETIMEDOUT
+    wait_for(lambda: held(server) == before, "something is left")
+
+
 def test_the_client_goes(server):
     """A dial is ended by its client's going, and its socket closed."""
     before = held(server)

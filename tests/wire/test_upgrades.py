@@ -138,6 +138,19 @@ def test_nudge(site):
             stream.expect(b"b" * 10)
 
 
+def test_relay(site):
+    """One fiber waits for its client and for a descriptor."""
+    with site.open("/relay") as stream:
+        stream.expect(b"late tick")
+        for i in range(100):
+            stream.send(b"back and forth %d" % i)
+            stream.expect(b"back and forth %d" % i)
+        if site.kind != "tls":
+            stream.end()
+            stream.expect(b"0 end")
+            stream.expect_end()
+
+
 def test_count(site):
     with site.open("/count", b"x" * 100) as stream:
         stream.send(LARGE[:300000])

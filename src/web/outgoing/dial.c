@@ -49,7 +49,7 @@ static struct dialling *dialling_begin(weir_ctx *c, const weir_dial_options *o)
     memset(d, 0, sizeof *d);
     d->c = c;
     d->home = home;
-    d->until = until_of(o->timeout_ms);
+    d->until = until_of(c, o->timeout_ms);
     d->why = o->why;
     d->why_size = o->why_size;
     d->deferred = (struct deferred){.next = c->deferred, .fn = dialling_end, .arg = d};

@@ -93,7 +93,7 @@ ssize_t weir_conn_read(weir_ctx *c, weir_conn *conn, void *buffer, size_t len, i
     CONTEXT_CHECK(c);
     if (!conn || !buffer || len == 0 || timeout_ms < 0)
         return WEIR_EINVAL;
-    struct until u = until_of(timeout_ms);
+    struct until u = until_of(c, timeout_ms);
     if (conn->tls)
         return charged(c, secure_read(c, conn, buffer, len, u));
     for (;;) {
@@ -128,7 +128,7 @@ int weir_conn_write(weir_ctx *c, weir_conn *conn, const void *data, size_t len, 
     CONTEXT_CHECK(c);
     if (!conn || (!data && len > 0) || timeout_ms < 0)
         return WEIR_EINVAL;
-    struct until u = until_of(timeout_ms);
+    struct until u = until_of(c, timeout_ms);
     for (const char *at = data; len > 0;) {
         ssize_t put = conn->tls ? secure_write(c, conn, at, len, u) : plain_write(c, conn, at, len, u);
         if (put < 0)
@@ -147,7 +147,7 @@ int weir_conn_shutdown(weir_ctx *c, weir_conn *conn, int timeout_ms)
     if (!conn || timeout_ms < 0)
         return WEIR_EINVAL;
     if (conn->tls)
-        return secure_shutdown(c, conn, until_of(timeout_ms));
+        return secure_shutdown(c, conn, until_of(c, timeout_ms));
     return shutdown(conn->f->fd, SHUT_WR) == 0 ? 0 : broken(errno);
 }
 

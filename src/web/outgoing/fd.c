@@ -86,7 +86,9 @@ int outgoing_wait(weir_ctx *c, weir_fd_want *wants, size_t count, int timeout_ms
     struct wait_timer wait = {.timer.kind = TIMER_WAIT, .fiber = l->fibers.current};
     if (timeout_ms > 0)
         timer_arm(&l->wheel, &wait.timer, loop_delay_now(l, (uint32_t)timeout_ms));
+    l->outside += count > 0;
     int result = exchange_park_for_other(c->x);
+    l->outside -= count > 0;
     timer_cancel(&l->wheel, &wait.timer);
     int ready = leave(wants, count);
     if (result >= 0 || result == WEIR_ETIMEDOUT)

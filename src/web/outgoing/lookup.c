@@ -14,7 +14,9 @@ static int wait_for(weir_ctx *c, struct name_entry *e, int timeout_ms)
     list_push_back(&e->users, &user.link);
     if (timeout_ms > 0)
         timer_arm(&l->wheel, &wait.timer, loop_delay_now(l, (uint32_t)timeout_ms));
+    l->outside++;
     int result = exchange_park_for_other(c->x);
+    l->outside--;
     timer_cancel(&l->wheel, &wait.timer);
     list_remove(&user.link);
     return result == WEIR_ETIMEDOUT && e->state == NAME_KNOWN ? 0 : result;

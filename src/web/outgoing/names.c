@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include "web/outgoing/names.h"
-#include "base/clock.h"
 #include "web/outgoing/outgoing.h"
 
 #include <arpa/inet.h>
@@ -153,7 +152,7 @@ struct name_entry *names_find(struct names *n, const char *name)
             break;
         }
     }
-    if (e && (e->state == NAME_ASKED || clock_monotonic_ns() < e->expires)) {
+    if (e && (e->state == NAME_ASKED || loop_clock_ns(n->loop) < e->expires)) {
         list_remove(&e->link);
         list_push_front(&n->entries, &e->link);
         return e;
@@ -206,7 +205,7 @@ void names_told(struct name_entry *e, int result, uint32_t seconds)
     seconds = seconds > most ? most : seconds;
     if (!result && seconds < NAMES_KEPT_LEAST)
         seconds = NAMES_KEPT_LEAST;
-    e->expires = clock_monotonic_ns() + (uint64_t)seconds * 1000000000;
+    e->expires = loop_clock_ns(e->names->loop) + (uint64_t)seconds * 1000000000;
     list_for_each (at, &e->users)
         fiber_wake(container_of(at, struct name_user, link)->fiber, 1);
 }

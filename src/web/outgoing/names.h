@@ -65,7 +65,7 @@ struct name_entry {
     enum name_state state;
     bool threaded;    /* NAME_ASKED: an offload thread works on it */
     int result;       /* 0; WEIR_ENOENT: there is no such name; WEIR_EREACH: nobody knows */
-    uint64_t expires; /* ns, CLOCK_MONOTONIC */
+    uint64_t expires; /* ns, by the loop's clock */
     struct name_addresses addresses;
     struct offload_job job; /* where a thread is asked */
     char name[NAME_MAX_LEN + 1];

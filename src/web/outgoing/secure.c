@@ -7,6 +7,7 @@
 
 #if WEIR_WITH_TLS
 
+#include "base/clock.h"
 #include "net/tls/client.h"
 #include "net/tls/openssl.h"
 

@@ -6,20 +6,21 @@
 #ifndef WEIR_WEB_OUTGOING_WAIT_H
 #define WEIR_WEB_OUTGOING_WAIT_H
 
-#include "base/clock.h"
 #include "web/context.h"
 
 /* weir_fd_wait_any() for arguments that have been checked. */
 int outgoing_wait(weir_ctx *c, weir_fd_want *wants, size_t count, int timeout_ms);
 
-/* When a call of several waits has to be over. */
+/* When a call of several waits has to be over, by its loop's clock. */
 struct until {
-    uint64_t end_ns; /* CLOCK_MONOTONIC; 0: no limit */
+    const struct loop *loop;
+    uint64_t end_ns; /* 0: no limit */
 };
 
-static inline struct until until_of(int timeout_ms)
+static inline struct until until_of(weir_ctx *c, int timeout_ms)
 {
-    return (struct until){timeout_ms > 0 ? clock_monotonic_ns() + (uint64_t)timeout_ms * 1000000 : 0};
+    const struct loop *l = c->web->loop;
+    return (struct until){l, timeout_ms > 0 ? loop_clock_ns(l) + (uint64_t)timeout_ms * 1000000 : 0};
 }
 
 /* The time that is left, in ms, as a timeout of a wait (0: no limit). False: none is. */
@@ -28,7 +29,7 @@ static inline bool until_left(struct until u, int *ms)
     *ms = 0;
     if (u.end_ns == 0)
         return true;
-    uint64_t now = clock_monotonic_ns();
+    uint64_t now = loop_clock_ns(u.loop);
     if (now >= u.end_ns)
         return false;
     uint64_t left = (u.end_ns - now + 999999) / 1000000;

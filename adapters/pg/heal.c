@@ -49,7 +49,8 @@ static int cancel(weir_ctx *c, void *arg)
     return 0; /* what came of it the query tells */
 }
 
-/* A task that cancels the query of a connection. users: how many have the job. NULL: none was begun; *error says why. */
+/* A task that cancels the query of a connection. users: how many have the job. NULL: none was begun, and *error says
+ * why. */
 static struct pg_cancel_job *spawn_cancel(weir_ctx *c, const struct weir_pg_conn *conn, int users, int *error)
 {
     struct weir_pg *pg = conn->pg;

@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 
 import concurrent.futures
 import json
+import os
 import signal
 import time
 
@@ -155,6 +156,24 @@ def test_a_client_that_goes_leaves_the_queue(pooled):
         put(server, "hold", 0)
         assert holder.reply().text().startswith("0 ")
     assert get(server) == 0
+
+
+def test_a_client_that_goes_as_it_is_served(pooled):
+    """The connection comes in the moment in which its client goes: it gets it, and its next wait says that the client has
+    gone, so that it does not keep the connection for a minute."""
+    server = pooled(max=1)
+    for _ in range(3):
+        with server.connect() as holder, server.connect() as waiter:
+            holder.send(request(path="/get?ms=150"), "GET")
+            until(server, open=1, idle=0)
+            waiter.send(request(path="/get?ms=60000"), "GET")
+            until(server, waiting=1)
+            os.kill(server.pid, signal.SIGSTOP)
+            waiter.close()
+            time.sleep(0.3)  # the holder's time is over: both are found in one turn
+            os.kill(server.pid, signal.SIGCONT)
+            assert int(holder.reply().text().split()[0]) >= 0
+        until(server, waiting=0, idle=1)
 
 
 @pytest.mark.parametrize("shared", [0, 1])

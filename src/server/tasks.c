@@ -94,6 +94,7 @@ void tasks_done(weir_server *s)
 {
     if (!s->tasks.account.memory)
         return;
+    tasks_close(s); /* what is released may ask for more */
     drop_all(s);
     account_close(&s->tasks.account);
     lock_done(&s->tasks.lock);

@@ -51,6 +51,7 @@ static void closer_run(weir_ctx *c, void *owner)
     while ((w->current = closing_pop(w))) {
         struct exchange_clean_up before;
         exchange_begin_clean_up(c->x, &before, CLOSE_MS);
+        c->x->due &= (uint8_t)~DUE_CLEANING; /* there is a task that weir_fail() can end */
         resource_close(c, w->current);
         exchange_end_clean_up(c->x, &before);
         resource_release(w->current);

@@ -1,5 +1,6 @@
 /*
- * Names of tasks: the watchdog tells that of the task that ran last, which may be over by then.
+ * What outlives a task: its name, which the watchdog tells of the task that ran last, and a release that asks for the
+ * next.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -96,8 +97,33 @@ static void a_name_outlives_its_task(void **state)
     weir_server_free(s);
 }
 
+static struct {
+    weir_server *server;
+    int releases, refused;
+} next;
+
+static void ask_again(void *arg)
+{
+    (void)arg;
+    weir_task_options options = {.release = ask_again};
+    if (next.releases++ < 100)
+        next.refused += weir_spawn(next.server, run_once, NULL, &options) == WEIR_ECANCELED;
+}
+
+static void a_server_that_never_started_takes_no_more(void **state)
+{
+    (void)state;
+    weir_task_options options = {.release = ask_again};
+    next.server = weir_server_new(&(weir_config){.port = WEIR_ANY, .workers = 1});
+    assert_int_equal(weir_spawn(next.server, run_once, NULL, &options), 0);
+    weir_server_free(next.server);
+    assert_int_equal(next.releases, 1);
+    assert_int_equal(next.refused, 1);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_name_outlives_its_task)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_name_outlives_its_task),
+                                       cmocka_unit_test(a_server_that_never_started_takes_no_more)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -125,7 +125,7 @@ WEIR_API PGconn *weir_pg_handle(weir_pg_conn *conn);
  * for the rest. */
 typedef struct weir_pg_counts {
     uint64_t queries;   /* statements sent, those of transactions included */
-    uint64_t failed;    /* of these, answered with an error of SQL */
+    uint64_t failed;    /* of these, answered with an error of SQL, cancelled ones included */
     uint64_t prepared;  /* statements prepared */
     uint64_t cancelled; /* queries that nobody waited for any more, and that the database was asked to end */
     uint64_t healed;    /* connections that were brought back into order, and used again */

@@ -143,11 +143,22 @@ static int send_queued(weir_ctx *c, void *arg)
 
 /* ---- In */
 
+/* Whether a reply is a message: four texts. Else it is the answer to PSUBSCRIBE or PING, or nothing that Redis says. */
+static bool is_message(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4)
+        return false;
+    for (size_t i = 0; i < reply->elements; i++)
+        if (reply->element[i]->type != REDIS_REPLY_STRING)
+            return false;
+    return strcmp(reply->element[0]->str, "pmessage") == 0;
+}
+
 static void deliver(struct redis_carry *carry, const redisReply *reply)
 {
     size_t prefix_len = strlen(carry->prefix);
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 || strcmp(reply->element[0]->str, "pmessage") != 0)
-        return; /* the answer to PSUBSCRIBE or PING */
+    if (!is_message(reply))
+        return;
     const redisReply *channel = reply->element[2], *payload = reply->element[3];
     const char *name = channel->str + prefix_len;
     weir_message m;

@@ -126,6 +126,8 @@ void exchange_timed(void *owner, struct timer *timer)
 
 void exchange_begin_clean_up(struct exchange *x, struct exchange_clean_up *before, int ms)
 {
+    if (x->due & DUE_HANDLER) /* of a handler that was ended before its time */
+        exchange_limit_time(x, -1);
     *before = (struct exchange_clean_up){.handler = x->handler,
                                          .untold = x->untold,
                                          .cut = x->cut,

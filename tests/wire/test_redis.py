@@ -8,6 +8,7 @@ import contextlib
 import json
 import random
 import signal
+import socket
 import threading
 import time
 import urllib.parse
@@ -425,6 +426,25 @@ def test_strangers_that_send_what_they_like(servers, redis):
         redis.ask("PUBLISH", "weir:room", b"weir1 ")
         redis.ask("PUBLISH", "weir:room", b"\xff")
         assert at_a() == b"room - 0 weir1 \nroom - 1 \xff\n"
+
+
+@pytest.mark.parametrize("said", [b"*4\r\n:1\r\n$1\r\n*\r\n$9\r\nweir:news\r\n$1\r\nx\r\n",
+                                  b"*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$9\r\nweir:news\r\n$-1\r\n",
+                                  b"*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n:7\r\n$1\r\nx\r\n"])
+def test_messages_that_are_none(start, said):
+    """Not Redis, but something that says OK to the subscription, and then what is no message."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = start("tests/programs/redis", "workers=1", "carry=1",
+                       f"target=tcp://127.0.0.1:{listener.getsockname()[1]}")
+        listener.settimeout(60)
+        with listener.accept()[0] as listening:
+            assert b"PSUBSCRIBE" in listening.recv(1000)
+            listening.sendall(b"+OK\r\n" + said * 2)
+            until(lambda: json.loads(server.ask(path="/stats").text())["connects"] == 1)
+            listening.sendall(said)
+        assert server.ask(path="/ledger").status == 200
 
 
 def test_topics_while_redis_is_away(servers, redis):

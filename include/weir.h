@@ -1433,7 +1433,7 @@ typedef struct weir_pool weir_pool;
  * suspend; they are called by several workers at once, for a connection by one at a time. */
 typedef struct weir_pool_config {
     const char *name; /* in the ledger, cut; copied; default "pool" */
-    /* Makes a connection: 0 with it in *connection, or an error. c is of the handler that wants one. */
+    /* Makes a connection: 0 with it, not NULL, in *connection, or an error. c is of the handler that wants one. */
     int (*open)(weir_ctx *c, void *data, void **connection);
     /* Whether a connection that has been idle for check_idle_ms still lives: 0, or an error, after which it is closed
      * and another one is taken or made. c as for open. NULL: all do. */

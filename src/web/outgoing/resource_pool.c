@@ -248,7 +248,7 @@ static int resource_open(weir_ctx *c, struct resource *r)
     const weir_pool_config *config = &r->share->pool->config;
     void *connection = NULL;
     int error = config->open(c, config->data, &connection);
-    if (error > 0)
+    if (error > 0 || (!error && !connection))
         error = WEIR_EINVAL;
     if (error) {
         claim_settle(&r->claim);
@@ -333,7 +333,7 @@ int weir_pool_get(weir_ctx *c, weir_pool *p, void **connection)
         claim_make(c, &r->claim, resource_forfeit);
         bool checks = r->state == RESOURCE_TAKEN && resource_wants_check(r);
         error = r->state == RESOURCE_OPENING ? resource_open(c, r) : checks ? resource_check(c, r) : 0;
-        again = checks && error == WEIR_EBUSY && !r->claim.at; /* once for each connection that is idle, at most */
+        again = checks && error == WEIR_EBUSY; /* once for each connection that is idle, at most */
     } while (again);
     if (!error)
         *connection = r->connection;

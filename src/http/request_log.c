@@ -83,7 +83,7 @@ static const char *peer_text(const struct http *h, const struct connection *c, c
 }
 
 /* Whether another warning may be written; tells of those that might not. */
-static bool may_warn(struct http *h)
+bool http_may_warn(struct http *h)
 {
     const struct loop *l = h->net->loop;
     if (!log_wants(l->log, WEIR_LOG_WARN))
@@ -100,7 +100,7 @@ static bool may_warn(struct http *h)
 void http_log_failure(const struct exchange *x, const char *fmt, ...)
 {
     char why[256], request[REQUEST_MAX], peer[ADDRESS_TEXT_MAX];
-    if (!may_warn(x->http))
+    if (!http_may_warn(x->http))
         return;
     va_list args;
     va_start(args, fmt);
@@ -136,7 +136,7 @@ void http_refused_request(struct http *h, const struct connection *c, const stru
     if (!why)
         why = info->text;
     bool cut = x && is_cut(cause);
-    if (cut ? !may_warn(h) : !log_wants(l, WEIR_LOG_INFO))
+    if (cut ? !http_may_warn(h) : !log_wants(l, WEIR_LOG_INFO))
         return;
     log_write(l, cut ? WEIR_LOG_WARN : WEIR_LOG_INFO, "refused (%s, %u): %s%s%s%s%s", info->name, info->status, why,
               x ? ": " : "", x ? request_text(x, request) : "", c ? ", from " : "", c ? peer_text(h, c, peer) : "");

@@ -16,6 +16,10 @@
 COLD void http_refused_request(struct http *h, const struct connection *c, const struct exchange *x, enum refusal cause,
                                const char *why);
 
+/* Whether another warning may be written by this worker, which writes so many in a second; tells of those that might
+ * not. */
+bool http_may_warn(struct http *h);
+
 /* A request has failed or was cut: a warning, with the request. Where there are many of them a worker counts the
  * others of a second and tells how many. */
 COLD void http_log_failure(const struct exchange *x, const char *fmt, ...) WEIR_PRINTF(2, 3);

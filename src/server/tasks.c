@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/tasks.h"
+#include "http/request_log.h"
 #include "server/server.h"
 #include "web/task/task.h"
 
@@ -161,7 +162,7 @@ static void job_ended(void *owner, size_t data, int error)
     bool failed = result < 0 && (j->period_ms == 0 || result != WEIR_EDONE);
     bool canceled = result == WEIR_ECANCELED && j->worker->stopping;
     j->runs = false;
-    if (failed && !canceled)
+    if (failed && !canceled && http_may_warn(&j->worker->http))
         log_warn(j->worker->loop.log, "task \"%s\" has failed: %s", j->name, weir_strerror(result));
     job_count(j, 1, failed, 0);
     if (ends)

@@ -160,7 +160,7 @@ static void resource_forfeit(struct claim *claim)
 {
     struct resource *r = container_of(claim, struct resource, claim);
     if (r->state == RESOURCE_OPENING)
-        resource_open_failed(r, WEIR_ECANCELED);
+        resource_open_failed(r, WEIR_EREACH);
     else if (r->state == RESOURCE_CLOSING)
         resource_release(r);
     else

@@ -155,8 +155,9 @@ def test_ratios_of_turns_are_of_the_same_turn_and_goals_stand_beside_them():
 def test_sections_show_what_was_measured(name, fails):
     table = importlib.import_module(f"tables.{name}")
     book = Book()
+    there = [each for each in PEERS if planned(name, table, each)]
     for number in range(2):
-        for at, each in enumerate(PEERS):
+        for at, each in enumerate(there):
             for scenario in planned(name, table, each):
                 if fails and at % 2:
                     book.add(name, scenario.name, each.name, number, error="it ended")

@@ -7,6 +7,7 @@
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
 #include "server/ledger_pools.h"
+#include "server/ledger_tasks.h"
 #include "server/ledger_tls.h"
 #include "server/live.h"
 #include "server/offload_pools.h"
@@ -102,19 +103,6 @@ static void put_caches(struct ledger_writer *w, const weir_ledger *l)
     ledger_put(w, "]");
 }
 
-static void put_tasks(struct ledger_writer *w, const weir_ledger *l)
-{
-    ledger_put(w, ",\"tasks\":{\"refused\":%" PRIu64 ",\"names\":[", l->tasks_refused);
-    for (size_t i = 0; i < l->task_count; i++) {
-        const weir_ledger_task *t = &l->tasks[i];
-        ledger_put(w, i ? ",{\"name\":" : "{\"name\":");
-        ledger_put_string(w, t->name);
-        ledger_put(w, ",\"tasks\":%" PRIu64 ",\"runs\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"missed\":%" PRIu64 "}",
-                   t->tasks, t->runs, t->failed, t->missed);
-    }
-    ledger_put(w, "]}");
-}
-
 void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
 {
     char buf[LEDGER_SECONDS_SIZE];
@@ -130,7 +118,7 @@ void ledger_put_json(struct ledger_writer *w, const weir_ledger *l)
     route_times_put_json(w);
     put_caches(w, l);
     ledger_put_pools_json(w, l);
-    put_tasks(w, l);
+    ledger_put_tasks_json(w, l);
     ledger_put(w, ",\"live\":");
     live_put_json(w);
     ledger_put(w, "}");

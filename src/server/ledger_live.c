@@ -4,28 +4,24 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/ledger_live.h"
+#include "server/ledger_rows.h"
 #include "server/server.h"
 
 #include <inttypes.h>
-
-struct figure {
-    const char *name, *metric, *type, *help;
-    size_t offset; /* in weir_ledger */
-};
 
 #define FIGURE(group, member, metric, type, help)                                                                      \
     {                                                                                                                  \
 #member, metric, type, help, offsetof(weir_ledger, group.member)                                               \
     }
 
-static const struct figure sockets[] = {
+static const struct ledger_figure sockets[] = {
     FIGURE(sockets, websockets, "websockets", "gauge", "WebSockets that are open."),
     FIGURE(sockets, event_streams, "event_streams", "gauge", "Event streams of topics that are open."),
     FIGURE(sockets, received, "websocket_received_total", "counter", "Messages received on WebSockets."),
     FIGURE(sockets, sent, "websocket_sent_total", "counter", "Messages that handlers have sent on WebSockets."),
 };
 
-static const struct figure topics[] = {
+static const struct ledger_figure topics[] = {
     FIGURE(topics, topics, "topics", "gauge", "Topics by name."),
     FIGURE(topics, patterns, "topic_patterns", "gauge", "Patterns that somebody has subscribed to."),
     FIGURE(topics, subscribers, "topic_subscribers", "gauge", "Subscriptions."),
@@ -44,13 +40,6 @@ static const struct figure topics[] = {
 };
 
 #define COUNT_OF(figures) (sizeof figures / sizeof figures[0])
-
-static uint64_t value_of(const weir_ledger *ledger, const struct figure *f)
-{
-    uint64_t value;
-    memcpy(&value, (const char *)ledger + f->offset, sizeof value);
-    return value;
-}
 
 /* ---- Reading ---- */
 
@@ -88,11 +77,11 @@ void ledger_read_live(weir_server *s, bool started, weir_ledger *ledger)
 /* ---- Writing ---- */
 
 static void put_object(struct ledger_writer *w, const char *name, const weir_ledger *ledger,
-                       const struct figure *figures, size_t count)
+                       const struct ledger_figure *figures, size_t count)
 {
     ledger_put(w, ",\"%s\":{", name);
     for (size_t i = 0; i < count; i++)
-        ledger_put(w, "%s\"%s\":%" PRIu64, i ? "," : "", figures[i].name, value_of(ledger, &figures[i]));
+        ledger_put(w, "%s\"%s\":%" PRIu64, i ? "," : "", figures[i].name, ledger_figure_value(ledger, &figures[i]));
     ledger_put(w, "}");
 }
 
@@ -102,11 +91,12 @@ void ledger_put_live_json(struct ledger_writer *w, const weir_ledger *ledger)
     put_object(w, "topics", ledger, topics, COUNT_OF(topics));
 }
 
-static void put_metrics(struct ledger_writer *w, const weir_ledger *ledger, const struct figure *figures, size_t count)
+static void put_metrics(struct ledger_writer *w, const weir_ledger *ledger, const struct ledger_figure *figures,
+                        size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         ledger_put_metric(w, figures[i].metric, figures[i].type, figures[i].help);
-        ledger_put(w, "weir_%s %" PRIu64 "\n", figures[i].metric, value_of(ledger, &figures[i]));
+        ledger_put(w, "weir_%s %" PRIu64 "\n", figures[i].metric, ledger_figure_value(ledger, &figures[i]));
     }
 }
 

@@ -4,20 +4,14 @@
  * SPDX-License-Identifier: MIT
  */
 #include "server/ledger_pools.h"
+#include "server/ledger_rows.h"
 #include "server/server.h"
 #include "web/outgoing/resource.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
-static const struct figure {
-    const char *name, *metric, *type, *help;
-    size_t offset; /* in weir_ledger_pool */
-} figures[] = {
-#define FIGURE(member, metric, type, help)                                                                             \
-    {                                                                                                                  \
-#member, metric, type, help, offsetof(weir_ledger_pool, member)                                                \
-    }
+static const struct ledger_figure figures[] = {
+#define FIGURE(member, metric, type, help) LEDGER_FIGURE(weir_ledger_pool, member, metric, type, help)
     FIGURE(open, "pool_connections", "gauge", "Connections of a pool, taken or idle."),
     FIGURE(idle, "pool_idle", "gauge", "Connections that nobody has."),
     FIGURE(waiting, "pool_waiting", "gauge", "Handlers that wait for a connection."),
@@ -28,14 +22,16 @@ static const struct figure {
     FIGURE(refused, "pool_refused_total", "counter", "Handlers that did not wait, since too many did."),
     FIGURE(checks_failed, "pool_checks_failed_total", "counter", "Connections that a check has found dead."),
 };
+_Static_assert(offsetof(weir_ledger_pool, name) == 0, "see struct ledger_rows");
 
-#define FIGURES (sizeof figures / sizeof figures[0])
-
-static uint64_t value_of(const weir_ledger_pool *row, const struct figure *f)
+static struct ledger_rows rows_of(const weir_ledger *ledger)
 {
-    uint64_t value;
-    memcpy(&value, (const char *)row + f->offset, sizeof value);
-    return value;
+    return (struct ledger_rows){.figures = figures,
+                                .figure_count = sizeof figures / sizeof figures[0],
+                                .rows = ledger->pools,
+                                .row_size = sizeof ledger->pools[0],
+                                .row_count = ledger->pool_count,
+                                .label = "pool"};
 }
 
 static weir_ledger_pool *pool_row(weir_ledger *ledger, const char *name)
@@ -60,26 +56,13 @@ void ledger_read_pools(weir_server *s, weir_ledger *ledger)
 
 void ledger_put_pools_json(struct ledger_writer *w, const weir_ledger *ledger)
 {
-    ledger_put(w, ",\"pools\":[");
-    for (size_t i = 0; i < ledger->pool_count; i++) {
-        ledger_put(w, i ? ",{\"name\":" : "{\"name\":");
-        ledger_put_string(w, ledger->pools[i].name);
-        for (size_t f = 0; f < FIGURES; f++)
-            ledger_put(w, ",\"%s\":%" PRIu64, figures[f].name, value_of(&ledger->pools[i], &figures[f]));
-        ledger_put(w, "}");
-    }
-    ledger_put(w, "]");
+    struct ledger_rows rows = rows_of(ledger);
+    ledger_put(w, ",\"pools\":");
+    ledger_put_rows_json(w, &rows);
 }
 
 void ledger_put_pools_metrics(struct ledger_writer *w, const weir_ledger *ledger)
 {
-    for (size_t f = 0; f < FIGURES && ledger->pool_count > 0; f++) {
-        ledger_put_metric(w, figures[f].metric, figures[f].type, figures[f].help);
-        for (size_t i = 0; i < ledger->pool_count; i++) {
-            char escaped[LEDGER_LABEL_SIZE];
-            ledger_label(ledger->pools[i].name, escaped);
-            ledger_put(w, "weir_%s{pool=\"%s\"} %" PRIu64 "\n", figures[f].metric, escaped,
-                       value_of(&ledger->pools[i], &figures[f]));
-        }
-    }
+    struct ledger_rows rows = rows_of(ledger);
+    ledger_put_rows_metrics(w, &rows);
 }

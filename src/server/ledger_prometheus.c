@@ -7,6 +7,8 @@
 #include "server/ledger_compression.h"
 #include "server/ledger_live.h"
 #include "server/ledger_pools.h"
+#include "server/ledger_rows.h"
+#include "server/ledger_tasks.h"
 #include "server/ledger_tls.h"
 #include "server/offload_pools.h"
 #include "server/route_times.h"
@@ -29,71 +31,52 @@ static void put_labelled(struct ledger_writer *w, const char *name, const char *
 
 /* ---- Tables of what there is for each account and each cache ---- */
 
-struct member {
-    const char *name, *type, *help;
-    size_t offset; /* of a uint64_t in a row */
-};
-
-/* One metric for each member, with a sample for each row. A row begins with its name. */
-static void put_rows(struct ledger_writer *w, const struct member *members, size_t member_count, const char *label,
-                     const void *rows, size_t row_size, size_t row_count)
-{
-    for (size_t m = 0; m < member_count && row_count > 0; m++) {
-        ledger_put_metric(w, members[m].name, members[m].type, members[m].help);
-        for (size_t i = 0; i < row_count; i++) {
-            const char *row = (const char *)rows + i * row_size;
-            uint64_t value;
-            memcpy(&value, row + members[m].offset, sizeof value);
-            put_labelled(w, members[m].name, label, row, value);
-        }
-    }
-}
-
-_Static_assert(offsetof(weir_ledger_account, name) == 0 && offsetof(weir_ledger_cache, name) == 0, "see put_rows()");
+_Static_assert(offsetof(weir_ledger_account, name) == 0 && offsetof(weir_ledger_cache, name) == 0,
+               "see struct ledger_rows");
 
 static void put_accounts(struct ledger_writer *w, const weir_ledger *l)
 {
 #define ACCOUNT(member) offsetof(weir_ledger_account, member)
-    static const struct member members[] = {
-        {"account_limit_bytes", "gauge", "Bound of an account's own, on it and all below it; 0: none.", ACCOUNT(limit)},
-        {"account_in_use_bytes", "gauge", "Bytes that an account has handed out.", ACCOUNT(in_use)},
-        {"account_reserved_bytes", "gauge", "Bytes that an account has taken from the system.", ACCOUNT(reserved)},
-        {"account_peak_bytes", "gauge", "Most bytes that an account had handed out, each worker at its own time.",
+    static const struct ledger_figure figures[] = {
+        {NULL, "account_limit_bytes", "gauge", "Bound of an account's own, on it and all below it; 0: none.",
+         ACCOUNT(limit)},
+        {NULL, "account_in_use_bytes", "gauge", "Bytes that an account has handed out.", ACCOUNT(in_use)},
+        {NULL, "account_reserved_bytes", "gauge", "Bytes that an account has taken from the system.",
+         ACCOUNT(reserved)},
+        {NULL, "account_peak_bytes", "gauge", "Most bytes that an account had handed out, each worker at its own time.",
          ACCOUNT(peak)},
-        {"account_refused_total", "counter", "Times that an account was refused memory.", ACCOUNT(refused)},
-        {"account_objects", "gauge", "Objects that an account has handed out.", ACCOUNT(objects)},
+        {NULL, "account_refused_total", "counter", "Times that an account was refused memory.", ACCOUNT(refused)},
+        {NULL, "account_objects", "gauge", "Objects that an account has handed out.", ACCOUNT(objects)},
     };
-    put_rows(w, members, sizeof members / sizeof members[0], "account", l->accounts, sizeof l->accounts[0],
-             l->account_count);
+    struct ledger_rows rows = {.figures = figures,
+                               .figure_count = sizeof figures / sizeof figures[0],
+                               .rows = l->accounts,
+                               .row_size = sizeof l->accounts[0],
+                               .row_count = l->account_count,
+                               .label = "account"};
+    ledger_put_rows_metrics(w, &rows);
 }
 
 static void put_caches(struct ledger_writer *w, const weir_ledger *l)
 {
 #define CACHE(member) offsetof(weir_ledger_cache, stats) + offsetof(weir_cache_stats, member)
-    static const struct member members[] = {
-        {"cache_hits_total", "counter", "Values that were found.", CACHE(hits)},
-        {"cache_misses_total", "counter", "Values that had to be computed.", CACHE(misses)},
-        {"cache_waits_total", "counter", "Requests that waited for another's computation.", CACHE(waits)},
-        {"cache_evictions_total", "counter", "Values that made room for others.", CACHE(evictions)},
-        {"cache_expirations_total", "counter", "Values that were too old.", CACHE(expirations)},
-        {"cache_failures_total", "counter", "Computations that failed.", CACHE(failures)},
-        {"cache_entries", "gauge", "Values that are there.", CACHE(entries)},
-        {"cache_bytes", "gauge", "Bytes that a cache has taken from the system.", CACHE(bytes)},
+    static const struct ledger_figure figures[] = {
+        {NULL, "cache_hits_total", "counter", "Values that were found.", CACHE(hits)},
+        {NULL, "cache_misses_total", "counter", "Values that had to be computed.", CACHE(misses)},
+        {NULL, "cache_waits_total", "counter", "Requests that waited for another's computation.", CACHE(waits)},
+        {NULL, "cache_evictions_total", "counter", "Values that made room for others.", CACHE(evictions)},
+        {NULL, "cache_expirations_total", "counter", "Values that were too old.", CACHE(expirations)},
+        {NULL, "cache_failures_total", "counter", "Computations that failed.", CACHE(failures)},
+        {NULL, "cache_entries", "gauge", "Values that are there.", CACHE(entries)},
+        {NULL, "cache_bytes", "gauge", "Bytes that a cache has taken from the system.", CACHE(bytes)},
     };
-    put_rows(w, members, sizeof members / sizeof members[0], "cache", l->caches, sizeof l->caches[0], l->cache_count);
-}
-
-static void put_tasks(struct ledger_writer *w, const weir_ledger *l)
-{
-#define TASK(member) offsetof(weir_ledger_task, member)
-    static const struct member members[] = {
-        {"tasks", "gauge", "Tasks that are there.", TASK(tasks)},
-        {"task_runs_total", "counter", "Runs of tasks that are over.", TASK(runs)},
-        {"task_failures_total", "counter", "Those of them that have failed.", TASK(failed)},
-        {"task_missed_total", "counter", "Runs that were left out, since the one before took too long.", TASK(missed)},
-    };
-    put_rows(w, members, sizeof members / sizeof members[0], "task", l->tasks, sizeof l->tasks[0], l->task_count);
-    put_single(w, "tasks_refused_total", "counter", "Tasks that max_tasks has refused.", l->tasks_refused);
+    struct ledger_rows rows = {.figures = figures,
+                               .figure_count = sizeof figures / sizeof figures[0],
+                               .rows = l->caches,
+                               .row_size = sizeof l->caches[0],
+                               .row_count = l->cache_count,
+                               .label = "cache"};
+    ledger_put_rows_metrics(w, &rows);
 }
 
 /* ---- The rest ---- */
@@ -222,5 +205,5 @@ void weir_ledger_metrics(weir_ctx *c)
     route_times_put_metrics(&w);
     put_caches(&w, ledger);
     ledger_put_pools_metrics(&w, ledger);
-    put_tasks(&w, ledger);
+    ledger_put_tasks_metrics(&w, ledger);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "io/overflow.h"
+#include "server/ledger_rows.h"
 #include "server/server.h"
 #include "web/offload_pool.h"
 
@@ -146,28 +147,24 @@ void offload_pools_free(weir_server *s)
 
 /* ---- The ledger ---- */
 
-static const struct figure {
-    const char *name, *metric, *type, *help;
-    size_t offset; /* of a uint64_t in a row */
-} figures[] = {
-#define FIGURE(member, metric, type, help)                                                                             \
-    {                                                                                                                  \
-#member, metric, type, help, offsetof(weir_ledger_offload_pool, member)                                        \
-    }
+static const struct ledger_figure figures[] = {
+#define FIGURE(member, metric, type, help) LEDGER_FIGURE(weir_ledger_offload_pool, member, metric, type, help)
     FIGURE(threads, "offload_pool_threads", "gauge", "Threads of a pool of the program's."),
     FIGURE(busy, "offload_pool_threads_busy", "gauge", "What of them works, or starts."),
     FIGURE(queued, "offload_pool_jobs_queued", "gauge", "Jobs that wait for a thread of the pool."),
     FIGURE(jobs, "offload_pool_jobs_total", "counter", "Jobs of the pool ever."),
     FIGURE(refused, "offload_pool_jobs_refused_total", "counter", "Jobs that found too many waiting."),
 };
+_Static_assert(offsetof(weir_ledger_offload_pool, name) == 0, "see struct ledger_rows");
 
-#define FIGURES (sizeof figures / sizeof figures[0])
-
-static uint64_t figure_of(const weir_ledger_offload_pool *row, const struct figure *f)
+static struct ledger_rows rows_of(const weir_ledger *ledger)
 {
-    uint64_t value;
-    memcpy(&value, (const char *)row + f->offset, sizeof value);
-    return value;
+    return (struct ledger_rows){.figures = figures,
+                                .figure_count = sizeof figures / sizeof figures[0],
+                                .rows = ledger->offload_pools,
+                                .row_size = sizeof ledger->offload_pools[0],
+                                .row_count = ledger->offload_pool_count,
+                                .label = "pool"};
 }
 
 bool offload_pools_are_busy(const weir_server *s)
@@ -197,27 +194,13 @@ void ledger_read_offload_pools(const weir_server *s, weir_ledger *ledger)
 
 void ledger_put_offload_pools_json(struct ledger_writer *w, const weir_ledger *ledger)
 {
-    ledger_put(w, ",\"offload_pools\":[");
-    for (size_t i = 0; i < ledger->offload_pool_count; i++) {
-        const weir_ledger_offload_pool *row = &ledger->offload_pools[i];
-        ledger_put(w, i ? ",{\"name\":" : "{\"name\":");
-        ledger_put_string(w, row->name);
-        for (size_t f = 0; f < FIGURES; f++)
-            ledger_put(w, ",\"%s\":%" PRIu64, figures[f].name, figure_of(row, &figures[f]));
-        ledger_put(w, "}");
-    }
-    ledger_put(w, "]");
+    struct ledger_rows rows = rows_of(ledger);
+    ledger_put(w, ",\"offload_pools\":");
+    ledger_put_rows_json(w, &rows);
 }
 
 void ledger_put_offload_pools_metrics(struct ledger_writer *w, const weir_ledger *ledger)
 {
-    char label[LEDGER_LABEL_SIZE];
-    for (size_t f = 0; f < FIGURES && ledger->offload_pool_count > 0; f++) {
-        ledger_put_metric(w, figures[f].metric, figures[f].type, figures[f].help);
-        for (size_t i = 0; i < ledger->offload_pool_count; i++) {
-            const weir_ledger_offload_pool *row = &ledger->offload_pools[i];
-            ledger_label(row->name, label);
-            ledger_put(w, "weir_%s{pool=\"%s\"} %" PRIu64 "\n", figures[f].metric, label, figure_of(row, &figures[f]));
-        }
-    }
+    struct ledger_rows rows = rows_of(ledger);
+    ledger_put_rows_metrics(w, &rows);
 }

@@ -58,7 +58,7 @@ static size_t group_mark(size_t piece, size_t member)
 /* Milliseconds that the pieces have left; -1: any time. */
 static int64_t group_time_left(const struct group *g)
 {
-    int32_t left = ticks_between(loop_now_ms(g->http->net->loop), g->due);
+    int32_t left = ticks_between(loop_tick_now(g->http->net->loop), g->due);
     return !g->timed ? -1 : left > 0 ? left : 0;
 }
 
@@ -149,13 +149,13 @@ int weir_group_run_sized(weir_ctx *c, weir_work *works, size_t count, const weir
     struct task *members[GROUP_FIBERS_MAX];
     int64_t left = exchange_time_left(c->x);
     if (o.timeout_ms > 0 && (left < 0 || o.timeout_ms < left))
-        left = loop_delay_now(c->web->loop, (uint32_t)o.timeout_ms);
+        left = o.timeout_ms;
     const char *name = c->web->loop->fibers.current->label;
     struct group g = {.http = c->x->http,
                       .works = works,
                       .count = count,
                       .timed = left >= 0,
-                      .due = tick_after(loop_now_ms(c->web->loop), left > 0 ? (uint32_t)left : 0),
+                      .due = tick_after(loop_tick_now(c->web->loop), left > 0 ? (uint32_t)left : 0),
                       .name = name ? name : "a piece of work",
                       .keeps_on = o.keep_on == WEIR_ON,
                       .members = members};

@@ -25,7 +25,7 @@ struct task_kind {
  * the log and the watchdog call it; lives as long as the task. NULL: no memory. */
 struct task *task_new(struct http *http, const struct task_kind *kind, void *owner, const char *name);
 
-/* The context of a task that runs or will. */
+/* The exchange of a task that runs or will. */
 struct exchange *task_exchange(struct task *t);
 
 /* Ends the waits of a task for good, by WEIR_ECANCELED. */

@@ -4,6 +4,7 @@ misbehave.
 SPDX-License-Identifier: MIT
 """
 
+import contextlib
 import pathlib
 import re
 import shutil
@@ -368,8 +369,9 @@ def test_upload_that_is_not_wanted(server):
 
 # ---- Ends
 
-def test_client_leaves(start):
-    server = start("tests/programs/curl", 1)
+@contextlib.contextmanager
+def unanswered(server):
+    """A request whose call is not answered, and whose client leaves: afterwards the upstream has been left as well."""
     ended = threading.Event()
 
     def wait(connection):
@@ -381,22 +383,18 @@ def test_client_leaves(start):
         with server.connect() as connection:
             connection.send(f"GET /call?url=http://127.0.0.1:{upstream.port}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode(), "GET")
             wait_for(lambda: upstream.count)
+            yield
         assert ended.wait(60)
+
+
+def test_client_leaves(start):
+    server = start("tests/programs/curl", 1)
+    with unanswered(server):
+        pass
 
 
 def test_stop(start):
     """A server that stops does not wait for the other side for ever: waits are cut, and connections closed."""
     server = start("tests/programs/curl", 2)
-    ended = threading.Event()
-
-    def wait(connection):
-        read_request(connection)
-        connection.recv(1)
-        ended.set()
-
-    with Service(wait) as upstream:
-        with server.connect() as connection:
-            connection.send(f"GET /call?url=http://127.0.0.1:{upstream.port}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode(), "GET")
-            wait_for(lambda: upstream.count)
-            server.stop()
-        assert ended.wait(60)
+    with unanswered(server):
+        server.stop()

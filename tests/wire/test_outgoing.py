@@ -247,23 +247,22 @@ def tls(service, host="localhost"):
     return f"tls://{host}:{service.port}"
 
 
+def slowly(connection):
+    """A service that reads with pauses, to the end, and then tells how much it was."""
+    got = 0
+    while data := connection.recv(65536):
+        got += len(data)
+        if got % (1 << 20) < len(data):
+            time.sleep(0.01)
+    connection.sendall(str(got).encode())
+
+
 # ---- Connections
 
 
 def test_many_bytes_both_ways(server):
     """Writes wait where the service does not read, and the other way round."""
     size = 8 << 20
-
-    def slowly(connection):
-        got = 0
-        while True:
-            data = connection.recv(65536)
-            if not data:
-                break
-            got += len(data)
-            if got % (1 << 20) < len(data):
-                time.sleep(0.01)
-        connection.sendall(str(got).encode())
 
     def much(connection):
         connection.sendall(bytes(size))
@@ -443,17 +442,6 @@ def test_no_tls_there(server, authority):
 def test_tls_many_bytes_both_ways(server, authority):
     size, ca = 4 << 20, authority.pair.certificate
     context = secure_context(authority.issue("localhost"))
-
-    def slowly(connection):
-        got = 0
-        while True:
-            data = connection.recv(65536)
-            if not data:
-                break
-            got += len(data)
-            if got % (1 << 20) < len(data):
-                time.sleep(0.01)
-        connection.sendall(str(got).encode())
 
     def much(connection):
         connection.sendall(bytes(size))

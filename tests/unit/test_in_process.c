@@ -1,6 +1,6 @@
 /*
- * Tests of a server's routes in process: requests, time and the server itself. What clients that stall, go or stay can do
- * is in test_in_process_peers.c.
+ * Tests of a server's routes in process: requests, time and the server itself. What clients that stall, go or stay can
+ * do is in test_in_process_peers.c.
  *
  * SPDX-License-Identifier: MIT
  */
